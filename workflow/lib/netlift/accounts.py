@@ -1,0 +1,119 @@
+"""Slate accounts: every outcome summed over each component of a slate, one row per slate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.errors import NetliftError
+from netlift.exposure import COMPONENTS
+
+OUTCOMES = {
+    "observed_clicks": "click",
+    "expected_clicks": "expected_click",
+    "known_lift": "known_lift",
+}
+"""Outcome types and the column of ``items.parquet`` that each sums; the last two need a truth."""
+
+KNOWN_EFFECT = "known_effect"
+"""What promoting the slate changes, known for the slates of both arms: p_promoted - p_control."""
+
+_SLATE_COLUMNS = [
+    "slate_id",
+    "user_id",
+    "promotion_applied",
+    "focal_seed_position",
+    "focal_spillover_cluster",
+]
+_USER_COVARIATES = ["user_activity", "user_liked_rate"]
+
+
+def has_truth(table: pd.DataFrame) -> bool:
+    """Say whether a table of items or of slate accounts carries the truth of a simulation."""
+    return "p_control" in table or f"{KNOWN_EFFECT}_total" in table
+
+
+def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
+    """Sum the outcomes of slate items to slates.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with outcomes; the rows of a slate stand together, slates may
+        differ in length.
+
+    Returns
+    -------
+    One row per slate, in the order of the items: the design (arm, user, focal position and
+    cluster), item counts per component, pre-treatment covariates, and for each outcome type
+    ``{outcome}_{component}`` and ``{outcome}_total``, the latter summed on its own.
+
+    Raises
+    ------
+    NetliftError
+        A slate has no focal item or more than one, or its rows do not stand together.
+    """
+    slate_id = items["slate_id"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, slate_id[1:] != slate_id[:-1]])
+    n_slates = len(starts)
+    if len(np.unique(slate_id[starts])) != n_slates:
+        raise NetliftError("items table: the rows of a slate must stand together")
+    slate = np.repeat(np.arange(n_slates), np.diff(np.r_[starts, len(items)]))
+    is_focal = items["is_focal_item"].to_numpy()
+    n_focal = np.bincount(slate, is_focal, n_slates)
+    if (n_focal != 1).any():
+        raise NetliftError(
+            f"items table: {int((n_focal != 1).sum()):,} of {n_slates:,} slates do not have "
+            f"exactly one focal item (first: slate {slate_id[starts][n_focal != 1][0]})"
+        )
+
+    def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(slate, values, n_slates)
+
+    component = items["component"].to_numpy()
+    member = {name: component == name for name in COMPONENTS}
+    accounts = items.iloc[starts][_SLATE_COLUMNS].reset_index(drop=True)
+    displaced = items["is_displaced"].to_numpy()
+    counts = {
+        "n_items": np.ones(len(items)),
+        "n_same_cluster": member["same_cluster_competitor"],
+        "n_other": member["other_competitor"],
+        "n_displaced": displaced,
+        "n_same_cluster_displaced": displaced & member["same_cluster_competitor"],
+    }
+    columns = {name: summed(values).astype(np.int32) for name, values in counts.items()}
+    columns |= _covariates(items, starts, is_focal, summed)
+    outcomes = {name: column for name, column in OUTCOMES.items() if column in items}
+    values = {name: items[column].to_numpy(dtype=float) for name, column in outcomes.items()}
+    if has_truth(items):
+        values[KNOWN_EFFECT] = (items["p_promoted"] - items["p_control"]).to_numpy()
+    for outcome, value in values.items():
+        for name in COMPONENTS:
+            columns[f"{outcome}_{name}"] = summed(value * member[name])
+        columns[f"{outcome}_total"] = summed(value)
+    return accounts.assign(**columns)
+
+
+def _covariates(
+    items: pd.DataFrame,
+    starts: NDArray[np.int64],
+    is_focal: NDArray[np.bool_],
+    summed: object,
+) -> dict[str, NDArray[np.float64]]:
+    """Return pre-treatment covariates of each slate, those that the items have columns for."""
+    assert callable(summed)
+    found: dict[str, NDArray[np.float64]] = {
+        name: items[name].to_numpy(dtype=float)[starts]
+        for name in _USER_COVARIATES
+        if name in items
+    }
+    if "relevance" in items:
+        relevance = items["relevance"].to_numpy(dtype=float)
+        count = summed(np.ones(len(items)))
+        mean = summed(relevance) / count
+        deviation = relevance - np.repeat(mean, count.astype(int))
+        found["focal_relevance"] = relevance[is_focal]
+        found["relevance_mean"] = mean
+        found["relevance_sd"] = np.sqrt(summed(deviation**2) / count)
+    return found

@@ -1,0 +1,227 @@
+"""Checking the configuration of a study, and picking from it what one rule uses.
+
+The schema is strict JSON Schema (draft 2020-12): an unknown key is an error, not a silent default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlift import worlds
+from netlift.errors import NetliftError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+Json = dict[str, Any]
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
+    """Return the whole configuration, with defaults filled in and numbers of the declared type.
+
+    Parameters
+    ----------
+    config
+        The merged configuration: the project's files, overlays, and the command line.
+    schemas
+        The folder of ``config.schema.json`` and ``datasets.schema.json``.
+
+    Raises
+    ------
+    NetliftError
+        All problems at once, a line each: the key, what was given, what is allowed and, for an
+        unknown key, the nearest known one.
+    """
+    schema = study_schema(schemas)
+    complete: Json = _completed(dict(config), schema)
+    problems = [*_schema_problems(complete, schema), *_world_problems(complete)]
+    if not problems:
+        complete["worlds"] = {
+            name: _completed(entry, worlds.schema(entry["model"]))
+            for name, entry in complete["worlds"].items()
+        }
+        problems = list(_cross_problems(complete))
+    if problems:
+        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
+        raise NetliftError(
+            f"the configuration has {count}:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+            + "\nEvery key is explained in config/README.md."
+        )
+    return complete
+
+
+def study_schema(schemas: Path = SCHEMAS) -> Json:
+    """Return the schema of the configuration, with the schema of a data set in its place.
+
+    The entries under ``worlds`` are open here: each is checked against the schema of its model.
+    """
+    schema: Json = json.loads((schemas / "config.schema.json").read_text(encoding="utf-8"))
+    dataset: Json = json.loads((schemas / "datasets.schema.json").read_text(encoding="utf-8"))
+    schema["properties"]["datasets"]["additionalProperties"] = dataset
+    return schema
+
+
+def canonical(value: Any) -> Any:
+    """Return plain built-in values with sorted keys: what Snakemake may compare by ``repr``."""
+    if isinstance(value, Mapping):
+        return {str(key): canonical(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"not a plain value: {value!r}")
+
+
+def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Fill in defaults, drop keys that are null, and give numbers their declared type."""
+    kind = schema.get("type")
+    if isinstance(value, Mapping):
+        properties: Json = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        filled = {
+            key: _completed(item, properties.get(key, other if isinstance(other, dict) else {}))
+            for key, item in value.items()
+            if item is not None
+        }
+        for key, child in properties.items():
+            if key not in filled and "default" in child:
+                filled[key] = _completed(child["default"], child)
+        return filled
+    if isinstance(value, list):
+        return [_completed(item, schema.get("items", {})) for item in value]
+    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
+    from jsonschema import Draft202012Validator
+
+    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=str):
+        yield from _described(error, prefix)
+
+
+def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]:
+    """Say one violation of the schema in words for people who do not program."""
+    path = (*prefix, *(str(part) for part in error.absolute_path))
+    key = ".".join(path) or "the configuration"
+    if error.validator in {"oneOf", "anyOf"} and error.context:
+        for child in _of_best_branch(error):
+            yield from _described(child, prefix)
+    elif error.validator in {"additionalProperties", "unevaluatedProperties"}:
+        known = list(error.schema.get("properties", {}))
+        for name in sorted(set(error.instance) - set(known)):
+            yield _unknown_key((*path, str(name)), known)
+    elif error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        yield f"{key}: lacks {', '.join(missing)}"
+    elif error.validator == "dependentRequired":
+        yield f"{key}: {error.message}"
+    else:
+        yield f"{key}: {error.instance!r} is not allowed; allowed: {_allowed(error.schema)}"
+
+
+def _of_best_branch(error: ValidationError) -> list[ValidationError]:
+    """Return the errors of the alternative that was most likely meant: no wrong constant in it."""
+    branches: dict[Any, list[ValidationError]] = {}
+    for child in error.context or []:
+        branches.setdefault(child.schema_path[0], []).append(child)
+    return min(
+        branches.values(),
+        key=lambda errors: (any(e.validator in {"const", "enum"} for e in errors), len(errors)),
+    )
+
+
+def _unknown_key(path: tuple[str, ...], known: list[str]) -> str:
+    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    hint = f"; did you mean {'.'.join((*path[:-1], near[0]))}?" if near else ""
+    return f"{'.'.join(path)}: unknown key{hint} (keys here: {', '.join(sorted(known)) or 'none'})"
+
+
+_RANGE_WORDS: dict[str, Callable[[Any], str]] = {
+    "minimum": lambda bound: f"at least {bound}",
+    "exclusiveMinimum": lambda bound: f"above {bound}",
+    "maximum": lambda bound: f"at most {bound}",
+    "exclusiveMaximum": lambda bound: f"below {bound}",
+    "minItems": lambda bound: f"{bound} or more of them",
+    "minLength": lambda bound: "not empty" if bound == 1 else f"{bound} characters or more",
+    "uniqueItems": lambda _: "none twice",
+    "pattern": lambda pattern: f"of the form {pattern}",
+}
+_TYPE_WORDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+    "null": "null",
+}
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """Describe in words what a schema allows."""
+    if "const" in schema:
+        return repr(schema["const"])
+    if "enum" in schema:
+        return ", ".join(str(choice) for choice in schema["enum"])
+    kinds = schema.get("type", [])
+    words = [_TYPE_WORDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    ranges = [say(schema[word]) for word, say in _RANGE_WORDS.items() if word in schema]
+    return ", ".join([" or ".join(words), *ranges]).strip(", ")
+
+
+def _world_problems(config: Json) -> Iterator[str]:
+    """Check each world against the parameter schema of its own model."""
+    entries = config.get("worlds")
+    if not isinstance(entries, Mapping):
+        return
+    for name, entry in entries.items():
+        model = entry.get("model") if isinstance(entry, Mapping) else None
+        if model not in worlds.models():
+            if isinstance(entry, Mapping):
+                yield (
+                    f"worlds.{name}.model: {model!r} is not a competition model; "
+                    f"models: {', '.join(worlds.models())}"
+                )
+            continue
+        schema = worlds.schema(model)
+        yield from _schema_problems(_completed(entry, schema), schema, ("worlds", str(name)))
+
+
+def _cross_problems(config: Json) -> Iterator[str]:
+    """Check what no schema can say: keys that must agree with each other."""
+    study, promotion = config["study"], config["promotion"]
+    if config["dataset"] not in config["datasets"]:
+        yield _unknown_name("dataset", config["dataset"], config["datasets"])
+    for name in study["worlds"]:
+        if name not in config["worlds"]:
+            yield _unknown_name("study.worlds", name, config["worlds"])
+    first, last = promotion["focal_position_first"], promotion.get("focal_position_last")
+    if last is not None and last < first:
+        yield (
+            f"promotion.focal_position_last: {last} is above promotion.focal_position_first "
+            f"({first}) in the slate; give a position from {first} on, or null for the last"
+        )
+    for size in study["sizes"]:
+        deepest = first if last is None else last
+        if size < deepest:
+            yield (
+                f"study.sizes: a slate of {size} has no position {deepest}, from which focal items "
+                "are drawn; take larger slates or lower promotion.focal_position_first and _last"
+            )
+
+
+def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{key}: there is no {name!r}{hint} (known: {', '.join(known)})"

@@ -1,0 +1,254 @@
+"""Decision statements: what the numbers say, in sentences that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+TOPICS = (
+    "item-level reporting",
+    "slate-level metric",
+    "spillover monitoring",
+    "policy design",
+)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """An estimate as it is said in a sentence, with the sign that its interval supports."""
+
+    value: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, key: str, label: str) -> _Line:
+        row = table.loc[table[key] == label].iloc[0]
+        return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
+
+    @property
+    def sign(self) -> int:
+        return int(self.lower > 0) - int(self.upper < 0)
+
+    def __str__(self) -> str:
+        return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
+
+
+def decision_statements(
+    product: pd.DataFrame,
+    spillover: pd.DataFrame,
+    by_position: pd.DataFrame,
+    by_cluster: pd.DataFrame,
+) -> pd.DataFrame:
+    """Write one statement per topic from the tables of one experiment.
+
+    Parameters
+    ----------
+    product
+        ``product_summary.csv``.
+    spillover
+        ``spillover_sensitivity.csv``.
+    by_position, by_cluster
+        ``risk_by_position.csv``, ``risk_by_cluster.csv``.
+
+    Returns
+    -------
+    One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number behind it
+    with interval and unit.
+    """
+    lines = {
+        name: _Line.of(product, "metric", metric)
+        for name, metric in (
+            ("direct", "Focal gain"),
+            ("same", "Same-cluster change"),
+            ("indirect", "Competitor change"),
+            ("total", "Net change"),
+        )
+    }
+    offset = product.loc[product["metric"] == "Offset ratio"].iloc[0]
+    written = [
+        (lines["direct"], *_item_level(lines["direct"], lines["indirect"], offset)),
+        (lines["total"], *_slate_level(lines["direct"], lines["total"])),
+        (lines["indirect"], *_monitoring(lines["indirect"], lines["same"], spillover)),
+        (lines["total"], *_policy(lines["total"], by_position, by_cluster)),
+    ]
+    return pd.DataFrame(
+        [
+            {
+                "topic": topic,
+                "verdict": verdict,
+                "statement": statement,
+                "estimate": line.value,
+                "ci_95_lower": line.lower,
+                "ci_95_upper": line.upper,
+                "unit": "clicks per 1,000 promoted slates",
+            }
+            for topic, (line, verdict, statement) in zip(TOPICS, written, strict=True)
+        ]
+    )
+
+
+def _item_level(direct: _Line, indirect: _Line, offset: pd.Series) -> tuple[str, str]:
+    """Judge what a report on the promoted item alone would claim."""
+    said = f"The promoted item's own change is {direct} clicks per 1,000 promoted slates"
+    others = f"its competitors change by {indirect}"
+    if direct.sign == 0:
+        return (
+            "no_direct_effect_detected",
+            f"{said}, so the data do not show that promotion changes the promoted item's clicks; "
+            f"{others}. Report neither without its interval.",
+        )
+    if direct.sign < 0:
+        return (
+            "direct_loss",
+            f"{said}: the promoted item itself loses, and {others}. "
+            "Check how the promotion is shown before anything else.",
+        )
+    if indirect.sign < 0:
+        return (
+            "overstates",
+            f"{said}, but {others}. {_offset_words(offset)} An item-level report shows only the "
+            "gain and overstates what promotion does; do not report it alone.",
+        )
+    if indirect.sign > 0:
+        return (
+            "understates",
+            f"{said}, and {others}: other items gain too, so an item-level report understates "
+            "what promotion does.",
+        )
+    return (
+        "offset_not_detected",
+        f"{said}; {others}, an interval that covers zero. The data do not show whether the gain "
+        "is taken from other items; report both numbers with their intervals.",
+    )
+
+
+def _offset_words(offset: pd.Series) -> str:
+    if pd.isna(offset["estimate"]) or offset["interval_kind"] != "interval":
+        return "How large a share of the gain that is, the data cannot bound."
+    share, low, high = (
+        -100 * float(offset[name]) for name in ("estimate", "ci_95_upper", "ci_95_lower")
+    )
+    return (
+        f"For every 100 clicks that the promoted item gains, the others lose {share:,.0f} "
+        f"(95% interval {low:,.0f} to {high:,.0f})."
+    )
+
+
+def _slate_level(direct: _Line, total: _Line) -> tuple[str, str]:
+    """Judge the net effect on the whole slate."""
+    said = f"The whole slate changes by {total} clicks per 1,000 promoted slates"
+    if total.sign > 0:
+        return "creates", f"{said}: promotion creates clicks. Judge promotions by this number."
+    if total.sign < 0:
+        moved = (
+            "it costs more clicks elsewhere than it gains for the promoted item"
+            if direct.value > 0
+            else "neither the promoted item nor the slate gains"
+        )
+        return "destroys", f"{said}: promotion loses clicks; {moved}. Judge promotions by this number."
+    return (
+        "undecided",
+        f"{said}, an interval that covers zero: the data do not show that promotion creates or "
+        f"loses clicks. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
+        f"{total.lower:+,.1f}; more slates would narrow this.",
+    )
+
+
+def _monitoring(indirect: _Line, same: _Line, spillover: pd.DataFrame) -> tuple[str, str]:
+    """Say which items to watch for spillover."""
+    row_sign, row_words = _clearest_row_effect(spillover)
+    cluster = {
+        1: f"same-cluster items gain, by {same}",
+        -1: f"same-cluster items lose, by {same}",
+        0: f"for same-cluster items alone, {same}, the interval covers zero",
+    }[same.sign]
+    said = (
+        f"Competitors change by {indirect} clicks per 1,000 promoted slates; {cluster}. {row_words}"
+    )
+    if indirect.sign < 0:
+        return "losses", f"{said} Watch competitors' clicks in every promotion test."
+    if indirect.sign > 0:
+        return "gains", f"{said} Count the gain of other items in every promotion test."
+    if same.sign != 0:
+        return (
+            "same_cluster_only",
+            f"{said} Watch same-cluster items in every promotion test: the sum over all "
+            "competitors hides their change.",
+        )
+    if row_sign != 0:
+        return (
+            "rows_only",
+            f"{said} Summed to slates no change is shown; one of five definitions that stands out "
+            "is a lead to test on new slates, not a finding.",
+        )
+    return (
+        "not_detected",
+        f"{said} No spillover is shown, which is not proof that there is none: keep measuring "
+        "whole slates.",
+    )
+
+
+def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
+    """Return sign and words of the definition whose effect per item row is clearest."""
+    rows = spillover[spillover["unit"].str.contains("row") & (spillover["se"] > 0)]
+    if rows.empty:
+        return 0, ""
+    clearest = rows.loc[(rows["estimate"] / rows["se"]).abs().idxmax()]
+    lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
+    return int(lower > 0) - int(upper < 0), (
+        f"Of the five definitions of spillover, '{clearest['definition']}' is the clearest per "
+        f"item row: {clearest['estimate']:+.4f} clicks (95% interval {lower:+.4f} to {upper:+.4f})."
+    )
+
+
+def _policy(
+    total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame
+) -> tuple[str, str]:
+    """Say whether to promote, and whether some segment calls for another rule."""
+    gains = _segments(by_position, by_cluster, "gains")
+    loses = _segments(by_position, by_cluster, "loses")
+    tested = _number_of_tests(by_position, by_cluster)
+    caution = (
+        f" {tested} segments were looked at, each at 95%, so about {0.05 * tested:.1f} of them "
+        "would stand out by chance alone; confirm on new slates before acting."
+    )
+    said = f"Promoting every slate changes clicks by {total} per 1,000 promoted slates."
+    if total.sign > 0:
+        spared = f" Slates that lose: {loses}.{caution}" if loses else ""
+        return "promote", f"{said} Promotion as tested is worth keeping.{spared}"
+    if total.sign < 0:
+        kept = (
+            f" Some slates gain: {gains}.{caution}"
+            if gains
+            else " No focal position and no cluster shows a gain."
+        )
+        return "do_not_promote", f"{said} Do not promote every slate.{kept}"
+    found = "; ".join(
+        part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
+    )
+    detail = f" Segments that stand out, {found}.{caution}" if found else ""
+    return (
+        "no_evidence_for_promoting",
+        f"{said} The interval covers zero, so there is no evidence for promoting every slate; "
+        f"not promoting is the safe default.{detail}",
+    )
+
+
+def _segments(by_position: pd.DataFrame, by_cluster: pd.DataFrame, verdict: str) -> str:
+    found = []
+    for table, column, words in (
+        (by_position, "focal_position_bucket", "focal position"),
+        (by_cluster, "focal_cluster", "focal cluster"),
+    ):
+        hits = table[(table["effect_family"] == "Total") & (table["verdict"] == verdict)]
+        found += [f"{words} {name}" for name in hits[column]]
+    return ", ".join(found)
+
+
+def _number_of_tests(by_position: pd.DataFrame, by_cluster: pd.DataFrame) -> int:
+    return sum(
+        int(((table["effect_family"] == "Total") & table["estimate"].notna()).sum())
+        for table in (by_position, by_cluster)
+    )

@@ -1,0 +1,29 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class NetliftError(Exception):
+    """Something the user can mend: bad input, a bad setting, too little data.
+
+    The message says what is wrong, where, how many, and what to do. Scripts show it without a
+    traceback and end with a non-zero exit code.
+    """
+
+
+def listed(items: Iterable[object], *, limit: int = 3) -> str:
+    """Name the first few of many things: ``a, b, c and 4 more``.
+
+    Parameters
+    ----------
+    items
+        What to name, in order.
+    limit
+        How many are written out before the rest is counted.
+    """
+    names = [str(item) for item in items]
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"

@@ -1,0 +1,253 @@
+"""The default scorer: a damped bias model plus a truncated SVD of its residuals.
+
+It learns from the first part of each user's ratings by time and is judged on the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.catalog import LIKED, rating_counts
+from netlift.errors import NetliftError
+from netlift.streams import generator
+
+STARS = (0.5, 5.0)
+FACTOR = "factor_"
+
+
+def training_rows(ratings: pd.DataFrame, share: float) -> NDArray[np.bool_]:
+    """Mark the first ``share`` of each user's ratings by time, rounded down, at least one.
+
+    Parameters
+    ----------
+    ratings
+        ``user_id``, ``item_id`` and ``timestamp``, sorted by user. Equal times are ordered by
+        ``item_id``.
+    share
+        Between 0 and 1.
+    """
+    user = ratings["user_id"].to_numpy()
+    order = np.lexsort((ratings["item_id"].to_numpy(), ratings["timestamp"].to_numpy(), user))
+    _, first, code, count = np.unique(
+        user, return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.empty(len(user), dtype=np.int64)
+    rank[order] = np.arange(len(user))
+    n_training = np.maximum(np.floor(share * count + 1e-9), 1)
+    return np.asarray(rank - first[code] < n_training[code])
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A fitted scorer: one row per user and per item of the training ratings.
+
+    Attributes
+    ----------
+    users
+        ``user_id``, ``user_activity`` (training ratings), ``user_liked_rate``, ``offset`` (stars,
+        the overall mean included) and the factors.
+    items
+        ``item_id``, ``item_popularity`` (training ratings), ``item_liked_rate``, ``offset`` and
+        the factors.
+    """
+
+    users: pd.DataFrame
+    items: pd.DataFrame
+
+    def scores(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return predicted ratings in stars, clipped to the scale of ratings.
+
+        Parameters
+        ----------
+        user, item
+            Row numbers of ``users`` and ``items``, of one shape.
+
+        Returns
+        -------
+        Array of that shape.
+        """
+        score = self.bias_scores(user, item)
+        user_factors, item_factors = _factors(self.users), _factors(self.items)
+        flat_user, flat_item, flat = user.ravel(), item.ravel(), score.ravel()
+        for start in range(0, len(flat), 1 << 18):
+            rows = slice(start, start + (1 << 18))
+            flat[rows] += np.einsum(
+                "ij,ij->i", user_factors[flat_user[rows]], item_factors[flat_item[rows]]
+            )
+        return np.clip(flat.reshape(score.shape), *STARS)
+
+    def bias_scores(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the bias model's predicted ratings in stars, not clipped."""
+        user_offset = self.users["offset"].to_numpy()
+        item_offset = self.items["offset"].to_numpy()
+        return np.asarray(user_offset[user] + item_offset[item])
+
+
+def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
+    """Fit offsets and factors to training ratings.
+
+    The item offset is sum(r - mean) / (n + damping), then the user offset is
+    sum(r - mean - item offset) / (n + damping) (Funk's damped means, as in Ekstrand 2020,
+    "LensKit for Python"). The factors are a randomized truncated SVD (Halko, Martinsson and Tropp
+    2011) of the user by item matrix of residuals, zero where there is no rating.
+
+    Parameters
+    ----------
+    ratings
+        Training ratings only: ``user_id``, ``item_id``, ``rating``.
+    settings
+        ``damping`` (ratings) and ``factors`` (rank of the SVD).
+
+    Raises
+    ------
+    NetliftError
+        There are fewer users or items than factors.
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.utils.extmath import randomized_svd
+
+    user_id, user = np.unique(ratings["user_id"].to_numpy(), return_inverse=True)
+    item_id, item = np.unique(ratings["item_id"].to_numpy(), return_inverse=True)
+    rating = ratings["rating"].to_numpy()
+    rank, damping = int(settings["factors"]), float(settings["damping"])
+    if min(len(user_id), len(item_id)) <= rank:
+        raise NetliftError(
+            f"the scorer needs more than {rank} users and items to fit {rank} factors, but the "
+            f"training ratings have {len(user_id):,} users and {len(item_id):,} items. "
+            "Lower slates.scorer.factors or take a larger data set."
+        )
+    item_popularity, item_liked_rate = rating_counts(item, rating, len(item_id))
+    user_activity, user_liked_rate = rating_counts(user, rating, len(user_id))
+
+    mean = float(rating.mean(dtype=np.float64))
+    residual = rating.astype(np.float64) - mean
+    item_offset = np.bincount(item, residual) / (item_popularity + damping)
+    residual -= item_offset[item]
+    user_offset = np.bincount(user, residual) / (user_activity + damping)
+    residual -= user_offset[user]
+
+    matrix = csr_matrix(
+        (residual.astype(np.float32), (user, item)), shape=(len(user_id), len(item_id))
+    )
+    left, singular, right = randomized_svd(
+        matrix,
+        n_components=rank,
+        n_iter=4,
+        random_state=int(generator(0, "scorer").integers(2**31)),
+    )
+    names = [f"{FACTOR}{number:02d}" for number in range(rank)]
+    return Scorer(
+        users=pd.DataFrame(
+            {
+                "user_id": user_id,
+                "user_activity": user_activity,
+                "user_liked_rate": user_liked_rate,
+                "offset": mean + user_offset,
+            }
+        ).join(pd.DataFrame((left * singular).astype(np.float32), columns=names)),
+        items=pd.DataFrame(
+            {
+                "item_id": item_id,
+                "item_popularity": item_popularity,
+                "item_liked_rate": item_liked_rate,
+                "offset": item_offset,
+            }
+        ).join(pd.DataFrame(right.T.astype(np.float32), columns=names)),
+    )
+
+
+def scorer_accuracy(scorer: Scorer, held_out: pd.DataFrame) -> pd.DataFrame:
+    """Judge the scorer, its bias model and popularity on held-out ratings.
+
+    Only ratings of items with a training rating are used, for all three alike; the rest is
+    counted.
+
+    Parameters
+    ----------
+    scorer
+        Fitted to the training ratings.
+    held_out
+        ``user_id``, ``item_id``, ``rating``.
+
+    Returns
+    -------
+    One row per scorer: ``rmse_stars`` (of the predicted rating; missing for popularity, which
+    predicts none), ``auc_liked`` (a liked rating ranks above one that is not, pairs over all
+    users), ``auc_liked_within_user`` (mean over users who have both kinds), ``held_out_ratings``
+    and ``held_out_ratings_of_new_items`` (left out).
+    """
+    user = _rows_of(held_out["user_id"].to_numpy(), scorer.users["user_id"].to_numpy())
+    item = _rows_of(held_out["item_id"].to_numpy(), scorer.items["item_id"].to_numpy())
+    known = (user >= 0) & (item >= 0)
+    user, item = user[known], item[known]
+    rating = held_out["rating"].to_numpy()[known].astype(np.float64)
+    if len(rating) == 0:
+        raise NetliftError(
+            "no held-out rating is of an item with a training rating, so the scorer cannot be "
+            "judged. Lower slates.scorer.train_share or take a larger data set."
+        )
+    predictions = {
+        "bias + SVD": scorer.scores(user, item),
+        "bias": np.clip(scorer.bias_scores(user, item), *STARS),
+        "popularity": scorer.items["item_popularity"].to_numpy(dtype=np.float64)[item],
+    }
+    return pd.DataFrame(
+        [
+            {
+                "scorer": name,
+                "rmse_stars": None
+                if name == "popularity"
+                else float(np.sqrt(np.mean((rating - score) ** 2))),
+                "auc_liked": area_under_curve(score, rating >= LIKED),
+                "auc_liked_within_user": _within_user_area(score, rating >= LIKED, user),
+                "held_out_ratings": len(rating),
+                "held_out_ratings_of_new_items": int((~known).sum()),
+            }
+            for name, score in predictions.items()
+        ]
+    )
+
+
+def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """Return the probability that a positive outranks a negative, ties half; None without both.
+
+    The Mann-Whitney form of the area under the ROC curve.
+    """
+    from scipy.stats import rankdata
+
+    n_positive = int(positive.sum())
+    n_negative = len(positive) - n_positive
+    if n_positive == 0 or n_negative == 0:
+        return None
+    wins = rankdata(score)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(wins / (n_positive * n_negative))
+
+
+def _within_user_area(
+    score: NDArray[np.float64], positive: NDArray[np.bool_], user: NDArray[np.int64]
+) -> float | None:
+    """Average the area under the curve over users: ranks within users give all areas at once."""
+    ranks = pd.Series(score).groupby(user).rank().to_numpy()
+    n_positive = np.bincount(user, positive)
+    n_negative = np.bincount(user, ~positive)
+    wins = np.bincount(user, ranks * positive) - n_positive * (n_positive + 1) / 2
+    both = (n_positive > 0) & (n_negative > 0)
+    if not both.any():
+        return None
+    return float((wins[both] / (n_positive[both] * n_negative[both])).mean())
+
+
+def _rows_of(wanted: NDArray[Any], sorted_ids: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the row of each id in a sorted array of ids, -1 where it is not there."""
+    row = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
+    return np.where(sorted_ids[row] == wanted, row, -1)
+
+
+def _factors(table: pd.DataFrame) -> NDArray[np.float32]:
+    return table.filter(regex=f"^{FACTOR}").to_numpy(dtype=np.float32)

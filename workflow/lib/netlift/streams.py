@@ -1,0 +1,72 @@
+"""Named streams of chance.
+
+Each use of chance has its own stream, keyed by (study seed, stream name, block). A block is a
+fixed number of consecutive slates, so what slate 1,234 draws depends neither on how many slates
+come after it, nor on the number of cores, nor on how the work is cut into pieces.
+
+The generator is Philox-4x64, counter-based (Salmon, Moraes, Dror and Shaw 2011, "Parallel random
+numbers: as easy as 1, 2, 3"): the key is made of seed and name, the block is the high word of the
+counter, so that blocks can never overlap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 1024
+"""Slates per block."""
+
+Stream = Literal[
+    "assignment",
+    "bootstrap",
+    "candidates",
+    "focal",
+    "outcome",
+    "ranking",
+    "scorer",
+    "synthetic",
+    "users",
+]
+
+
+def generator(seed: int, stream: Stream, block: int = 0) -> np.random.Generator:
+    """Return the generator of one block of one stream.
+
+    Parameters
+    ----------
+    seed
+        The study seed, 0 or larger.
+    stream
+        The name of the use of chance.
+    block
+        The number of the block of slates (or of whatever else is counted), 0 or larger.
+    """
+    digest = hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=16).digest()
+    return np.random.Generator(
+        np.random.Philox(key=int.from_bytes(digest, "little"), counter=[0, 0, 0, block])
+    )
+
+
+def blocks(n_slates: int, size: int = BLOCK) -> Iterator[tuple[int, slice]]:
+    """Yield (block number, slice of slates) over ``n_slates`` slates, in order."""
+    for block, start in enumerate(range(0, n_slates, size)):
+        yield block, slice(start, min(start + size, n_slates))
+
+
+def slate_uniforms(seed: int, stream: Stream, n_slates: int, width: int) -> NDArray[np.float64]:
+    """Draw independent U(0, 1) numbers, ``width`` for each slate.
+
+    Returns
+    -------
+    Array of shape (n_slates, width). Row ``s`` is the same for every ``n_slates`` > s.
+    """
+    draws = np.empty((n_slates, width))
+    for block, rows in blocks(n_slates):
+        whole = generator(seed, stream, block).random((BLOCK, width))
+        draws[rows] = whole[: rows.stop - rows.start]
+    return draws

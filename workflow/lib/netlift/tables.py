@@ -1,0 +1,106 @@
+"""Table input and output: the only module of the library that opens files of the study.
+
+Tables that programs read are Parquet, tables that people read are CSV. A file is written under a
+temporary name in its own folder and renamed when it is whole, so a file that exists is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlift.errors import NetliftError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes ``path`` only if the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The final file. Its folder is made if it does not exist; an older file is replaced.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{final.stem}-", suffix=final.suffix, dir=final.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner can read; give them the usual rights.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet or CSV table of the study.
+
+    Parameters
+    ----------
+    path
+        A file that ends in ``.parquet`` or ``.csv``.
+    columns
+        The columns to read, in this order; all of them if not given.
+
+    Raises
+    ------
+    NetliftError
+        The file cannot be read as what its name says, or lacks a column.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    wanted = None if columns is None else list(columns)
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            table = pq.read_table(path, columns=wanted)
+            missing = [name for name in wanted or [] if name not in table.column_names]
+            if missing:
+                raise NetliftError(f"{path}: no column {', '.join(missing)}")
+            frame: pd.DataFrame = table.to_pandas()
+        else:
+            frame = pd.read_csv(path, usecols=wanted, float_precision="round_trip")
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise NetliftError(
+            f"{path}: cannot be read as a {path.suffix[1:]} table ({error}). "
+            "Delete the file and run again: it will be rebuilt."
+        ) from error
+    return frame if wanted is None else frame[wanted]
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table whole or not at all, as Parquet or CSV by the ending of ``path``.
+
+    CSV numbers keep every digit, so reading a table back gives the same values. A missing value
+    is an empty field.
+    """
+    with written_whole(path) as temporary:
+        if Path(path).suffix == ".parquet":
+            frame.to_parquet(temporary, index=False, compression="zstd")
+        else:
+            frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write plain values as JSON, whole or not at all. NaN and infinity are refused."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")

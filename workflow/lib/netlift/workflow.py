@@ -1,0 +1,116 @@
+"""What Snakemake needs of the library: the source files behind a script, and a script's frame."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from netlift.errors import NetliftError
+
+LIBRARY = Path(__file__).parents[1]
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def source_files(script: str, *modules: str) -> list[Path]:
+    """Return a script and every module of the library that it imports, directly or not.
+
+    As inputs of a rule they make its outputs stale when, and only when, code behind them changes.
+    Imports are read from the source text, those inside functions too; nothing is run.
+
+    Parameters
+    ----------
+    script
+        Name of a script, without its ending.
+    modules
+        Modules that the script imports by a name that it computes, as ``netlift.worlds.logit``.
+
+    Returns
+    -------
+    Sorted paths.
+
+    Raises
+    ------
+    NetliftError
+        There is no such script or module.
+    """
+    found: set[Path] = set()
+    start = SCRIPTS / f"{script}.py"
+    waiting = [start, *(_module_file(module) for module in modules)]
+    for path in waiting:
+        if path is None or not path.is_file():
+            raise NetliftError(f"no source file for {script} {' '.join(modules)}")
+    while waiting:
+        path = waiting.pop()
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting += _imports(path)
+    return sorted(found)
+
+
+@cache
+def _imports(path: Path) -> tuple[Path, ...]:
+    """Return the files of the library's modules that one source file imports."""
+    files: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # ``from netlift import worlds`` imports a module, ``from netlift.x import f`` may.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "netlift":
+                parts = name.split(".")
+                packages = [".".join(parts[: end + 1]) for end in range(len(parts))]
+                files.update(file for package in packages if (file := _module_file(package)))
+    return tuple(sorted(files))
+
+
+def _module_file(module: str) -> Path | None:
+    base = LIBRARY.joinpath(*module.split("."))
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[logging.Logger]:
+    """Run a script's work: progress goes to the rule's log, an error ends it cleanly.
+
+    An error that the user can mend is one message on the screen and in the log; any other one
+    leaves its traceback in both.
+
+    Parameters
+    ----------
+    snakemake
+        The object that Snakemake gives to a script.
+    """
+    log = logging.getLogger("netlift")
+    log.setLevel(logging.INFO)
+    formatter = logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    file = logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
+    file.setFormatter(formatter)
+    log.addHandler(file)
+    try:
+        log.info("%s: start", snakemake.rule)
+        yield log
+        log.info("%s: done", snakemake.rule)
+    except NetliftError as error:
+        log.error("error: %s", error)
+        print(f"\nNetlift cannot go on ({snakemake.rule}):\n{error}\n", file=sys.stderr)
+        sys.exit(1)
+    except BaseException:
+        log.exception("unexpected error")
+        raise
+    finally:
+        log.removeHandler(file)
+        file.close()

@@ -1,0 +1,89 @@
+"""Logistic clicks in which items compete through the attention that others get."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netlift import attention
+from netlift.competition import Floats, IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+
+
+class Model(OrderedWorld, IndependentClicks):
+    """p_k = sigmoid(b0 + b_r r_k + b_v theta(pos_k) - g_c M_k - g_all N_k).
+
+    r_k is standardized relevance, theta(pos) attention, M_k the attention of the other items in
+    k's cluster, N_k that of all other items; of all of them, or only of those above k.
+    """
+
+    INTERCEPT = -2.0
+    PARAMETERS = {
+        "b_r": {
+            "description": "Effect of one standard deviation of relevance (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.8,
+        },
+        "b_v": {
+            "description": "Effect of one unit of the item's own attention (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 1.2,
+        },
+        "g_c": {
+            "description": "Loss per unit of attention on others in the same cluster (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.4,
+        },
+        "g_all": {
+            "description": "Loss per unit of attention on all other items (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.0,
+        },
+        "competitors": {
+            "description": "Whose attention counts: all other items, or only those above.",
+            "type": "string",
+            "enum": ["all", "above"],
+            "default": "all",
+        },
+        "attention": attention.SCHEMA,
+    }
+
+    def shown_probabilities(self, shown: ShownSlates) -> Floats:
+        """Return the click probability of each position of slates as shown, shape (N, K)."""
+        b = self.parameters
+        n_slates, size = shown.relevance.shape
+        theta = attention.attention(size, b["attention"])
+        if b["competitors"] == "above":
+            all_others = np.cumsum(theta) - theta
+            same_cluster = _attention_above(shown, theta)
+        else:
+            all_others = theta.sum() - theta
+            n_clusters = int(shown.cluster.max(initial=0)) + 1
+            index = shown.cluster + n_clusters * np.arange(n_slates)[:, None]
+            mass = np.bincount(index.ravel(), np.tile(theta, n_slates), n_slates * n_clusters)
+            same_cluster = mass[index] - theta
+        return sigmoid(
+            self.intercept
+            + b["b_r"] * shown.relevance
+            + (b["b_v"] * theta - b["g_all"] * all_others)
+            - b["g_c"] * same_cluster
+        )
+
+
+def _attention_above(shown: ShownSlates, theta: Floats) -> Floats:
+    """Return the attention of the same cluster's items above each position, shape (N, K)."""
+    n_slates, size = shown.relevance.shape
+    mass = np.zeros((n_slates, int(shown.cluster.max(initial=0)) + 1))
+    above = np.empty((n_slates, size))
+    rows = np.arange(n_slates)
+    for column in range(size):
+        cluster = shown.cluster[:, column]
+        above[:, column] = mass[rows, cluster]
+        mass[rows, cluster] += theta[column]
+    return above

@@ -1,0 +1,96 @@
+# Effects of one experiment, from its items and its slate accounts.
+#
+# REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
+# OUTPUTS           results/{experiment}/effects/*.csv, bootstrap_draws.parquet
+
+LEDGER_TABLES = [
+    "component_support",
+    "component_effects",
+    "additivity_checks",
+    "product_summary",
+    "risk_by_position",
+    "risk_by_cluster",
+]
+ROW_TABLES = ["observed_effects", "spillover_support", "spillover_sensitivity"]
+EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, "decision_statements"]
+
+
+rule estimate_ledger:
+    message:
+        "Estimating the ledger: {wildcards.experiment}"
+    input:
+        accounts=rules.account_slates.output.accounts,
+        code=code("estimate_ledger"),
+    output:
+        **{name: f"results/{{experiment}}/effects/{name}.csv" for name in LEDGER_TABLES},
+    log:
+        "logs/{experiment}/estimate_ledger.log",
+    benchmark:
+        "logs/{experiment}/estimate_ledger.tsv"
+    params:
+        settings=settings(min_slates=STUDY["inference"]["min_slates"]),
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    script:
+        "../scripts/estimate_ledger.py"
+
+
+rule estimate_row_effects:
+    message:
+        "Estimating effects on item rows: {wildcards.experiment}"
+    input:
+        slate_items="results/{experiment}/items.parquet",
+        code=code("estimate_row_effects"),
+    output:
+        **{name: f"results/{{experiment}}/effects/{name}.csv" for name in ROW_TABLES},
+        bootstrap_draws="results/{experiment}/effects/bootstrap_draws.parquet",
+    log:
+        "logs/{experiment}/estimate_row_effects.log",
+    benchmark:
+        "logs/{experiment}/estimate_row_effects.tsv"
+    params:
+        settings=lambda wildcards: settings(
+            seed=seed_of(wildcards.experiment),
+            bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
+            near_positions=STUDY["inference"]["near_positions"],
+        ),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/estimate_row_effects.py"
+
+
+rule state_decisions:
+    message:
+        "Stating decisions: {wildcards.experiment}"
+    input:
+        product=rules.estimate_ledger.output.product_summary,
+        by_position=rules.estimate_ledger.output.risk_by_position,
+        by_cluster=rules.estimate_ledger.output.risk_by_cluster,
+        spillover=rules.estimate_row_effects.output.spillover_sensitivity,
+        code=code("state_decisions"),
+    output:
+        decisions="results/{experiment}/effects/decision_statements.csv",
+    log:
+        "logs/{experiment}/state_decisions.log",
+    benchmark:
+        "logs/{experiment}/state_decisions.tsv"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    script:
+        "../scripts/state_decisions.py"
+
+
+rule effects:
+    input:
+        expand(
+            "results/{experiment}/effects/{table}.csv",
+            experiment=EXPERIMENTS,
+            table=EFFECT_TABLES,
+        ),

@@ -1,0 +1,4 @@
+# placeholder: filled in below
+rule figures:
+    input:
+        [],

@@ -1,0 +1,108 @@
+# Slates before any promotion, and the experiment's design.
+#
+# REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
+# OUTPUTS           results/{dataset}/scorer/users.parquet, items.parquet, accuracy.csv
+#                   results/{dataset}/size={size}/seed={seed}/slates.parquet, exposure.parquet
+
+USES_SCORER = STUDY["slates"]["builder"] == "scorer"
+
+
+rule fit_scorer:
+    message:
+        "Fitting the scorer to the training ratings of {wildcards.dataset}"
+    input:
+        ratings=rules.import_ratings.output.ratings,
+        code=code("fit_scorer"),
+    output:
+        scorer_users="results/{dataset}/scorer/users.parquet",
+        scorer_items="results/{dataset}/scorer/items.parquet",
+        accuracy="results/{dataset}/scorer/accuracy.csv",
+    log:
+        "logs/{dataset}/fit_scorer.log",
+    benchmark:
+        "logs/{dataset}/fit_scorer.tsv"
+    params:
+        settings=settings(
+            **{
+                key: STUDY["slates"]["scorer"][key]
+                for key in ("train_share", "damping", "factors")
+            }
+        ),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    script:
+        "../scripts/fit_scorer.py"
+
+
+def slate_settings(wildcards):
+    """Return the settings of the chosen builder alone."""
+    slates = STUDY["slates"]
+    builder = slates["builder"]
+    own = dict(slates[builder])
+    for key in ("damping", "factors"):
+        own.pop(key, None)  # these are the scorer's, and reach the slates through its files
+    return settings(
+        builder=builder,
+        clusters=slates["clusters"],
+        n_slates=slates["n_slates"],
+        max_per_user=slates["max_per_user"],
+        size=int(wildcards.size),
+        seed=int(wildcards.seed),
+        **{builder: own},
+    )
+
+
+rule build_slates:
+    message:
+        "Building slates of {wildcards.size} items from {wildcards.dataset}, seed {wildcards.seed}"
+    input:
+        ratings=rules.import_ratings.output.ratings,
+        movies=rules.import_ratings.output.movies,
+        scorer_users=rules.fit_scorer.output.scorer_users if USES_SCORER else [],
+        scorer_items=rules.fit_scorer.output.scorer_items if USES_SCORER else [],
+        code=code("build_slates"),
+    output:
+        slates="results/{dataset}/size={size}/seed={seed}/slates.parquet",
+    log:
+        "logs/{dataset}/size={size}/seed={seed}/build_slates.log",
+    benchmark:
+        "logs/{dataset}/size={size}/seed={seed}/build_slates.tsv"
+    params:
+        settings=slate_settings,
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    script:
+        "../scripts/build_slates.py"
+
+
+rule assign_promotion:
+    message:
+        "Drawing focal items and promotions, size {wildcards.size}, seed {wildcards.seed}"
+    input:
+        slates=rules.build_slates.output.slates,
+        code=code("assign_promotion"),
+    output:
+        exposure="results/{dataset}/size={size}/seed={seed}/exposure.parquet",
+    log:
+        "logs/{dataset}/size={size}/seed={seed}/assign_promotion.log",
+    benchmark:
+        "logs/{dataset}/size={size}/seed={seed}/assign_promotion.tsv"
+    params:
+        settings=lambda wildcards: settings(
+            seed=int(wildcards.seed), **STUDY["promotion"]
+        ),
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    script:
+        "../scripts/assign_promotion.py"
+
+
+rule slates:
+    input:
+        expand("results/{slate_set}/exposure.parquet", slate_set=SLATE_SETS),

@@ -1,0 +1,15 @@
+"""Draw one focal item and one promotion per slate, and map every row's exposure."""
+
+from netlift.exposure import assign_promotion
+from netlift.tables import read_table, write_table
+from netlift.workflow import job
+
+
+def main(slates: str, exposure: str, settings: dict) -> None:
+    """Read slates; write the exposure table."""
+    write_table(assign_promotion(read_table(slates), **settings), exposure)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(snakemake.input.slates, snakemake.output.exposure, snakemake.params.settings)

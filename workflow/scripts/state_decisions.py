@@ -1,0 +1,23 @@
+"""State in sentences what the effects of one experiment say."""
+
+from netlift.decisions import decision_statements
+from netlift.tables import read_table, write_table
+from netlift.workflow import job
+
+
+def main(product: str, spillover: str, by_position: str, by_cluster: str, decisions: str) -> None:
+    """Read the tables of effects; write one statement per topic."""
+    tables = (read_table(path) for path in (product, spillover, by_position, by_cluster))
+    write_table(decision_statements(*tables), decisions)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        given = snakemake.input
+        main(
+            given.product,
+            given.spillover,
+            given.by_position,
+            given.by_cluster,
+            snakemake.output.decisions,
+        )
