@@ -1,22 +1,24 @@
-# What all rule files use. Needs: the merged config. Makes: STUDY (checked, complete), the studied
-# experiments, and the helpers that rules name their settings and their code with.
+# What the files of rules share: STUDY (the config, checked and complete), the experiments of the
+# study, and the functions that name a job's settings and code.
 import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 LIBRARY = str(Path(workflow.basedir) / "lib")
 sys.path.insert(0, LIBRARY)
 # Scripts run as processes of their own and find the library here.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])
-)
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from netlift.config import canonical, check_config
+from netlift.config import canonical, check_config, typed
+from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
 from netlift.workflow import source_files
 
+# Snakemake reads values inside a mapping on the command line as texts, numbers too.
+update_config(config, typed(workflow.config_settings.config))
 try:
     STUDY = check_config(config)
 except NetliftError as error:
@@ -24,7 +26,7 @@ except NetliftError as error:
 
 # Where to look for official archives is not a choice that makes a file, so no rule depends on it.
 if "archives" in STUDY:
-    os.environ["NETLIFT_ARCHIVES"] = os.path.abspath(STUDY["archives"])
+    os.environ.update(NETLIFT_ARCHIVES=os.path.abspath(STUDY["archives"]))
 
 EXPERIMENTS = expand(
     "{dataset}/size={size}/seed={seed}/{world}",
@@ -59,27 +61,38 @@ def code(script, *modules):
     return [os.path.relpath(path) for path in source_files(script, *modules)]
 
 
+def own_files(dataset):
+    """Return the user's own files behind a data set, so that an edit of them imports it again."""
+    try:
+        return [str(path) for path in input_files(STUDY["datasets"][dataset])]
+    except NetliftError as error:
+        raise WorkflowError(str(error))
+
+
 def seed_of(experiment):
     """Return the study seed in an experiment's path."""
-    return int(experiment.split("/seed=")[1].split("/")[0])
+    return int(experiment.split("seed=")[1].split("/")[0])
 
 
-rule write_config:
-    message:
-        "Writing the merged configuration of {wildcards.dataset}"
-    input:
-        code=code("write_config"),
-    output:
-        "results/{dataset}/config.yaml",
-    log:
-        "logs/{dataset}/write_config.log",
-    benchmark:
-        "logs/{dataset}/write_config.tsv"
-    params:
-        settings=settings(**STUDY),
-    threads: 1
-    resources:
-        mem_mb=200,
-        runtime=5,
-    script:
-        "../scripts/write_config.py"
+def slate_settings(wildcards):
+    """Return the settings of the chosen builder alone."""
+    slates = STUDY["slates"]
+    builder = slates["builder"]
+    own = dict(slates[builder])
+    for key in ("damping", "factors"):
+        own.pop(key, None)  # these are the scorer's, and reach the slates through its files
+    return settings(
+        builder=builder,
+        clusters=slates["clusters"],
+        n_slates=slates["n_slates"],
+        max_per_user=slates["max_per_user"],
+        size=int(wildcards.size),
+        seed=int(wildcards.seed),
+        **{builder: own},
+    )
+
+
+def world_code(wildcards):
+    """Return the code behind one world: of all competition models, only its own."""
+    model = STUDY["worlds"][wildcards.world]["model"]
+    return code("simulate_clicks", f"netlift.worlds.{model}")

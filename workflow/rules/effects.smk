@@ -16,8 +16,6 @@ EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, "decision_statements"]
 
 
 rule estimate_ledger:
-    message:
-        "Estimating the ledger: {wildcards.experiment}"
     input:
         accounts=rules.account_slates.output.accounts,
         code=code("estimate_ledger"),
@@ -27,19 +25,21 @@ rule estimate_ledger:
         "logs/{experiment}/estimate_ledger.log",
     benchmark:
         "logs/{experiment}/estimate_ledger.tsv"
-    params:
-        settings=settings(min_slates=STUDY["inference"]["min_slates"]),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=settings(min_slates=STUDY["inference"]["min_slates"]),
+    message:
+        "Estimating the ledger: {wildcards.experiment}"
     script:
         "../scripts/estimate_ledger.py"
 
 
 rule estimate_row_effects:
-    message:
-        "Estimating effects on item rows: {wildcards.experiment}"
     input:
         slate_items="results/{experiment}/items.parquet",
         code=code("estimate_row_effects"),
@@ -50,23 +50,25 @@ rule estimate_row_effects:
         "logs/{experiment}/estimate_row_effects.log",
     benchmark:
         "logs/{experiment}/estimate_row_effects.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         settings=lambda wildcards: settings(
             seed=seed_of(wildcards.experiment),
             bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
             near_positions=STUDY["inference"]["near_positions"],
         ),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
+    message:
+        "Estimating effects on item rows: {wildcards.experiment}"
     script:
         "../scripts/estimate_row_effects.py"
 
 
 rule state_decisions:
-    message:
-        "Stating decisions: {wildcards.experiment}"
     input:
         product=rules.estimate_ledger.output.product_summary,
         by_position=rules.estimate_ledger.output.risk_by_position,
@@ -79,10 +81,14 @@ rule state_decisions:
         "logs/{experiment}/state_decisions.log",
     benchmark:
         "logs/{experiment}/state_decisions.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=300,
         runtime=5,
+    message:
+        "Stating decisions: {wildcards.experiment}"
     script:
         "../scripts/state_decisions.py"
 

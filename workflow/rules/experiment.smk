@@ -5,15 +5,7 @@
 #                   results/{experiment}/slate_outcomes.parquet
 
 
-def world_code(wildcards):
-    """Return the code behind one world: of all competition models, only its own."""
-    model = STUDY["worlds"][wildcards.world]["model"]
-    return code("simulate_clicks", f"netlift.worlds.{model}")
-
-
 rule simulate_clicks:
-    message:
-        "Simulating clicks in world {wildcards.world}, size {wildcards.size}, seed {wildcards.seed}"
     input:
         exposure=rules.assign_promotion.output.exposure,
         code=world_code,
@@ -23,21 +15,23 @@ rule simulate_clicks:
         "logs/{dataset}/size={size}/seed={seed}/{world}/simulate_clicks.log",
     benchmark:
         "logs/{dataset}/size={size}/seed={seed}/{world}/simulate_clicks.tsv"
-    params:
-        settings=lambda wildcards: settings(
-            seed=int(wildcards.seed), world=STUDY["worlds"][wildcards.world]
-        ),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=lambda wildcards: settings(
+            seed=int(wildcards.seed), world=STUDY["worlds"][wildcards.world]
+        ),
+    message:
+        "Simulating clicks in world {wildcards.world}, size {wildcards.size}, seed {wildcards.seed}"
     script:
         "../scripts/simulate_clicks.py"
 
 
 rule account_slates:
-    message:
-        "Summing outcomes to slates: {wildcards.experiment}"
     input:
         slate_items="results/{experiment}/items.parquet",
         code=code("account_slates"),
@@ -47,10 +41,14 @@ rule account_slates:
         "logs/{experiment}/account_slates.log",
     benchmark:
         "logs/{experiment}/account_slates.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    message:
+        "Summing outcomes to slates: {wildcards.experiment}"
     script:
         "../scripts/account_slates.py"
 

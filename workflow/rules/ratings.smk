@@ -4,20 +4,9 @@
 # OUTPUTS           resources/datasets/{dataset}/ratings.parquet, movies.parquet
 
 
-def own_ratings(wildcards):
-    """Return the files of a user's own data set, so that an edit of them imports them again."""
-    entry = STUDY["datasets"][wildcards.dataset]
-    if entry["kind"] != "folder":
-        return []
-    path = Path(entry["path"])
-    return sorted(map(str, path.rglob("*.csv"))) if path.is_dir() else [str(path)]
-
-
 rule import_ratings:
-    message:
-        "Importing the ratings of {wildcards.dataset}"
     input:
-        own=own_ratings,
+        own=lambda wildcards: own_files(wildcards.dataset),
         code=code("import_ratings"),
     output:
         ratings="resources/datasets/{dataset}/ratings.parquet",
@@ -26,15 +15,19 @@ rule import_ratings:
         "logs/{dataset}/import_ratings.log",
     benchmark:
         "logs/{dataset}/import_ratings.tsv"
-    params:
-        settings=lambda wildcards: settings(
-            name=wildcards.dataset,
-            entry=STUDY["datasets"][wildcards.dataset],
-            downloads="resources/downloads",
-        ),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        settings=lambda wildcards: settings(
+            name=wildcards.dataset,
+            entry=import_settings(STUDY["datasets"][wildcards.dataset]),
+            downloads="resources/downloads",
+        ),
+    message:
+        "Importing the ratings of {wildcards.dataset}"
     script:
         "../scripts/import_ratings.py"

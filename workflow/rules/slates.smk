@@ -8,8 +8,6 @@ USES_SCORER = STUDY["slates"]["builder"] == "scorer"
 
 
 rule fit_scorer:
-    message:
-        "Fitting the scorer to the training ratings of {wildcards.dataset}"
     input:
         ratings=rules.import_ratings.output.ratings,
         code=code("fit_scorer"),
@@ -21,6 +19,12 @@ rule fit_scorer:
         "logs/{dataset}/fit_scorer.log",
     benchmark:
         "logs/{dataset}/fit_scorer.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
     params:
         settings=settings(
             **{
@@ -28,35 +32,13 @@ rule fit_scorer:
                 for key in ("train_share", "damping", "factors")
             }
         ),
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
+    message:
+        "Fitting the scorer to the training ratings of {wildcards.dataset}"
     script:
         "../scripts/fit_scorer.py"
 
 
-def slate_settings(wildcards):
-    """Return the settings of the chosen builder alone."""
-    slates = STUDY["slates"]
-    builder = slates["builder"]
-    own = dict(slates[builder])
-    for key in ("damping", "factors"):
-        own.pop(key, None)  # these are the scorer's, and reach the slates through its files
-    return settings(
-        builder=builder,
-        clusters=slates["clusters"],
-        n_slates=slates["n_slates"],
-        max_per_user=slates["max_per_user"],
-        size=int(wildcards.size),
-        seed=int(wildcards.seed),
-        **{builder: own},
-    )
-
-
 rule build_slates:
-    message:
-        "Building slates of {wildcards.size} items from {wildcards.dataset}, seed {wildcards.seed}"
     input:
         ratings=rules.import_ratings.output.ratings,
         movies=rules.import_ratings.output.movies,
@@ -69,19 +51,21 @@ rule build_slates:
         "logs/{dataset}/size={size}/seed={seed}/build_slates.log",
     benchmark:
         "logs/{dataset}/size={size}/seed={seed}/build_slates.tsv"
-    params:
-        settings=slate_settings,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        settings=slate_settings,
+    message:
+        "Building slates of {wildcards.size} items from {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/build_slates.py"
 
 
 rule assign_promotion:
-    message:
-        "Drawing focal items and promotions, size {wildcards.size}, seed {wildcards.seed}"
     input:
         slates=rules.build_slates.output.slates,
         code=code("assign_promotion"),
@@ -91,14 +75,16 @@ rule assign_promotion:
         "logs/{dataset}/size={size}/seed={seed}/assign_promotion.log",
     benchmark:
         "logs/{dataset}/size={size}/seed={seed}/assign_promotion.tsv"
-    params:
-        settings=lambda wildcards: settings(
-            seed=int(wildcards.seed), **STUDY["promotion"]
-        ),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=lambda wildcards: settings(seed=int(wildcards.seed), **STUDY["promotion"]),
+    message:
+        "Drawing focal items and promotions, size {wildcards.size}, seed {wildcards.seed}"
     script:
         "../scripts/assign_promotion.py"
 

@@ -24,6 +24,4 @@ def main(accounts: str, outputs: dict[str, str], settings: dict) -> None:
 
 if "snakemake" in globals():
     with job(snakemake):
-        main(
-            snakemake.input.accounts, dict(snakemake.output.items()), snakemake.params.settings
-        )
+        main(snakemake.input.accounts, dict(snakemake.output.items()), snakemake.params.settings)

@@ -19,5 +19,9 @@ if "snakemake" in globals():
     with job(snakemake):
         out = snakemake.output
         main(
-            snakemake.input.ratings, out.scorer_users, out.scorer_items, out.accuracy, snakemake.params.settings
+            snakemake.input.ratings,
+            out.scorer_users,
+            out.scorer_items,
+            out.accuracy,
+            snakemake.params.settings,
         )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+
 from netlift.tables import written_whole
 from netlift.workflow import job
 

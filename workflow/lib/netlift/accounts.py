@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -69,7 +72,7 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
         )
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(slate, values, n_slates)
+        return np.bincount(slate, values, n_slates).astype(np.float64)
 
     component = items["component"].to_numpy()
     member = {name: component == name for name in COMPONENTS}
@@ -82,7 +85,9 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
         "n_displaced": displaced,
         "n_same_cluster_displaced": displaced & member["same_cluster_competitor"],
     }
-    columns = {name: summed(values).astype(np.int32) for name, values in counts.items()}
+    columns: dict[str, NDArray[Any]] = {
+        name: summed(values).astype(np.int32) for name, values in counts.items()
+    }
     columns |= _covariates(items, starts, is_focal, summed)
     outcomes = {name: column for name, column in OUTCOMES.items() if column in items}
     values = {name: items[column].to_numpy(dtype=float) for name, column in outcomes.items()}
@@ -99,10 +104,9 @@ def _covariates(
     items: pd.DataFrame,
     starts: NDArray[np.int64],
     is_focal: NDArray[np.bool_],
-    summed: object,
+    summed: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> dict[str, NDArray[np.float64]]:
     """Return pre-treatment covariates of each slate, those that the items have columns for."""
-    assert callable(summed)
     found: dict[str, NDArray[np.float64]] = {
         name: items[name].to_numpy(dtype=float)[starts]
         for name in _USER_COVARIATES

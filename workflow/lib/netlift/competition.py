@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from netlift.attention import attention
 from netlift.errors import NetliftError
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ class Slates:
 
         return cls(
             focal=exposure["focal_seed_position"].to_numpy(dtype=np.int64)[::size] - 1,
-            cluster=exposure["spillover_cluster"]
-            .astype("category")
-            .cat.codes.to_numpy(dtype=np.int64)
-            .reshape(-1, size),
+            cluster=np.asarray(
+                exposure["spillover_cluster"].astype("category").cat.codes, dtype=np.int64
+            ).reshape(-1, size),
             relevance=grid("relevance"),
             user_liked_rate=grid("user_liked_rate"),
             item_liked_rate=grid("item_liked_rate"),
@@ -96,11 +96,13 @@ class Slates:
     @property
     def size(self) -> int:
         """Items per slate, K."""
-        return self.relevance.shape[1]
+        return int(self.relevance.shape[1])
 
     def rows(self, rows: slice) -> Slates:
         """Return some of the slates."""
-        return Slates(**{name: array[rows] for name, array in vars(self).items() if name in _FIELDS})
+        return Slates(
+            **{name: array[rows] for name, array in vars(self).items() if name in _FIELDS}
+        )
 
     def split(self, rows: int = BLOCK_ROWS) -> Iterator[tuple[slice, Slates]]:
         """Yield consecutive blocks of slates with the rows they come from."""
@@ -111,18 +113,18 @@ class Slates:
     @cached_property
     def is_focal(self) -> Booleans:
         """Whether an item is its slate's focal item, shape (N, K)."""
-        return np.arange(self.size) == self.focal[:, None]
+        return np.asarray(np.arange(self.size) == self.focal[:, None])
 
     @cached_property
     def is_displaced(self) -> Booleans:
         """Whether an item stands above the focal item before promotion, shape (N, K)."""
-        return np.arange(self.size) < self.focal[:, None]
+        return np.asarray(np.arange(self.size) < self.focal[:, None])
 
     @cached_property
     def is_same_cluster(self) -> Booleans:
         """Whether a non-focal item is in the focal item's cluster, shape (N, K)."""
         focal_cluster = np.take_along_axis(self.cluster, self.focal[:, None], axis=1)
-        return (self.cluster == focal_cluster) & ~self.is_focal
+        return np.asarray((self.cluster == focal_cluster) & ~self.is_focal)
 
     def position(self, arm: Arm) -> Integers:
         """Return the position (1 to K) of each item in one arm, shape (N, K).
@@ -190,6 +192,22 @@ class World(ABC):
     parameters: Mapping[str, Any]
     scale: Scale
     intercept: float
+
+    @classmethod
+    def check(cls, parameters: Mapping[str, Any], size: int) -> None:
+        """Check what the schema of the parameters cannot say, for slates of ``size`` items.
+
+        Raises
+        ------
+        NetliftError
+            Two parameters contradict each other, or do not fit the size.
+        """
+        if "intercept" in parameters and "target_click_rate" in parameters:
+            raise NetliftError(
+                "give intercept or target_click_rate, not both (null takes a key out)"
+            )
+        if "attention" in parameters and isinstance(parameters["attention"], Mapping):
+            attention(size, parameters["attention"])
 
     @classmethod
     def fit(cls, parameters: Mapping[str, Any], slates: Slates) -> Self:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,14 +39,15 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         All problems at once, a line each: the key, what was given, what is allowed and, for an
         unknown key, the nearest known one.
     """
-    schema = study_schema(schemas)
+    schema = read_schema("config", schemas)
     complete: Json = _completed(dict(config), schema)
-    problems = [*_schema_problems(complete, schema), *_world_problems(complete)]
+    problems = [*_not_finite(complete), *_schema_problems(complete, schema)]
+    for group, schema_of in (("worlds", _world_schema), ("datasets", dataset_schema)):
+        for name, entry in _entries(complete, group):
+            own = schema_of(entry)
+            complete[group][name] = _completed(entry, own)
+            problems += _schema_problems(complete[group][name], own, (group, name))
     if not problems:
-        complete["worlds"] = {
-            name: _completed(entry, worlds.schema(entry["model"]))
-            for name, entry in complete["worlds"].items()
-        }
         problems = list(_cross_problems(complete))
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
@@ -57,15 +59,39 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     return complete
 
 
-def study_schema(schemas: Path = SCHEMAS) -> Json:
-    """Return the schema of the configuration, with the schema of a data set in its place.
+def dataset_schema(entry: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
+    """Return the schema of a data set of the entry's ``kind``; of any kind, if that is unknown."""
+    schema = read_schema("datasets", schemas)
+    for branch in schema["allOf"]:
+        if branch["if"]["properties"]["kind"]["const"] == entry.get("kind"):
+            found: Json = {"type": "object", **branch["then"]}
+            return found
+    return {key: value for key, value in schema.items() if key != "allOf"}
 
-    The entries under ``worlds`` are open here: each is checked against the schema of its model.
-    """
-    schema: Json = json.loads((schemas / "config.schema.json").read_text(encoding="utf-8"))
-    dataset: Json = json.loads((schemas / "datasets.schema.json").read_text(encoding="utf-8"))
-    schema["properties"]["datasets"]["additionalProperties"] = dataset
+
+def _world_schema(entry: Mapping[str, Any]) -> Json:
+    """Return the schema of a world with the entry's ``model``; of any model, if that is unknown."""
+    if entry.get("model") in worlds.models():
+        return worlds.schema(entry["model"])
+    return {
+        "type": "object",
+        "required": ["model"],
+        "properties": {"model": {"enum": worlds.models()}},
+    }
+
+
+def read_schema(name: str, schemas: Path = SCHEMAS) -> Json:
+    """Read a schema of the project: ``config`` or ``datasets``."""
+    schema: Json = json.loads((schemas / f"{name}.schema.json").read_text(encoding="utf-8"))
     return schema
+
+
+def _entries(config: Json, group: str) -> list[tuple[str, Json]]:
+    """Return the named entries of a group; what is no mapping the schema has complained of."""
+    entries = config.get(group)
+    if not isinstance(entries, Mapping):
+        return []
+    return [(str(name), entry) for name, entry in entries.items() if isinstance(entry, dict)]
 
 
 def canonical(value: Any) -> Any:
@@ -77,6 +103,27 @@ def canonical(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"not a plain value: {value!r}")
+
+
+def typed(value: Any) -> Any:
+    """Return values given as texts on the command line as the numbers or words that YAML reads.
+
+    Only numbers, true, false and null change; every other text stays as it is.
+    """
+    import yaml
+
+    if isinstance(value, Mapping):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if isinstance(value, str):
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        if value and (read is None or isinstance(read, bool | int | float)):
+            return read
+    return value
 
 
 def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
@@ -103,6 +150,16 @@ def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def _not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name numbers that are not numbers: every comparison with a range lets NaN pass."""
+    if isinstance(value, Mapping | list):
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in pairs:
+            yield from _not_finite(item, (*path, str(key)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{'.'.join(path)}: {value!r} is not allowed; allowed: a finite number"
+
+
 def _schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
     from jsonschema import Draft202012Validator
 
@@ -114,31 +171,17 @@ def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]
     """Say one violation of the schema in words for people who do not program."""
     path = (*prefix, *(str(part) for part in error.absolute_path))
     key = ".".join(path) or "the configuration"
-    if error.validator in {"oneOf", "anyOf"} and error.context:
-        for child in _of_best_branch(error):
-            yield from _described(child, prefix)
-    elif error.validator in {"additionalProperties", "unevaluatedProperties"}:
-        known = list(error.schema.get("properties", {}))
-        for name in sorted(set(error.instance) - set(known)):
+    schema: Any = error.schema
+    value: Any = error.instance
+    if error.validator == "additionalProperties":
+        known = list(schema.get("properties", {}))
+        for name in sorted(set(value) - set(known)):
             yield _unknown_key((*path, str(name)), known)
     elif error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
+        missing = [name for name in schema["required"] if name not in value]
         yield f"{key}: lacks {', '.join(missing)}"
-    elif error.validator == "dependentRequired":
-        yield f"{key}: {error.message}"
     else:
-        yield f"{key}: {error.instance!r} is not allowed; allowed: {_allowed(error.schema)}"
-
-
-def _of_best_branch(error: ValidationError) -> list[ValidationError]:
-    """Return the errors of the alternative that was most likely meant: no wrong constant in it."""
-    branches: dict[Any, list[ValidationError]] = {}
-    for child in error.context or []:
-        branches.setdefault(child.schema_path[0], []).append(child)
-    return min(
-        branches.values(),
-        key=lambda errors: (any(e.validator in {"const", "enum"} for e in errors), len(errors)),
-    )
+        yield f"{key}: {value!r} is not allowed; allowed: {allowed_values(schema)}"
 
 
 def _unknown_key(path: tuple[str, ...], known: list[str]) -> str:
@@ -168,8 +211,8 @@ _TYPE_WORDS = {
 }
 
 
-def _allowed(schema: Mapping[str, Any]) -> str:
-    """Describe in words what a schema allows."""
+def allowed_values(schema: Mapping[str, Any]) -> str:
+    """Describe in words what a JSON Schema of one value allows."""
     if "const" in schema:
         return repr(schema["const"])
     if "enum" in schema:
@@ -178,24 +221,6 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     words = [_TYPE_WORDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds)]
     ranges = [say(schema[word]) for word, say in _RANGE_WORDS.items() if word in schema]
     return ", ".join([" or ".join(words), *ranges]).strip(", ")
-
-
-def _world_problems(config: Json) -> Iterator[str]:
-    """Check each world against the parameter schema of its own model."""
-    entries = config.get("worlds")
-    if not isinstance(entries, Mapping):
-        return
-    for name, entry in entries.items():
-        model = entry.get("model") if isinstance(entry, Mapping) else None
-        if model not in worlds.models():
-            if isinstance(entry, Mapping):
-                yield (
-                    f"worlds.{name}.model: {model!r} is not a competition model; "
-                    f"models: {', '.join(worlds.models())}"
-                )
-            continue
-        schema = worlds.schema(model)
-        yield from _schema_problems(_completed(entry, schema), schema, ("worlds", str(name)))
 
 
 def _cross_problems(config: Json) -> Iterator[str]:
@@ -212,7 +237,18 @@ def _cross_problems(config: Json) -> Iterator[str]:
             f"promotion.focal_position_last: {last} is above promotion.focal_position_first "
             f"({first}) in the slate; give a position from {first} on, or null for the last"
         )
+    slates = config["slates"]
     for size in study["sizes"]:
+        if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
+            yield (
+                f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
+                f"slates of {size}; give at least {size}"
+            )
+        for name, entry in config["worlds"].items():
+            try:
+                worlds.model_class(entry["model"]).check(entry, size)
+            except NetliftError as error:
+                yield f"worlds.{name}: {error}"
         deepest = first if last is None else last
         if size < deepest:
             yield (

@@ -147,7 +147,10 @@ def _slate_level(direct: _Line, total: _Line) -> tuple[str, str]:
             if direct.value > 0
             else "neither the promoted item nor the slate gains"
         )
-        return "destroys", f"{said}: promotion loses clicks; {moved}. Judge promotions by this number."
+        return (
+            "destroys",
+            f"{said}: promotion loses clicks; {moved}. Judge promotions by this number.",
+        )
     return (
         "undecided",
         f"{said}, an interval that covers zero: the data do not show that promotion creates or "
@@ -195,7 +198,7 @@ def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
     rows = spillover[spillover["unit"].str.contains("row") & (spillover["se"] > 0)]
     if rows.empty:
         return 0, ""
-    clearest = rows.loc[(rows["estimate"] / rows["se"]).abs().idxmax()]
+    clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
     lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
     return int(lower > 0) - int(upper < 0), (
         f"Of the five definitions of spillover, '{clearest['definition']}' is the clearest per "
@@ -203,9 +206,7 @@ def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
     )
 
 
-def _policy(
-    total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame
-) -> tuple[str, str]:
+def _policy(total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame) -> tuple[str, str]:
     """Say whether to promote, and whether some segment calls for another rule."""
     gains = _segments(by_position, by_cluster, "gains")
     loses = _segments(by_position, by_cluster, "loses")

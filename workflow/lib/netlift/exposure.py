@@ -102,17 +102,19 @@ def map_exposure(
     is_focal = seed_position == focal_position
     is_displaced = seed_position < focal_position
     _, slate = np.unique(slates["slate_id"].to_numpy(), return_inverse=True)
-    focal_codes = codes[is_focal][slate]
+    focal_codes = np.asarray(codes[is_focal][slate], dtype=np.int64)
     final = np.where(promoted & is_focal, 1, seed_position + (promoted & is_displaced))
-    component = np.where(is_focal, 0, np.where(codes == focal_codes, 1, 2))
+    component = np.asarray(np.where(is_focal, 0, np.where(codes == focal_codes, 1, 2)), np.int64)
     return slates.assign(
         spillover_cluster=cluster,
         is_focal_item=is_focal,
         focal_seed_position=focal_position.astype(np.int16),
-        focal_spillover_cluster=pd.Categorical.from_codes(focal_codes, dtype=cluster.dtype),
+        focal_spillover_cluster=pd.Categorical.from_codes(
+            focal_codes, categories=cluster.cat.categories
+        ),
         promotion_applied=promoted.astype(np.int8),
         final_position=final.astype(np.int16),
-        component=pd.Categorical.from_codes(component, categories=list(COMPONENTS)),
+        component=pd.Categorical.from_codes(component, categories=pd.Index(COMPONENTS)),
         is_displaced=is_displaced,
         position_change=(final - seed_position).astype(np.int16),
     )

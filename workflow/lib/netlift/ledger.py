@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from netlift.accounts import KNOWN_EFFECT, OUTCOMES
 from netlift.exposure import COMPONENTS
-from netlift.inference import ArmDifference, Estimate
+from netlift.inference import ArmDifference, Estimate, Floats
 
 LINES = (
     ("Direct", "Focal item", (1, 0, 0)),
@@ -34,12 +32,13 @@ def arm_difference(accounts: pd.DataFrame, outcome: str = "observed_clicks") -> 
     return ArmDifference.of(values, accounts["promotion_applied"].to_numpy() == 1)
 
 
-def known_effects(accounts: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+def known_effects(accounts: pd.DataFrame) -> Floats | None:
     """Return the known mean effect per slate of each component over both arms; None without."""
     columns = [f"{KNOWN_EFFECT}_{name}" for name in COMPONENTS]
     if columns[0] not in accounts:
         return None
-    return accounts[columns].to_numpy(dtype=np.float64).mean(axis=0)
+    means: Floats = accounts[columns].to_numpy(dtype=np.float64).mean(axis=0)
+    return means
 
 
 def outcome_types(accounts: pd.DataFrame) -> list[str]:

@@ -49,7 +49,9 @@ def product_summary(accounts: pd.DataFrame) -> pd.DataFrame:
     rows.append(_ratio_row("Offset ratio", ratio_to_direct(arms, INDIRECT)))
     rows.append(_ratio_row("Relative net change", _relative_to_control(arms)))
     rows.append(
-        _effect_row("Clicks of control slates", PER_1000_CONTROL, _control_clicks(arms).scaled(1000))
+        _effect_row(
+            "Clicks of control slates", PER_1000_CONTROL, _control_clicks(arms).scaled(1000)
+        )
     )
     table = pd.DataFrame(rows)
     if has_truth(accounts):
@@ -82,7 +84,9 @@ def ratio_to_direct(arms: ArmDifference, weights: tuple[int, ...]) -> Ratio:
 def _control_clicks(arms: ArmDifference) -> Estimate:
     """Return the mean clicks of a control slate."""
     variance = float(arms.control_covariance.sum()) / arms.control_slates
-    return Estimate(float(arms.control_mean.sum()), float(np.sqrt(variance)), arms.control_slates - 1)
+    return Estimate(
+        float(arms.control_mean.sum()), float(np.sqrt(variance)), arms.control_slates - 1
+    )
 
 
 def _relative_to_control(arms: ArmDifference) -> Ratio:
@@ -115,7 +119,7 @@ def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame
     """
     position = accounts["focal_seed_position"].to_numpy()
     buckets = np.array_split(np.arange(position.min(), position.max() + 1), 4)
-    names = {}
+    names: dict[int, str] = {}
     for bucket in buckets:
         if len(bucket):
             first, last = bucket[0], bucket[-1]

@@ -123,14 +123,13 @@ def observed_effects(
         seed=seed,
         n_draws=bootstrap_draws,
     )
-    table = pd.DataFrame(effects)
     tail = (1 - CONFIDENCE) / 2
-    table.insert(
-        table.columns.get_loc("se_user_clustered") + 1, "bootstrap_se", draws.std(axis=0, ddof=1)
-    )
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
-    table.insert(table.columns.get_loc("bootstrap_se") + 1, "bootstrap_ci_95_lower", lower)
-    table.insert(table.columns.get_loc("bootstrap_se") + 2, "bootstrap_ci_95_upper", upper)
+    ends = np.quantile(draws, [tail, 1 - tail], axis=0)
+    for effect, se, lower, upper in zip(effects, draws.std(axis=0, ddof=1), *ends, strict=True):
+        effect["bootstrap_se"] = se
+        effect["bootstrap_ci_95_lower"] = lower
+        effect["bootstrap_ci_95_upper"] = upper
+    table = pd.DataFrame(effects)
     return table, pd.DataFrame(draws, columns=table["effect"].to_list())
 
 
@@ -266,12 +265,10 @@ class _Rows:
         return self.promoted[self.starts]
 
     def per_slate(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(self.slate, values, self.n_slates)
+        return np.bincount(self.slate, values, self.n_slates).astype(np.float64)
 
 
-def _observed(
-    rows: _Rows, label: str, unit: str, member: NDArray[np.bool_]
-) -> dict[str, object]:
+def _observed(rows: _Rows, label: str, unit: str, member: NDArray[np.bool_]) -> dict[str, object]:
     click, promoted = rows.click[member], rows.promoted[member]
     try:
         estimate = clustered_difference(click, promoted, rows.slate[member])
@@ -349,9 +346,7 @@ def _with_interval(estimate: Estimate) -> dict[str, float]:
     }
 
 
-def _arm_means(
-    outcome: NDArray[np.float64], promoted: NDArray[np.bool_]
-) -> dict[str, float]:
+def _arm_means(outcome: NDArray[np.float64], promoted: NDArray[np.bool_]) -> dict[str, float]:
     return {
         "treated_mean": float(outcome[promoted].mean()),
         "control_mean": float(outcome[~promoted].mean()),

@@ -10,7 +10,7 @@ order of all eligible users, and every user gets one slate per round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,7 @@ def history_slates(
     n_ratings = np.bincount(user, minlength=len(user_id))
     first = np.cumsum(n_ratings) - n_ratings
 
-    eligible = [
-        np.flatnonzero(n_ratings >= window * visit + size) for visit in range(max_per_user)
-    ]
+    eligible = [np.flatnonzero(n_ratings >= window * visit + size) for visit in range(max_per_user)]
     owner, visit = _rounds(eligible, n_slates, seed, _too_few_windows(window, size, max_per_user))
 
     start = first[owner] + window * visit
@@ -163,13 +161,8 @@ def scorer_slates(
     Raises
     ------
     NetliftError
-        The pool is smaller than a slate, or the data cannot give as many slates.
+        The data cannot give as many slates.
     """
-    if pool < size:
-        raise NetliftError(
-            f"slates.scorer.pool: a pool of {pool} candidates cannot fill slates of {size}; "
-            f"give at least {size}"
-        )
     n_users, n_items = len(scorer.users), len(scorer.items)
     user = np.searchsorted(scorer.users["user_id"].to_numpy(), training["user_id"].to_numpy())
     item = np.searchsorted(scorer.items["item_id"].to_numpy(), training["item_id"].to_numpy())
@@ -304,7 +297,7 @@ def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Center each row and divide by its standard deviation; a constant row becomes 0."""
     centered = values - values.mean(axis=1, keepdims=True)
     spread = centered.std(axis=1, keepdims=True)
-    return centered / np.where(spread > 1e-12, spread, 1.0)
+    return np.asarray(centered / np.where(spread > 1e-12, spread, 1.0))
 
 
 def _coded(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from netlift import attention
@@ -16,7 +18,7 @@ class Model(OrderedWorld, IndependentClicks):
     """
 
     INTERCEPT = -2.0
-    PARAMETERS = {
+    PARAMETERS: ClassVar[dict[str, Any]] = {
         "b_r": {
             "description": "Effect of one standard deviation of relevance (logit scale).",
             "type": "number",
@@ -32,7 +34,7 @@ class Model(OrderedWorld, IndependentClicks):
             "default": 1.2,
         },
         "g_c": {
-            "description": "Loss per unit of attention on others in the same cluster (logit scale).",
+            "description": "Loss per unit of attention on others of the cluster (logit scale).",
             "type": "number",
             "minimum": 0,
             "maximum": 10,

@@ -6,7 +6,7 @@ slates, and not from the order of the slate.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Model(IndependentClicks):
     """Logistic clicks from relevance and position, with penalties in promoted slates."""
 
     INTERCEPT = -2.75
-    PARAMETERS = {
+    PARAMETERS: ClassVar[dict[str, Any]] = {
         "relevance": _coefficient(0.78, "Per star of relevance above 3.5"),
         "attention": _coefficient(1.15, "Per unit of attention, 1/log2(position + 1)"),
         "user_liked_rate": _coefficient(0.35, "Per unit of the user's liked rate above the mean"),

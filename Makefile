@@ -1,0 +1,133 @@
+# Netlift: the common jobs in one word each; `make` alone lists them. Settings:
+#   CORES=4            cores that Snakemake may use (default: all)
+#   ARGS="..."         more arguments: for snakemake after `make run`, for pytest after `make test`
+#   PYTHON=python3.12  the Python that .venv is made with (default: the first one that fits)
+
+CORES = all
+ARGS =
+LIB := workflow/lib
+
+# What a recipe runs comes from .venv, whatever else is active or set in the user's shell.
+activate := PATH="$(CURDIR)/.venv/bin:$$PATH" &&
+unexport PYTHONHOME PYTHONPATH
+# Set in many containers, and then every start of Python compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast lint format docs env lock clean FORCE
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.ready ## Run the study and say where the results are
+	@$(activate) snakemake --cores $(CORES) $(ARGS)
+	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
+
+test: .venv/.ready-dev ## Check style, types and workflow, then run all tests
+	@$(MAKE) --no-print-directory lint; lint=$$?; \
+	printf '\n== pytest\n'; \
+	$(activate) pytest -n 2 $(ARGS) && exit $$lint
+
+test-fast: .venv/.ready-dev ## Run the tests that take no workflow run
+	@$(activate) pytest -n 2 -m 'not slow' $(ARGS)
+
+lint: .venv/.ready-dev ## Check style, types and workflow
+	@$(activate) failed=; \
+	for check in 'ruff check' 'ruff format --check' mypy \
+	        'snakefmt --check workflow' 'snakemake --lint'; do \
+	    printf '\n== %s\n' "$$check"; $$check || failed="$$failed\n    $$check"; \
+	done; \
+	[ -z "$$failed" ] || { printf "\nThese checks failed:$$failed\n"; exit 1; }
+
+format: .venv/.ready-dev ## Format Python and Snakemake files
+	@$(activate) ruff check --fix-only && ruff format && snakefmt workflow
+
+docs: .venv/.ready ## Write the pages that are made from the code
+	@$(activate) python docs/make_pages.py
+
+env: .venv/.ready ## Set up .venv, and no more
+
+lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
+	@$(lock) --output-file requirements.txt
+	@$(lock) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+
+clean: ## Delete results/ (downloads in resources/ stay)
+	rm -rf results
+
+# --- The environment -----------------------------------------------------------------------------
+# .venv/.ready and .venv/.ready-dev are written last, when all of their lock file is installed. The
+# first says what .venv was made for: its Python and its place. Where that is not what is there now
+# (set-up interrupted, folder moved, Python gone, another PYTHON asked for), .venv is made afresh.
+
+version := import sys; print(*sys.version_info[:2])
+whoami := import sys; print(*sys.version_info[:2], sys.prefix)
+env_was := $(shell cat .venv/.ready 2>/dev/null)
+env_is := $(shell .venv/bin/python -c '$(whoami)' 2>/dev/null)
+ifneq ($(env_was),$(or $(env_is),none))
+afresh := FORCE
+endif
+ifdef PYTHON
+ifneq ($(wordlist 1,2,$(env_is)),$(shell "$(PYTHON)" -c '$(version)' 2>/dev/null))
+afresh := FORCE
+endif
+endif
+
+.venv/.ready: requirements.txt $(afresh)
+	$(if $(afresh),$(make_venv))
+	@rm -f .venv/.ready*
+	$(call install,$<)
+	@.venv/bin/python -c '$(whoami)' > $@
+
+.venv/.ready-dev: requirements-dev.txt .venv/.ready
+	@rm -f .venv/.ready*
+	$(call install,$<)
+	@.venv/bin/python -c '$(whoami)' > .venv/.ready
+	@touch $@
+
+define why_unfit
+import sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit("is Python %d.%d.%d" % sys.version_info[:3])
+try:
+    import ensurepip, ssl, venv
+except ImportError as error:
+    sys.exit("cannot import %s (Debian, Ubuntu: apt install python3.%d-venv)"
+             % (error.name, sys.version_info[1]))
+endef
+export why_unfit
+
+# Each candidate is run, not only looked for: version managers put names on PATH that do not work.
+define make_venv
+	@found= unfit=; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python); do \
+	    if ! command -v "$$python" >/dev/null; then why="not found"; \
+	    elif why=$$("$$python" -c "$$why_unfit" 2>&1); then found=$$python; break; fi; \
+	    unfit="$$unfit    $$python: $$(echo "$$why" | tail -n 1)\n"; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    printf "Netlift needs Python 3.11, 3.12 or 3.13. None of these will do:\n$$unfit"; \
+	    echo "Install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install"; \
+	    echo "python@3.13), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; \
+	    exit 1; \
+	fi >&2; \
+	echo "Making .venv with $$("$$found" --version)"; \
+	"$$found" -m venv --clear .venv
+endef
+
+# Compiled at once, since otherwise imports take most of the time of a run. pip comes in where uv
+# cannot install, say because only pip knows of a company's mirror.
+define install
+	@echo "Installing $(1) into .venv (a minute or two the first time)"
+	@sed -n '/^setuptools==/,/# via/p; /^uv==/,/# via/p' requirements.txt > .venv/setup.txt
+	@.venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r .venv/setup.txt
+	@.venv/bin/python -m uv pip install --python .venv/bin/python --require-hashes \
+	    --no-build-isolation --compile-bytecode -r $(1) || \
+	{ echo "uv could not install; trying pip instead"; .venv/bin/python -m pip install \
+	    --require-hashes --no-build-isolation --use-pep517 --compile -r $(1); }
+endef
+
+# Three weeks old, so that conda has them too and a bad release has been withdrawn.
+define lock
+.venv/bin/uv pip compile pyproject.toml --extra setup --universal --python-version 3.11 \
+    --generate-hashes --exclude-newer "3 weeks" --custom-compile-command "make lock" --quiet
+endef

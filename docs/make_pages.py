@@ -1,0 +1,46 @@
+"""Write the pages that are made from the code: the reference of config keys and the rule graph.
+
+Run by `make docs`. A test holds config/README.md to the schemas.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow/lib"))
+
+from netlift.config_reference import config_reference  # noqa: E402
+
+MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
+
+RULE_GRAPH = """# The rule graph of the default study
+
+Written by `make docs` (`snakemake --rulegraph mermaid-js`). An arrow is a file that one rule makes
+and another one needs.
+
+```mermaid
+{graph}
+```
+"""
+
+
+def main() -> None:
+    """Write config/README.md below its mark, and docs/rule-graph.md."""
+    page = ROOT / "config/README.md"
+    written = page.read_text(encoding="utf-8").split(MARK)[0]
+    page.write_text(f"{written}{MARK}\n{config_reference()}", encoding="utf-8")
+    graph = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    (ROOT / "docs/rule-graph.md").write_text(
+        RULE_GRAPH.format(graph=graph[graph.index("---") :].strip()), encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+# The configuration that made the results, beside them.
+#
+# REQUIRED INPUTS   none
+# OUTPUTS           results/{dataset}/config.yaml
+
+
+rule write_config:
+    input:
+        code=code("write_config"),
+    output:
+        "results/{dataset}/config.yaml",
+    log:
+        "logs/{dataset}/write_config.log",
+    benchmark:
+        "logs/{dataset}/write_config.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=200,
+        runtime=5,
+    params:
+        # Where archives lie is a matter of one machine and not of the study.
+        settings=settings(**{key: value for key, value in STUDY.items() if key != "archives"}),
+    message:
+        "Writing the merged configuration of {wildcards.dataset}"
+    script:
+        "../scripts/write_config.py"
