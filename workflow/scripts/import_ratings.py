@@ -11,7 +11,7 @@ def main(
     ratings: str, movies: str, name: str, entry: dict, archives: str | None, downloads: str
 ) -> None:
     """Read the data set that an entry of the config describes; write its two tables."""
-    progress = logging.getLogger("netlift").info
+    progress = logging.getLogger("netlift.progress").info
     dataset = import_dataset(name, entry, archives=archives, downloads=downloads, progress=progress)
     write_dataset(dataset, ratings, movies, progress=progress)
 

@@ -84,7 +84,10 @@ def _module_file(module: str) -> Path | None:
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[logging.Logger]:
-    """Run a script's work: progress goes to the rule's log, an error ends it cleanly.
+    """Run a script's work: messages go to the rule's log, an error ends it cleanly.
+
+    What is said to the logger ``netlift.progress`` is shown on the screen too: for work that may
+    take minutes.
 
     An error that the user can mend is one message on the screen and in the log; any other one
     leaves its traceback in both.
@@ -100,6 +103,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     file = logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
     file.setFormatter(formatter)
     log.addHandler(file)
+    screen = logging.StreamHandler()
+    logging.getLogger("netlift.progress").addHandler(screen)
     try:
         log.info("%s: start", snakemake.rule)
         yield log
@@ -113,4 +118,5 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         raise
     finally:
         log.removeHandler(file)
+        logging.getLogger("netlift.progress").removeHandler(screen)
         file.close()

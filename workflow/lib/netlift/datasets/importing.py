@@ -1,0 +1,192 @@
+"""The way in: one entry of ``config/datasets.yaml`` becomes two Parquet files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from netlift.datasets.checks import RatingChecks, pair_keys
+from netlift.datasets.schema import RATINGS, Dataset, Progress
+from netlift.errors import NetliftError
+from netlift.tables import written_whole
+
+ROWS_PER_GROUP = 2**20
+_SECONDS_BETWEEN_LINES = 5.0
+_ENCODING = {"item_id": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
+
+
+def import_dataset(
+    name: str,
+    entry: Mapping[str, Any],
+    *,
+    archives: str | Path | None = None,
+    downloads: str | Path,
+    progress: Progress = lambda line: None,
+) -> Dataset:
+    """Open the data set that an entry of ``config/datasets.yaml`` describes.
+
+    Parameters
+    ----------
+    name
+        Name of the entry, for messages.
+    entry
+        The entry; its keys are checked by ``workflow/schemas/datasets.schema.json``.
+    archives
+        A folder that may hold published archives; it is only read.
+    downloads
+        The folder that archives are downloaded into.
+    progress
+        Takes a line now and then where something takes long.
+
+    Returns
+    -------
+    The movies, and the ratings as a stream; `write_dataset` reads and checks it.
+
+    Raises
+    ------
+    NetliftError
+        The data set is not there, cannot be fetched, or is not what it should be.
+    """
+    match entry["kind"]:
+        case "package":
+            from netlift.datasets.package import open_package
+
+            return open_package(name, entry)
+        case "archive":
+            from netlift.datasets.archive import open_archive
+
+            return open_archive(name, entry, archives, downloads, progress)
+        case "folder":
+            from netlift.datasets.members import folder_members
+            from netlift.datasets.movielens_csv import open_csv_dataset
+
+            return open_csv_dataset(folder_members(entry["path"]))
+        case "synthetic":
+            from netlift.datasets.synthetic import Population, simulate
+
+            keys = ("users", "items", "ratings", "rated_items", "seed")
+            return simulate(Population(**{key: int(entry[key]) for key in keys if key in entry}))
+        case kind:
+            raise NetliftError(f"{name}: there is no kind of data set called {kind!r}.")
+
+
+def write_dataset(
+    dataset: Dataset,
+    ratings_path: str | Path,
+    movies_path: str | Path,
+    *,
+    progress: Progress = lambda line: None,
+) -> int:
+    """Check a data set as it streams by and write its two tables, whole or not at all.
+
+    Parameters
+    ----------
+    dataset
+        From `import_dataset`; its stream is used up.
+    ratings_path, movies_path
+        Where the tables go. Ratings are sorted by user, then item; movies by item.
+    progress
+        Takes a line every few seconds.
+
+    Returns
+    -------
+    The number of ratings.
+
+    Raises
+    ------
+    NetliftError
+        At least one rating has a fault; neither table is written.
+    """
+    checks = RatingChecks(dataset)
+    report = _Reporter(progress)
+    with written_whole(ratings_path) as ratings, written_whole(movies_path) as movies:
+        with _RatingsWriter(ratings) as writer:
+            for batch in dataset.ratings:
+                writer.add(checks.add(batch))
+                report(checks.rows)
+        if not checks.in_order:
+            progress("Sorting the ratings by user and item")
+            _sort_ratings(ratings, checks)
+        checks.finish()
+        pq.write_table(dataset.movies, movies, compression="zstd")
+    progress(f"{checks.rows:,} ratings of {len(dataset.movies):,} movies")
+    return checks.rows
+
+
+class _Reporter:
+    """Tells every few seconds how many ratings have been read."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def __call__(self, rows: int) -> None:
+        if time.monotonic() >= self._next:
+            self._progress(f"{rows:,} ratings read")
+            self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+
+class _RatingsWriter:
+    """Writes batches of `RATINGS` to a Parquet file in row groups of equal size."""
+
+    def __init__(self, path: Path) -> None:
+        self._pending: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._writer = pq.ParquetWriter(
+            path,
+            RATINGS,
+            compression="zstd",
+            use_dictionary=["user_id", "rating"],
+            column_encoding=_ENCODING,
+        )
+
+    def __enter__(self) -> _RatingsWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None and self._pending:
+            self._flush(self._rows)
+        self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take a batch, and write all row groups that are full."""
+        self._pending.append(batch)
+        self._rows += len(batch)
+        if self._rows >= ROWS_PER_GROUP:
+            self._flush(self._rows - self._rows % ROWS_PER_GROUP)
+
+    def _flush(self, rows: int) -> None:
+        table = pa.Table.from_batches(self._pending)
+        self._writer.write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
+        self._pending = table.slice(rows).to_batches()
+        self._rows -= rows
+
+
+def _sort_ratings(path: Path, checks: RatingChecks) -> None:
+    """Sort a file of ratings by user, then item, in memory, and note ratings given twice."""
+    ratings = pq.read_table(path)
+    users, items = (ratings.column(name).to_numpy() for name in ("user_id", "item_id"))
+    keys = pair_keys(users, items)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    again = order[1:][keys[1:] == keys[:-1]]
+    if len(again):
+        first = int(again.min())
+        checks.note_twice(again, (users[first], items[first]))
+    with _RatingsWriter(path) as writer:
+        for start in range(0, len(order), ROWS_PER_GROUP):
+            part = ratings.take(order[start : start + ROWS_PER_GROUP])
+            for batch in part.combine_chunks().to_batches():
+                writer.add(batch)
