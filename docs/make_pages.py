@@ -1,8 +1,10 @@
-"""Write the pages that are made from the code: the reference of config keys and the rule graph.
+"""Write what is made of the docs: the reference of config keys, the rule graph, the picture.
 
-Run by `make docs`. A test holds config/README.md to the schemas.
+Run by `make docs`. A test holds config/README.md to the schemas. The README's picture is a figure of
+the default study, and is copied if that was run.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +28,7 @@ and another one needs.
 
 
 def main() -> None:
-    """Write config/README.md below its mark, and docs/rule-graph.md."""
+    """Write config/README.md below its mark, docs/rule-graph.md, docs/images/."""
     page = ROOT / "config/README.md"
     written = page.read_text(encoding="utf-8").split(MARK)[0]
     page.write_text(f"{written}{MARK}\n{config_reference()}", encoding="utf-8")
@@ -40,6 +42,10 @@ def main() -> None:
     (ROOT / "docs/rule-graph.md").write_text(
         RULE_GRAPH.format(graph=graph[graph.index("---") :].strip()), encoding="utf-8"
     )
+    picture = ROOT / "results/ml-small/size=12/seed=20260428/logit/figures/decomposition.png"
+    if picture.exists():
+        (ROOT / "docs/images").mkdir(exist_ok=True)
+        shutil.copyfile(picture, ROOT / "docs/images/decomposition.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,145 @@
-# placeholder: filled in below
+# Figures, each as SVG and as PNG, side by side.
+#
+# REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
+#                   results/{dataset}/size={size}/seed={seed}/exposure.parquet
+#                   results/{experiment}/slate_outcomes.parquet
+#                   results/{experiment}/effects/*.csv, bootstrap_draws.parquet
+# OUTPUTS           results/{dataset}/size={size}/seed={seed}/figures/*.svg, *.png
+#                   results/{experiment}/figures/*.svg, *.png
+
+SLATE_FIGURES = {
+    "ratings_and_slates": "Ratings and slates",
+    "exposure_mapping": "Exposure mapping",
+}
+EFFECT_FIGURES = {
+    "observed_effects": "Observed effects",
+    "decomposition": "Decomposition",
+    "spillover_sensitivity": "Spillover by definition",
+    "risk": "Risk by segment",
+}
+# Only a simulated world has a truth to draw.
+TRUTH_FIGURES = {
+    "known_lift_by_slate": "Known lift by slate",
+    "observed_against_known": "Observed against known",
+}
+
+
+rule plot_slates:
+    input:
+        ratings=rules.import_ratings.output.ratings,
+        movies=rules.import_ratings.output.movies,
+        exposure=rules.assign_promotion.output.exposure,
+        code=code("plot_slates"),
+    output:
+        **{
+            name: report(
+                f"results/{{dataset}}/size={{size}}/seed={{seed}}/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Data and design",
+                labels={"slates": "{dataset}/size={size}/seed={seed}", "figure": title},
+            )
+            for name, title in SLATE_FIGURES.items()
+        },
+        png=expand(
+            "results/{{dataset}}/size={{size}}/seed={{seed}}/figures/{figure}.png",
+            figure=SLATE_FIGURES,
+        ),
+    log:
+        "logs/{dataset}/size={size}/seed={seed}/plot_slates.log",
+    benchmark:
+        "logs/{dataset}/size={size}/seed={seed}/plot_slates.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
+    script:
+        "../scripts/plot_slates.py"
+
+
+rule plot_effects:
+    input:
+        observed_effects=rules.estimate_row_effects.output.observed_effects,
+        bootstrap_draws=rules.estimate_row_effects.output.bootstrap_draws,
+        spillover_sensitivity=rules.estimate_row_effects.output.spillover_sensitivity,
+        spillover_support=rules.estimate_row_effects.output.spillover_support,
+        component_effects=rules.estimate_ledger.output.component_effects,
+        risk_by_position=rules.estimate_ledger.output.risk_by_position,
+        risk_by_cluster=rules.estimate_ledger.output.risk_by_cluster,
+        code=code("plot_effects"),
+    output:
+        **{
+            name: report(
+                f"results/{{experiment}}/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Effects",
+                labels={"experiment": "{experiment}", "figure": title},
+            )
+            for name, title in EFFECT_FIGURES.items()
+        },
+        png=expand("results/{{experiment}}/figures/{figure}.png", figure=EFFECT_FIGURES),
+    log:
+        "logs/{experiment}/plot_effects.log",
+    benchmark:
+        "logs/{experiment}/plot_effects.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Drawing effects: {wildcards.experiment}"
+    script:
+        "../scripts/plot_effects.py"
+
+
+rule plot_truth:
+    input:
+        accounts=rules.account_slates.output.accounts,
+        component_effects=rules.estimate_ledger.output.component_effects,
+        code=code("plot_truth"),
+    output:
+        **{
+            name: report(
+                f"results/{{experiment}}/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Truth of the simulation",
+                labels={"experiment": "{experiment}", "figure": title},
+            )
+            for name, title in TRUTH_FIGURES.items()
+        },
+        png=expand("results/{{experiment}}/figures/{figure}.png", figure=TRUTH_FIGURES),
+    log:
+        "logs/{experiment}/plot_truth.log",
+    benchmark:
+        "logs/{experiment}/plot_truth.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Drawing what is known about the world: {wildcards.experiment}"
+    script:
+        "../scripts/plot_truth.py"
+
+
 rule figures:
     input:
-        [],
+        expand(
+            "results/{slate_set}/figures/{figure}.{format}",
+            slate_set=SLATE_SETS,
+            figure=SLATE_FIGURES,
+            format=["svg", "png"],
+        ),
+        expand(
+            "results/{experiment}/figures/{figure}.{format}",
+            experiment=EXPERIMENTS,
+            figure=EFFECT_FIGURES | TRUTH_FIGURES,
+            format=["svg", "png"],
+        ),

@@ -1,0 +1,120 @@
+"""Figure 3: observed effects with their intervals, and their bootstrap distributions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import (
+    ESTIMATE,
+    INTERVAL,
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+)
+from netlift.figures.style import LIGHT, Theme, row_axis, sheet, styled, wide_enough, zero_line
+from netlift.figures.text import count, with_interval
+
+DIGITS = {"clicks per item row": 4, "clicks per slate": 3}
+"""Decimals of an effect, by its unit."""
+
+_ROW = 0.56
+_DECOR = 0.95
+"""Height of a panel's title, ticks and label, in inches."""
+_BINS = 40
+_HEIGHT = 0.66
+
+
+@styled
+def observed_effects(
+    effects: pd.DataFrame, draws: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the observed effects, each unit on an axis of its own, beside their bootstrap.
+
+    Parameters
+    ----------
+    effects
+        ``observed_effects.csv``; ``known_effect`` may be missing.
+    draws
+        ``bootstrap_draws.parquet``: one column per effect, one row per resample of slates.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    units = list(dict.fromkeys(effects["unit"]))
+    parts = [effects[effects["unit"] == unit] for unit in units]
+    legend: list[Artist] = [estimate_key(theme.muted, "estimate, 95% interval", theme)]
+    if has_known(effects):
+        legend.append(known_key(theme))
+    figure = sheet(
+        _ROW * len(effects) + _DECOR * len(units),
+        theme,
+        title="Observed effects of promotion on clicks",
+        subtitle="Clicks in promoted slates minus clicks in control slates. Each unit has an axis "
+        "of its own.",
+        legend=legend,
+        note=f"Right: the estimate in {count(len(draws))} resamples of slates, each effect scaled "
+        "to its own height; upright line: the estimate; bar: 95% percentile interval.",
+        source=source,
+    )
+    grid = figure.add_gridspec(len(units), 2, height_ratios=[len(part) for part in parts])
+    for place, (unit, part) in enumerate(zip(units, parts, strict=True)):
+        left = figure.add_subplot(grid[place, 0])
+        right = figure.add_subplot(grid[place, 1], sharex=left)
+        draw_effects(left, part, theme, digits=DIGITS.get(unit, 3))
+        draw_bootstrap(right, part, draws, theme)
+        wide_enough(left)
+        name = unit.removeprefix("clicks ")
+        left.set(title=f"Effect {name}", xlabel=f"Change in {unit}")
+        right.set(title=f"Bootstrap, {name}", xlabel=f"Change in {unit}")
+    return figure
+
+
+def draw_effects(axes: Axes, effects: pd.DataFrame, theme: Theme, *, digits: int) -> None:
+    """Draw one row per effect, labeled with its number."""
+    row_axis(axes, [f"{row['effect']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
+    zero_line(axes, theme)
+    for place, (_, row) in enumerate(effects.iterrows()):
+        values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
+        draw_estimate(axes, place, values, theme, color=theme.component(row["effect"]))
+        draw_known(axes, place, row.get("known_effect", np.nan), theme)
+
+
+def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame, theme: Theme) -> None:
+    """Draw the distribution of each effect over the resamples, its estimate and interval."""
+    row_axis(axes, [""] * len(effects))
+    zero_line(axes, theme)
+    for place, (_, row) in enumerate(effects.iterrows()):
+        color, base = theme.component(row["effect"]), place + 0.32
+        axes.axhline(base, color=theme.grid, linewidth=0.8)
+        if row["effect"] in draws:
+            drawn = draws[row["effect"]].to_numpy(dtype=np.float64)
+            _ridge(axes, drawn[np.isfinite(drawn)], base, color)
+        ends = [row["bootstrap_ci_95_lower"], row["bootstrap_ci_95_upper"]]
+        if np.isfinite(ends).all():
+            axes.plot(
+                ends, [base, base], color=color, linewidth=4, solid_capstyle="butt", label=INTERVAL
+            )
+        if np.isfinite(row["estimate"]):
+            value = [row["estimate"]] * 2
+            axes.plot(value, [base, base - _HEIGHT], color=color, linewidth=1.5, label=ESTIMATE)
+
+
+def _ridge(axes: Axes, values: np.ndarray, base: float, color: str) -> None:
+    if len(values) == 0 or values.min() == values.max():
+        return
+    counts, edges = np.histogram(values, bins=_BINS)
+    x = np.repeat(edges, 2)[1:-1]
+    top = base - _HEIGHT * np.repeat(counts, 2) / counts.max()
+    axes.fill_between(x, base, top, color=color, alpha=0.35, linewidth=0)
+
+
+def _number(row: pd.Series, digits: int) -> str:
+    values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
+    return with_interval(*values, digits) or "no estimate"

@@ -1,0 +1,142 @@
+"""Figure 2: the exposure mapping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from netlift.exposure import COMPONENTS
+from netlift.figures.marks import color_key
+from netlift.figures.style import LIGHT, ROW, Theme, row_axis, sheet, styled
+from netlift.figures.text import count, shortened
+
+LABELS = {
+    "direct_focal": "Focal item",
+    "same_cluster_competitor": "Same-cluster\ncompetitors",
+    "other_competitor": "Other\ncompetitors",
+}
+"""How the components are named beside an axis."""
+
+
+@styled
+def exposure_mapping(exposure: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+    """Draw what the design rests on: rows by component, displacement, slates by cluster.
+
+    Parameters
+    ----------
+    exposure
+        Slate items with the design (``exposure.parquet``).
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    slates = slates_by_cluster(exposure)
+    promoted, control = (int(number) for number in slates.sum())
+    figure = sheet(
+        max(5.4, ROW * len(slates) + 1.0),
+        theme,
+        title="Exposure: what a promotion touches, and how much data there is",
+        subtitle=f"{count(promoted + control)} slates: {count(promoted)} promoted, "
+        f"{count(control)} control",
+        legend=[color_key(theme.promoted, "promoted"), color_key(theme.control, "control")],
+        source=source,
+    )
+    halves = figure.add_gridspec(1, 2)
+    left = halves[0].subgridspec(2, 1, height_ratios=[1, 1.45])
+    draw_component_rows(figure.add_subplot(left[0]), exposure, theme)
+    draw_displacement(figure, left[1], exposure, theme)
+    draw_cluster_slates(figure.add_subplot(halves[1]), slates, theme)
+    return figure
+
+
+def draw_component_rows(axes: Axes, exposure: pd.DataFrame, theme: Theme) -> None:
+    """Draw item rows by component and arm."""
+    counts = pd.crosstab(exposure["component"], exposure["promotion_applied"])
+    counts = counts.reindex(index=list(COMPONENTS), columns=[1, 0], fill_value=0)
+    for arm, color, shift in ((1, theme.promoted, -0.2), (0, theme.control, 0.2)):
+        rows = np.arange(len(counts)) + shift
+        axes.barh(rows, counts[arm].to_numpy(), height=0.36, color=color)
+        for row, number in zip(rows, counts[arm], strict=True):
+            axes.annotate(
+                count(number),
+                (number, row),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                size=9,
+            )
+    row_axis(axes, [LABELS[name] for name in counts.index])
+    axes.margins(x=0.2)
+    _counts_axis(axes)
+    axes.set(title="Rows by component", xlabel="Item rows")
+
+
+def draw_displacement(
+    figure: Figure, where: SubplotSpec, exposure: pd.DataFrame, theme: Theme
+) -> None:
+    """Draw how far the rows of each component move in promoted slates, one axis for each."""
+    grid = where.subgridspec(len(COMPONENTS), 1, hspace=0.05)
+    moved = exposure[exposure["promotion_applied"] == 1]
+    change = moved["position_change"].to_numpy(dtype=np.int64)
+    shared: Axes | None = None
+    for place, name in enumerate(COMPONENTS):
+        axes = figure.add_subplot(grid[place], sharex=shared)
+        shared = shared or axes
+        values, number = np.unique(change[moved["component"] == name], return_counts=True)
+        share = 100 * number / max(number.sum(), 1)
+        axes.bar(values, share, width=0.8, color=theme.component(name))
+        axes.set(ylim=(0, 108), yticks=[0, 50, 100])
+        axes.set_ylabel("Share of\nrows (%)", size=9)
+        axes.grid(visible=True, axis="y")
+        label = (
+            LABELS[name].replace("\n", " ") if len(values) else "no such rows in promoted slates"
+        )
+        axes.text(0.02, 0.93, label, transform=axes.transAxes, va="top", weight="bold", size=9)
+        axes.tick_params(axis="x", labelbottom=place == len(COMPONENTS) - 1)
+        if place == 0:
+            axes.set_title("Displacement in promoted slates")
+    lowest = min(-1, int(change.min(initial=0)))
+    axes.set_xlim(lowest - 0.7, max(1, int(change.max(initial=0))) + 0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Change of position (negative: up, positive: down)")
+
+
+def draw_cluster_slates(axes: Axes, slates: pd.DataFrame, theme: Theme) -> None:
+    """Draw the number of slates by focal cluster, split by arm."""
+    rows = np.arange(len(slates))
+    promoted, control = slates["promoted"].to_numpy(), slates["control"].to_numpy()
+    axes.barh(rows, promoted, height=0.72, color=theme.promoted)
+    axes.barh(rows, control, left=promoted, height=0.72, color=theme.control)
+    for row, (one, other) in enumerate(zip(promoted, control, strict=True)):
+        axes.annotate(
+            f"{count(one)} + {count(other)}",
+            (one + other, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            size=9,
+        )
+    row_axis(axes, [shortened(name, 110, size=9) for name in slates.index])
+    axes.margins(x=0.26)
+    _counts_axis(axes)
+    axes.set(title="Support: slates by focal cluster", xlabel="Slates (promoted + control)")
+
+
+def slates_by_cluster(exposure: pd.DataFrame) -> pd.DataFrame:
+    """Count slates, never rows, by focal cluster and arm; the largest cluster first."""
+    slates = exposure[exposure["is_focal_item"].to_numpy()]
+    arm = slates["promotion_applied"].map({1: "promoted", 0: "control"})
+    counts = pd.crosstab(slates["focal_spillover_cluster"].astype(str), arm)
+    counts = counts.reindex(columns=["promoted", "control"], fill_value=0).sort_index()
+    order = (-counts.sum(axis=1)).argsort(kind="stable")
+    return counts.iloc[order]
+
+
+def _counts_axis(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -1,0 +1,277 @@
+"""Figures 2b, 4a and 4b: known lift by slate, the ledger, and the ledger against the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
+from numpy.typing import NDArray
+
+from netlift.figures.marks import INTERVAL, color_key, draw_estimate, estimate_key
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import count, signed, with_interval
+
+ESTIMATOR = "difference_in_means"
+"""The estimator whose lines are drawn."""
+
+FULL_SLATE = "Full slate"
+
+OUTCOMES = {
+    "observed_clicks": ("observed clicks", "o", True),
+    "expected_clicks": ("expected clicks", "s", False),
+    "known_lift": ("known lift", "D", False),
+}
+"""Outcome types: words, marker, and whether it is filled."""
+
+_PER_1000 = (
+    "estimate_per_1000_promoted_slates",
+    "ci_95_lower_per_1000",
+    "ci_95_upper_per_1000",
+)
+_PER_SLATE = ("estimate_per_slate", "ci_95_lower", "ci_95_upper")
+_BAR_LABELS = {
+    "Same-cluster competitors": "Same-cluster\ncompetitors",
+    "Other competitors": "Other\ncompetitors",
+    "Full slate": "Full slate\n(net)",
+}
+_NO_CHANGE = 1e-12
+_BINS = 50
+
+
+@styled
+def decomposition(effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+    """Draw the ledger of observed clicks as a waterfall that ends at the whole slate.
+
+    Parameters
+    ----------
+    effects
+        ``component_effects.csv``.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    lines = ledger_lines(effects, "observed_clicks")
+    first = lines.iloc[0]
+    figure = sheet(
+        4.3,
+        theme,
+        title="What a promotion changes, from the promoted item to the whole slate",
+        subtitle=f"{count(first['treated_slates'])} promoted and "
+        f"{count(first['control_slates'])} control slates. Each bar starts where the one before it "
+        "ends; the last one is their sum.",
+        note="Thin lines: 95% interval of each bar's own change.",
+        source=source,
+    )
+    draw_waterfall(figure.add_subplot(), lines, theme)
+    return figure
+
+
+def draw_waterfall(axes: Axes, lines: pd.DataFrame, theme: Theme) -> None:
+    """Draw lines of the ledger, per 1,000 promoted slates, as bars that build on each other."""
+    names = lines["component"].to_list()
+    values = lines[list(_PER_1000)].to_numpy(dtype=np.float64)
+    starts = waterfall_starts(names, values[:, 0])
+    zero_line(axes, theme, vertical=False)
+    for place, name in enumerate(names):
+        if not np.isfinite(values[place, 0]):
+            axes.text(place, 0, "no estimate", ha="center", va="bottom", color=theme.muted)
+            continue
+        _draw_bar(axes, place, starts[place], values[place], theme.component(name), theme)
+        if place + 1 < len(names):
+            end = starts[place] + values[place, 0]
+            axes.plot([place, place + 1], [end, end], color=theme.muted, linewidth=0.8, zorder=0)
+    axes.set_xticks(range(len(names)), [_BAR_LABELS.get(name, name) for name in names], size=9.5)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top + 0.14 * (top - bottom))
+    axes.set_ylabel("Change in clicks\nper 1,000 promoted slates")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.grid(visible=True, axis="y")
+
+
+def waterfall_starts(names: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where each bar of a waterfall starts: at the sum so far, the whole slate at 0."""
+    starts = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values))[:-1]])
+    starts[[place for place, name in enumerate(names) if name == FULL_SLATE]] = 0.0
+    return starts
+
+
+@styled
+def observed_against_known(
+    effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw every line of the ledger as observed clicks, expected clicks and known lift say it.
+
+    Parameters
+    ----------
+    effects
+        ``component_effects.csv``; outcome types that it lacks are left out.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    found = [name for name in OUTCOMES if (effects["outcome_type"] == name).any()]
+    legend: list[Artist] = [
+        estimate_key(theme.muted, f"{words}, 95% interval", theme, marker=marker, filled=filled)
+        for words, marker, filled in (OUTCOMES[name] for name in found)
+    ]
+    names = ledger_lines(effects, found[0])["component"].to_list()
+    figure = sheet(
+        0.72 * len(names) + 0.7,
+        theme,
+        title="What was observed, against what is known about this simulated world",
+        subtitle="The same change three times: in the clicks that were drawn, in the probabilities "
+        "behind them, and of each promoted slate against what it would have been.",
+        legend=legend,
+        source=source,
+    )
+    grid = figure.add_gridspec(1, 2, width_ratios=[2.6, 1])
+    axes = figure.add_subplot(grid[0])
+    row_axis(axes, names, size=9.5)
+    zero_line(axes, theme)
+    shifts = np.linspace(-0.27, 0.27, len(found)) if len(found) > 1 else np.zeros(1)
+    numbers: dict[float, str] = {}
+    for outcome, shift in zip(found, shifts, strict=True):
+        numbers |= _draw_outcome(axes, ledger_lines(effects, outcome), outcome, shift, theme)
+    for row in range(1, len(names)):
+        axes.axhline(row - 0.5, color=theme.grid, linewidth=0.8)
+    beside = text_axis(figure, grid[1], axes)
+    column_of_text(beside, 1, "Estimate (95% interval)", numbers, theme)
+    wide_enough(axes)
+    axes.set_xlabel("Change in clicks per slate")
+    return figure
+
+
+def ledger_lines(effects: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """Return the ledger's lines of one outcome type, in the order of the table."""
+    chosen = (effects["outcome_type"] == outcome) & (effects["estimator"] == ESTIMATOR)
+    return effects[chosen]
+
+
+@styled
+def known_lift_by_slate(
+    accounts: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw how the known effect of promotion differs between slates.
+
+    Parameters
+    ----------
+    accounts
+        ``slate_outcomes.parquet`` of a simulated world: ``known_effect_total``.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    effect = accounts["known_effect_total"].to_numpy(dtype=np.float64)
+    effect = np.where(np.abs(effect) <= _NO_CHANGE, 0.0, effect)
+    parts = (
+        ("lose", theme.loses, effect < 0),
+        ("gain", theme.gains, effect > 0),
+        ("no change", theme.undecided, effect == 0),
+    )
+    figure = sheet(
+        3.6,
+        theme,
+        title="Who would gain or lose: the known effect of promotion, slate by slate",
+        subtitle=f"All {count(len(effect))} slates, promoted or not: what promoting each would "
+        "change, in expected clicks on all of its items.",
+        legend=[
+            color_key(color, f"{words}: {100 * part.mean():.1f}% ({count(part.sum())} slates)")
+            for words, color, part in parts
+        ],
+        source=source,
+    )
+    draw_known_effects(figure.add_subplot(), effect, theme)
+    return figure
+
+
+def draw_known_effects(axes: Axes, effect: NDArray[np.float64], theme: Theme) -> None:
+    """Draw a histogram of effects by slate; no bin holds both gains and losses."""
+    step = float(np.ptp(np.r_[effect, 0.0])) / _BINS or 0.01
+    # One bin more at either end, lest rounding leaves the outermost slates out.
+    edges = step * np.arange(np.floor(effect.min() / step) - 1, np.ceil(effect.max() / step) + 2)
+    for part, color in ((effect < 0, theme.loses), (effect > 0, theme.gains)):
+        if part.any():
+            counts, _ = np.histogram(effect[part], bins=edges)
+            shown = counts > 0
+            axes.bar(
+                edges[:-1][shown], counts[shown], width=step, align="edge", color=color, linewidth=0
+            )
+    if not effect.any():
+        axes.set_xlim(-5 * step, 5 * step)
+    if (effect == 0).any():
+        axes.bar(0, int((effect == 0).sum()), width=0.6 * step, color=theme.undecided, zorder=3)
+    zero_line(axes, theme)
+    mean = float(effect.mean())
+    axes.axvline(mean, color=theme.ink, linewidth=1.3, linestyle=(0, (4, 2)), label="_mean")
+    axes.annotate(
+        f"mean {signed(mean, 3)}",
+        (mean, 1),
+        (4 if mean >= 0 else -4, 1),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="left" if mean >= 0 else "right",
+        va="bottom",
+    )
+    axes.set(xlabel="Known change in expected clicks per slate", ylabel="Slates")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.grid(visible=True, axis="y")
+
+
+def _draw_bar(
+    axes: Axes, place: int, start: float, values: NDArray[np.float64], color: str, theme: Theme
+) -> None:
+    """Draw one bar from ``start``, the interval around its end, and its numbers above both."""
+    value, lower, upper = values
+    axes.bar(place, value, bottom=start, width=0.56, color=color, edgecolor=color)
+    highest = max(0.0, start, start + value)
+    texts = [(signed(value, 1), 10.5, "bold")]
+    if np.isfinite([lower, upper]).all():
+        ends = [start + lower, start + upper]
+        where = [place, place]
+        axes.plot(where, ends, color=theme.paper, linewidth=3.2, solid_capstyle="butt")
+        axes.plot(where, ends, color=theme.muted, linewidth=1.6, marker="_", label=INTERVAL)
+        highest = max(highest, ends[1])
+        texts.insert(0, (f"{signed(lower, 1)} to {signed(upper, 1)}", 9, "normal"))
+    for line, (text, size, weight) in enumerate(texts):
+        axes.annotate(
+            text,
+            (place, highest),
+            (0, 6 + 14 * line),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            size=size,
+            weight=weight,
+        )
+
+
+def _draw_outcome(
+    axes: Axes, lines: pd.DataFrame, outcome: str, shift: float, theme: Theme
+) -> dict[float, str]:
+    """Draw one outcome type's marks, and return its numbers by their place on the y axis."""
+    _, marker, filled = OUTCOMES[outcome]
+    numbers = {}
+    for place, (_, line) in enumerate(lines.iterrows()):
+        values = (line[_PER_SLATE[0]], line[_PER_SLATE[1]], line[_PER_SLATE[2]])
+        color = theme.component(line["component"])
+        draw_estimate(axes, place + shift, values, theme, color=color, marker=marker, filled=filled)
+        numbers[place + shift] = with_interval(*values, 3) or "no estimate"
+    return numbers

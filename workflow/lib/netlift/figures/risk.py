@@ -1,0 +1,122 @@
+"""Figure 4d: where promotions are risky."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import (
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.style import (
+    LIGHT,
+    ROW,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import count, shortened
+
+VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
+"""Verdicts on segments, and the marker of each."""
+
+_DECOR = 0.95
+"""Height of a panel's title, ticks and label, in inches."""
+
+
+@styled
+def risk(
+    by_position: pd.DataFrame,
+    by_cluster: pd.DataFrame,
+    *,
+    source: str = "",
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Draw the total effect per slate by focal position and by focal cluster.
+
+    Parameters
+    ----------
+    by_position, by_cluster
+        ``risk_by_position.csv``, ``risk_by_cluster.csv``; ``known_effect`` may be missing.
+        Segments with too few slates have no estimate.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    parts = [table[table["effect_family"] == "Total"] for table in (by_position, by_cluster)]
+    legend: list[Artist] = [
+        estimate_key(getattr(theme, verdict), verdict, theme, marker=marker)
+        for verdict, marker in VERDICTS.items()
+    ]
+    if any(has_known(part) for part in parts):
+        legend.append(known_key(theme))
+    figure = sheet(
+        ROW * sum(map(len, parts)) + 2 * _DECOR,
+        theme,
+        title="Where promotions are risky: the effect on the whole slate, by segment",
+        subtitle="Clicks per promoted slate minus clicks per control slate, with 95% intervals. "
+        "Undecided: the interval covers zero.",
+        legend=legend,
+        note=chance_note(parts),
+        source=source,
+    )
+    grid = figure.add_gridspec(
+        2, 2, height_ratios=[max(len(part), 1) for part in parts], width_ratios=[3, 1]
+    )
+    top = figure.add_subplot(grid[0, 0])
+    bottom = figure.add_subplot(grid[1, 0], sharex=top)
+    draw_segments(top, parts[0], "focal_position_bucket", theme)
+    draw_segments(bottom, parts[1], "focal_cluster", theme)
+    write_slates(text_axis(figure, grid[0, 1], top), parts[0], theme)
+    write_slates(text_axis(figure, grid[1, 1], bottom), parts[1], theme)
+    top.set(title="By the focal item's position before promotion")
+    bottom.set(title="By the focal item's cluster")
+    wide_enough(top)
+    for axes in (top, bottom):
+        axes.set_xlabel("Change in clicks per slate")
+    return figure
+
+
+def draw_segments(axes: Axes, segments: pd.DataFrame, name: str, theme: Theme) -> None:
+    """Draw one row per segment; where there are too few slates, that is said in words."""
+    row_axis(axes, [shortened(segment, 130, size=9) for segment in segments[name]])
+    zero_line(axes, theme)
+    for row, (_, line) in enumerate(segments.iterrows()):
+        verdict = str(line["verdict"])
+        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
+        color = getattr(theme, verdict) if verdict in VERDICTS else theme.undecided
+        marker = VERDICTS.get(verdict, "o")
+        if draw_estimate(axes, row, values, theme, color=color, marker=marker):
+            draw_known(axes, row, line.get("known_effect", np.nan), theme)
+        else:
+            say_missing(axes, row, verdict, theme)
+
+
+def write_slates(axes: Axes, segments: pd.DataFrame, theme: Theme) -> None:
+    """Write the number of slates of each segment, as the sum of its arms."""
+    counts = segments[["slates", "treated_slates", "control_slates"]].to_numpy()
+    texts = [f"{count(both)} = {count(one)} + {count(other)}" for both, one, other in counts]
+    column_of_text(axes, 1, "Slates = promoted + control", texts, theme)
+
+
+def chance_note(parts: list[pd.DataFrame]) -> str:
+    """Say how many segments would stand out by chance alone."""
+    tested = sum(int(part["estimate"].notna().sum()) for part in parts)
+    return (
+        f"{tested} segments have numbers, each judged at 95%: about {0.05 * tested:.1f} of them "
+        "would stand out by chance alone. Position and cluster cut the same slates in two ways."
+    )

@@ -1,0 +1,124 @@
+"""Figure 4c: spillover under several definitions of who is exposed."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import (
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.style import (
+    LIGHT,
+    SMALL,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import count
+
+_ROW = 0.66
+_LINE = 13.0
+_PER_LINE = 32
+
+
+@styled
+def spillover_sensitivity(
+    spillover: pd.DataFrame, support: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the spillover under every definition, each unit in a panel of its own.
+
+    Parameters
+    ----------
+    spillover
+        ``spillover_sensitivity.csv``; ``known_effect`` may be missing, and estimates too.
+    support
+        ``spillover_support.csv``: what each definition means, its rows and its slates.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    units = list(dict.fromkeys(spillover["unit"]))
+    legend: list[Artist] = [estimate_key(theme.competitors, "estimate, 95% interval", theme)]
+    if has_known(spillover):
+        legend.append(known_key(theme))
+    figure = sheet(
+        _ROW * len(support) + 0.85,
+        theme,
+        title="Spillover: how clicks on other items change, by who counts as exposed",
+        subtitle="Clicks in promoted slates minus clicks in control slates, on the items that each "
+        "definition picks.",
+        legend=legend,
+        note="Slates: those with at least one such item. Per slate: the sum over such items, "
+        "averaged over all slates.",
+        source=source,
+    )
+    widths = [0.7, *([1.0] * len(units)), 0.42]
+    grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
+    for place, unit in enumerate(units, start=1):
+        axes = figure.add_subplot(grid[place])
+        part = spillover[spillover["unit"] == unit].set_index("definition")
+        part = part.reindex(support["definition"])
+        row_axis(axes, [""] * len(support))
+        draw_definitions(axes, part, theme)
+        wide_enough(axes)
+        axes.locator_params(axis="x", nbins=5)
+        axes.set(title=unit.removeprefix("clicks ").capitalize(), xlabel=f"Change in {unit}")
+    write_definitions(text_axis(figure, grid[0], axes), support, theme)
+    beside = text_axis(figure, grid[-1], axes)
+    column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]], theme)
+    column_of_text(beside, 1, "Slates", [count(number) for number in support["slates"]], theme)
+    return figure
+
+
+def draw_definitions(axes: Axes, estimates: pd.DataFrame, theme: Theme) -> None:
+    """Draw one row per definition; where an estimate is missing, say so."""
+    zero_line(axes, theme)
+    for row, (definition, line) in enumerate(estimates.iterrows()):
+        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
+        color = theme.same_cluster if str(definition).startswith("Same") else theme.competitors
+        if draw_estimate(axes, row, values, theme, color=color):
+            draw_known(axes, row, line.get("known_effect", np.nan), theme)
+        else:
+            say_missing(axes, row, "too little data", theme)
+
+
+def write_definitions(axes: Axes, support: pd.DataFrame, theme: Theme) -> None:
+    """Write what each definition is called, and below it what it means."""
+    for row, (name, meaning) in enumerate(
+        zip(support["definition"], support["meaning"], strict=True)
+    ):
+        lines = textwrap.wrap(str(meaning), _PER_LINE)
+        top = _LINE * len(lines) / 2
+        for text, lift, va, color, weight in (
+            (str(name), top, "center", theme.ink, "bold"),
+            ("\n".join(lines), top - _LINE / 2, "top", theme.muted, "normal"),
+        ):
+            axes.annotate(
+                text,
+                (1, row),
+                (0, lift),
+                textcoords="offset points",
+                ha="right",
+                va=va,
+                color=color,
+                weight=weight,
+                size=SMALL,
+                linespacing=1.25,
+            )

@@ -1,0 +1,326 @@
+"""The house style: one theme of colors, one sheet with a heading, the same marks everywhere.
+
+Colors follow Okabe and Ito (2008), darkened where white paper needs it; what a color says is
+always said by a label or by the shape of a marker too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from netlift.figures.text import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+WIDTH = 9.0
+"""Width of every figure, in inches."""
+
+SMALL = 9.0
+"""The smallest size of text, in points."""
+
+ROW = 0.26
+"""Height of one labeled row of marks, in inches."""
+
+_LINE = 0.2
+_EDGE = 0.1
+_NO_RANGE = 1e-9
+_PER_LINE = 128
+_P = ParamSpec("_P")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colors of a figure.
+
+    Attributes
+    ----------
+    paper, ink, muted, grid
+        Background, text, less important text, and lines behind the data.
+    data
+        What belongs to no component, no arm and no verdict.
+    focal, same_cluster, other, competitors, total
+        The components of a slate; ``competitors`` are the two kinds together.
+    promoted, control
+        The arms.
+    gains, loses, undecided
+        The verdicts.
+    """
+
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+    data: str
+    focal: str
+    same_cluster: str
+    other: str
+    competitors: str
+    total: str
+    promoted: str
+    control: str
+    gains: str
+    loses: str
+    undecided: str
+
+    def component(self, name: str) -> str:
+        """Return the color of a component, by its column name or its label in tables."""
+        return str(getattr(self, _COMPONENTS[name]))
+
+
+LIGHT = Theme(
+    paper="#FFFFFF",
+    ink="#1F2328",
+    muted="#57606A",
+    grid="#E3E7EB",
+    data="#4A6B7C",
+    focal="#0065A8",
+    same_cluster="#C2528B",
+    other="#D98E04",
+    competitors="#6B5E50",
+    total="#1F2328",
+    promoted="#37474F",
+    control="#9AA8B0",
+    gains="#009E73",
+    loses="#D55E00",
+    undecided="#6E7781",
+)
+DARK = Theme(
+    paper="#15181C",
+    ink="#F2F4F6",
+    muted="#A9B2BA",
+    grid="#30363D",
+    data="#8FB3C6",
+    focal="#56B4E9",
+    same_cluster="#D977AE",
+    other="#F0B73A",
+    competitors="#8F8375",
+    total="#F2F4F6",
+    promoted="#DDE3E6",
+    control="#6B7880",
+    gains="#2CC295",
+    loses="#FF8A3D",
+    undecided="#98A2AD",
+)
+
+_COMPONENTS = {
+    "direct_focal": "focal",
+    "same_cluster_competitor": "same_cluster",
+    "other_competitor": "other",
+    "Focal item": "focal",
+    "Same-cluster competitors": "same_cluster",
+    "Other competitors": "other",
+    "All competitors": "competitors",
+    "Full slate": "total",
+}
+
+
+def house_style(theme: Theme) -> dict[RcKeyType, Any]:
+    """Return matplotlib's settings for a theme."""
+    return {
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9.5,
+        "text.color": theme.ink,
+        "text.usetex": False,
+        "text.parse_math": False,  # a dollar sign in a title is a dollar sign
+        "figure.facecolor": theme.paper,
+        "figure.dpi": 100,
+        "axes.facecolor": theme.paper,
+        "axes.edgecolor": theme.muted,
+        "axes.labelcolor": theme.ink,
+        "axes.labelsize": 9.5,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.titlepad": 7,
+        "axes.titley": 1.0,
+        "axes.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "axes.grid": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.unicode_minus": True,
+        "axes.formatter.use_mathtext": False,
+        "grid.color": theme.grid,
+        "grid.linewidth": 0.8,
+        "grid.linestyle": "-",
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "xtick.labelcolor": theme.ink,
+        "ytick.labelcolor": theme.ink,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.frameon": False,
+        "legend.fontsize": SMALL,
+        "hatch.linewidth": 0.8,
+    }
+
+
+def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Make a drawing function use the house style in the theme that it is called with.
+
+    The layout is settled before the figure is returned, so that it looks the same whatever
+    settings hold where it is shown or saved, and is not computed once for each file.
+    """
+
+    @wraps(draw)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+        theme = kwargs.get("theme", LIGHT)
+        assert isinstance(theme, Theme)
+        with rc_context(house_style(theme)):
+            figure = draw(*args, **kwargs)
+            engine = figure.get_layout_engine()
+            if engine is not None:
+                engine.execute(figure)
+                figure.set_layout_engine("none")
+        return figure
+
+    return drawn
+
+
+def sheet(
+    height: float,
+    theme: Theme,
+    *,
+    title: str,
+    subtitle: str = "",
+    legend: Sequence[Artist] = (),
+    note: str = "",
+    source: str = "",
+) -> Figure:
+    """Return an empty figure with its heading, its legend and its foot.
+
+    Parameters
+    ----------
+    height
+        Inches for the plots; heading and foot come on top of it.
+    theme
+        Colors.
+    title, subtitle
+        What is seen, in words.
+    legend
+        Handles with labels, shown in one line below the heading.
+    note
+        What a reader must know to read the figure right, at the foot.
+    source
+        Where the numbers come from: the experiment's path.
+    """
+    said = textwrap.wrap(subtitle, _PER_LINE)
+    foot = textwrap.wrap(note, _PER_LINE)
+    if source:
+        foot.append(shortened(source, 72 * WIDTH - 20, size=SMALL))
+    top = _EDGE + 0.26 + _LINE * len(said) + 0.08 + (0.28 if legend else 0)
+    bottom = _EDGE + _LINE * len(foot)
+    whole = height + top + bottom
+    figure = Figure(figsize=(WIDTH, whole))
+    figure.set_layout_engine(
+        ConstrainedLayoutEngine(
+            rect=(0.005, bottom / whole, 0.985, height / whole), w_pad=0.08, h_pad=0.08
+        )
+    )
+    left, line = _EDGE / WIDTH, whole - _EDGE
+    figure.text(left, line / whole, title, size=12.5, weight="bold", va="top")
+    line -= 0.28
+    if said:
+        figure.text(left, line / whole, "\n".join(said), va="top", linespacing=1.4)
+        line -= _LINE * len(said)
+    if legend:
+        _legend(figure, legend, (left, (line - 0.06) / whole))
+    if foot:
+        figure.text(
+            left, _EDGE / whole, "\n".join(foot), size=SMALL, color=theme.muted, linespacing=1.5
+        )
+    return figure
+
+
+def _legend(figure: Figure, handles: Sequence[Artist], corner: tuple[float, float]) -> None:
+    figure.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=corner,
+        ncols=len(handles),
+        borderaxespad=0,
+        borderpad=0,
+        columnspacing=1.6,
+        handletextpad=0.5,
+    )
+
+
+def title_of(figure: Figure) -> str:
+    """Return a figure's title, which ``sheet`` writes first."""
+    return figure.texts[0].get_text()
+
+
+def row_axis(axes: Axes, labels: Sequence[str], *, size: float = SMALL) -> None:
+    """Make the y axis a list of labeled rows, the first at the top, at 0, 1, 2, ..."""
+    axes.set_yticks(range(len(labels)), labels, size=size)
+    axes.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=True, axis="x")
+
+
+def zero_line(axes: Axes, theme: Theme, *, vertical: bool = True) -> None:
+    """Draw the line of no effect, so that it can always be seen."""
+    draw = axes.axvline if vertical else axes.axhline
+    draw(0, color=theme.ink, linewidth=1, zorder=1.5, gid="zero")
+
+
+def wide_enough(axes: Axes) -> None:
+    """Give an axis a range that can be read where all of its effects are zero."""
+    lower, upper = axes.get_xlim()
+    if upper - lower < _NO_RANGE:
+        axes.set_xlim(-0.01, 0.01)
+
+
+def text_axis(figure: Figure, where: SubplotSpec, beside: Axes) -> Axes:
+    """Return an empty axis for columns of text, with the rows of the axis that it stands beside."""
+    axes = figure.add_subplot(where)
+    axes.set(xlim=(0, 1), ylim=beside.get_ylim())
+    axes.set_axis_off()
+    return axes
+
+
+def column_of_text(
+    axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str], theme: Theme
+) -> None:
+    """Write one column of right-aligned text beside the rows of a plot.
+
+    Parameters
+    ----------
+    axes
+        An axis made by ``text_axis``.
+    x
+        Right edge of the column, from 0 to 1.
+    heading
+        What the column holds, with its unit.
+    texts
+        One text per row.
+    theme
+        Colors.
+    """
+    rows = texts if isinstance(texts, Mapping) else dict(enumerate(texts))
+    for row, text in rows.items():
+        axes.text(x, row, text, ha="right", va="center", size=SMALL)
+    axes.annotate(
+        heading,
+        (x, 1),
+        (0, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        size=SMALL,
+        color=theme.muted,
+    )

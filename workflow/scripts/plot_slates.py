@@ -1,0 +1,46 @@
+"""Draw the ratings, the slates made from them, and the exposure mapping."""
+
+from netlift.figures.exposure import exposure_mapping
+from netlift.figures.ratings import ratings_and_slates
+from netlift.figures.saving import save_figure
+from netlift.tables import read_table
+from netlift.workflow import job
+
+COLUMNS = [
+    "slate_id",
+    "item_id",
+    "spillover_cluster",
+    "slate_position_seed",
+    "relevance",
+    "is_focal_item",
+    "focal_seed_position",
+    "focal_spillover_cluster",
+    "promotion_applied",
+    "component",
+    "position_change",
+]
+
+
+def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], source: str) -> None:
+    """Read ratings, movies and the exposure table; write the figures of one slate set."""
+    rows = read_table(exposure, COLUMNS)
+    drawn = {
+        "ratings_and_slates": ratings_and_slates(
+            read_table(ratings, ["rating"]), read_table(movies), rows, source=source
+        ),
+        "exposure_mapping": exposure_mapping(rows, source=source),
+    }
+    for name, figure in drawn.items():
+        save_figure(figure, figures[name])
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        given, chosen = snakemake.input, snakemake.wildcards
+        main(
+            given.ratings,
+            given.movies,
+            given.exposure,
+            dict(snakemake.output.items()),
+            f"{chosen.dataset}/size={chosen.size}/seed={chosen.seed}",
+        )
