@@ -205,7 +205,7 @@ class TestStaleness:
         files = stale(edited) - {"config"}
         assert any(name.endswith("effects/risk_by_cluster") for name in files)
         assert not any(
-            name.endswith(("items", "slate_outcomes", "observed_effects")) for name in files
+            name.endswith(("items", "slate_outcomes", "effects/observed_effects")) for name in files
         )
 
     def test_a_module_of_the_library_rebuilds_what_imports_it(self, edited):

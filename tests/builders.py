@@ -1,0 +1,169 @@
+"""Small tables for tests: written by hand, or drawn at random without the library's help.
+
+Nothing here calls the library, so that what a test expects never comes from the code it tests.
+Slates are written as strings, one letter an item: ``"AAB"`` is a slate of three items, the first
+two in cluster A.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
+
+
+def exposure(
+    slates: Sequence[str], focal: Sequence[int], promoted: Sequence[int], users: Sequence[int] = ()
+) -> pd.DataFrame:
+    """Map exposure item by item: the focal item is taken out of the slate and put on top."""
+    rows = []
+    for number, (letters, focal_position, is_promoted) in enumerate(
+        zip(slates, focal, promoted, strict=True)
+    ):
+        shown = list(range(1, len(letters) + 1))
+        if is_promoted:
+            shown.remove(focal_position)
+            shown.insert(0, focal_position)
+        for position, cluster in enumerate(letters, start=1):
+            is_focal = position == focal_position
+            same_cluster = cluster == letters[focal_position - 1]
+            final = shown.index(position) + 1
+            rows.append(
+                {
+                    "slate_id": number,
+                    "user_id": users[number] if len(users) else 1000 + number,
+                    "item_id": 100 * number + position,
+                    "spillover_cluster": cluster,
+                    "slate_position_seed": position,
+                    "is_focal_item": is_focal,
+                    "focal_seed_position": focal_position,
+                    "focal_spillover_cluster": letters[focal_position - 1],
+                    "promotion_applied": int(is_promoted),
+                    "final_position": final,
+                    "component": COMPONENTS[0 if is_focal else 1 if same_cluster else 2],
+                    "is_displaced": position < focal_position,
+                    "position_change": final - position,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def items(
+    slates: Sequence[str],
+    focal: Sequence[int],
+    promoted: Sequence[int],
+    clicks: Sequence[str],
+    users: Sequence[int] = (),
+) -> pd.DataFrame:
+    """Write an experiment's log: clicks as strings, ``"010"`` is a click on the second item."""
+    table = exposure(slates, focal, promoted, users)
+    return table.assign(click=[int(mark) for mark in "".join(clicks)])
+
+
+def slates_of(exposed: pd.DataFrame) -> pd.DataFrame:
+    """Take the design and the mapping away again: what stood there before any promotion."""
+    columns = ["slate_id", "user_id", "item_id", "spillover_cluster", "slate_position_seed"]
+    return exposed[columns].copy()
+
+
+def random_exposure(
+    seed: int,
+    n_slates: int,
+    size: int | tuple[int, int],
+    *,
+    clusters: str = "ABC",
+    n_users: int | None = None,
+) -> pd.DataFrame:
+    """Draw an exposure table with features; ``size`` may be a range, for ragged slates."""
+    rng = np.random.default_rng(seed)
+    low, high = (size, size) if isinstance(size, int) else size
+    sizes = rng.integers(low, high + 1, n_slates)
+    users = rng.integers(n_users, size=n_slates) if n_users else np.arange(n_slates)
+    table = exposure(
+        ["".join(rng.choice(list(clusters), k)) for k in sizes],
+        [int(rng.integers(1, k + 1)) for k in sizes],
+        rng.random(n_slates) < 0.5,
+        users,
+    )
+    liked, activity = rng.random(users.max() + 1), rng.integers(20, 500, users.max() + 1)
+    return table.assign(
+        relevance=rng.choice(np.arange(0.5, 5.5, 0.5), len(table)),
+        item_popularity=rng.integers(1, 1000, len(table)),
+        item_liked_rate=rng.random(len(table)),
+        user_liked_rate=liked[table["user_id"]],
+        user_activity=activity[table["user_id"]],
+    )
+
+
+def random_items(
+    seed: int, n_slates: int, size: int | tuple[int, int], *, n_users: int | None = None
+) -> pd.DataFrame:
+    """Draw a simulated experiment with its truth: focal items gain, most competitors lose."""
+    table = random_exposure(seed, n_slates, size, n_users=n_users)
+    rng = np.random.default_rng([seed, 1])
+    shift = table["component"].map(dict(zip(COMPONENTS, (0.25, -0.10, -0.03), strict=True)))
+    p_control = rng.uniform(0.1, 0.6, len(table))
+    p_promoted = np.clip(p_control + shift + rng.normal(0, 0.03, len(table)), 0.0, 1.0)
+    uniform = rng.random(len(table))
+    promoted = table["promotion_applied"] == 1
+    expected = np.where(promoted, p_promoted, p_control)
+    return table.assign(
+        click=(uniform < expected).astype(int),
+        p_control=p_control,
+        p_promoted=p_promoted,
+        expected_click=expected,
+        known_lift=expected - p_control,
+        click_control=(uniform < p_control).astype(int),
+        click_promoted=(uniform < p_promoted).astype(int),
+    )
+
+
+def ratings(*rows: tuple[int, int, float, int]) -> pd.DataFrame:
+    """Write ratings as (user, item, stars, time)."""
+    table = pd.DataFrame(list(rows), columns=["user_id", "item_id", "rating", "timestamp"])
+    return table.astype(
+        {"user_id": "int32", "item_id": "int32", "rating": "float32", "timestamp": "int64"}
+    )
+
+
+def random_ratings(
+    seed: int, n_users: int, n_items: int, per_user: tuple[int, int]
+) -> pd.DataFrame:
+    """Draw ratings of distinct items, popular ones more often; times repeat, as real ones do."""
+    rng = np.random.default_rng(seed)
+    weight = 1.0 / np.arange(1, n_items + 1) ** 0.7
+    rows = []
+    for user in range(n_users):
+        count = int(rng.integers(*per_user, endpoint=True))
+        chosen = rng.choice(n_items, count, replace=False, p=weight / weight.sum())
+        stars = rng.choice(np.arange(0.5, 5.5, 0.5), count)
+        times = rng.integers(0, 3 * count, count)
+        rows += [
+            (10 + 3 * user, 5 + 2 * int(item), float(star), int(time))
+            for item, star, time in zip(chosen, stars, times, strict=True)
+        ]
+    return ratings(*rows)
+
+
+def cluster_sandwich(
+    outcome: np.ndarray, promoted: np.ndarray, cluster: np.ndarray
+) -> tuple[float, float]:
+    """Slope of OLS on the arm and its CR1 error, with sums over clusters written out."""
+    design = [(1.0, float(arm)) for arm in promoted]
+    n, n_clusters = len(outcome), len(set(cluster.tolist()))
+    treated = [y for y, arm in zip(outcome, promoted, strict=True) if arm]
+    control = [y for y, arm in zip(outcome, promoted, strict=True) if not arm]
+    intercept = sum(control) / len(control)
+    slope = sum(treated) / len(treated) - intercept
+    bread = np.linalg.inv([[sum(x[i] * x[j] for x in design) for j in (0, 1)] for i in (0, 1)])
+    meat = np.zeros((2, 2))
+    for number in set(cluster.tolist()):
+        score = [0.0, 0.0]
+        for x, y, own in zip(design, outcome, cluster, strict=True):
+            if own == number:
+                residual = y - intercept - slope * x[1]
+                score = [score[0] + x[0] * residual, score[1] + x[1] * residual]
+        meat += np.outer(score, score)
+    factor = n_clusters / (n_clusters - 1) * (n - 1) / (n - 2)
+    return slope, float(np.sqrt(factor * (bread @ meat @ bread)[1, 1]))

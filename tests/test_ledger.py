@@ -1,0 +1,267 @@
+"""The ledger: parts that add up exactly, errors that other people's code agrees with."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from builders import COMPONENTS, items, random_items
+
+from netlift.accounts import slate_outcomes
+from netlift.errors import NetliftError
+from netlift.ledger import additivity_checks, component_effects, component_support
+
+OUTCOMES = ["observed_clicks", "expected_clicks", "known_lift"]
+ESTIMATORS = {"difference_in_means": "HC2", "difference_in_means_ols_error": "nonrobust"}
+PARTS = {
+    "Focal item": COMPONENTS[:1],
+    "Same-cluster competitors": COMPONENTS[1:2],
+    "Other competitors": COMPONENTS[2:],
+    "Full slate": COMPONENTS,
+}
+
+
+def ragged_accounts(seed: int = 1, n_slates: int = 150) -> pd.DataFrame:
+    return slate_outcomes(random_items(seed, n_slates, (3, 9)))
+
+
+def four_slates() -> pd.DataFrame:
+    """Two promoted and two control slates, the focal item third."""
+    return slate_outcomes(
+        items(
+            ["ABACA", "ABACA", "ABACA", "ABBCC"],
+            focal=[3, 3, 3, 3],
+            promoted=[1, 1, 0, 0],
+            clicks=["00100", "01110", "11010", "10001"],
+        )
+    )
+
+
+def line(effects: pd.DataFrame, component: str, **where: str) -> pd.Series:
+    where = {"outcome_type": OUTCOMES[0], "estimator": "difference_in_means"} | where
+    rows = effects[effects["component"] == component]
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
+    (row,) = [row for _, row in rows.iterrows()]
+    return row
+
+
+def test_effects_by_hand():
+    effects = component_effects(four_slates())
+    # Promoted slates, (focal, same-cluster, other): (1, 0, 0) and (1, 0, 2).
+    # Control slates: (0, 1, 2) and, with cluster B's third item as focal item, (0, 0, 2).
+    expected = {
+        "Focal item": (1.0, 0.0),
+        "Same-cluster competitors": (0.0, 0.5),
+        "Other competitors": (1.0, 2.0),
+        "Full slate": (2.0, 2.5),
+    }
+    for component, (treated, control) in expected.items():
+        row = line(effects, component)
+        assert (row["treated_mean"], row["control_mean"]) == (treated, control)
+        assert row["estimate_per_slate"] == treated - control
+    # Totals: promoted 1 and 3, control 3 and 2: variances 2 and 1/2, each over 2 slates.
+    assert line(effects, "Full slate")["se"] == pytest.approx(1.25**0.5, rel=1e-15)
+    assert (effects["treated_slates"] == 2).all()
+    assert (effects["control_slates"] == 2).all()
+
+
+def test_the_table_has_the_agreed_columns_and_lines():
+    effects = component_effects(ragged_accounts())
+    assert list(effects.columns) == [
+        "outcome_type",
+        "effect_family",
+        "component",
+        "estimator",
+        "estimate_per_slate",
+        "se",
+        "ci_95_lower",
+        "ci_95_upper",
+        "treated_mean",
+        "control_mean",
+        "treated_slates",
+        "control_slates",
+        "estimate_per_1000_promoted_slates",
+        "ci_95_lower_per_1000",
+        "ci_95_upper_per_1000",
+    ]
+    keys = list(zip(effects["effect_family"], effects["component"], strict=True))
+    families = ["Direct", "Indirect", "Indirect", "Total"]
+    assert keys == list(zip(families, PARTS, strict=True)) * len(OUTCOMES) * len(ESTIMATORS)
+    assert not effects.isna().any(axis=None)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_line_is_statsmodels_regression_on_the_arm(outcome, estimator):
+    log = random_items(2, 150, (3, 9))
+    effects = component_effects(slate_outcomes(log))
+    column = {"observed_clicks": "click", "expected_clicks": "expected_click"}.get(outcome, outcome)
+    arm = log.groupby("slate_id")["promotion_applied"].first()
+    for component, members in PARTS.items():
+        summed = log[column].where(log["component"].isin(members), 0).groupby(log["slate_id"]).sum()
+        ols = sm.OLS(summed.to_numpy(), sm.add_constant(arm.to_numpy(dtype=float)))
+        fit = ols.fit(cov_type=ESTIMATORS[estimator])
+        row = line(effects, component, outcome_type=outcome, estimator=estimator)
+        assert row["estimate_per_slate"] == pytest.approx(fit.params[1], abs=1e-13)
+        assert row["se"] == pytest.approx(fit.bse[1], rel=1e-11)
+        assert row["control_mean"] == pytest.approx(fit.params[0], abs=1e-13)
+        assert row["treated_mean"] == pytest.approx(fit.params.sum(), abs=1e-13)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_direct_plus_indirect_is_the_total_of_whole_slates(outcome, estimator):
+    accounts = ragged_accounts(3, 400)
+    rows = [
+        line(component_effects(accounts), part, outcome_type=outcome, estimator=estimator)
+        for part in PARTS
+    ]
+    direct, same, other, total = (row["estimate_per_slate"] for row in rows)
+    by_arm = accounts.groupby("promotion_applied")[f"{outcome}_total"].mean()
+    assert abs(direct + same + other - total) < 1e-12
+    assert abs(total - (by_arm[1] - by_arm[0])) < 1e-12
+
+
+def test_effects_per_1000_promoted_slates_are_1000_times_those_per_slate():
+    effects = component_effects(ragged_accounts())
+    for per_1000, per_slate in (
+        ("estimate_per_1000_promoted_slates", "estimate_per_slate"),
+        ("ci_95_lower_per_1000", "ci_95_lower"),
+        ("ci_95_upper_per_1000", "ci_95_upper"),
+    ):
+        assert effects[per_1000].to_numpy() == pytest.approx(
+            1000 * effects[per_slate].to_numpy(), rel=1e-12
+        )
+
+
+def test_over_all_possible_assignments_the_estimate_is_right_and_its_error_not_too_small():
+    # Complete randomization of 3 of 6 slates, both potential outcomes known: 20 assignments.
+    log = random_items(5, 6, 5).drop(columns=["p_control", "expected_click", "known_lift"])
+    control = log["click_control"].groupby(log["slate_id"]).sum().to_numpy()
+    promoted = log["click_promoted"].groupby(log["slate_id"]).sum().to_numpy()
+    estimates, variances = [], []
+    for chosen in combinations(range(6), 3):
+        arm = np.isin(np.arange(6), chosen)
+        clicks = log["click_promoted"].where(arm[log["slate_id"]], log["click_control"])
+        assigned = log.assign(click=clicks, promotion_applied=arm[log["slate_id"]].astype(int))
+        row = line(component_effects(slate_outcomes(assigned)), "Full slate")
+        estimates.append(row["estimate_per_slate"])
+        variances.append(row["se"] ** 2)
+    effect = promoted - control
+    assert np.mean(estimates) == pytest.approx(effect.mean(), abs=1e-13)
+    # Neyman (1923): on average too large by the variance of the effects over their number.
+    excess = effect.var(ddof=1) / 6
+    assert np.mean(variances) == pytest.approx(np.var(estimates) + excess, abs=1e-13)
+
+
+def test_a_log_without_a_truth_has_only_observed_clicks():
+    effects = component_effects(four_slates())
+    assert set(effects["outcome_type"]) == {"observed_clicks"}
+    assert set(additivity_checks(four_slates())["outcome_type"]) == {"observed_clicks"}
+
+
+# --- Additivity checks ---------------------------------------------------------------------------
+
+
+def test_checks_hold_for_every_outcome_and_estimator():
+    checks = additivity_checks(ragged_accounts(4, 500))
+    assert len(checks) == 3 * len(OUTCOMES) * len(ESTIMATORS)
+    assert set(zip(checks["outcome_type"], checks["estimator"], strict=True)) == {
+        (outcome, estimator) for outcome in OUTCOMES for estimator in ESTIMATORS
+    }
+    assert checks["holds"].all()
+    assert (checks["difference"].abs() < 1e-12).all()
+    assert (checks["tolerance"] == 1e-12).all()
+
+
+def test_checks_show_the_numbers_of_the_table_of_effects():
+    accounts = ragged_accounts()
+    effects, checks = component_effects(accounts), additivity_checks(accounts)
+    for outcome in OUTCOMES:
+        for estimator in ESTIMATORS:
+            _direct, same, other, total = (
+                line(effects, part, outcome_type=outcome, estimator=estimator) for part in PARTS
+            )
+            here = (checks["outcome_type"] == outcome) & (checks["estimator"] == estimator)
+            left = checks[here].set_index("identity")["left"]
+            right = checks[here].set_index("identity")["right"]
+            indirect = same["estimate_per_slate"] + other["estimate_per_slate"]
+            expected = {
+                "direct + indirect = total": total["estimate_per_slate"],
+                "same-cluster + other = indirect": indirect,
+                "error of the total from the joint covariance = its own": total["se"],
+            }
+            for identity, value in expected.items():
+                assert left[identity] == pytest.approx(value, abs=1e-13)
+                assert right[identity] == pytest.approx(value, abs=1e-13)
+
+
+def test_a_row_that_belongs_to_no_component_fails_the_checks():
+    log = random_items(6, 60, 5)
+    clicked = log.index[(log["click"] == 1) & (log["component"] == "other_competitor")][0]
+    log.loc[clicked, "component"] = "misspelled"
+    checks = additivity_checks(slate_outcomes(log))
+    observed = checks["outcome_type"] == "observed_clicks"
+    broken = checks[observed & (checks["identity"] == "direct + indirect = total")]
+    arm = log.loc[clicked, "promotion_applied"]
+    slates = (log.groupby("slate_id")["promotion_applied"].first() == arm).sum()
+    assert not broken["holds"].any()
+    assert broken["difference"].abs().to_numpy() == pytest.approx([1 / slates] * 2, rel=1e-9)
+
+
+# --- Degenerate experiments ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("promoted", "message"),
+    [
+        ([1, 1, 1, 1], "0 control slates of 4"),
+        ([0, 0, 0, 0], "0 promoted slates of 4"),
+        ([1, 0, 0, 0], "1 promoted slates of 4"),
+    ],
+)
+@pytest.mark.parametrize("table", [component_effects, additivity_checks])
+def test_an_experiment_without_two_slates_in_each_arm_says_so(table, promoted, message):
+    log = items(["AAB"] * 4, [2] * 4, promoted, ["010"] * 4)
+    with pytest.raises(NetliftError, match=message):
+        table(slate_outcomes(log))
+
+
+@pytest.mark.parametrize("clicks", ["000", "111"])
+def test_constant_clicks_give_effects_of_zero_with_no_error_and_nothing_missing(clicks):
+    accounts = slate_outcomes(items(["AAB"] * 6, [2] * 6, [1, 0] * 3, [clicks] * 6))
+    effects = component_effects(accounts)
+    for column in ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper"):
+        assert (effects[column] == 0).all()
+    assert additivity_checks(accounts)["holds"].all()
+
+
+# --- Support -------------------------------------------------------------------------------------
+
+
+def test_support_by_hand():
+    log = items(
+        ["ABACA", "BC", "AAB"], focal=[3, 2, 1], promoted=[1, 1, 0], clicks=["00000", "00", "000"]
+    )
+    support = component_support(slate_outcomes(log)).set_index("component")
+    columns = ["rows", "treated_rows", "control_rows", "displaced_rows"]
+    assert support[columns].to_numpy().tolist() == [
+        [3, 2, 1, 0],  # focal items
+        [3, 2, 1, 1],  # items 1 and 5 of the first slate, item 2 of the third
+        [4, 3, 1, 2],  # items 2 and 4 of the first, item 1 of the second, item 3 of the third
+        [10, 7, 3, 3],
+    ]
+    columns = ["slates", "treated_slates", "control_slates"]
+    # The second slate has no same-cluster competitor.
+    assert support[columns].to_numpy().tolist() == [[3, 2, 1], [2, 1, 1], [3, 2, 1], [3, 2, 1]]
+    assert support["rows_per_treated_slate"].tolist() == [1.0, 1.0, 1.5, 3.5]
+    assert support["rows_per_control_slate"].tolist() == [1.0, 1.0, 1.0, 3.0]
+
+
+def test_support_of_components_adds_up_to_the_slate():
+    support = component_support(ragged_accounts()).set_index("component")
+    rows = [column for column in support if "rows" in column]
+    parts = support.loc[list(PARTS)[:3], rows].sum()
+    assert parts.to_numpy() == pytest.approx(support.loc["Full slate", rows].to_numpy(), rel=1e-12)
