@@ -33,6 +33,12 @@ from netlift.figures.text import count, shortened
 VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
 """Verdicts on segments, and the marker of each."""
 
+SEGMENTS = {
+    "focal_position_bucket": "By the focal item's position before promotion",
+    "focal_cluster": "By the focal item's cluster",
+}
+"""Columns that name the segments, and the titles of their panels."""
+
 _DECOR = 0.95
 """Height of a panel's title, ticks and label, in inches."""
 
@@ -77,17 +83,13 @@ def risk(
     grid = figure.add_gridspec(
         2, 2, height_ratios=[max(len(part), 1) for part in parts], width_ratios=[3, 1]
     )
-    top = figure.add_subplot(grid[0, 0])
-    bottom = figure.add_subplot(grid[1, 0], sharex=top)
-    draw_segments(top, parts[0], "focal_position_bucket", theme)
-    draw_segments(bottom, parts[1], "focal_cluster", theme)
-    write_slates(text_axis(figure, grid[0, 1], top), parts[0], theme)
-    write_slates(text_axis(figure, grid[1, 1], bottom), parts[1], theme)
-    top.set(title="By the focal item's position before promotion")
-    bottom.set(title="By the focal item's cluster")
-    wide_enough(top)
-    for axes in (top, bottom):
-        axes.set_xlabel("Change in clicks per slate")
+    axes: Axes | None = None
+    for place, (part, (column, title)) in enumerate(zip(parts, SEGMENTS.items(), strict=True)):
+        axes = figure.add_subplot(grid[place, 0], sharex=axes)
+        draw_segments(axes, part, column, theme)
+        write_slates(text_axis(figure, grid[place, 1], axes), part, theme)
+        wide_enough(axes)
+        axes.set(title=title, xlabel="Change in clicks per slate")
     return figure
 
 

@@ -180,13 +180,25 @@ def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
         assert isinstance(theme, Theme)
         with rc_context(house_style(theme)):
             figure = draw(*args, **kwargs)
-            engine = figure.get_layout_engine()
-            if engine is not None:
-                engine.execute(figure)
-                figure.set_layout_engine("none")
+            _settle(figure)
         return figure
 
     return drawn
+
+
+def _settle(figure: Figure) -> None:
+    """Compute the layout once and for all.
+
+    The layout's solver takes its steps in an order that differs from run to run, so its last
+    digits do too; without rounding they would reach the names inside an SVG.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(x), 6) for x in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def sheet(
@@ -229,6 +241,23 @@ def sheet(
             rect=(0.005, bottom / whole, 0.985, height / whole), w_pad=0.08, h_pad=0.08
         )
     )
+    _write_heading(figure, title, said, legend)
+    if foot:
+        figure.text(
+            _EDGE / WIDTH,
+            _EDGE / whole,
+            "\n".join(foot),
+            size=SMALL,
+            color=theme.muted,
+            linespacing=1.5,
+        )
+    return figure
+
+
+def _write_heading(
+    figure: Figure, title: str, said: Sequence[str], legend: Sequence[Artist]
+) -> None:
+    whole = figure.get_figheight()
     left, line = _EDGE / WIDTH, whole - _EDGE
     figure.text(left, line / whole, title, size=12.5, weight="bold", va="top")
     line -= 0.28
@@ -236,15 +265,10 @@ def sheet(
         figure.text(left, line / whole, "\n".join(said), va="top", linespacing=1.4)
         line -= _LINE * len(said)
     if legend:
-        _legend(figure, legend, (left, (line - 0.06) / whole))
-    if foot:
-        figure.text(
-            left, _EDGE / whole, "\n".join(foot), size=SMALL, color=theme.muted, linespacing=1.5
-        )
-    return figure
+        _draw_legend(figure, legend, (left, (line - 0.06) / whole))
 
 
-def _legend(figure: Figure, handles: Sequence[Artist], corner: tuple[float, float]) -> None:
+def _draw_legend(figure: Figure, handles: Sequence[Artist], corner: tuple[float, float]) -> None:
     figure.legend(
         handles=list(handles),
         loc="upper left",
