@@ -1,7 +1,7 @@
 """Write what is made of the docs: the reference of config keys, the rule graph, the picture.
 
-Run by `make docs`. A test holds config/README.md to the schemas. The README's picture is a figure of
-the default study, and is copied if that was run.
+Run by `make docs`. A test holds config/README.md to the schemas. The README's picture is a figure
+of the default study, and is copied if that was run.
 """
 
 import shutil
