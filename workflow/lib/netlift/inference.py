@@ -146,9 +146,10 @@ class ArmDifference:
         Degrees of freedom are Welch's, which are those of Bell and McCaffrey (2002) here.
         """
         w = np.asarray(weights, dtype=np.float64)
+        # Rounding may leave a variance of zero a little below it.
         parts = (
-            float(w @ self.treated_covariance @ w) / self.treated_slates,
-            float(w @ self.control_covariance @ w) / self.control_slates,
+            max(float(w @ self.treated_covariance @ w), 0.0) / self.treated_slates,
+            max(float(w @ self.control_covariance @ w), 0.0) / self.control_slates,
         )
         variance = sum(parts)
         spread = parts[0] ** 2 / (self.treated_slates - 1) + parts[1] ** 2 / (
@@ -160,7 +161,7 @@ class ArmDifference:
     def pooled_combination(self, weights: ArrayLike) -> Estimate:
         """Return a weighted sum of the differences with its plain OLS error."""
         w = np.asarray(weights, dtype=np.float64)
-        variance = float(w @ self.pooled_covariance @ w)
+        variance = max(float(w @ self.pooled_covariance @ w), 0.0)
         df = self.treated_slates + self.control_slates - 2
         return Estimate(float(w @ self.difference), float(np.sqrt(variance)), float(df))
 
