@@ -74,7 +74,14 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
                 raise NetliftError(f"{path}: no column {', '.join(missing)}")
             frame: pd.DataFrame = table.to_pandas()
         else:
-            frame = pd.read_csv(path, usecols=wanted, float_precision="round_trip")
+            # Only an empty field is missing: a cluster may be called NA or None.
+            frame = pd.read_csv(
+                path,
+                usecols=wanted,
+                float_precision="round_trip",
+                keep_default_na=False,
+                na_values=[""],
+            )
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
