@@ -27,6 +27,16 @@ def merged(*overlays: dict) -> dict:
     return config
 
 
+def grid(entry: dict) -> dict:
+    """Add a grid that the study makes."""
+    return {"grids": {"x": entry}, "study": {"grids": ["x"]}}
+
+
+def matched(**more: object) -> dict:
+    """Ask of the world logit that it meets given effects."""
+    return {"worlds": {"logit": {"match": {"direct": 0, "same_cluster": 0, "other": 0} | more}}}
+
+
 def problems(*overlays: dict) -> str:
     with pytest.raises(NetliftError) as caught:
         check_config(merged(*overlays))
@@ -72,7 +82,7 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
         ({"dataset": "ml-smal"}, "did you mean ml-small?"),
         (
             {"worlds": {"x": {"model": "nothing"}}},
-            "worlds.x.model: 'nothing' is not allowed; allowed: logit",
+            "worlds.x.model: 'nothing' is not allowed; allowed: atten",
         ),
         ({"worlds": {"x": {"b_r": 1}}}, "worlds.x: lacks model"),
         ({"worlds": {"x": 3}}, "worlds.x: 3 is not allowed; allowed: a mapping"),
@@ -85,6 +95,26 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
         ({"study": {"sizes": [4]}}, "a slate of 4 has no position 5"),
         ({"promotion": {"focal_position_last": 3}}, "promotion.focal_position_last"),
         ({"slates": {"scorer": {"pool": 5}}}, "slates.scorer.pool: a pool of 5"),
+        ({"study": {"grids": ["nothing"]}}, "study.grids: there is no 'nothing'"),
+        ({"grids": {"a": {"world": "mnl"}}}, "grids.a: lacks parameters"),
+        (grid({"world": "mnll", "parameters": {"b_r": [1]}}), "did you mean mnl?"),
+        (
+            grid({"world": "mnl", "parameters": {"b_rr": [1]}}),
+            "did you mean grids.x.parameters.b_r",
+        ),
+        (grid({"world": "mnl", "parameters": {"b_r": [1, -1]}}), "grids.x.parameters.b_r: -1"),
+        (grid({"world": "mnl", "parameters": {"attention.eta": [1]}}), "log2 takes no parameter"),
+        (
+            grid({"world": "mnl", "parameters": {"curve.eta": [1]}}),
+            "the world has no mapping curve",
+        ),
+        ({"worlds": {"mnl": {"match": {"direct": 1}}}}, "worlds.mnl.match: lacks same_cluster"),
+        (matched(free=["lam"]), "worlds.logit: match.free: lam is not a numeric parameter"),
+        (matched(click_rate=0.2), "match.click_rate solves for the intercept"),
+        (
+            {"slates": {"builder": "history"}, "study": {"worlds": ["similarity"]}},
+            "worlds.similarity.source: 'blend' needs the scorer's item factors",
+        ),
         ({"slates": {"scorer": {"ranker": {"noise": float("nan")}}}}, "ranker.noise"),
         ({"slates": None}, None),
         ({"datasets": {"mine": {"kind": "floder", "path": "x"}}}, "datasets.mine.kind"),
@@ -115,7 +145,7 @@ def test_an_overlay_merges_mappings_replaces_lists_and_drops_keys_with_null():
         )
     )
     assert study["study"]["sizes"] == [6, 24]
-    assert study["study"]["worlds"] == ["reference", "logit"]
+    assert study["study"]["worlds"] == merged()["study"]["worlds"]
     assert study["promotion"] == {
         "probability": 0.5,
         "assignment": "bernoulli",

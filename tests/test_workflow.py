@@ -13,6 +13,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SLATES = "results/tiny/size=6/seed=20260428"
+WORLDS = ("reference", "logit", "similarity")
+MOVED = "worlds={moved: {model: similarity, target_click_rate: 0.2, kappa: 0.5}}"
+"""The world similarity of the config with another kappa: its other values are the defaults."""
+OVER_WORLDS = {
+    "size=6/seed=20260428/robustness",
+    "size=6/seed=20260428/decision_statements",
+    "size=6/seed=20260428/figures/robustness",
+}
+"""What puts all worlds side by side."""
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 
@@ -98,21 +107,24 @@ def test_it_makes_every_table(study):
         "product_summary",
         "risk_by_position",
         "risk_by_cluster",
+        "conclusions",
         "decision_statements",
     }
-    for world in ("reference", "logit"):
+    for world in WORLDS:
         effects = study / SLATES / world / "effects"
         assert expected <= {path.stem for path in effects.glob("*.csv")}
         for path in effects.glob("*.csv"):
             rows = list(csv.reader(path.open(encoding="utf-8", newline="")))
             assert len(rows) > 1, f"{path} is empty"
             assert "nan" not in {field.lower() for row in rows for field in row}, path
-    assert (study / "results/tiny/config.yaml").exists()
+        assert (study / SLATES / world / "world.json").exists()
+    for name in ("config.yaml", "grid/tiny.parquet", "grid/tiny.png", "scorer/accuracy.csv"):
+        assert (study / "results/tiny" / name).exists()
     assert not [path for path in study.rglob(".*-*") if path.parent.name != ".snakemake"]
 
 
 def test_the_ledger_adds_up_and_agrees_with_items(study):
-    for world in ("reference", "logit"):
+    for world in WORLDS:
         items = pd.read_parquet(study / SLATES / world / "items.parquet")
         effects = pd.read_csv(study / SLATES / world / "effects/component_effects.csv")
         checks = pd.read_csv(study / SLATES / world / "effects/additivity_checks.csv")
@@ -125,6 +137,25 @@ def test_the_ledger_adds_up_and_agrees_with_items(study):
             & (effects["estimator"] == "difference_in_means")
         ]["estimate_per_slate"].item()
         assert total == pytest.approx(arms[1] - arms[0], abs=1e-12)
+
+
+def test_a_grid_point_is_the_full_experiment(study):
+    grid = pd.read_parquet(study / "results/tiny/grid/tiny.parquet")
+    point = grid[(grid["g"] == 3.0) & (grid["kappa"] == 0.5)].set_index("quantity")
+    config = (study / "config/config.yaml").read_text()
+    assert "kappa: 0.3" in config  # of the world itself; the grid's point is another one
+    run(study, f"{SLATES}/moved/effects/component_effects.csv", "--config", MOVED)
+    effects = pd.read_csv(study / SLATES / "moved/effects/component_effects.csv")
+    own = effects[
+        (effects["outcome_type"] == "observed_clicks")
+        & (effects["estimator"] == "difference_in_means")
+    ].set_index("component")
+    for component, line in own.iterrows():
+        assert point.at[component, "estimate"] == pytest.approx(
+            line["estimate_per_slate"], abs=1e-12
+        )
+        assert point.at[component, "se"] == pytest.approx(line["se"], abs=1e-12)
+    shutil.rmtree(study / SLATES / "moved")
 
 
 def test_worlds_share_slates_designs_and_chance(study):
@@ -157,6 +188,8 @@ def test_one_core_and_two_give_the_same_values(study, tmp_path):
 class TestStaleness:
     """One edit at a time, and exactly what it makes stale."""
 
+    logit = "target_click_rate: 0.2\n    b_r: 0.8\n    b_v: 1.2\n    g_c: 0.8\n"
+
     def config(self, folder):
         return folder / "config/config.yaml"
 
@@ -164,22 +197,27 @@ class TestStaleness:
         return lambda files: {name for name in files if name.startswith(roots)}
 
     def test_a_world_parameter_rebuilds_that_world_alone(self, edited):
-        edit(self.config(edited), "b_r: 0.8", "b_r: 0.9")
+        edit(self.config(edited), self.logit, self.logit.replace("b_r: 0.8", "b_r: 0.9"))
         files = stale(edited) - {"config"}
+        assert files >= OVER_WORLDS
+        files -= OVER_WORLDS
         assert "size=6/seed=20260428/logit/items" in files
         assert "size=6/seed=20260428/logit/effects/decision_statements" in files
         assert files == self.below("size=6/seed=20260428/logit/")(files)
 
     def test_two_parameters_that_swap_their_values_rebuild(self, edited):
-        edit(self.config(edited), "b_r: 0.8", "b_r: 1.2")
-        edit(self.config(edited), "b_v: 1.2", "b_v: 0.8")
+        swapped = self.logit.replace("b_r: 0.8", "b_r: 1.2").replace("b_v: 1.2", "b_v: 0.8")
+        edit(self.config(edited), self.logit, swapped)
         assert "size=6/seed=20260428/logit/items" in stale(edited)
 
     @pytest.mark.parametrize(
         ("old", "new"),
         [
             ("log_popularity: 0.10", "log_popularity: 0.1"),
-            ("    b_r: 0.8\n    b_v: 1.2\n", "    b_v: 1.2\n    b_r: 0.8\n"),
+            (
+                "    b_r: 0.8\n    b_v: 1.2\n    g_c: 0.8\n",
+                "    g_c: 0.8\n    b_v: 1.2\n    b_r: 0.8\n",
+            ),
             ("damping: 5\n", "damping: 5.0\n"),
             ("archives: null", "archives: /somewhere"),
         ],
@@ -219,9 +257,16 @@ class TestStaleness:
     def test_the_module_of_one_world_rebuilds_that_world_alone(self, edited):
         with (edited / "workflow/lib/netlift/worlds/logit.py").open("a") as file:
             file.write("\n# an edit\n")
-        files = stale(edited)
+        files = stale(edited) - OVER_WORLDS
         assert "size=6/seed=20260428/logit/items" in files
         assert files == self.below("size=6/seed=20260428/logit/")(files)
+
+    def test_a_grid_rebuilds_with_its_world_or_its_values_and_nothing_else_does(self, edited):
+        edit(edited / "config/studies/tiny.yaml", "g: [0.0, 3.0]", "g: [0.0, 4.0]")
+        assert stale(edited) == {"grid/tiny", "config"}
+        edit(self.config(edited), "    genre_weight: 0.5", "    genre_weight: 0.25")
+        files = stale(edited) - OVER_WORLDS - {"config", "grid/tiny"}
+        assert files == self.below("size=6/seed=20260428/similarity/")(files)
 
     def test_an_edit_of_a_script_rebuilds_its_rule(self, edited):
         with (edited / "workflow/scripts/assign_promotion.py").open("a") as file:

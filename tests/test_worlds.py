@@ -11,12 +11,11 @@ import pandas as pd
 import pytest
 from builders import random_exposure
 
-from netlift import worlds
+from netlift import experiment, worlds
 from netlift.accounts import slate_outcomes
 from netlift.attention import attention
-from netlift.competition import Slates
 from netlift.errors import NetliftError
-from netlift.experiment import simulate_clicks
+from netlift.slate_arrays import Slates, user_effects
 
 ARMS = ("control", "promoted")
 FIELDS = [field.name for field in dataclasses.fields(Slates)]
@@ -55,8 +54,56 @@ WORLDS = {
     | {"attention": {"curve": "table", "values": [0.9, 0.9, 0.1, 0.5, 0.4, 0.2, 7.0]}},
 }
 
+
+class Likeness:
+    """Similarity of item ids, made up: symmetric, in [0, 1], 0 with itself."""
+
+    def among(self, item: np.ndarray) -> np.ndarray:
+        one, other = item[:, :, None], item[:, None, :]
+        return np.where(one == other, 0.0, ((one + other) % 7) / 7)
+
+
+LIKENESS = Likeness()
+RIVALS = {
+    "mnl": {"model": "mnl", "intercept": -0.7, "b_r": 0.6, "b_v": 1.3},
+    "nested_logit": {
+        "model": "nested_logit",
+        "intercept": -0.4,
+        "b_r": 0.6,
+        "b_v": 1.3,
+        "lam": 0.45,
+    },
+    "cascade": {"model": "cascade", "intercept": -0.2, "b_r": 0.9, "s": 0.35, "g": 0.85},
+    "attention_budget": {
+        "model": "attention_budget",
+        "intercept": -0.3,
+        "b_r": 0.5,
+        "budget": 4.0,
+        "kappa": 0.4,
+    },
+    "similarity": {
+        "model": "similarity",
+        "intercept": -1.0,
+        "b_r": 0.5,
+        "b_v": 1.1,
+        "g": 2.5,
+        "kappa": 0.4,
+        "attention": {"curve": "geometric", "g": 0.8},
+    },
+}
+ADDED = {"promotion_badge": 0.6, "user_sd": 0.5}
+WORLDS |= RIVALS | {f"{name}, badge and users": w | ADDED for name, w in RIVALS.items()}
+WORLDS |= {"reference, badge and users": REFERENCE | ADDED, "logit, badge": LOGIT | ADDED}
+MODELS = {name: WORLDS[name] for name in ("reference", "logit", "logit, above", *RIVALS)}
+
 each_world = pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-each_model = pytest.mark.parametrize("world", list(WORLDS.values())[:3], ids=list(WORLDS)[:3])
+each_model = pytest.mark.parametrize("world", MODELS.values(), ids=MODELS)
+
+
+def simulate_clicks(exposed: pd.DataFrame, world: dict, seed: int) -> pd.DataFrame:
+    slates = Slates.from_exposure(exposed, seed=seed)
+    found, _ = experiment.fit_world(world, slates, LIKENESS)
+    return experiment.simulate_clicks(exposed, slates, found, seed=seed)
 
 
 def simulated(world: dict, seed: int = 1, **where: object) -> pd.DataFrame:
@@ -64,8 +111,8 @@ def simulated(world: dict, seed: int = 1, **where: object) -> pd.DataFrame:
 
 
 def fitted(world: dict, exposed: pd.DataFrame) -> tuple[worlds.World, Slates]:
-    slates = Slates.from_exposure(exposed)
-    return worlds.fit(world, slates), slates
+    slates = Slates.from_exposure(exposed, seed=1)
+    return worlds.fit(world, slates, LIKENESS), slates
 
 
 def attention_at(position: int, curve: dict) -> float:
@@ -100,12 +147,14 @@ def scale_of(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return scale | {"log_count": mean_and_spread(log_count)}
 
 
-def reference_click(shown: list[dict], item: dict, arm: str, world: dict, scale: dict) -> float:
-    """DESIGN's formula for one item of a slate as shown."""
-    position = shown.index(item) + 1
+def reference_click(
+    shown: list[dict], position: int, base: float, arm: str, world: dict, scale: dict
+) -> float:
+    """The formula for one item of a slate as shown."""
+    item = shown[position - 1]
     mean, spread = scale["log_count"]
     x = (
-        world["intercept"]
+        base
         + world["relevance"] * (item["relevance"] - 3.5)
         + world["attention"] / math.log2(position + 1)
         + world["user_liked_rate"] * (item["user_liked_rate"] - scale["user_liked_rate"][0])
@@ -124,9 +173,11 @@ def reference_click(shown: list[dict], item: dict, arm: str, world: dict, scale:
     return min(max(p, world["lowest_probability"]), world["highest_probability"])
 
 
-def logit_click(shown: list[dict], item: dict, arm: str, world: dict, scale: dict) -> float:
-    """DESIGN's formula for one item: own attention, and the attention that others get."""
-    own = shown.index(item) + 1
+def logit_click(
+    shown: list[dict], own: int, base: float, arm: str, world: dict, scale: dict
+) -> float:
+    """The formula for one item: own attention, and the attention that others get."""
+    item = shown[own - 1]
     same_cluster = everyone = 0.0
     for position, other in enumerate(shown, start=1):
         if position == own or (world["competitors"] == "above" and position > own):
@@ -136,7 +187,7 @@ def logit_click(shown: list[dict], item: dict, arm: str, world: dict, scale: dic
             same_cluster += attention_at(position, world["attention"])
     mean, spread = scale["relevance"]
     x = (
-        world["intercept"]
+        base
         + world["b_r"] * (item["relevance"] - mean) / spread
         + world["b_v"] * attention_at(own, world["attention"])
         - world["g_c"] * same_cluster
@@ -145,20 +196,174 @@ def logit_click(shown: list[dict], item: dict, arm: str, world: dict, scale: dic
     return 1 / (1 + math.exp(-x))
 
 
+def one_by_one(click):
+    """Make a formula for one item into one for all items of a slate, top to bottom."""
+
+    def formula(shown, base, arm, world, scale):
+        return [
+            click(shown, position, base[position - 1], arm, world, scale)
+            for position in range(1, len(shown) + 1)
+        ]
+
+    return formula
+
+
+def standardized(shown, scale):
+    mean, spread = scale["relevance"]
+    return [(item["relevance"] - mean) / spread for item in shown]
+
+
+def curve_of(world, n):
+    return [attention_at(p, world.get("attention", {"curve": "log2"})) for p in range(1, n + 1)]
+
+
+def utilities(shown, base, world, scale):
+    r, theta = standardized(shown, scale), curve_of(world, len(shown))
+    return [
+        b0 + world["b_r"] * x + world["b_v"] * math.log(t)
+        for b0, x, t in zip(base, r, theta, strict=True)
+    ]
+
+
+def mnl(shown, base, arm, world, scale):
+    powers = [math.exp(v) for v in utilities(shown, base, world, scale)]
+    return [power / (1 + sum(powers)) for power in powers]
+
+
+def nested_logit(shown, base, arm, world, scale):
+    lam, v = world["lam"], utilities(shown, base, world, scale)
+    cluster = [item["spillover_cluster"] for item in shown]
+    nests = {
+        c: sum(math.exp(x / lam) for x, own in zip(v, cluster, strict=True) if own == c)
+        for c in cluster
+    }
+    whole = 1 + sum(inclusive**lam for inclusive in nests.values())
+    return [
+        (math.exp(x / lam) / nests[c]) * nests[c] ** lam / whole
+        for x, c in zip(v, cluster, strict=True)
+    ]
+
+
+def cascade(shown, base, arm, world, scale):
+    examined, clicks = 1.0, []
+    for b0, r in zip(base, standardized(shown, scale), strict=True):
+        a = 1 / (1 + math.exp(-(b0 + world["b_r"] * r)))
+        clicks.append(examined * a)
+        examined *= world["g"] * (1 - a * world["s"])
+    return clicks
+
+
+def weights(shown, world, scale):
+    r, theta = standardized(shown, scale), curve_of(world, len(shown))
+    return [t * math.exp(world["kappa"] * x) for t, x in zip(theta, r, strict=True)]
+
+
+def attention_budget(shown, base, arm, world, scale):
+    w = weights(shown, world, scale)
+    return [
+        (1 - math.exp(-world["budget"] * own / sum(w))) / (1 + math.exp(-(b0 + world["b_r"] * r)))
+        for own, b0, r in zip(w, base, standardized(shown, scale), strict=True)
+    ]
+
+
+def similarity(shown, base, arm, world, scale):
+    w, r, theta = weights(shown, world, scale), standardized(shown, scale), curve_of(world, 6)
+    clicks = []
+    for k, item in enumerate(shown):
+        crowd = sum(
+            ((item["item_id"] + other["item_id"]) % 7) / 7 * w[j]
+            for j, other in enumerate(shown)
+            if j != k
+        )
+        x = base[k] + world["b_r"] * r[k] + world["b_v"] * theta[k] - world["g"] * crowd / sum(w)
+        clicks.append(1 / (1 + math.exp(-x)))
+    return clicks
+
+
+FORMULAS = {
+    "reference": one_by_one(reference_click),
+    "logit": one_by_one(logit_click),
+    "mnl": mnl,
+    "nested_logit": nested_logit,
+    "cascade": cascade,
+    "attention_budget": attention_budget,
+    "similarity": similarity,
+}
+
+
 # --- Formulas ------------------------------------------------------------------------------------
 
 
 @each_world
 def test_probabilities_are_the_formula_item_by_item_in_both_arms(world):
     table = simulated(world)
-    formula = {"reference": reference_click, "logit": logit_click}[world["model"]]
     scale = scale_of(table)
-    for _, slate in table.groupby("slate_id"):
+    # A user's effect is one number per user, whatever the arm; each slate here has its own user.
+    effects = user_effects(table["user_id"].to_numpy()[::6], seed=1)
+    for (_, slate), effect in zip(table.groupby("slate_id"), effects, strict=True):
         for arm in ARMS:
             shown = order_shown(slate, arm)
-            for item in shown:
-                expected = formula(shown, item, arm, world, scale)
-                assert item[f"p_{arm}"] == pytest.approx(expected, abs=1e-14)
+            base = [world["intercept"] + world.get("user_sd", 0.0) * effect] * len(shown)
+            if arm == "promoted":
+                base[0] += world.get("promotion_badge", 0.0)
+            expected = FORMULAS[world["model"]](shown, base, arm, world, scale)
+            found = [item[f"p_{arm}"] for item in shown]
+            assert found == pytest.approx(expected, abs=1e-13)
+
+
+@pytest.mark.parametrize("size", [6, 24])
+@pytest.mark.parametrize(
+    ("model", "off"),
+    [
+        ("mnl", {"b_v": 0.0}),
+        ("nested_logit", {"b_v": 0.0}),
+        ("cascade", {"s": 0.0, "g": 1.0}),
+        ("attention_budget", {"attention": {"curve": "power", "eta": 0.0}}),
+        ("similarity", {"b_v": 0.0, "g": 0.0}),
+    ],
+)
+def test_a_world_whose_order_does_not_count_has_no_effect(model, off, size):
+    table = simulate_clicks(random_exposure(2, 60, size), RIVALS[model] | off, seed=1)
+    assert table["p_promoted"].to_numpy() == pytest.approx(table["p_control"].to_numpy(), abs=1e-15)
+    assert (table["click_control"] == table["click_promoted"]).all()
+
+
+def test_nested_logit_with_lam_1_is_mnl():
+    mnl = simulated(RIVALS["mnl"] | {"intercept": 0.3})
+    nested = simulated(RIVALS["nested_logit"] | {"intercept": 0.3, "lam": 1.0})
+    for column in ("p_control", "p_promoted"):
+        assert nested[column].to_numpy() == pytest.approx(mnl[column].to_numpy(), abs=1e-15)
+
+
+def test_nests_with_hardly_any_dissimilarity_stay_finite():
+    table = simulated(RIVALS["nested_logit"] | {"lam": 0.05, "b_r": 10.0, "b_v": 10.0})
+    for arm in ARMS:
+        assert table[f"p_{arm}"].between(0, 1).all()
+        assert table.groupby("slate_id")[f"p_{arm}"].sum().between(1e-9, 1).all()
+
+
+def test_attention_sums_to_the_budget_in_both_arms():
+    model, slates = fitted(RIVALS["attention_budget"], random_exposure(2, 30, 6))
+    for arm in ARMS:
+        looks = model.attention(model.shown(slates, arm))
+        assert looks.sum(axis=1) == pytest.approx(4.0, abs=1e-13)
+        assert looks.std() > 0.1
+
+
+def test_where_no_item_is_like_another_similarity_is_position_and_relevance():
+    class Nothing:
+        def among(self, item):
+            return np.zeros((*item.shape, item.shape[1]))
+
+    exposed = random_exposure(2, 30, 6)
+    slates = Slates.from_exposure(exposed, seed=1)
+    alone = worlds.fit(RIVALS["similarity"], slates, Nothing())
+    curve = {"attention": RIVALS["similarity"]["attention"]}
+    logit = LOGIT | curve | {"intercept": -1.0, "b_r": 0.5, "b_v": 1.1, "g_c": 0.0, "g_all": 0.0}
+    plain = worlds.fit(logit, slates)
+    for arm in ARMS:
+        expected = plain.probabilities(slates, arm)
+        assert alone.probabilities(slates, arm) == pytest.approx(expected, abs=1e-15)
 
 
 def test_reference_probabilities_are_clipped_at_both_ends():
@@ -245,7 +450,7 @@ def test_clicks_come_as_often_as_their_probabilities_say(world, arm):
     p, variance = model.probabilities(slates, arm), model.total_variance(slates, arm)
     n_draws = 20_000
     copies = Slates(**{name: np.repeat(getattr(slates, name), n_draws, axis=0) for name in FIELDS})
-    uniforms = np.random.default_rng(6).random((3 * n_draws, 6))
+    uniforms = np.random.default_rng(6).random((model.SHEETS, 3 * n_draws, 6))
     clicks = model.draw(copies, arm, uniforms).reshape(3, n_draws, 6)
     distance = (clicks.mean(axis=1) - p) / np.sqrt(p * (1 - p) / n_draws)
     # 18 rates at 4.5 standard errors: false alarm 0.01%.
@@ -256,8 +461,10 @@ def test_clicks_come_as_often_as_their_probabilities_say(world, arm):
     assert (np.abs(totals.var(axis=1) - variance) < 4.5 * error).all()
 
 
-@each_model
-def test_the_variance_of_a_slates_clicks_is_exact(world):
+@pytest.mark.parametrize(
+    "world", [MODELS[name] for name in ("reference", "logit", "attention_budget", "similarity")]
+)
+def test_the_variance_of_independent_clicks_is_exact(world):
     model, slates = fitted(world, random_exposure(7, 4, 5))
     for arm in ARMS:
         for p, variance in zip(
@@ -269,6 +476,44 @@ def test_the_variance_of_a_slates_clicks_is_exact(world):
                 first += chance * sum(pattern)
                 second += chance * sum(pattern) ** 2
             assert variance == pytest.approx(second - first**2, abs=1e-13)
+
+
+@pytest.mark.parametrize("name", ["mnl", "nested_logit"])
+def test_a_choice_is_of_one_item_or_none(name):
+    table = simulated(RIVALS[name])
+    for arm in ARMS:
+        assert table.groupby("slate_id")[f"click_{arm}"].sum().isin([0, 1]).all()
+        assert (table.groupby("slate_id")[f"p_{arm}"].sum() < 1).all()
+    model, slates = fitted(RIVALS[name], random_exposure(7, 4, 5))
+    any_click = model.probabilities(slates, "control").sum(axis=1)
+    assert model.total_variance(slates, "control") == pytest.approx(any_click * (1 - any_click))
+
+
+def test_the_variance_of_a_cascade_is_that_of_all_its_paths():
+    world = RIVALS["cascade"]
+    model, slates = fitted(world, random_exposure(7, 4, 5))
+    s, g = world["s"], world["g"]
+    for arm in ARMS:
+        for a, variance in zip(
+            model.attraction(model.shown(slates, arm)),
+            model.total_variance(slates, arm),
+            strict=True,
+        ):
+            moments = [0.0, 0.0]
+
+            def walk(k, chance, clicks, a=a, moments=moments):
+                if k == 5:
+                    moments[0] += chance * clicks
+                    moments[1] += chance * clicks**2
+                    return
+                stop_click, go_click = a[k] * (1 - (1 - s) * g), a[k] * (1 - s) * g
+                walk(5, chance * stop_click, clicks + 1)
+                walk(k + 1, chance * go_click, clicks + 1)
+                walk(5, chance * (1 - a[k]) * (1 - g), clicks)
+                walk(k + 1, chance * (1 - a[k]) * g, clicks)
+
+            walk(0, 1.0, 0)
+            assert variance == pytest.approx(moments[1] - moments[0] ** 2, abs=1e-13)
 
 
 def test_both_arms_use_the_same_chance():
@@ -339,6 +584,10 @@ def test_simulating_adds_columns_and_changes_none():
 @pytest.mark.parametrize("target", [0.05, 0.3, 0.9])
 def test_the_control_click_rate_meets_its_target(world, target):
     aimed = {key: value for key, value in world.items() if key != "intercept"}
+    if world["model"] in {"mnl", "nested_logit"}:
+        target /= 6  # a slate of six has at most one click
+    if world["model"] in {"cascade", "attention_budget"}:
+        target /= 3  # not every item is seen
     table = simulated(aimed | {"target_click_rate": target})
     assert table["p_control"].mean() == pytest.approx(target, abs=1e-9)
 
@@ -362,7 +611,7 @@ def test_without_intercept_and_target_the_models_own_intercept_holds(model, inte
 @pytest.mark.parametrize("arm", ARMS)
 def test_positions_are_those_of_the_exposure_table(arm):
     exposed = random_exposure(11, 80, 6)
-    position = Slates.from_exposure(exposed).position(arm).ravel()
+    position = Slates.from_exposure(exposed, seed=1).position(arm).ravel()
     same_arm = (exposed["promotion_applied"] == (arm == "promoted")).to_numpy()
     assert 0 < same_arm.sum() < len(exposed)
     assert (position == exposed["final_position"])[same_arm].all()
@@ -370,7 +619,7 @@ def test_positions_are_those_of_the_exposure_table(arm):
 
 def test_components_are_those_of_the_exposure_table():
     exposed = random_exposure(12, 80, 6)
-    slates = Slates.from_exposure(exposed)
+    slates = Slates.from_exposure(exposed, seed=1)
     for found, column in (
         (slates.is_focal, "is_focal_item"),
         (slates.is_displaced, "is_displaced"),
@@ -445,7 +694,8 @@ def test_defaults_fit_the_schema_and_a_typo_does_not(model):
 def test_defaults_of_the_reference_world_are_the_reference_studys():
     properties = worlds.schema("reference")["properties"]
     defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
-    assert {"model": "reference", "intercept": -2.75} | defaults == REFERENCE
+    none_added = {"promotion_badge": 0.0, "user_sd": 0.0}
+    assert {"model": "reference", "intercept": -2.75} | defaults == REFERENCE | none_added
 
 
 def test_an_intercept_and_a_target_together_are_refused():

@@ -12,10 +12,11 @@ sys.path.insert(0, LIBRARY)
 # Scripts run as processes of their own and find the library here.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from netlift.config import canonical, check_config, typed
+from netlift.config import canonical, check_config, grid_world, typed
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
 from netlift.workflow import source_files
+from netlift.worlds import model_class
 
 # Snakemake reads values inside a mapping on the command line as texts, numbers too.
 update_config(config, typed(workflow.config_settings.config))
@@ -43,6 +44,7 @@ wildcard_constraints:
     size=r"\d+",
     seed=r"\d+",
     world="|".join(STUDY["worlds"]),
+    grid="|".join(STUDY["grids"]) or "none",
     experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+",
     slate_set=r"[^/]+/size=\d+/seed=\d+",
 
@@ -92,7 +94,40 @@ def slate_settings(wildcards):
     )
 
 
-def world_code(wildcards):
-    """Return the code behind one world: of all competition models, only its own."""
-    model = STUDY["worlds"][wildcards.world]["model"]
-    return code("simulate_clicks", f"netlift.worlds.{model}")
+def world_code(script, world):
+    """Return a script and the code behind one world: of all competition models, only its own."""
+    return code(script, f"netlift.worlds.{STUDY['worlds'][world]['model']}")
+
+
+def similarity_tables(dataset, entry):
+    """Return the tables that say how alike items are, for a world that asks."""
+    if not model_class(entry["model"]).NEEDS_SIMILARITY:
+        return {}
+    tables = {"movies": f"resources/datasets/{dataset}/movies.parquet"}
+    if entry["source"] != "genres":
+        tables["scorer_items"] = f"results/{dataset}/scorer/items.parquet"
+    return tables
+
+
+def grid_inputs(wildcards):
+    """Return the design that a grid is computed on, and what its world asks of items."""
+    grid, study = STUDY["grids"][wildcards.grid], STUDY["study"]
+    size, seed = grid.get("size", study["sizes"][0]), grid.get("seed", study["seeds"][0])
+    return {
+        "exposure": f"results/{wildcards.dataset}/size={size}/seed={seed}/exposure.parquet",
+        **similarity_tables(wildcards.dataset, grid_world(STUDY, grid)),
+    }
+
+
+def grid_settings(wildcards):
+    """Return the settings of a grid: its world with changes made, and what is varied."""
+    grid, study = STUDY["grids"][wildcards.grid], STUDY["study"]
+    return settings(
+        world=grid_world(STUDY, grid),
+        # A list keeps the order of the parameters, which the sorted keys of a mapping would not.
+        parameters=[[name, values] for name, values in grid["parameters"].items()],
+        definitions=grid["definitions"],
+        size=grid.get("size", study["sizes"][0]),
+        seed=grid.get("seed", study["seeds"][0]),
+        near_positions=STUDY["inference"]["near_positions"],
+    )

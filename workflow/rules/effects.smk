@@ -2,6 +2,7 @@
 #
 # REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
 # OUTPUTS           results/{experiment}/effects/*.csv, bootstrap_draws.parquet
+#                   results/{slate_set}/robustness.csv, decision_statements.csv: all worlds together
 
 LEDGER_TABLES = [
     "component_support",
@@ -11,7 +12,7 @@ LEDGER_TABLES = [
     "risk_by_position",
     "risk_by_cluster",
 ]
-ROW_TABLES = ["observed_effects", "spillover_support", "spillover_sensitivity"]
+ROW_TABLES = ["observed_effects", "spillover_support", "spillover_sensitivity", "conclusions"]
 EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, "decision_statements"]
 
 
@@ -42,6 +43,7 @@ rule estimate_ledger:
 rule estimate_row_effects:
     input:
         slate_items="results/{experiment}/items.parquet",
+        accounts=rules.account_slates.output.accounts,
         code=code("estimate_row_effects"),
     output:
         **{name: f"results/{{experiment}}/effects/{name}.csv" for name in ROW_TABLES},
@@ -93,8 +95,36 @@ rule state_decisions:
         "../scripts/state_decisions.py"
 
 
+rule compare_worlds:
+    input:
+        conclusions=expand(
+            "results/{{slate_set}}/{world}/effects/conclusions.csv", world=STUDY["study"]["worlds"]
+        ),
+        code=code("compare_worlds"),
+    output:
+        robustness="results/{slate_set}/robustness.csv",
+        decisions="results/{slate_set}/decision_statements.csv",
+    log:
+        "logs/{slate_set}/compare_worlds.log",
+    benchmark:
+        "logs/{slate_set}/compare_worlds.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        settings=settings(worlds=STUDY["study"]["worlds"]),
+    message:
+        "Comparing the conclusions of all worlds: {wildcards.slate_set}"
+    script:
+        "../scripts/compare_worlds.py"
+
+
 rule effects:
     input:
+        expand("results/{slate_set}/decision_statements.csv", slate_set=SLATE_SETS),
         expand(
             "results/{experiment}/effects/{table}.csv",
             experiment=EXPERIMENTS,

@@ -1,16 +1,23 @@
 # Clicks in one world, and the accounts of each slate.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/exposure.parquet
-# OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/items.parquet
+#                   for a world that asks how alike items are: movies.parquet, scorer/items.parquet
+# OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/items.parquet, world.json
 #                   results/{experiment}/slate_outcomes.parquet
 
 
 rule simulate_clicks:
     input:
+        unpack(
+            lambda wildcards: similarity_tables(
+                wildcards.dataset, STUDY["worlds"][wildcards.world]
+            )
+        ),
         exposure=rules.assign_promotion.output.exposure,
-        code=world_code,
+        code=lambda wildcards: world_code("simulate_clicks", wildcards.world),
     output:
         slate_items="results/{dataset}/size={size}/seed={seed}/{world}/items.parquet",
+        world="results/{dataset}/size={size}/seed={seed}/{world}/world.json",
     log:
         "logs/{dataset}/size={size}/seed={seed}/{world}/simulate_clicks.log",
     benchmark:

@@ -129,12 +129,40 @@ rule plot_truth:
         "../scripts/plot_truth.py"
 
 
+rule plot_robustness:
+    input:
+        robustness=rules.compare_worlds.output.robustness,
+        code=code("plot_robustness"),
+    output:
+        figure=report(
+            "results/{slate_set}/figures/robustness.svg",
+            caption="../report/robustness.rst",
+            category="Sensitivity",
+            labels={"slates": "{slate_set}", "figure": "Robustness"},
+        ),
+        png="results/{slate_set}/figures/robustness.png",
+    log:
+        "logs/{slate_set}/plot_robustness.log",
+    benchmark:
+        "logs/{slate_set}/plot_robustness.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Drawing which conclusions hold: {wildcards.slate_set}"
+    script:
+        "../scripts/plot_robustness.py"
+
+
 rule figures:
     input:
         expand(
             "results/{slate_set}/figures/{figure}.{format}",
             slate_set=SLATE_SETS,
-            figure=SLATE_FIGURES,
+            figure=[*SLATE_FIGURES, "robustness"],
             format=["svg", "png"],
         ),
         expand(

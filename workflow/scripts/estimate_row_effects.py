@@ -1,12 +1,13 @@
-"""Estimate effects on item rows: observed effects with their bootstrap, and spillover."""
+"""Estimate effects on item rows, with errors clustered, and judge the conclusions."""
 
+from netlift.conclusions import conclusions
 from netlift.row_effects import observed_effects, spillover_sensitivity, spillover_support
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
 
 
-def main(items: str, outputs: dict[str, str], settings: dict) -> None:
-    """Read items; write observed effects, bootstrap draws and the spillover tables."""
+def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
+    """Read items and accounts; write what is estimated on item rows, and the conclusions."""
     table = read_table(items)
     near = settings["near_positions"]
     effects, draws = observed_effects(
@@ -15,6 +16,7 @@ def main(items: str, outputs: dict[str, str], settings: dict) -> None:
     tables = {
         "observed_effects": effects,
         "bootstrap_draws": draws,
+        "conclusions": conclusions(table, read_table(accounts)),
         "spillover_support": spillover_support(table, near_positions=near),
         "spillover_sensitivity": spillover_sensitivity(table, near_positions=near),
     }
@@ -24,4 +26,9 @@ def main(items: str, outputs: dict[str, str], settings: dict) -> None:
 
 if "snakemake" in globals():
     with job(snakemake):
-        main(snakemake.input.slate_items, dict(snakemake.output.items()), snakemake.params.settings)
+        main(
+            snakemake.input.slate_items,
+            snakemake.input.accounts,
+            dict(snakemake.output.items()),
+            snakemake.params.settings,
+        )

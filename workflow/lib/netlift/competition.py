@@ -8,164 +8,69 @@ given uniform numbers, and the exact variance of the number of clicks of a slate
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netlift.attention import attention
 from netlift.errors import NetliftError
+from netlift.slate_arrays import (
+    Arm,
+    Booleans,
+    Floats,
+    Integers,
+    Scale,
+    Slates,
+    promoted_order,
+    unshown,
+)
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Arm = Literal["control", "promoted"]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
-
-BLOCK_ROWS = 1 << 16
-"""Slates that are worked on at once, so that memory grows with the block and not with the study."""
-
-
-@dataclass(frozen=True)
-class Slates:
-    """N slates of K items each, columns in the order before any promotion.
-
-    Attributes
-    ----------
-    focal
-        Column of the focal item, shape (N,).
-    cluster
-        Spillover cluster as a number, shape (N, K).
-    relevance
-        In stars, shape (N, K).
-    user_liked_rate, item_liked_rate
-        Shares of liked ratings, shape (N, K).
-    item_popularity
-        Number of ratings of the item, shape (N, K).
-    """
-
-    focal: Integers
-    cluster: Integers
-    relevance: Floats
-    user_liked_rate: Floats
-    item_liked_rate: Floats
-    item_popularity: Floats
-
-    @classmethod
-    def from_exposure(cls, exposure: pd.DataFrame) -> Self:
-        """Take the arrays from an exposure table, sorted by slate and seed position.
-
-        Raises
-        ------
-        NetliftError
-            The slates do not all have the same number of items, or are not in order.
-        """
-        position = exposure["slate_position_seed"].to_numpy()
-        size = int(position.max(initial=0))
-        if size == 0 or not np.array_equal(
-            position, np.tile(np.arange(1, size + 1), len(position) // size)
-        ):
-            raise NetliftError(
-                "exposure table: a simulated study needs slates of one size, sorted by slate and "
-                "slate_position_seed"
-            )
-
-        def grid(column: str) -> Floats:
-            return exposure[column].to_numpy(dtype=np.float64).reshape(-1, size)
-
-        return cls(
-            focal=exposure["focal_seed_position"].to_numpy(dtype=np.int64)[::size] - 1,
-            cluster=np.asarray(
-                exposure["spillover_cluster"].astype("category").cat.codes, dtype=np.int64
-            ).reshape(-1, size),
-            relevance=grid("relevance"),
-            user_liked_rate=grid("user_liked_rate"),
-            item_liked_rate=grid("item_liked_rate"),
-            item_popularity=grid("item_popularity"),
-        )
-
-    def __len__(self) -> int:
-        """Return the number of slates, N."""
-        return len(self.focal)
-
-    @property
-    def size(self) -> int:
-        """Items per slate, K."""
-        return int(self.relevance.shape[1])
-
-    def rows(self, rows: slice) -> Slates:
-        """Return some of the slates."""
-        return Slates(
-            **{name: array[rows] for name, array in vars(self).items() if name in _FIELDS}
-        )
-
-    def split(self, rows: int = BLOCK_ROWS) -> Iterator[tuple[slice, Slates]]:
-        """Yield consecutive blocks of slates with the rows they come from."""
-        for start in range(0, len(self), rows):
-            block = slice(start, min(start + rows, len(self)))
-            yield block, self.rows(block)
-
-    @cached_property
-    def is_focal(self) -> Booleans:
-        """Whether an item is its slate's focal item, shape (N, K)."""
-        return np.asarray(np.arange(self.size) == self.focal[:, None])
-
-    @cached_property
-    def is_displaced(self) -> Booleans:
-        """Whether an item stands above the focal item before promotion, shape (N, K)."""
-        return np.asarray(np.arange(self.size) < self.focal[:, None])
-
-    @cached_property
-    def is_same_cluster(self) -> Booleans:
-        """Whether a non-focal item is in the focal item's cluster, shape (N, K)."""
-        focal_cluster = np.take_along_axis(self.cluster, self.focal[:, None], axis=1)
-        return np.asarray((self.cluster == focal_cluster) & ~self.is_focal)
-
-    def position(self, arm: Arm) -> Integers:
-        """Return the position (1 to K) of each item in one arm, shape (N, K).
-
-        Promotion moves the focal item to position 1 and those above it one position down.
-        """
-        seed = np.broadcast_to(np.arange(1, self.size + 1), self.relevance.shape)
-        if arm == "control":
-            return seed
-        return np.where(self.is_focal, 1, seed + self.is_displaced)
+ADD_ONS: dict[str, Any] = {
+    "intercept": {
+        "description": "b0 on the logit (or utility) scale; not together with target_click_rate.",
+        "type": "number",
+        "minimum": -30,
+        "maximum": 30,
+    },
+    "target_click_rate": {
+        "description": (
+            "Mean click probability per item row in the control arm; b0 is found from it."
+        ),
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": 1,
+    },
+    "promotion_badge": {
+        "description": (
+            "Bonus of the focal item in promoted slates, as from a badge that marks it (logit "
+            "scale)."
+        ),
+        "type": "number",
+        "minimum": -10,
+        "maximum": 10,
+        "default": 0.0,
+    },
+    "user_sd": {
+        "description": (
+            "Standard deviation of a normal random intercept, shared by a user's slates and by "
+            "both arms (logit scale)."
+        ),
+        "type": "number",
+        "minimum": 0,
+        "maximum": 10,
+        "default": 0.0,
+    },
+}
+"""Parameters that every model has, as JSON Schemas by name."""
 
 
-_FIELDS = tuple(Slates.__dataclass_fields__)
+class Similarity(Protocol):
+    """How alike items are."""
 
-
-@dataclass(frozen=True)
-class Scale:
-    """Centers and spreads of the slates that a world was fitted to: its frame of reference.
-
-    With the scale fixed, the probabilities of one slate do not depend on any other slate.
-    """
-
-    relevance_mean: float
-    relevance_sd: float
-    user_liked_rate_mean: float
-    item_liked_rate_mean: float
-    log_popularity_mean: float
-    log_popularity_sd: float
-
-    @classmethod
-    def of(cls, slates: Slates) -> Self:
-        """Measure the scale over all items of all slates (population standard deviations)."""
-        log_popularity = np.log1p(slates.item_popularity)
-        return cls(
-            relevance_mean=float(slates.relevance.mean()),
-            relevance_sd=float(slates.relevance.std()) or 1.0,
-            user_liked_rate_mean=float(slates.user_liked_rate.mean()),
-            item_liked_rate_mean=float(slates.item_liked_rate.mean()),
-            log_popularity_mean=float(log_popularity.mean()),
-            log_popularity_sd=float(log_popularity.std()) or 1.0,
-        )
+    def among(self, item: Integers) -> Floats:
+        """Return S, shape (N, K, K), of item ids of shape (N, K): in [0, 1], 0 with itself."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +87,8 @@ class World(ABC):
         Where relevance and other features are centered.
     intercept
         b0 on the logit scale.
+    similarity
+        How alike items are, for models that ask.
     """
 
     PARAMETERS: ClassVar[dict[str, Any]]
@@ -192,6 +99,14 @@ class World(ABC):
     parameters: Mapping[str, Any]
     scale: Scale
     intercept: float
+    similarity: Similarity | None = None
+
+    FREE: ClassVar[tuple[str, ...]]
+    """Parameters that ``match`` solves for, if it does not name others."""
+    NEEDS_SIMILARITY: ClassVar[bool] = False
+    """Whether the model asks how alike items are."""
+    SHEETS: ClassVar[int] = 1
+    """Uniform numbers that a draw uses per item; the first is shared by all worlds."""
 
     @classmethod
     def check(cls, parameters: Mapping[str, Any], size: int) -> None:
@@ -206,21 +121,55 @@ class World(ABC):
             raise NetliftError(
                 "give intercept or target_click_rate, not both (null takes a key out)"
             )
+        match = parameters.get("match", {})
+        if "click_rate" in match and (
+            "intercept" in parameters or "target_click_rate" in parameters
+        ):
+            raise NetliftError(
+                "match.click_rate solves for the intercept: take intercept and target_click_rate "
+                "out (null takes a key out)"
+            )
+        known = {**cls.PARAMETERS, **ADD_ONS}
+        for name in match.get("free", ()):
+            if known.get(name, {}).get("type") != "number" or name == "intercept":
+                raise NetliftError(f"match.free: {name} is not a numeric parameter of this model")
         if "attention" in parameters and isinstance(parameters["attention"], Mapping):
             attention(size, parameters["attention"])
 
     @classmethod
-    def fit(cls, parameters: Mapping[str, Any], slates: Slates) -> Self:
-        """Fix the scale and, if a target click rate is asked for, find b0 by bisection.
+    def fit(
+        cls, parameters: Mapping[str, Any], slates: Slates, similarity: Similarity | None = None
+    ) -> Self:
+        """Fix the scale and, if a target click rate is asked for, find b0 by bracketing.
+
+        Parameters
+        ----------
+        parameters
+            Complete values of the model's parameters.
+        slates
+            The slates of the study.
+        similarity
+            How alike items are, for models that ask.
 
         Raises
         ------
         NetliftError
             No intercept between -30 and 30 gives the wanted click rate.
         """
-        world = cls(parameters, Scale.of(slates), float(parameters.get("intercept", cls.INTERCEPT)))
+        b0 = float(parameters.get("intercept", cls.INTERCEPT))
+        world = cls(parameters, Scale.of(slates), b0, similarity)
         target = parameters.get("target_click_rate")
         return world if target is None else world._meeting(float(target), slates)
+
+    def base(self, slates: Slates, arm: Arm) -> Floats:
+        """Return what is added to each item's logit (or utility): intercept, user, badge.
+
+        Shape (N, 1), or (N, K) where promoted slates have a badge.
+        """
+        base = self.intercept + self.parameters["user_sd"] * slates.user_effect[:, None]
+        if arm == "promoted" and self.parameters["promotion_badge"] != 0:
+            return base + self.parameters["promotion_badge"] * slates.is_focal
+        return np.asarray(base)
 
     @abstractmethod
     def probabilities(self, slates: Slates, arm: Arm) -> Floats:
@@ -228,7 +177,10 @@ class World(ABC):
 
     @abstractmethod
     def draw(self, slates: Slates, arm: Arm, uniforms: Floats) -> Booleans:
-        """Return clicks of one arm from U(0, 1) numbers of shape (N, K); same shape."""
+        """Return clicks of one arm, shape (N, K), from U(0, 1) numbers of shape (SHEETS, N, K).
+
+        Both arms are drawn from the same numbers (common random numbers).
+        """
 
     @abstractmethod
     def total_variance(self, slates: Slates, arm: Arm) -> Floats:
@@ -247,13 +199,15 @@ class World(ABC):
                 f"target_click_rate: no intercept gives a mean control click rate of {target:g}; "
                 f"this world reaches {rates[0]:.4g} to {rates[1]:.4g}. Choose a target in between."
             )
-        while high - low > 1e-10:
-            middle = (low + high) / 2
-            if replace(self, intercept=middle).click_rate(slates) < target:
-                low = middle
-            else:
-                high = middle
-        return replace(self, intercept=(low + high) / 2)
+        from scipy.optimize import brentq
+
+        found = brentq(
+            lambda b0: replace(self, intercept=b0).click_rate(slates) - target,
+            low,
+            high,
+            xtol=1e-12,
+        )
+        return replace(self, intercept=float(found))
 
 
 class IndependentClicks(World):
@@ -261,7 +215,7 @@ class IndependentClicks(World):
 
     def draw(self, slates: Slates, arm: Arm, uniforms: Floats) -> Booleans:
         """Return clicks: an item is clicked where its uniform number is below its probability."""
-        return uniforms < self.probabilities(slates, arm)
+        return uniforms[0] < self.probabilities(slates, arm)
 
     def total_variance(self, slates: Slates, arm: Arm) -> Floats:
         """Return the sum of p (1 - p) over each slate, shape (N,)."""
@@ -279,16 +233,25 @@ class ShownSlates:
         Standardized, shape (N, K).
     cluster
         Spillover cluster as a number, shape (N, K).
+    item
+        Item ids, shape (N, K).
+    base
+        What the world adds to the logit (or utility) of each item: the intercept, the user's
+        random intercept and, in promoted slates, the badge of the focal item. Of a shape that
+        broadcasts to (N, K).
     """
 
     relevance: Floats
     cluster: Integers
+    item: Integers
+    base: Floats
 
 
 class OrderedWorld(World):
     """A world that knows a slate only by the order in which it is shown.
 
-    Both arms come from one function, so that every effect is a consequence of the order.
+    Both arms come from one function, so that every effect is a consequence of the order (and of
+    the badge, if there is one).
     """
 
     @abstractmethod
@@ -297,21 +260,29 @@ class OrderedWorld(World):
 
     def probabilities(self, slates: Slates, arm: Arm) -> Floats:
         """Return the exact click probability of each item in one arm, shape (N, K)."""
-        columns = np.arange(slates.size)
-        focal = slates.focal[:, None]
-        order = np.where(columns == 0, focal, columns - (columns <= focal))
+        p = self.shown_probabilities(self.shown(slates, arm))
+        return p if arm == "control" else unshown(p, slates.focal)
+
+    def shown(self, slates: Slates, arm: Arm) -> ShownSlates:
+        """Return slates in the order in which they are shown in one arm."""
         relevance = (slates.relevance - self.scale.relevance_mean) / self.scale.relevance_sd
+        base = self.base(slates, arm)
         if arm == "control":
-            return self.shown_probabilities(ShownSlates(relevance, slates.cluster))
-        shown = ShownSlates(
-            np.take_along_axis(relevance, order, axis=1),
-            np.take_along_axis(slates.cluster, order, axis=1),
-        )
-        return np.take_along_axis(
-            self.shown_probabilities(shown), slates.position("promoted") - 1, axis=1
+            return ShownSlates(relevance, slates.cluster, slates.item, base)
+        focal = slates.focal
+        if base.shape[1] > 1:
+            base = promoted_order(base, focal)
+        return ShownSlates(
+            promoted_order(relevance, focal),
+            promoted_order(slates.cluster, focal),
+            promoted_order(slates.item, focal),
+            base,
         )
 
 
 def sigmoid(x: Floats) -> Floats:
-    """Return 1 / (1 + e^-x), without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
+    """Return 1 / (1 + e^-x)."""
+    with np.errstate(over="ignore"):  # e^-x may be infinite, and then the result is 0
+        powers = np.exp(-x)
+    powers += 1.0
+    return np.divide(1.0, powers, out=powers)

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from netlift import worlds
 from netlift.errors import NetliftError
@@ -40,15 +40,17 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         unknown key, the nearest known one.
     """
     schema = read_schema("config", schemas)
-    complete: Json = _completed(dict(config), schema)
+    complete: Json = completed(dict(config), schema)
     problems = [*_not_finite(complete), *_schema_problems(complete, schema)]
     for group, schema_of in (("worlds", _world_schema), ("datasets", dataset_schema)):
         for name, entry in _entries(complete, group):
             own = schema_of(entry)
-            complete[group][name] = _completed(entry, own)
+            complete[group][name] = completed(entry, own)
             problems += _schema_problems(complete[group][name], own, (group, name))
     if not problems:
         problems = list(_cross_problems(complete))
+    if not problems:
+        problems = [text for name in complete["study"]["grids"] for text in _grid(complete, name)]
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
         raise NetliftError(
@@ -126,23 +128,23 @@ def typed(value: Any) -> Any:
     return value
 
 
-def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
+def completed(value: Any, schema: Mapping[str, Any]) -> Any:
     """Fill in defaults, drop keys that are null, and give numbers their declared type."""
     kind = schema.get("type")
     if isinstance(value, Mapping):
         properties: Json = schema.get("properties", {})
         other = schema.get("additionalProperties")
         filled = {
-            key: _completed(item, properties.get(key, other if isinstance(other, dict) else {}))
+            key: completed(item, properties.get(key, other if isinstance(other, dict) else {}))
             for key, item in value.items()
             if item is not None
         }
         for key, child in properties.items():
             if key not in filled and "default" in child:
-                filled[key] = _completed(child["default"], child)
+                filled[key] = completed(child["default"], child)
         return filled
     if isinstance(value, list):
-        return [_completed(item, schema.get("items", {})) for item in value]
+        return [completed(item, schema.get("items", {})) for item in value]
     if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind == "integer" and isinstance(value, float) and value.is_integer():
@@ -231,6 +233,7 @@ def _cross_problems(config: Json) -> Iterator[str]:
     for name in study["worlds"]:
         if name not in config["worlds"]:
             yield _unknown_name("study.worlds", name, config["worlds"])
+    yield from _similarity_problems(config)
     first, last = promotion["focal_position_first"], promotion.get("focal_position_last")
     if last is not None and last < first:
         yield (
@@ -255,6 +258,50 @@ def _cross_problems(config: Json) -> Iterator[str]:
                 f"study.sizes: a slate of {size} has no position {deepest}, from which focal items "
                 "are drawn; take larger slates or lower promotion.focal_position_first and _last"
             )
+
+
+def _similarity_problems(config: Json) -> Iterator[str]:
+    """Check that a world that compares items by the scorer's factors has a scorer."""
+    for name in config["study"]["worlds"]:
+        entry = config["worlds"].get(name, {})
+        if config["slates"]["builder"] == "history" and entry.get("source", "genres") != "genres":
+            yield (
+                f"worlds.{name}.source: {entry['source']!r} needs the scorer's item factors, which "
+                "slates of the builder history do not have; take genres"
+            )
+
+
+def grid_world(config: Mapping[str, Any], grid: Mapping[str, Any]) -> Json:
+    """Return the entry of a grid's world with the grid's changes made, complete."""
+    entry = {**config["worlds"][grid["world"]], **grid["changes"]}
+    return cast(Json, completed(entry, worlds.schema(entry["model"])))
+
+
+def _grid(config: Json, name: str) -> Iterator[str]:
+    """Check a grid: its world, and every value of every parameter."""
+    if name not in config["grids"]:
+        yield _unknown_name("study.grids", name, config["grids"])
+        return
+    grid = config["grids"][name]
+    path = ("grids", name)
+    if grid["world"] not in config["worlds"]:
+        yield _unknown_name(f"grids.{name}.world", grid["world"], config["worlds"])
+        return
+    entry = grid_world(config, grid)
+    schema = worlds.schema(entry["model"])
+    size = grid.get("size", config["study"]["sizes"][0])
+    for parameter, values in grid["parameters"].items():
+        for value in values:
+            try:
+                point = worlds.set_parameter(entry, parameter, value)
+                worlds.model_class(entry["model"]).check(point, size)
+            except NetliftError as error:
+                yield f"{'.'.join(path)}: {error}"
+                break
+            problems = list(_schema_problems(point, schema, (*path, "parameters")))
+            yield from problems
+            if problems:
+                break
 
 
 def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:

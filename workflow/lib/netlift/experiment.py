@@ -3,17 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from netlift import worlds
-from netlift.competition import Slates
-from netlift.streams import slate_uniforms
+from netlift.competition import Similarity, World
+from netlift.matching import Match, match
+from netlift.slate_arrays import Booleans, Floats, Slates
+from netlift.streams import outcome_uniforms
 
 
-def simulate_clicks(exposure: pd.DataFrame, world: Mapping[str, Any], *, seed: int) -> pd.DataFrame:
+def fit_world(
+    entry: Mapping[str, Any], slates: Slates, similarity: Similarity | None = None
+) -> tuple[World, Match | None]:
+    """Fit a world of the config to slates, and match it to given effects if it asks for that.
+
+    Parameters
+    ----------
+    entry
+        Config entry: ``model``, its parameters, and perhaps ``match``.
+    slates
+        The slates of the study.
+    similarity
+        How alike items are, for models that ask.
+
+    Returns
+    -------
+    The world, and what matching found (None where nothing was to be matched).
+    """
+    world = worlds.fit(entry, slates, similarity)
+    if "match" not in entry:
+        return world, None
+    found = match(world, slates, entry["match"])
+    return found.world, found
+
+
+def world_description(
+    entry: Mapping[str, Any], world: World, matched: Match | None
+) -> dict[str, Any]:
+    """Describe a fitted world in plain values: model, parameters, intercept, scale, match."""
+    return {
+        "model": entry["model"],
+        "parameters": dict(world.parameters),
+        "intercept": world.intercept,
+        "scale": asdict(world.scale),
+        "match": None
+        if matched is None
+        else {
+            "targets": matched.targets,
+            "parameters": matched.parameters,
+            "why_not": matched.why,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What happens to each item in each arm, arrays of shape (N, K).
+
+    Attributes
+    ----------
+    p_control, p_promoted
+        Exact click probabilities.
+    click_control, click_promoted
+        Clicks, drawn from the same uniform numbers.
+    """
+
+    p_control: Floats
+    p_promoted: Floats
+    click_control: Booleans
+    click_promoted: Booleans
+
+
+def simulate(slates: Slates, world: World, uniforms: Floats) -> Outcomes:
+    """Compute both arms' probabilities and clicks, block by block.
+
+    Parameters
+    ----------
+    slates
+        N slates of K items.
+    world
+        Fitted to the slates.
+    uniforms
+        U(0, 1) numbers, shape (sheets, N, K).
+    """
+    shape = slates.relevance.shape
+    outcomes = Outcomes(
+        np.empty(shape), np.empty(shape), np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
+    )
+    for rows, block in slates.split():
+        outcomes.p_control[rows] = world.probabilities(block, "control")
+        outcomes.p_promoted[rows] = world.probabilities(block, "promoted")
+        outcomes.click_control[rows] = world.draw(block, "control", uniforms[:, rows])
+        outcomes.click_promoted[rows] = world.draw(block, "promoted", uniforms[:, rows])
+    return outcomes
+
+
+def simulate_clicks(
+    exposure: pd.DataFrame, slates: Slates, world: World, *, seed: int
+) -> pd.DataFrame:
     """Give every row its click and the truth about it.
 
     Both arms, and all worlds of a study, use the same uniform numbers (common random numbers), so
@@ -23,8 +114,10 @@ def simulate_clicks(exposure: pd.DataFrame, world: Mapping[str, Any], *, seed: i
     ----------
     exposure
         Exposure table, sorted by slate and seed position; all slates of one size.
+    slates
+        The same as arrays.
     world
-        Config entry: ``model`` and its parameters.
+        Fitted to the slates.
     seed
         Study seed.
 
@@ -35,19 +128,12 @@ def simulate_clicks(exposure: pd.DataFrame, world: Mapping[str, Any], *, seed: i
     (``expected_click`` - ``p_control``), ``click_control`` and ``click_promoted`` (both potential
     outcomes).
     """
-    slates = Slates.from_exposure(exposure)
-    fitted = worlds.fit(world, slates)
-    uniforms = slate_uniforms(seed, "outcome", len(slates), slates.size)
-    shape = slates.relevance.shape
-    probability = {"control": np.empty(shape), "promoted": np.empty(shape)}
-    click = {"control": np.empty(shape, dtype=bool), "promoted": np.empty(shape, dtype=bool)}
-    for rows, block in slates.split():
-        for arm in ("control", "promoted"):
-            probability[arm][rows] = fitted.probabilities(block, arm)
-            click[arm][rows] = fitted.draw(block, arm, uniforms[rows])
+    uniforms = outcome_uniforms(seed, len(slates), slates.size, world.SHEETS)
+    outcomes = simulate(slates, world, uniforms)
     promoted = exposure["promotion_applied"].to_numpy() == 1
-    p_control, p_promoted = probability["control"].ravel(), probability["promoted"].ravel()
-    click_control, click_promoted = click["control"].ravel(), click["promoted"].ravel()
+    p_control, p_promoted = outcomes.p_control.ravel(), outcomes.p_promoted.ravel()
+    click_control = outcomes.click_control.ravel()
+    click_promoted = outcomes.click_promoted.ravel()
     expected_click = np.where(promoted, p_promoted, p_control)
     return exposure.assign(
         click=np.where(promoted, click_promoted, click_control).astype(np.int8),

@@ -235,8 +235,6 @@ def clustered_difference(
     NetliftError
         An arm has no rows in at least two clusters.
     """
-    from statsmodels.regression.linear_model import OLS
-
     for name, arm in (("promoted", promoted), ("control", ~promoted)):
         n_clusters = len(np.unique(cluster[arm]))
         if n_clusters < MIN_PER_ARM:
@@ -244,6 +242,40 @@ def clustered_difference(
                 f"rows of {n_clusters} {name} clusters: an effect with clustered errors needs at "
                 f"least {MIN_PER_ARM} in each arm"
             )
-    design = np.column_stack([np.ones(len(outcome)), promoted])
+    return clustered_coefficient(
+        outcome, np.column_stack([np.ones(len(outcome)), promoted]), cluster
+    )
+
+
+def clustered_coefficient(outcome: Floats, design: Floats, cluster: NDArray[np.int64]) -> Estimate:
+    """Return the last coefficient of a least-squares fit, with errors clustered (CR1).
+
+    Parameters
+    ----------
+    outcome
+        One value per row, shape (R,).
+    design
+        Regressors, shape (R, p).
+    cluster
+        Number of the randomized unit (or user) of each row.
+    """
+    from statsmodels.regression.linear_model import OLS
+
     fit = OLS(outcome, design).fit(cov_type="cluster", cov_kwds={"groups": cluster}, use_t=True)
-    return Estimate(float(fit.params[1]), float(fit.bse[1]), float(fit.df_resid_inference))
+    return Estimate(float(fit.params[-1]), float(fit.bse[-1]), float(fit.df_resid_inference))
+
+
+def robust_coefficient(outcome: Floats, design: Floats) -> Estimate:
+    """Return the last coefficient of a least-squares fit, with HC2 errors.
+
+    Parameters
+    ----------
+    outcome
+        One value per slate, shape (N,).
+    design
+        Regressors, shape (N, p).
+    """
+    from statsmodels.regression.linear_model import OLS
+
+    fit = OLS(outcome, design).fit(cov_type="HC2", use_t=True)
+    return Estimate(float(fit.params[-1]), float(fit.bse[-1]), float(fit.df_resid))

@@ -27,9 +27,12 @@ Stream = Literal[
     "candidates",
     "focal",
     "outcome",
+    "outcome_2",
+    "outcome_3",
     "ranking",
     "scorer",
     "synthetic",
+    "user_effect",
     "users",
 ]
 
@@ -56,6 +59,17 @@ def blocks(n_slates: int, size: int = BLOCK) -> Iterator[tuple[int, slice]]:
     """Yield (block number, slice of slates) over ``n_slates`` slates, in order."""
     for block, start in enumerate(range(0, n_slates, size)):
         yield block, slice(start, min(start + size, n_slates))
+
+
+OUTCOME_SHEETS: tuple[Stream, ...] = ("outcome", "outcome_2", "outcome_3")
+"""The outcome stream of each sheet of uniform numbers; all worlds share the first."""
+
+
+def outcome_uniforms(seed: int, n_slates: int, size: int, sheets: int) -> NDArray[np.float64]:
+    """Draw the numbers from which clicks are drawn, shape (sheets, n_slates, size)."""
+    return np.stack(
+        [slate_uniforms(seed, stream, n_slates, size) for stream in OUTCOME_SHEETS[:sheets]]
+    )
 
 
 def slate_uniforms(seed: int, stream: Stream, n_slates: int, width: int) -> NDArray[np.float64]:

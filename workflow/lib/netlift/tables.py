@@ -92,6 +92,11 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
     return frame if wanted is None else frame[wanted]
 
 
+def read_optional(path: str | Path | None) -> pd.DataFrame | None:
+    """Read a table that a rule has only sometimes; None where there is none."""
+    return None if path is None else read_table(path)
+
+
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table whole or not at all, as Parquet or CSV by the ending of ``path``.
 

@@ -5,12 +5,16 @@ A module that is put into this folder is a model; its file name is its name in t
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from netlift.competition import Slates, World
+from netlift import matching
+from netlift.competition import ADD_ONS, Similarity, World
+from netlift.errors import NetliftError
+from netlift.slate_arrays import Slates
 
 
 def models() -> list[str]:
@@ -31,28 +35,40 @@ def schema(model: str) -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["model"],
         "properties": {
-            "model": {"const": model},
-            "intercept": {
-                "description": "b0 on the logit scale; not together with target_click_rate.",
-                "type": "number",
-                "minimum": -30,
-                "maximum": 30,
-            },
-            "target_click_rate": {
-                "description": (
-                    "Mean click probability per item row in the control arm; b0 is then found by "
-                    "bisection."
-                ),
-                "type": "number",
-                "exclusiveMinimum": 0,
-                "exclusiveMaximum": 1,
-            },
+            "model": {"description": "The competition model.", "const": model},
             **model_class(model).PARAMETERS,
+            **ADD_ONS,
+            "match": matching.SCHEMA,
         },
     }
 
 
-def fit(entry: Mapping[str, Any], slates: Slates) -> World:
-    """Return the world of a config entry (``model`` and its parameters), fitted to slates."""
-    parameters = {key: value for key, value in entry.items() if key != "model"}
-    return model_class(entry["model"]).fit(parameters, slates)
+def fit(entry: Mapping[str, Any], slates: Slates, similarity: Similarity | None = None) -> World:
+    """Return the world of a config entry (``model`` and its parameters), fitted to slates.
+
+    Parameters that the entry leaves out have their defaults.
+    """
+    properties = schema(entry["model"])["properties"]
+    defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
+    given = {key: value for key, value in entry.items() if key not in {"model", "match"}}
+    parameters = {**defaults, **given}
+    return model_class(entry["model"]).fit(parameters, slates, similarity)
+
+
+def set_parameter(entry: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Return a world's entry with one parameter set; a name with a dot leads into a mapping.
+
+    Raises
+    ------
+    NetliftError
+        The name does not lead into a mapping of the entry.
+    """
+    changed = copy.deepcopy(dict(entry))
+    *outer, last = name.split(".")
+    inner = changed
+    for key in outer:
+        if not isinstance(inner.get(key), dict):
+            raise NetliftError(f"{name}: the world has no mapping {key}")
+        inner = inner[key]
+    inner[last] = value
+    return changed

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift import attention
-from netlift.competition import Floats, IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.slate_arrays import Floats, cluster_sums
 
 
 class Model(OrderedWorld, IndependentClicks):
@@ -18,6 +19,7 @@ class Model(OrderedWorld, IndependentClicks):
     """
 
     INTERCEPT = -2.0
+    FREE = ("b_v", "g_c", "promotion_badge")
     PARAMETERS: ClassVar[dict[str, Any]] = {
         "b_r": {
             "description": "Effect of one standard deviation of relevance (logit scale).",
@@ -59,21 +61,17 @@ class Model(OrderedWorld, IndependentClicks):
     def shown_probabilities(self, shown: ShownSlates) -> Floats:
         """Return the click probability of each position of slates as shown, shape (N, K)."""
         b = self.parameters
-        n_slates, size = shown.relevance.shape
-        theta = attention.attention(size, b["attention"])
+        theta = attention.attention(shown.relevance.shape[1], b["attention"])
         if b["competitors"] == "above":
             all_others = np.cumsum(theta) - theta
             same_cluster = _attention_above(shown, theta)
         else:
             all_others = theta.sum() - theta
-            n_clusters = int(shown.cluster.max(initial=0)) + 1
-            index = shown.cluster + n_clusters * np.arange(n_slates)[:, None]
-            mass = np.bincount(index.ravel(), np.tile(theta, n_slates), n_slates * n_clusters)
-            same_cluster = mass[index] - theta
+            mass = np.broadcast_to(theta, shown.relevance.shape)
+            same_cluster = cluster_sums(mass, shown.cluster) - theta
         return sigmoid(
-            self.intercept
-            + b["b_r"] * shown.relevance
-            + (b["b_v"] * theta - b["g_all"] * all_others)
+            b["b_r"] * shown.relevance
+            + (shown.base + (b["b_v"] * theta - b["g_all"] * all_others))
             - b["g_c"] * same_cluster
         )
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift.attention import attention
-from netlift.competition import Arm, Floats, IndependentClicks, Slates, sigmoid
+from netlift.competition import IndependentClicks, sigmoid
+from netlift.slate_arrays import Arm, Floats, Slates
 
 
 def _coefficient(default: float, description: str) -> dict[str, Any]:
@@ -28,6 +29,7 @@ class Model(IndependentClicks):
     """Logistic clicks from relevance and position, with penalties in promoted slates."""
 
     INTERCEPT = -2.75
+    FREE = ("promoted_focal", "promoted_same_cluster", "promoted_displaced")
     PARAMETERS: ClassVar[dict[str, Any]] = {
         "relevance": _coefficient(0.78, "Per star of relevance above 3.5"),
         "attention": _coefficient(1.15, "Per unit of attention, 1/log2(position + 1)"),
@@ -60,7 +62,7 @@ class Model(IndependentClicks):
         theta = attention(slates.size, {"curve": "log2"})
         log_popularity = np.log1p(slates.item_popularity)
         logit = (
-            self.intercept
+            self.base(slates, arm)
             + b["relevance"] * (slates.relevance - 3.5)
             + b["attention"] * theta[slates.position(arm) - 1]
             + b["user_liked_rate"] * (slates.user_liked_rate - scale.user_liked_rate_mean)

@@ -1,0 +1,147 @@
+"""Sensitivity grids: heat maps of the known effects over two parameters of a world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from netlift.figures.style import LIGHT, ROW, SMALL, Theme, sheet, styled
+from netlift.grid import DIVERSION, GAINING, ROUNDING
+from netlift.row_effects import FULL_SLATE
+
+_DECOR = 0.85
+"""Height of a panel's title, ticks and label, in inches."""
+
+_PANELS = (
+    (FULL_SLATE, "Total effect, clicks per slate", "{:+.3f}", 0.0),
+    (DIVERSION, "Diversion ratio: loss of the others over the focal gain", "{:.2f}", 1.0),
+    (GAINING, "Share of slates that gain", "{:.0%}", None),
+)
+"""Quantity, title, how a value is written, and the value at which the colors turn."""
+
+
+@styled
+def grid_heat_maps(
+    effects: pd.DataFrame,
+    parameters: Sequence[str],
+    *,
+    source: str = "",
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Draw the known total effect, diversion ratio and share of slates that gain over a grid.
+
+    Parameters
+    ----------
+    effects
+        Table of a grid (``grid/{grid}.parquet``).
+    parameters
+        Its parameters in the order of the config: the first is drawn upward, the second across.
+        Further ones are held at the middle of their values, which the figure says.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    up, across, *held = parameters
+    part, held_at = _slice(effects, held)
+    rows, columns = (list(dict.fromkeys(part[name])) for name in (up, across))
+    figure = sheet(
+        len(_PANELS) * (1.1 * ROW * len(rows) + _DECOR),
+        theme,
+        title="How the effects depend on two assumptions of the competition model",
+        subtitle="Known effects, from exact click probabilities, over all slates." + held_at,
+        legend=[Line2D([], [], color=theme.ink, linewidth=2.5, label="the total changes its sign")],
+        source=source,
+    )
+    panels = np.ravel(figure.subplots(len(_PANELS), 1))
+    total = _matrix(part, FULL_SLATE, up, across, rows, columns)
+    for axes, (quantity, title, form, turn) in zip(panels, _PANELS, strict=True):
+        values = _matrix(part, quantity, up, across, rows, columns)
+        _draw_panel(axes, values, form, turn)
+        _draw_sign_change(axes, total, theme)
+        axes.set_xticks(range(len(columns)), [_said(value) for value in columns])
+        axes.set_yticks(range(len(rows)), [_said(value) for value in rows])
+        axes.tick_params(length=0)
+        axes.set(title=title, xlabel=across, ylabel=up)
+    return figure
+
+
+def _slice(effects: pd.DataFrame, held: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Hold all but two parameters at the middle of their values; say so in words."""
+    said = []
+    for name in held:
+        values = list(dict.fromkeys(effects[name]))
+        value = values[len(values) // 2]
+        effects = effects[effects[name] == value]
+        said.append(f"{name} = {_said(value)}")
+    return effects, f" Held at: {', '.join(said)}." if said else ""
+
+
+def _matrix(
+    part: pd.DataFrame, quantity: str, up: str, across: str, rows: list[Any], columns: list[Any]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the known values of a quantity, shape (rows, columns)."""
+    known = part[part["quantity"] == quantity]
+    table = known.pivot(index=up, columns=across, values="known")
+    return table.reindex(index=rows, columns=columns).to_numpy(dtype=np.float64)
+
+
+def _draw_panel(
+    axes: Axes, values: np.ndarray[Any, np.dtype[np.float64]], form: str, turn: float | None
+) -> None:
+    """Draw one heat map, with its values written into the cells."""
+    colors, norm = _colors(values, turn)
+    axes.imshow(values, cmap=colors, norm=norm, aspect="auto", origin="lower")
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isfinite(value):
+            axes.text(column, row, "none", ha="center", va="center", size=SMALL)
+            continue
+        red, green, blue, _ = colors(norm(value))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+        text = form.format(value if abs(value) > ROUNDING else 0.0)
+        axes.text(
+            column,
+            row,
+            text.replace("-", "\N{MINUS SIGN}"),
+            ha="center",
+            va="center",
+            size=SMALL,
+            color="white" if dark else "black",
+        )
+
+
+def _colors(
+    values: np.ndarray[Any, np.dtype[np.float64]], turn: float | None
+) -> tuple[Colormap, Normalize]:
+    """Return a color-blind-safe map: of two hues around a turning point, or of one."""
+    if turn is None:
+        return colormaps["cividis"], Normalize(0.0, 1.0)
+    reach = float(np.nanmax(np.abs(values - turn), initial=0.0)) or 1.0
+    better_high = turn == 0.0
+    return colormaps["PuOr_r" if better_high else "PuOr"].reversed(), TwoSlopeNorm(
+        turn, turn - reach, turn + reach
+    )
+
+
+def _draw_sign_change(
+    axes: Axes, total: np.ndarray[Any, np.dtype[np.float64]], theme: Theme
+) -> None:
+    """Draw the borders between cells whose total effects have different signs."""
+    sign = np.where(np.abs(total) > ROUNDING, np.sign(total), 0)
+    look: dict[str, Any] = {"color": theme.ink, "linewidth": 2.5, "solid_capstyle": "butt"}
+    for row, column in np.argwhere(sign[:, 1:] != sign[:, :-1]):
+        axes.plot([column + 0.5] * 2, [row - 0.5, row + 0.5], **look)
+    for row, column in np.argwhere(sign[1:] != sign[:-1]):
+        axes.plot([column - 0.5, column + 0.5], [row + 0.5] * 2, **look)
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

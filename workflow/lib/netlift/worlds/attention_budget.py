@@ -1,0 +1,59 @@
+"""A fixed budget of attention: what one item gets, the others lose."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from netlift import attention
+from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.slate_arrays import Floats
+
+
+class Model(OrderedWorld, IndependentClicks):
+    """p_k = (1 - e^-A_k) sigmoid(b0 + b_r r_k), A_k = B w_k / sum_j w_j, w_k = theta e^(kappa r_k).
+
+    The attention A sums to B in both arms: it is moved, never made. 1 - e^-A is the probability
+    that an item is looked at, if looks arrive at random at rate A.
+    """
+
+    INTERCEPT = -0.5
+    FREE = ("budget", "kappa", "promotion_badge")
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        "b_r": {
+            "description": "Effect of one standard deviation of relevance once seen (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.8,
+        },
+        "budget": {
+            "description": "B: looks that a slate gets, over all its items.",
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 1000,
+            "default": 6.0,
+        },
+        "kappa": {
+            "description": "How far relevance draws attention: exponent per standard deviation.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.3,
+        },
+        "attention": attention.SCHEMA,
+    }
+
+    def attention(self, shown: ShownSlates) -> Floats:
+        """Return A of each position, shape (N, K); each slate's sums to the budget."""
+        b = self.parameters
+        weight = attention.attention(shown.relevance.shape[1], b["attention"]) * np.exp(
+            b["kappa"] * shown.relevance
+        )
+        return np.asarray(weight * (b["budget"] / weight.sum(axis=1, keepdims=True)))
+
+    def shown_probabilities(self, shown: ShownSlates) -> Floats:
+        """Return the click probability of each position of slates as shown, shape (N, K)."""
+        clicked_if_seen = sigmoid(self.parameters["b_r"] * shown.relevance + shown.base)
+        return (1.0 - np.exp(-self.attention(shown))) * clicked_if_seen

@@ -1,0 +1,57 @@
+"""Multinomial logit choice: the user clicks at most one item of the slate, or none."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from netlift import attention
+from netlift.choice import ChoiceWorld
+from netlift.competition import ShownSlates
+from netlift.slate_arrays import Booleans, Floats, Integers
+
+
+class Model(ChoiceWorld):
+    """p_k = e^V_k / (1 + sum_j e^V_j), V_k = b0 + b_r r_k + b_v ln theta(pos_k).
+
+    McFadden (1974), "Conditional logit analysis of qualitative choice behavior". The utility of
+    clicking nothing is 0, so b0 stands for -V_0.
+    """
+
+    INTERCEPT = -1.0
+    FREE = ("b_v", "b_r", "promotion_badge")
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        "b_r": {
+            "description": "Effect of one standard deviation of relevance (utility).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.8,
+        },
+        "b_v": {
+            "description": "Effect of the log of attention (utility).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 1.0,
+        },
+        "attention": attention.SCHEMA,
+    }
+
+    def utility(self, shown: ShownSlates) -> Floats:
+        """Return V of each position of slates as shown, shape (N, K); clicking nothing has 0."""
+        b = self.parameters
+        theta = attention.attention(shown.relevance.shape[1], b["attention"])
+        return b["b_r"] * shown.relevance + (shown.base + b["b_v"] * np.log(theta))
+
+    def shown_probabilities(self, shown: ShownSlates) -> Floats:
+        """Return the click probability of each position of slates as shown, shape (N, K)."""
+        weight = np.exp(self.utility(shown))
+        return weight / (1.0 + weight.sum(axis=1, keepdims=True))
+
+    def choose(self, utility: Floats, cluster: Integers, noise: Floats) -> Booleans:
+        """Return clicks by item, shape (N, K): the largest V plus noise, if it beats nothing's."""
+        noisy = utility + noise[0]
+        best = np.arange(noisy.shape[1]) == noisy.argmax(axis=1)[:, None]
+        return np.asarray(best & (noisy > noise[-1][:, :1]))

@@ -1,0 +1,84 @@
+"""Logistic clicks in which an item loses to similar items, by how much attention they get."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from netlift import attention
+from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.errors import NetliftError
+from netlift.slate_arrays import Floats
+
+
+class Model(OrderedWorld, IndependentClicks):
+    """p_k = sigmoid(b0 + b_r r_k + b_v theta_k - g sum_j S_kj A_j), A_j = w_j / sum_j w_j.
+
+    w_j = theta_j e^(kappa r_j) is the weight of an item in the slate's attention, S its
+    similarity to item k, in [0, 1] and 0 with itself.
+    """
+
+    INTERCEPT = -2.0
+    FREE = ("b_v", "g", "promotion_badge")
+    NEEDS_SIMILARITY = True
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        "b_r": {
+            "description": "Effect of one standard deviation of relevance (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.8,
+        },
+        "b_v": {
+            "description": "Effect of one unit of the item's own attention (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 1.2,
+        },
+        "g": {
+            "description": "Loss where all other attention is on items just alike (logit scale).",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 50,
+            "default": 3.0,
+        },
+        "kappa": {
+            "description": "How far relevance draws attention: exponent per standard deviation.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 10,
+            "default": 0.3,
+        },
+        "source": {
+            "description": (
+                "Similarity from the scorer's item factors (cosine, at least 0), from genres "
+                "(Jaccard), or a blend of both."
+            ),
+            "type": "string",
+            "enum": ["factors", "genres", "blend"],
+            "default": "blend",
+        },
+        "genre_weight": {
+            "description": "Share of the genres in the blend.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": 0.5,
+        },
+        "attention": attention.SCHEMA,
+    }
+
+    def shown_probabilities(self, shown: ShownSlates) -> Floats:
+        """Return the click probability of each position of slates as shown, shape (N, K)."""
+        if self.similarity is None:
+            raise NetliftError("the model similarity needs to know how alike items are")
+        b = self.parameters
+        theta = attention.attention(shown.relevance.shape[1], b["attention"])
+        weight = theta * np.exp(b["kappa"] * shown.relevance)
+        weight /= weight.sum(axis=1, keepdims=True)
+        crowding = np.matmul(self.similarity.among(shown.item), weight[:, :, None])[:, :, 0]
+        return sigmoid(
+            b["b_r"] * shown.relevance + (shown.base + b["b_v"] * theta) - b["g"] * crowding
+        )

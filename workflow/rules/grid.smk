@@ -1,0 +1,69 @@
+# Sensitivity grids: one world over the values of its parameters, many points in one job.
+#
+# REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/exposure.parquet
+# OUTPUTS           results/{dataset}/grid/{grid}.parquet, {grid}.svg, {grid}.png
+
+
+rule compute_grid:
+    input:
+        unpack(grid_inputs),
+        code=lambda wildcards: world_code("compute_grid", STUDY["grids"][wildcards.grid]["world"]),
+    output:
+        grid="results/{dataset}/grid/{grid}.parquet",
+    log:
+        "logs/{dataset}/grid/{grid}/compute_grid.log",
+    benchmark:
+        "logs/{dataset}/grid/{grid}/compute_grid.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=grid_settings,
+    message:
+        "Computing the grid {wildcards.grid}"
+    script:
+        "../scripts/compute_grid.py"
+
+
+rule plot_grid:
+    input:
+        grid=rules.compute_grid.output.grid,
+        code=code("plot_grid"),
+    output:
+        figure=report(
+            "results/{dataset}/grid/{grid}.svg",
+            caption="../report/grid.rst",
+            category="Sensitivity",
+            labels={"grid": "{grid}", "figure": "Heat maps"},
+        ),
+        png="results/{dataset}/grid/{grid}.png",
+    log:
+        "logs/{dataset}/grid/{grid}/plot_grid.log",
+    benchmark:
+        "logs/{dataset}/grid/{grid}/plot_grid.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        settings=lambda wildcards: settings(
+            parameters=list(STUDY["grids"][wildcards.grid]["parameters"])
+        ),
+    message:
+        "Drawing the grid {wildcards.grid}"
+    script:
+        "../scripts/plot_grid.py"
+
+
+rule grids:
+    input:
+        expand(
+            "results/{dataset}/grid/{grid}.svg",
+            dataset=STUDY["dataset"],
+            grid=STUDY["study"]["grids"],
+        ),

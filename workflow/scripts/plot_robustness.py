@@ -1,0 +1,16 @@
+"""Draw which conclusions hold in which world."""
+
+from netlift.figures.robustness import robustness_matrix
+from netlift.figures.saving import save_figure
+from netlift.tables import read_table
+from netlift.workflow import job
+
+
+def main(robustness: str, figure: str, source: str) -> None:
+    """Read the conclusions of all worlds; write the figure."""
+    save_figure(robustness_matrix(read_table(robustness), source=source), figure)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(snakemake.input.robustness, snakemake.output.figure, snakemake.wildcards.slate_set)
