@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -231,20 +232,31 @@ class ShownSlates:
     ----------
     relevance
         Standardized, shape (N, K).
-    cluster
-        Spillover cluster as a number, shape (N, K).
-    item
-        Item ids, shape (N, K).
     base
         What the world adds to the logit (or utility) of each item: the intercept, the user's
         random intercept and, in promoted slates, the badge of the focal item. Of a shape that
         broadcasts to (N, K).
+    slates, arm
+        The slates in the order before promotion, and the arm.
     """
 
     relevance: Floats
-    cluster: Integers
-    item: Integers
     base: Floats
+    slates: Slates
+    arm: Arm
+
+    @cached_property
+    def cluster(self) -> Integers:
+        """Spillover cluster as a number, shape (N, K)."""
+        return self._in_order(self.slates.cluster)
+
+    @cached_property
+    def item(self) -> Integers:
+        """Item ids, shape (N, K)."""
+        return self._in_order(self.slates.item)
+
+    def _in_order(self, values: Integers) -> Integers:
+        return values if self.arm == "control" else promoted_order(values, self.slates.focal)
 
 
 class OrderedWorld(World):
@@ -267,17 +279,11 @@ class OrderedWorld(World):
         """Return slates in the order in which they are shown in one arm."""
         relevance = (slates.relevance - self.scale.relevance_mean) / self.scale.relevance_sd
         base = self.base(slates, arm)
-        if arm == "control":
-            return ShownSlates(relevance, slates.cluster, slates.item, base)
-        focal = slates.focal
-        if base.shape[1] > 1:
-            base = promoted_order(base, focal)
-        return ShownSlates(
-            promoted_order(relevance, focal),
-            promoted_order(slates.cluster, focal),
-            promoted_order(slates.item, focal),
-            base,
-        )
+        if arm == "promoted":
+            relevance = promoted_order(relevance, slates.focal)
+            if base.shape[1] > 1:
+                base = promoted_order(base, slates.focal)
+        return ShownSlates(relevance, base, slates, arm)
 
 
 def sigmoid(x: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,8 +15,8 @@ from netlift.catalog import NO_GENRE
 from netlift.errors import NetliftError
 from netlift.slate_arrays import Floats, Integers
 
-_SLATES_AT_ONCE = 512
-"""Small enough for the products of a block to stay in a processor's cache."""
+_LARGEST_ID = 10_000_000
+"""Above this a table of rows by id would take too much memory."""
 
 Source = Literal["factors", "genres", "blend"]
 
@@ -87,28 +88,38 @@ class ItemSimilarity:
         weight = {"factors": 0.0, "genres": 1.0, "blend": genre_weight}[source]
         return cls(item_id, factors, genres, weight)
 
+    @cached_property
+    def _row_of(self) -> Integers | None:
+        """The row of each id, by id: many times faster than a search. None for enormous ids."""
+        largest = int(self.item_id[-1])
+        if largest > _LARGEST_ID:
+            return None
+        row_of = np.zeros(largest + 1, dtype=np.int64)
+        row_of[self.item_id] = np.arange(len(self.item_id))
+        return row_of
+
+    def _rows(self, item: Integers) -> Integers:
+        table = self._row_of
+        return np.searchsorted(self.item_id, item) if table is None else table[item]
+
     def among(self, item: Integers) -> Floats:
         """Return S, shape (N, K, K), of item ids of shape (N, K): in [0, 1], 0 with itself."""
-        rows = np.searchsorted(self.item_id, item)
-        n_slates, size = item.shape
-        similarity = np.zeros((n_slates, size, size))
-        for start in range(0, n_slates, _SLATES_AT_ONCE):
-            part = slice(start, start + _SLATES_AT_ONCE)
-            if self.factors is not None:
-                cosine = _products(self.factors[rows[part]])
-                np.clip(cosine, 0.0, 1.0, out=cosine)
-                cosine *= 1.0 - self.genre_weight
-                similarity[part] += cosine
-            if self.genres is not None:
-                own = self.genres[rows[part]]
-                shared, count = _products(own), own.sum(axis=2)
-                either = count[:, :, None] + count[:, None, :]
-                either -= shared
-                shared /= np.maximum(either, 1.0, out=either)
-                shared *= self.genre_weight
-                similarity[part] += shared
+        rows = self._rows(item)
+        size = item.shape[1]
+        similarity = np.zeros((len(item), size, size), dtype=np.float32)
+        if self.factors is not None:
+            np.clip(_products(self.factors[rows]), 0.0, 1.0, out=similarity)
+            similarity *= 1.0 - self.genre_weight
+        if self.genres is not None:
+            own = self.genres[rows]
+            shared, count = _products(own), own.sum(axis=2)
+            either = count[:, :, None] + count[:, None, :]
+            either -= shared
+            shared /= np.maximum(either, 1.0, out=either)
+            shared *= self.genre_weight
+            similarity += shared
         similarity[:, np.arange(size), np.arange(size)] = 0.0
-        return similarity
+        return similarity.astype(np.float64)
 
 
 def _products(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -48,12 +48,14 @@ class Model(OrderedWorld, IndependentClicks):
     def attention(self, shown: ShownSlates) -> Floats:
         """Return A of each position, shape (N, K); each slate's sums to the budget."""
         b = self.parameters
-        weight = attention.attention(shown.relevance.shape[1], b["attention"]) * np.exp(
-            b["kappa"] * shown.relevance
-        )
-        return np.asarray(weight * (b["budget"] / weight.sum(axis=1, keepdims=True)))
+        weight = np.exp(b["kappa"] * shown.relevance)
+        weight *= attention.attention(shown.relevance.shape[1], b["attention"])
+        weight *= b["budget"] / weight.sum(axis=1, keepdims=True)
+        return weight
 
     def shown_probabilities(self, shown: ShownSlates) -> Floats:
         """Return the click probability of each position of slates as shown, shape (N, K)."""
         clicked_if_seen = sigmoid(self.parameters["b_r"] * shown.relevance + shown.base)
-        return (1.0 - np.exp(-self.attention(shown))) * clicked_if_seen
+        looks = self.attention(shown)
+        clicked_if_seen -= np.exp(-looks, out=looks) * clicked_if_seen
+        return clicked_if_seen

@@ -11,6 +11,9 @@ from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, si
 from netlift.errors import NetliftError
 from netlift.slate_arrays import Floats
 
+_SLATES_AT_ONCE = 512
+"""Few enough for the similarities of a block, K x K each, to stay in a processor's cache."""
+
 
 class Model(OrderedWorld, IndependentClicks):
     """p_k = sigmoid(b0 + b_r r_k + b_v theta_k - g sum_j S_kj A_j), A_j = w_j / sum_j w_j.
@@ -78,7 +81,11 @@ class Model(OrderedWorld, IndependentClicks):
         theta = attention.attention(shown.relevance.shape[1], b["attention"])
         weight = theta * np.exp(b["kappa"] * shown.relevance)
         weight /= weight.sum(axis=1, keepdims=True)
-        crowding = np.matmul(self.similarity.among(shown.item), weight[:, :, None])[:, :, 0]
+        crowding = np.empty_like(weight)
+        for start in range(0, len(weight), _SLATES_AT_ONCE):
+            part = slice(start, start + _SLATES_AT_ONCE)
+            alike = self.similarity.among(shown.item[part])
+            crowding[part] = np.matmul(alike, weight[part, :, None])[:, :, 0]
         return sigmoid(
             b["b_r"] * shown.relevance + (shown.base + b["b_v"] * theta) - b["g"] * crowding
         )
