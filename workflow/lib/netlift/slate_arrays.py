@@ -121,6 +121,11 @@ class Slates:
             yield block, self.rows(block)
 
     @cached_property
+    def log_popularity(self) -> Floats:
+        """log(1 + number of ratings), shape (N, K)."""
+        return np.log1p(self.item_popularity)
+
+    @cached_property
     def is_focal(self) -> Booleans:
         """Whether an item is its slate's focal item, shape (N, K)."""
         return np.asarray(np.arange(self.size) == self.focal[:, None])
@@ -167,14 +172,13 @@ class Scale:
     @classmethod
     def of(cls, slates: Slates) -> Self:
         """Measure the scale over all items of all slates (population standard deviations)."""
-        log_popularity = np.log1p(slates.item_popularity)
         return cls(
             relevance_mean=float(slates.relevance.mean()),
             relevance_sd=float(slates.relevance.std()) or 1.0,
             user_liked_rate_mean=float(slates.user_liked_rate.mean()),
             item_liked_rate_mean=float(slates.item_liked_rate.mean()),
-            log_popularity_mean=float(log_popularity.mean()),
-            log_popularity_sd=float(log_popularity.std()) or 1.0,
+            log_popularity_mean=float(slates.log_popularity.mean()),
+            log_popularity_sd=float(slates.log_popularity.std()) or 1.0,
         )
 
 

@@ -60,7 +60,6 @@ class Model(IndependentClicks):
         """Return the exact click probability of each item in one arm, shape (N, K)."""
         b, scale = self.parameters, self.scale
         theta = attention(slates.size, {"curve": "log2"})
-        log_popularity = np.log1p(slates.item_popularity)
         logit = (
             self.base(slates, arm)
             + b["relevance"] * (slates.relevance - 3.5)
@@ -68,7 +67,7 @@ class Model(IndependentClicks):
             + b["user_liked_rate"] * (slates.user_liked_rate - scale.user_liked_rate_mean)
             + b["item_liked_rate"] * (slates.item_liked_rate - scale.item_liked_rate_mean)
             + b["log_popularity"]
-            * ((log_popularity - scale.log_popularity_mean) / scale.log_popularity_sd)
+            * ((slates.log_popularity - scale.log_popularity_mean) / scale.log_popularity_sd)
         )
         if arm == "promoted":
             logit += np.where(slates.is_focal, b["promoted_focal"], b["promoted_competitor"])
