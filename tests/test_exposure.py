@@ -144,6 +144,26 @@ def test_promotion_and_focal_position_are_independent():
     assert abs(np.corrcoef(focal, promoted)[0, 1]) < 0.02
 
 
+def test_the_design_is_pinned_so_that_a_published_study_can_be_made_again():
+    assert draw_focal_positions(8, 5, 12, 20260428).tolist() == [8, 5, 10, 11, 11, 7, 5, 11]
+    for assignment, promoted in (
+        ("bernoulli", [1, 1, 0, 0, 0, 1, 1, 1]),
+        ("complete", [1, 0, 1, 0, 1, 1, 0, 0]),
+    ):
+        assert draw_promotions(8, 0.5, assignment, 20260428).tolist() == promoted
+
+
+def test_complete_assignment_reaches_the_table():
+    table = assigned(n_slates=30, assignment="complete", probability=0.2)
+    assert table.groupby("slate_id")["promotion_applied"].first().sum() == 6
+    expected = exposure(
+        ["AABCBA"] * 30,
+        draw_focal_positions(30, 3, 6, 4).tolist(),
+        draw_promotions(30, 0.2, "complete", 4).tolist(),
+    )
+    pd.testing.assert_frame_equal(plain(table), plain(expected))
+
+
 def test_the_first_slates_have_the_same_design_however_many_follow():
     many, few = assigned(n_slates=1500), assigned(n_slates=40)
     pd.testing.assert_frame_equal(plain(many)[: len(few)], plain(few))

@@ -10,9 +10,11 @@ from netlift.errors import NetliftError
 from netlift.inference import (
     ArmDifference,
     Estimate,
+    clustered_coefficient,
     clustered_difference,
     fieller,
     quantile_t,
+    robust_coefficient,
 )
 
 WEIGHTS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1), (2, -1, 0.5)]
@@ -46,6 +48,10 @@ def test_infinite_degrees_of_freedom_give_the_normal_interval():
 def test_a_sign_is_given_only_where_the_interval_excludes_zero(value, sign):
     # The half-width is 1.96.
     assert Estimate(value, 1.0, np.inf).sign == sign
+
+
+def test_an_interval_that_touches_zero_covers_it():
+    assert Estimate(0.0, 0.0, np.inf).sign == 0
 
 
 def test_another_unit_scales_the_estimate_and_its_error_but_not_the_verdict():
@@ -161,6 +167,31 @@ def test_clusters_may_have_rows_in_both_arms():
     estimate = clustered_difference(outcome, promoted, cluster)
     slope, se = cluster_sandwich(outcome, promoted, cluster)
     assert (estimate.value, estimate.se) == pytest.approx((slope, se), rel=1e-12)
+
+
+def test_coefficients_of_larger_designs_have_errors_by_the_sandwich():
+    rng = np.random.default_rng(5)
+    n, cluster = 70, np.arange(70) % 17
+    design = np.column_stack([np.ones(n), rng.normal(size=(n, 2)), rng.random(n) < 0.4])
+    outcome = design @ [1.0, 0.5, -0.5, 0.3] + rng.normal(size=n) * (1 + design[:, 3])
+    coefficients = np.linalg.lstsq(design, outcome)[0]
+    residual, bread = outcome - design @ coefficients, np.linalg.inv(design.T @ design)
+    # HC2 (MacKinnon and White 1985): each squared residual over one minus its leverage.
+    leverage = np.array([row @ bread @ row for row in design])
+    meat = sum(
+        np.outer(row, row) * r**2 / (1 - h)
+        for row, r, h in zip(design, residual, leverage, strict=True)
+    )
+    robust = robust_coefficient(outcome, design)
+    assert robust.value == pytest.approx(coefficients[-1], rel=1e-10)
+    assert robust.se == pytest.approx(np.sqrt((bread @ meat @ bread)[-1, -1]), rel=1e-10)
+    assert robust.df == n - 4
+    scores = [(design[cluster == g] * residual[cluster == g, None]).sum(axis=0) for g in range(17)]
+    meat = sum(np.outer(score, score) for score in scores) * 17 / 16 * (n - 1) / (n - 4)
+    clustered = clustered_coefficient(outcome, design, cluster)
+    assert clustered.value == pytest.approx(coefficients[-1], rel=1e-10)
+    assert clustered.se == pytest.approx(np.sqrt((bread @ meat @ bread)[-1, -1]), rel=1e-10)
+    assert clustered.df == 16
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,14 @@ def test_known_values_are_the_truth_over_both_arms():
     )
 
 
+def test_a_known_ratio_without_a_denominator_is_missing():
+    log = random_items(3, 60, 6).assign(p_promoted=lambda table: table["p_control"])
+    known = product_summary(slate_outcomes(log)).set_index("metric")["known_value"]
+    assert known["Focal gain"] == 0
+    assert pd.isna(known["Offset ratio"])
+    assert known["Relative net change"] == 0
+
+
 # --- Risk by focal position ----------------------------------------------------------------------
 
 

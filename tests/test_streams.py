@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from netlift.streams import BLOCK, Stream, blocks, generator, slate_uniforms
+from netlift.streams import BLOCK, Stream, blocks, generator, outcome_uniforms, slate_uniforms
 
 STREAMS = get_args(Stream)
 
@@ -46,6 +46,8 @@ def test_numbers_are_pinned_so_that_a_published_study_can_be_made_again():
         [0.24459903827221696, 0.01609673718200022],
         [0.8910059161524474, 0.6214325271109785],
     ]
+    # The second block starts at slate 1,024.
+    assert slate_uniforms(20260428, "focal", 1025, 1)[1024, 0] == 0.2990827484092218
     assert generator(7, "users").permutation(8).tolist() == [0, 3, 5, 4, 1, 6, 7, 2]
     assert generator(7, "ranking", 2).standard_normal(2).tolist() == [
         0.4205613401584779,
@@ -78,6 +80,15 @@ def test_a_block_can_be_drawn_without_the_blocks_before_it():
     many = slate_uniforms(3, "focal", 2 * BLOCK, 3)
     alone = generator(3, "focal", 1).random((BLOCK, 3))
     assert np.array_equal(many[BLOCK:], alone)
+
+
+def test_outcomes_have_the_same_first_sheet_however_many_a_world_uses():
+    one, three = (outcome_uniforms(5, 30, 4, sheets) for sheets in (1, 3))
+    assert one.shape == (1, 30, 4)
+    assert three.shape == (3, 30, 4)
+    assert np.array_equal(one[0], three[0])
+    assert np.array_equal(one[0], slate_uniforms(5, "outcome", 30, 4))
+    assert len(np.unique(three)) == three.size
 
 
 def test_no_two_slates_share_numbers():

@@ -142,6 +142,7 @@ def test_the_index_is_no_column_and_the_same_table_gives_the_same_bytes(tmp_path
         write_table(shuffled, tmp_path / f"{name}.{ending}")
     assert read_table(tmp_path / f"one.{ending}")["slate_id"].tolist() == [3, 1, 2]
     assert list(read_table(tmp_path / f"one.{ending}")) == list(frame())
+    assert read_table(tmp_path / f"one.{ending}").index.tolist() == [0, 1, 2]
     contents = [(tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "other")]
     assert contents[0] == contents[1]
 

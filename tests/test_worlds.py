@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from itertools import product
 from pathlib import Path
 
@@ -91,6 +92,7 @@ RIVALS = {
         "attention": {"curve": "geometric", "g": 0.8},
     },
 }
+NO_ADD_ONS = {"promotion_badge": 0.0, "user_sd": 0.0}
 ADDED = {"promotion_badge": 0.6, "user_sd": 0.5}
 WORLDS |= RIVALS | {f"{name}, badge and users": w | ADDED for name, w in RIVALS.items()}
 WORLDS |= {"reference, badge and users": REFERENCE | ADDED, "logit, badge": LOGIT | ADDED}
@@ -694,8 +696,7 @@ def test_defaults_fit_the_schema_and_a_typo_does_not(model):
 def test_defaults_of_the_reference_world_are_the_reference_studys():
     properties = worlds.schema("reference")["properties"]
     defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
-    none_added = {"promotion_badge": 0.0, "user_sd": 0.0}
-    assert {"model": "reference", "intercept": -2.75} | defaults == REFERENCE | none_added
+    assert {"model": "reference", "intercept": -2.75} | defaults == REFERENCE | NO_ADD_ONS
 
 
 def test_an_intercept_and_a_target_together_are_refused():
@@ -710,3 +711,16 @@ def test_a_table_of_attention_is_checked_against_the_size_of_slates():
     worlds.model_class("logit").check(short, 2)
     with pytest.raises(NetliftError, match="2 values, but slates have 6"):
         worlds.model_class("logit").check(short, 6)
+
+
+def test_the_model_written_out_in_the_docs_works_as_it_stands():
+    page = (Path(__file__).parents[1] / "docs/adding-a-world.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    module: dict = {}
+    exec(compile(source, "fading.py", "exec"), module)
+    slates = Slates.from_exposure(random_exposure(1, 20, 6), seed=1)
+    world = module["Model"].fit({"b_r": 0.0, "b_v": 2.0, "g": 0.7} | NO_ADD_ONS, slates)
+    expected = [1 / (1 + math.exp(2.0 - 2.0 * 0.7**p)) for p in range(6)]
+    assert world.probabilities(slates, "control")[0].tolist() == pytest.approx(expected)
+    promoted = world.probabilities(slates, "promoted")
+    assert promoted[np.arange(20), slates.focal] == pytest.approx(expected[0])

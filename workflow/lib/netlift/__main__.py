@@ -19,21 +19,32 @@ def results(folder: Path) -> str:
 
     Returns
     -------
-    For each experiment its folder, its net effect with interval and unit, and where to read on.
+    For each experiment its folder and its net effect with interval and unit; for each slate set
+    what holds in how many worlds; and where to read on.
     """
     found = sorted(folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv"))
     if not found:
         return f"No experiment in {folder} yet: run the study with `make run`."
     lines = ["", "Did promotion create clicks, or only move them?", ""]
     for path in found:
-        with path.open(encoding="utf-8", newline="") as file:
-            statements = {row["topic"]: row for row in csv.DictReader(file)}
-        lines += [f"{path.parents[1]}/", f"    {statements['slate-level metric']['statement']}", ""]
+        (net,) = (row for row in _rows(path) if row["topic"] == "slate-level metric")
+        lines += [f"{path.parents[1]}/", f"    {net['statement']}", ""]
+    for path in sorted(folder.glob("*/size=*/seed=*/decision_statements.csv")):
+        lines += [
+            f"Over all worlds, {path.parent}/",
+            *(f"    {row['statement']}" for row in _rows(path)),
+        ]
+        lines.append("")
     lines.append(
-        "In each of these folders: effects/decision_statements.csv to read first, the tables "
-        "beside it, and figures/."
+        "Read effects/decision_statements.csv of an experiment first, then the tables beside it, "
+        "and figures/."
     )
     return "\n".join(lines)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def main(arguments: list[str]) -> int:
