@@ -94,6 +94,10 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
         ),
         ({"study": {"sizes": [4]}}, "a slate of 4 has no position 5"),
         ({"promotion": {"focal_position_last": 3}}, "promotion.focal_position_last"),
+        (
+            {"slates": {"builder": "history", "history": {"window": 5}}},
+            "slates.history.window: a window of 5 ratings",
+        ),
         ({"slates": {"scorer": {"pool": 5}}}, "slates.scorer.pool: a pool of 5"),
         ({"study": {"grids": ["nothing"]}}, "study.grids: there is no 'nothing'"),
         ({"grids": {"a": {"world": "mnl"}}}, "grids.a: lacks parameters"),

@@ -191,7 +191,7 @@ def test_checks_show_the_numbers_of_the_table_of_effects():
             expected = {
                 "direct + indirect = total": total["estimate_per_slate"],
                 "same-cluster + other = indirect": indirect,
-                "error of the total from the joint covariance = its own": total["se"],
+                "variance of the total from the joint covariance = its own": total["se"] ** 2,
             }
             for identity, value in expected.items():
                 assert left[identity] == pytest.approx(value, abs=1e-13)
@@ -236,6 +236,15 @@ def test_constant_clicks_give_effects_of_zero_with_no_error_and_nothing_missing(
     for column in ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper"):
         assert (effects[column] == 0).all()
     assert additivity_checks(accounts)["holds"].all()
+
+
+def test_checks_hold_where_every_slate_has_exactly_one_click():
+    for seed in range(20):
+        log = random_items(seed, 60, 5)
+        rng = np.random.default_rng(seed)
+        log["click"] = (np.arange(5) == rng.integers(0, 5, (60, 1))).astype(int).ravel()
+        checks = additivity_checks(slate_outcomes(log))
+        assert checks["holds"].all(), checks[~checks["holds"]]
 
 
 # --- Support -------------------------------------------------------------------------------------

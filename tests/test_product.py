@@ -200,6 +200,24 @@ def test_a_known_ratio_without_a_denominator_is_missing():
     assert known["Relative net change"] == 0
 
 
+def one_click_a_slate(seed: int) -> pd.DataFrame:
+    """Write a log in which every slate has exactly one click: promotion can only move it."""
+    rng = np.random.default_rng(seed)
+    clicked = np.eye(3, dtype=int)[rng.integers(0, 3, 60)]
+    return accounts_of((rng.random(60) < 0.5).astype(int).tolist(), *clicked.T.tolist())
+
+
+def test_clicks_that_are_only_moved_are_neither_created_nor_lost():
+    for seed in range(40):
+        accounts = one_click_a_slate(seed)
+        summary = product_summary(accounts).set_index("metric")
+        assert summary.loc["Net change", NUMBERS].to_numpy(dtype=float) == pytest.approx(
+            0, abs=1e-5
+        )
+        assert arm_difference(accounts).combination((1, 1, 1)).sign == 0
+        assert summary.loc["Clicks of control slates", "se"] == pytest.approx(0, abs=1e-5)
+
+
 # --- Risk by focal position ----------------------------------------------------------------------
 
 

@@ -230,6 +230,12 @@ def test_more_history_slates_than_the_ratings_give_is_an_error_with_numbers_and_
         history(table, n_slates=3, max_per_user=1)
 
 
+def test_a_window_shorter_than_a_slate_is_an_error_with_numbers():
+    table = ratings(*((1, item, 3, item) for item in range(20)))
+    with pytest.raises(NetliftError, match=r"window.* 2 .* 3"):
+        history(table, window=2, size=3)
+
+
 def test_more_scorer_slates_than_the_users_give_is_an_error_with_numbers_and_a_way_out():
     # Four items; a pool of 2 needs two of them unseen.
     training, scorer = catalog_of([3, 2, 2, 2], [[0], [0, 1], [0, 1, 2]])

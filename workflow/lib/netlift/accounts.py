@@ -58,11 +58,8 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
         A slate has no focal item or more than one, or its rows do not stand together.
     """
     slate_id = items["slate_id"].to_numpy()
-    starts = np.flatnonzero(np.r_[True, slate_id[1:] != slate_id[:-1]])
+    starts, slate = _slates_of_rows(slate_id)
     n_slates = len(starts)
-    if len(np.unique(slate_id[starts])) != n_slates:
-        raise NetliftError("items table: the rows of a slate must stand together")
-    slate = np.repeat(np.arange(n_slates), np.diff(np.r_[starts, len(items)]))
     is_focal = items["is_focal_item"].to_numpy()
     n_focal = np.bincount(slate, is_focal, n_slates)
     if (n_focal != 1).any():
@@ -98,6 +95,14 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
             columns[f"{outcome}_{name}"] = summed(value * member[name])
         columns[f"{outcome}_total"] = summed(value)
     return accounts.assign(**columns)
+
+
+def _slates_of_rows(slate_id: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each slate, and the number of each row's slate."""
+    starts = np.flatnonzero(np.r_[True, slate_id[1:] != slate_id[:-1]])
+    if len(np.unique(slate_id[starts])) != len(starts):
+        raise NetliftError("items table: the rows of a slate must stand together")
+    return starts, np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(slate_id)]))
 
 
 def _covariates(

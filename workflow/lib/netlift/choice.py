@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 
-from netlift.competition import OrderedWorld, ShownSlates
+from netlift import attention
+from netlift.competition import OrderedWorld, ShownSlates, parameter
 from netlift.slate_arrays import Arm, Booleans, Floats, Integers, Slates, unshown
+
+UTILITY: dict[str, Any] = {
+    "b_r": parameter(0.8, "Effect of one standard deviation of relevance (utility)."),
+    "b_v": parameter(1.0, "Effect of the log of attention (utility)."),
+    "attention": attention.SCHEMA,
+}
+"""Parameters of V_k = b0 + b_r r_k + b_v ln theta(pos_k)."""
 
 
 class ChoiceWorld(OrderedWorld):
     """A world in which a user clicks at most one item of a slate.
 
-    Clicks are drawn by the Gumbel-max method. Noise belongs to items and not to positions, so an
-    item has the same in both arms. Clicking nothing has the last sheet, first column.
+    Its parameters are those of ``UTILITY``, and perhaps more. Clicks are drawn by the Gumbel-max
+    method. Noise belongs to items and not to positions, so an item has the same in both arms.
+    Clicking nothing has the last sheet, first column.
     """
 
     SHEETS = 2
 
-    @abstractmethod
     def utility(self, shown: ShownSlates) -> Floats:
         """Return V of each position of slates as shown, shape (N, K); clicking nothing has 0."""
+        b = self.parameters
+        theta = attention.attention(shown.relevance.shape[1], b["attention"])
+        return b["b_r"] * shown.relevance + (shown.base + b["b_v"] * np.log(theta))
 
     @abstractmethod
     def choose(self, utility: Floats, cluster: Integers, noise: Floats) -> Booleans:

@@ -28,6 +28,20 @@ from netlift.slate_arrays import (
     unshown,
 )
 
+
+def parameter(
+    default: float, description: str, *, low: float = 0, high: float = 10
+) -> dict[str, Any]:
+    """Return the JSON Schema of a numeric parameter of a model, from ``low`` to ``high``."""
+    return {
+        "description": description,
+        "type": "number",
+        "minimum": low,
+        "maximum": high,
+        "default": default,
+    }
+
+
 ADD_ONS: dict[str, Any] = {
     "intercept": {
         "description": "b0 on the logit (or utility) scale; not together with target_click_rate.",
@@ -43,26 +57,16 @@ ADD_ONS: dict[str, Any] = {
         "exclusiveMinimum": 0,
         "exclusiveMaximum": 1,
     },
-    "promotion_badge": {
-        "description": (
-            "Bonus of the focal item in promoted slates, as from a badge that marks it (logit "
-            "scale)."
-        ),
-        "type": "number",
-        "minimum": -10,
-        "maximum": 10,
-        "default": 0.0,
-    },
-    "user_sd": {
-        "description": (
-            "Standard deviation of a normal random intercept, shared by a user's slates and by "
-            "both arms (logit scale)."
-        ),
-        "type": "number",
-        "minimum": 0,
-        "maximum": 10,
-        "default": 0.0,
-    },
+    "promotion_badge": parameter(
+        0.0,
+        "Bonus of the focal item in promoted slates, as from a badge that marks it (logit scale).",
+        low=-10,
+    ),
+    "user_sd": parameter(
+        0.0,
+        "Standard deviation of a normal random intercept, shared by a user's slates and by both "
+        "arms (logit scale).",
+    ),
 }
 """Parameters that every model has, as JSON Schemas by name."""
 

@@ -247,6 +247,11 @@ def _cross_problems(config: Json) -> Iterator[str]:
                 f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
                 f"slates of {size}; give at least {size}"
             )
+        if slates["builder"] == "history" and slates["history"]["window"] < size:
+            yield (
+                f"slates.history.window: a window of {slates['history']['window']} ratings cannot "
+                f"fill slates of {size}; give at least {size}"
+            )
         for name, entry in config["worlds"].items():
             try:
                 worlds.model_class(entry["model"]).check(entry, size)

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from netlift.inference import ROUNDING
+
 TOPICS = (
     "item-level reporting",
     "slate-level metric",
     "spillover monitoring",
     "policy design",
 )
+
+_ROUNDING = 1000 * ROUNDING
+"""The same per 1,000 slates."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class _Line:
 
     @property
     def sign(self) -> int:
-        return int(self.lower > 0) - int(self.upper < 0)
+        return int(self.lower > _ROUNDING) - int(self.upper < -_ROUNDING)
 
     def __str__(self) -> str:
         return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
@@ -200,7 +205,7 @@ def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
     lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
-    return int(lower > 0) - int(upper < 0), (
+    return int(lower > ROUNDING) - int(upper < -ROUNDING), (
         f"Of the five definitions of spillover, '{clearest['definition']}' is the clearest per "
         f"item row: {clearest['estimate']:+.4f} clicks (95% interval {lower:+.4f} to {upper:+.4f})."
     )

@@ -12,7 +12,7 @@ import pandas as pd
 from netlift.competition import Similarity
 from netlift.experiment import Outcomes, fit_world, simulate
 from netlift.exposure import COMPONENTS
-from netlift.inference import ArmDifference
+from netlift.inference import ROUNDING, ArmDifference
 from netlift.ledger import INDIRECT, LINES
 from netlift.product import ratio_to_direct
 from netlift.row_effects import PER_SLATE, SPILLOVER_DEFINITIONS
@@ -24,8 +24,6 @@ DIVERSION = "Diversion ratio"
 GAINING = "Share of slates that gain"
 RATIO = "ratio, without unit"
 SHARE = "share of slates"
-ROUNDING = 1e-12
-"""Clicks per slate; an effect no larger than this is none."""
 
 
 def grid_points(

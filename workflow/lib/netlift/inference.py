@@ -13,6 +13,9 @@ from netlift.errors import NetliftError
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-12
+"""Per slate or row; an effect no larger than this is none."""
+
 MIN_PER_ARM = 2
 """Slates that an arm needs before a variance can be estimated."""
 
@@ -49,7 +52,7 @@ class Estimate:
     def sign(self) -> int:
         """1 or -1 where the 95% interval lies on one side of zero, 0 where it covers it."""
         lower, upper = self.interval
-        return int(lower > 0) - int(upper < 0)
+        return int(lower > ROUNDING) - int(upper < -ROUNDING)
 
 
 def quantile_t(probability: float, df: float) -> float:

@@ -105,7 +105,11 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
             identities = {
                 "direct + indirect = total": (direct.value + indirect.value, whole.value),
                 "same-cluster + other = indirect": (same.value + other.value, indirect.value),
-                "error of the total from the joint covariance = its own": (joint.se, whole.se),
+                # Variances, since the root of a rounding error is no rounding error.
+                "variance of the total from the joint covariance = its own": (
+                    joint.se**2,
+                    whole.se**2,
+                ),
             }
             rows += [
                 _check(outcome, estimator, identity, left, right)

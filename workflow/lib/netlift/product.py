@@ -83,7 +83,7 @@ def ratio_to_direct(arms: ArmDifference, weights: tuple[int, ...]) -> Ratio:
 
 def _control_clicks(arms: ArmDifference) -> Estimate:
     """Return the mean clicks of a control slate."""
-    variance = float(arms.control_covariance.sum()) / arms.control_slates
+    variance = max(float(arms.control_covariance.sum()), 0.0) / arms.control_slates
     return Estimate(
         float(arms.control_mean.sum()), float(np.sqrt(variance)), arms.control_slates - 1
     )

@@ -125,13 +125,9 @@ def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
     item_popularity, item_liked_rate = rating_counts(item, rating, len(item_id))
     user_activity, user_liked_rate = rating_counts(user, rating, len(user_id))
 
-    mean = float(rating.mean(dtype=np.float64))
-    residual = rating.astype(np.float64) - mean
-    item_offset = np.bincount(item, residual) / (item_popularity + damping)
-    residual -= item_offset[item]
-    user_offset = np.bincount(user, residual) / (user_activity + damping)
-    residual -= user_offset[user]
-
+    mean, item_offset, user_offset, residual = _offsets(
+        rating, item, item_popularity, user, user_activity, damping
+    )
     matrix = csr_matrix(
         (residual.astype(np.float32), (user, item)), shape=(len(user_id), len(item_id))
     )
@@ -160,6 +156,24 @@ def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
             }
         ).join(pd.DataFrame(right.T.astype(np.float32), columns=names)),
     )
+
+
+def _offsets(
+    rating: NDArray[np.float32],
+    item: NDArray[np.int64],
+    item_popularity: NDArray[np.int64],
+    user: NDArray[np.int64],
+    user_activity: NDArray[np.int64],
+    damping: float,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean, the damped offsets of items and then of users, and what they leave."""
+    mean = float(rating.mean(dtype=np.float64))
+    residual = rating.astype(np.float64) - mean
+    item_offset = np.bincount(item, residual) / (item_popularity + damping)
+    residual -= item_offset[item]
+    user_offset = np.bincount(user, residual) / (user_activity + damping)
+    residual -= user_offset[user]
+    return mean, item_offset, user_offset, residual
 
 
 def scorer_accuracy(scorer: Scorer, held_out: pd.DataFrame) -> pd.DataFrame:

@@ -77,8 +77,13 @@ def history_slates(
     Raises
     ------
     NetliftError
-        The ratings cannot give as many slates.
+        The window is shorter than a slate, or the ratings cannot give as many slates.
     """
+    if window < size:
+        raise NetliftError(
+            f"slates.history.window: a window of {window} ratings cannot fill slates of {size}; "
+            f"give at least {size}"
+        )
     user_id, user, item_id, item = _coded(ratings)
     rating = ratings["rating"].to_numpy()
     timestamp = ratings["timestamp"].to_numpy()
@@ -101,18 +106,8 @@ def history_slates(
         best = np.argsort(key, axis=1, kind="stable")[:, :size]
         shown[rows] = np.take_along_axis(index, best, axis=1)
 
-    item_popularity, item_liked_rate = rating_counts(item, rating, len(item_id))
-    user_activity, user_liked_rate = rating_counts(user, rating, len(user_id))
-    users = pd.DataFrame(
-        {"user_id": user_id, "user_activity": user_activity, "user_liked_rate": user_liked_rate}
-    )
-    items = pd.DataFrame(
-        {
-            "item_id": item_id,
-            "item_popularity": item_popularity,
-            "item_liked_rate": item_liked_rate,
-        }
-    )
+    users = _features("user", user_id, user, rating)
+    items = _features("item", item_id, item, rating)
     return _table(users, items, clusters, owner, item[shown], rating[shown].astype(np.float64))
 
 
@@ -171,23 +166,34 @@ def scorer_slates(
     eligible = [np.flatnonzero(unseen >= pool)] * max_per_user
     owner, _ = _rounds(eligible, n_slates, seed, _too_few_sessions(pool, max_per_user))
 
-    popularity = scorer.items["item_popularity"].to_numpy(dtype=np.float64)
-    cumulative = np.cumsum(popularity) / popularity.sum()
     shown = np.empty((n_slates, size), dtype=np.int64)
     relevance = np.empty((n_slates, size))
+    popularity = scorer.items["item_popularity"].to_numpy(dtype=np.float64)
+    cumulative = np.cumsum(popularity) / popularity.sum()
     for block, rows in blocks(n_slates):
         candidates = _candidate_pool(owner[rows], seen, cumulative, pool, seed, block)
         score = scorer.scores(np.broadcast_to(owner[rows, None], candidates.shape), candidates)
-        noise = generator(seed, "ranking", block).standard_normal((BLOCK, pool))
-        value = (
-            ranker["score"] * _standardized(score)
-            + ranker["popularity"] * _standardized(np.log(popularity[candidates]))
-            + ranker["noise"] * noise[: len(candidates)]
-        )
+        value = _ranker_values(score, popularity[candidates], ranker, seed, block)
         top = np.argsort(-value, axis=1, kind="stable")[:, :size]
         shown[rows] = np.take_along_axis(candidates, top, axis=1)
         relevance[rows] = np.take_along_axis(score, top, axis=1)
     return _table(scorer.users, scorer.items, clusters, owner, shown, relevance)
+
+
+def _ranker_values(
+    score: NDArray[np.float64],
+    popularity: NDArray[np.float64],
+    ranker: Mapping[str, float],
+    seed: int,
+    block: int,
+) -> NDArray[np.float64]:
+    """Return by what the ranker orders the candidates of a block, shape (slates, pool)."""
+    noise = generator(seed, "ranking", block).standard_normal((BLOCK, score.shape[1]))
+    return (
+        ranker["score"] * _standardized(score)
+        + ranker["popularity"] * _standardized(np.log(popularity))
+        + ranker["noise"] * noise[: len(score)]
+    )
 
 
 def _rounds(
@@ -298,6 +304,15 @@ def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
     centered = values - values.mean(axis=1, keepdims=True)
     spread = centered.std(axis=1, keepdims=True)
     return np.asarray(centered / np.where(spread > 1e-12, spread, 1.0))
+
+
+def _features(
+    kind: str, ids: NDArray[Any], code: NDArray[np.int64], rating: NDArray[np.float32]
+) -> pd.DataFrame:
+    """Return the features that all ratings give to users or items, a row for each."""
+    count, liked_rate = rating_counts(code, rating, len(ids))
+    volume = {"user": "user_activity", "item": "item_popularity"}[kind]
+    return pd.DataFrame({f"{kind}_id": ids, volume: count, f"{kind}_liked_rate": liked_rate})
 
 
 def _coded(

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from netlift.figures.style import LIGHT, ROW, SMALL, Theme, sheet, styled
-from netlift.grid import DIVERSION, GAINING, ROUNDING
+from netlift.grid import DIVERSION, GAINING
+from netlift.inference import ROUNDING
 from netlift.row_effects import FULL_SLATE
 
 _DECOR = 0.85

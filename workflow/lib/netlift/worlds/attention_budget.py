@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift import attention
-from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, parameter, sigmoid
 from netlift.slate_arrays import Floats
 
 
@@ -21,13 +21,9 @@ class Model(OrderedWorld, IndependentClicks):
     INTERCEPT = -0.5
     FREE = ("budget", "kappa", "promotion_badge")
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "b_r": {
-            "description": "Effect of one standard deviation of relevance once seen (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.8,
-        },
+        "b_r": parameter(
+            0.8, "Effect of one standard deviation of relevance once seen (logit scale)."
+        ),
         "budget": {
             "description": "B: looks that a slate gets, over all its items.",
             "type": "number",
@@ -35,13 +31,9 @@ class Model(OrderedWorld, IndependentClicks):
             "maximum": 1000,
             "default": 6.0,
         },
-        "kappa": {
-            "description": "How far relevance draws attention: exponent per standard deviation.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.3,
-        },
+        "kappa": parameter(
+            0.3, "How far relevance draws attention: exponent per standard deviation."
+        ),
         "attention": attention.SCHEMA,
     }
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from netlift.competition import OrderedWorld, ShownSlates, sigmoid
+from netlift.competition import OrderedWorld, ShownSlates, parameter, sigmoid
 from netlift.slate_arrays import Arm, Booleans, Floats, Slates, promoted_order, unshown
 
 
@@ -22,27 +22,13 @@ class Model(OrderedWorld):
     INTERCEPT = -0.5
     FREE = ("s", "g", "promotion_badge")
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "b_r": {
-            "description": "Effect of one standard deviation of relevance on attraction (logit).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.8,
-        },
-        "s": {
-            "description": "Probability that a click satisfies, so that the user leaves.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.4,
-        },
-        "g": {
-            "description": "Probability that a user who is not satisfied goes on to the next item.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.9,
-        },
+        "b_r": parameter(
+            0.8, "Effect of one standard deviation of relevance on attraction (logit)."
+        ),
+        "s": parameter(0.4, "Probability that a click satisfies, so that the user leaves.", high=1),
+        "g": parameter(
+            0.9, "Probability that a user who is not satisfied goes on to the next item.", high=1
+        ),
     }
 
     def attraction(self, shown: ShownSlates) -> Floats:

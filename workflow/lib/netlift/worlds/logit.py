@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift import attention
-from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, parameter, sigmoid
 from netlift.slate_arrays import Floats, cluster_sums
 
 
@@ -21,34 +21,10 @@ class Model(OrderedWorld, IndependentClicks):
     INTERCEPT = -2.0
     FREE = ("b_v", "g_c", "promotion_badge")
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "b_r": {
-            "description": "Effect of one standard deviation of relevance (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.8,
-        },
-        "b_v": {
-            "description": "Effect of one unit of the item's own attention (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 1.2,
-        },
-        "g_c": {
-            "description": "Loss per unit of attention on others of the cluster (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.4,
-        },
-        "g_all": {
-            "description": "Loss per unit of attention on all other items (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.0,
-        },
+        "b_r": parameter(0.8, "Effect of one standard deviation of relevance (logit scale)."),
+        "b_v": parameter(1.2, "Effect of one unit of the item's own attention (logit scale)."),
+        "g_c": parameter(0.4, "Loss per unit of attention on others of the cluster (logit scale)."),
+        "g_all": parameter(0.0, "Loss per unit of attention on all other items (logit scale)."),
         "competitors": {
             "description": "Whose attention counts: all other items, or only those above.",
             "type": "string",

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from netlift import attention
-from netlift.choice import ChoiceWorld
+from netlift.choice import UTILITY, ChoiceWorld
 from netlift.competition import ShownSlates
 from netlift.slate_arrays import Booleans, Floats, Integers
 
@@ -21,29 +20,7 @@ class Model(ChoiceWorld):
 
     INTERCEPT = -1.0
     FREE = ("b_v", "b_r", "promotion_badge")
-    PARAMETERS: ClassVar[dict[str, Any]] = {
-        "b_r": {
-            "description": "Effect of one standard deviation of relevance (utility).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.8,
-        },
-        "b_v": {
-            "description": "Effect of the log of attention (utility).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 1.0,
-        },
-        "attention": attention.SCHEMA,
-    }
-
-    def utility(self, shown: ShownSlates) -> Floats:
-        """Return V of each position of slates as shown, shape (N, K); clicking nothing has 0."""
-        b = self.parameters
-        theta = attention.attention(shown.relevance.shape[1], b["attention"])
-        return b["b_r"] * shown.relevance + (shown.base + b["b_v"] * np.log(theta))
+    PARAMETERS: ClassVar[dict[str, Any]] = UTILITY
 
     def shown_probabilities(self, shown: ShownSlates) -> Floats:
         """Return the click probability of each position of slates as shown, shape (N, K)."""

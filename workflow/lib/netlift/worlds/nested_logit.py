@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from netlift import attention
-from netlift.choice import ChoiceWorld
-from netlift.competition import ShownSlates
+from netlift.choice import UTILITY, ChoiceWorld
+from netlift.competition import ShownSlates, parameter
 from netlift.slate_arrays import Booleans, Floats, Integers, cluster_sums
 
 
@@ -24,38 +23,14 @@ class Model(ChoiceWorld):
     INTERCEPT = -1.0
     FREE = ("b_v", "lam", "promotion_badge")
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "b_r": {
-            "description": "Effect of one standard deviation of relevance (utility).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.8,
-        },
-        "b_v": {
-            "description": "Effect of the log of attention (utility).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 1.0,
-        },
-        "lam": {
-            "description": (
-                "Dissimilarity of items within a cluster: 1 is mnl, 0.4 to 0.7 is strong "
-                "substitution."
-            ),
-            "type": "number",
-            "minimum": 0.05,
-            "maximum": 1,
-            "default": 0.5,
-        },
-        "attention": attention.SCHEMA,
+        **UTILITY,
+        "lam": parameter(
+            0.5,
+            "Dissimilarity of items within a cluster: 1 is mnl, 0.4 to 0.7 is strong substitution.",
+            low=0.05,
+            high=1,
+        ),
     }
-
-    def utility(self, shown: ShownSlates) -> Floats:
-        """Return V of each position of slates as shown, shape (N, K); clicking nothing has 0."""
-        b = self.parameters
-        theta = attention.attention(shown.relevance.shape[1], b["attention"])
-        return b["b_r"] * shown.relevance + (shown.base + b["b_v"] * np.log(theta))
 
     def shown_probabilities(self, shown: ShownSlates) -> Floats:
         """Return the click probability of each position of slates as shown, shape (N, K)."""

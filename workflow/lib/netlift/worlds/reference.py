@@ -11,18 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift.attention import attention
-from netlift.competition import IndependentClicks, sigmoid
+from netlift.competition import IndependentClicks, parameter, sigmoid
 from netlift.slate_arrays import Arm, Floats, Slates
 
 
 def _coefficient(default: float, description: str) -> dict[str, Any]:
-    return {
-        "description": f"{description} (logit scale).",
-        "type": "number",
-        "minimum": -20,
-        "maximum": 20,
-        "default": default,
-    }
+    return parameter(default, f"{description} (logit scale).", low=-20, high=20)
 
 
 class Model(IndependentClicks):
@@ -40,20 +34,12 @@ class Model(IndependentClicks):
         "promoted_competitor": _coefficient(-0.08, "Other items of a promoted slate"),
         "promoted_same_cluster": _coefficient(-0.24, "Those of them in the focal item's cluster"),
         "promoted_displaced": _coefficient(-0.10, "Those of them that the focal item displaced"),
-        "lowest_probability": {
-            "description": "Click probabilities are clipped from below at this value.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 0.5,
-            "default": 0.01,
-        },
-        "highest_probability": {
-            "description": "Click probabilities are clipped from above at this value.",
-            "type": "number",
-            "minimum": 0.5,
-            "maximum": 1,
-            "default": 0.95,
-        },
+        "lowest_probability": parameter(
+            0.01, "Click probabilities are clipped from below at this value.", high=0.5
+        ),
+        "highest_probability": parameter(
+            0.95, "Click probabilities are clipped from above at this value.", low=0.5, high=1
+        ),
     }
 
     def probabilities(self, slates: Slates, arm: Arm) -> Floats:

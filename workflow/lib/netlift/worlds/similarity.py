@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift import attention
-from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, sigmoid
+from netlift.competition import IndependentClicks, OrderedWorld, ShownSlates, parameter, sigmoid
 from netlift.errors import NetliftError
 from netlift.slate_arrays import Floats
 
@@ -26,34 +26,14 @@ class Model(OrderedWorld, IndependentClicks):
     FREE = ("b_v", "g", "promotion_badge")
     NEEDS_SIMILARITY = True
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "b_r": {
-            "description": "Effect of one standard deviation of relevance (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.8,
-        },
-        "b_v": {
-            "description": "Effect of one unit of the item's own attention (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 1.2,
-        },
-        "g": {
-            "description": "Loss where all other attention is on items just alike (logit scale).",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 50,
-            "default": 3.0,
-        },
-        "kappa": {
-            "description": "How far relevance draws attention: exponent per standard deviation.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 10,
-            "default": 0.3,
-        },
+        "b_r": parameter(0.8, "Effect of one standard deviation of relevance (logit scale)."),
+        "b_v": parameter(1.2, "Effect of one unit of the item's own attention (logit scale)."),
+        "g": parameter(
+            3.0, "Loss where all other attention is on items just alike (logit scale).", high=50
+        ),
+        "kappa": parameter(
+            0.3, "How far relevance draws attention: exponent per standard deviation."
+        ),
         "source": {
             "description": (
                 "Similarity from the scorer's item factors (cosine, at least 0), from genres "
@@ -63,13 +43,7 @@ class Model(OrderedWorld, IndependentClicks):
             "enum": ["factors", "genres", "blend"],
             "default": "blend",
         },
-        "genre_weight": {
-            "description": "Share of the genres in the blend.",
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": 0.5,
-        },
+        "genre_weight": parameter(0.5, "Share of the genres in the blend.", high=1),
         "attention": attention.SCHEMA,
     }
 
