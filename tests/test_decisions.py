@@ -215,6 +215,13 @@ def test_no_sentence_says_nan(combinations):
             assert statement.endswith(".")
 
 
+@pytest.mark.parametrize("rounding", [0.0, 6e-14, -6e-14])
+def test_a_total_of_zero_that_never_varies_is_undecided_whatever_rounding_makes_of_it(rounding):
+    said = statements(effects() | {"total": (rounding, rounding, rounding)})
+    assert said.loc[SLATE, "verdict"] == "undecided"
+    assert said.loc[POLICY, "verdict"] == "no_evidence_for_promoting"
+
+
 # --- The offset -----------------------------------------------------------------------------------
 
 

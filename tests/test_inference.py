@@ -54,6 +54,13 @@ def test_an_interval_that_touches_zero_covers_it():
     assert Estimate(0.0, 0.0, np.inf).sign == 0
 
 
+@pytest.mark.parametrize("value", [6e-17, -6e-17])
+def test_an_effect_that_is_only_rounding_has_no_sign(value):
+    assert Estimate(value, 0.0, np.inf).sign == 0
+    assert Estimate(1e4 * value, 0.0, np.inf).sign == 0
+    assert Estimate(1e8 * value, 0.0, np.inf).sign == np.sign(value)
+
+
 def test_another_unit_scales_the_estimate_and_its_error_but_not_the_verdict():
     scaled = Estimate(-2.0, 0.5, 7).scaled(-1000)
     assert scaled == Estimate(2000.0, 500.0, 7)

@@ -142,6 +142,14 @@ def test_estimates_scatter_around_the_known_effect_as_far_as_their_errors_say():
     assert (np.abs(np.mean(distances, axis=0)) < 4 / 40**0.5).all()
 
 
+def test_without_any_click_effects_are_zero_and_the_distance_from_the_known_one_is_missing():
+    found = observed(experiment().assign(click=0))
+    zero = ["estimate", "se", "se_user_clustered", "ci_95_lower", "ci_95_upper", "bootstrap_se"]
+    assert (found[zero] == 0).all(axis=None)
+    assert found["known_effect"].notna().all()
+    assert found["distance_from_known_in_se"].isna().all()
+
+
 # --- Bootstrap -----------------------------------------------------------------------------------
 
 
@@ -225,6 +233,7 @@ def test_definitions_by_hand():
         np.array([12, 6, 8, 4, 4]) / 12
     )
     assert "2 positions above" in support.loc["Near displaced", "meaning"]
+    assert support["meaning"].nunique() == 5
 
 
 @pytest.mark.parametrize("near", [1, 3])

@@ -399,6 +399,16 @@ def test_a_pool_that_cannot_be_found_is_an_error_with_a_way_out():
         by_scorer(training, scorer, n_slates=1, size=2, pool=2)
 
 
+def test_slates_are_pinned_so_that_a_published_study_can_be_made_again():
+    training, scorer = catalog_of([60, 25, 8, 4, 2, 1, 30, 9], [[0], [3], [5, 6]])
+    slates = by_scorer(training, scorer, n_slates=4, size=3, pool=5)
+    assert slates["user_id"].tolist()[::3] == [1, 0, 2, 0]
+    assert shown_items(slates).tolist() == [[6, 7, 0], [6, 4, 3], [7, 0, 2], [6, 7, 5]]
+    table = ratings(*((user, item, 3, item) for user in (1, 2, 3, 4) for item in range(8)))
+    visited = history(table, n_slates=6, size=2, window=4)["user_id"]
+    assert visited.tolist()[::2] == [1, 2, 4, 3, 1, 4]
+
+
 def test_candidates_and_noise_differ_from_visit_to_visit():
     training, scorer = catalog_of([5] * 30, [[0]])
     shown = shown_items(by_scorer(training, scorer, n_slates=9, size=10, pool=10))
