@@ -98,7 +98,7 @@ class World(ABC):
 
     PARAMETERS: ClassVar[dict[str, Any]]
     """JSON Schema of each parameter: description, type, range, default."""
-    INTERCEPT: ClassVar[float]
+    INTERCEPT: ClassVar[float] = -2.0
     """b0 where the config gives neither ``intercept`` nor ``target_click_rate``."""
 
     parameters: Mapping[str, Any]
@@ -106,7 +106,7 @@ class World(ABC):
     intercept: float
     similarity: Similarity | None = None
 
-    FREE: ClassVar[tuple[str, ...]]
+    FREE: ClassVar[tuple[str, ...]] = ("promotion_badge",)
     """Parameters that ``match`` solves for, if it does not name others."""
     NEEDS_SIMILARITY: ClassVar[bool] = False
     """Whether the model asks how alike items are."""

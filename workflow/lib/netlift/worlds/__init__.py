@@ -30,13 +30,14 @@ def model_class(model: str) -> type[World]:
 
 def schema(model: str) -> dict[str, Any]:
     """Return the strict JSON Schema of a config entry under ``worlds`` with this model."""
+    parameters = model_class(model).PARAMETERS
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["model"],
+        "required": ["model", *(name for name in parameters if "default" not in parameters[name])],
         "properties": {
             "model": {"description": "The competition model.", "const": model},
-            **model_class(model).PARAMETERS,
+            **parameters,
             **ADD_ONS,
             "match": matching.SCHEMA,
         },
