@@ -228,7 +228,11 @@ def _policy(total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame) -
         kept = (
             f" Some slates gain: {gains}.{caution}"
             if gains
-            else " No focal position and no cluster shows a gain."
+            else (
+                " No focal position and no cluster shows a gain."
+                if tested
+                else " No segment has enough slates to be looked at."
+            )
         )
         return "do_not_promote", f"{said} Do not promote every slate.{kept}"
     found = "; ".join(
