@@ -68,10 +68,11 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            table = pq.read_table(path, columns=wanted)
-            missing = [name for name in wanted or [] if name not in table.column_names]
+            there = pq.read_schema(path).names
+            missing = [name for name in wanted or [] if name not in there]
             if missing:
                 raise NetliftError(f"{path}: no column {', '.join(missing)}")
+            table = pq.read_table(path, columns=wanted)
             frame: pd.DataFrame = table.to_pandas()
         else:
             # Only an empty field is missing: a cluster may be called NA or None.
