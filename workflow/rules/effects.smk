@@ -8,12 +8,25 @@ LEDGER_TABLES = [
     "component_support",
     "component_effects",
     "additivity_checks",
+    "component_covariance",
+    "shares",
     "product_summary",
     "risk_by_position",
     "risk_by_cluster",
+    "segments",
+    "heterogeneity",
+    "power",
 ]
-ROW_TABLES = ["observed_effects", "spillover_support", "spillover_sensitivity", "conclusions"]
-EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, "decision_statements"]
+ROW_TABLES = [
+    "observed_effects",
+    "spillover_support",
+    "spillover_sensitivity",
+    "conclusions",
+    "leakage",
+    "item_level_claim",
+]
+DESIGN_TABLES = ["randomization_tests", "design_diagnostics"]
+EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, *DESIGN_TABLES, "decision_statements"]
 
 
 rule estimate_ledger:
@@ -33,7 +46,12 @@ rule estimate_ledger:
         mem_mb=500,
         runtime=10,
     params:
-        settings=settings(min_slates=STUDY["inference"]["min_slates"]),
+        settings=lambda wildcards: settings(
+            seed=seed_of(wildcards.experiment),
+            min_slates=STUDY["inference"]["min_slates"],
+            bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
+            power_effects=STUDY["inference"]["power_effects"],
+        ),
     message:
         "Estimating the ledger: {wildcards.experiment}"
     script:
@@ -70,11 +88,40 @@ rule estimate_row_effects:
         "../scripts/estimate_row_effects.py"
 
 
+rule test_randomization:
+    input:
+        slate_items="results/{experiment}/items.parquet",
+        accounts=rules.account_slates.output.accounts,
+        code=code("test_randomization"),
+    output:
+        **{name: f"results/{{experiment}}/effects/{name}.csv" for name in DESIGN_TABLES},
+    log:
+        "logs/{experiment}/test_randomization.log",
+    benchmark:
+        "logs/{experiment}/test_randomization.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        settings=lambda wildcards: settings(
+            seed=seed_of(wildcards.experiment),
+            permutations=STUDY["inference"]["permutations"],
+            studentized=STUDY["inference"]["studentized"],
+            near_positions=STUDY["inference"]["near_positions"],
+        ),
+    message:
+        "Testing for spillover and checking the design by randomization: {wildcards.experiment}"
+    script:
+        "../scripts/test_randomization.py"
+
+
 rule state_decisions:
     input:
         product=rules.estimate_ledger.output.product_summary,
-        by_position=rules.estimate_ledger.output.risk_by_position,
-        by_cluster=rules.estimate_ledger.output.risk_by_cluster,
+        segments=rules.estimate_ledger.output.segments,
         spillover=rules.estimate_row_effects.output.spillover_sensitivity,
         code=code("state_decisions"),
     output:

@@ -1,7 +1,15 @@
 """Estimate everything that slate accounts alone can say."""
 
-from netlift.ledger import additivity_checks, component_effects, component_support
+from netlift.ledger import (
+    additivity_checks,
+    component_covariance,
+    component_effects,
+    component_support,
+)
+from netlift.power import power_table
 from netlift.product import product_summary, risk_by_cluster, risk_by_position
+from netlift.segments import segments
+from netlift.shares import shares
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
 
@@ -10,13 +18,24 @@ def main(accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read slate accounts; write the tables of the ledger."""
     table = read_table(accounts)
     min_slates = settings["min_slates"]
+    by_segment, heterogeneity = segments(
+        table,
+        min_slates=min_slates,
+        seed=settings["seed"],
+        bootstrap_draws=settings["bootstrap_draws"],
+    )
     tables = {
         "component_support": component_support(table),
         "component_effects": component_effects(table),
         "additivity_checks": additivity_checks(table),
+        "component_covariance": component_covariance(table),
+        "shares": shares(table),
         "product_summary": product_summary(table),
         "risk_by_position": risk_by_position(table, min_slates=min_slates),
         "risk_by_cluster": risk_by_cluster(table, min_slates=min_slates),
+        "segments": by_segment,
+        "heterogeneity": heterogeneity,
+        "power": power_table(table, effects=settings["power_effects"]),
     }
     for name, path in outputs.items():
         write_table(tables[name], path)

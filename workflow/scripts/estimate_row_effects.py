@@ -1,6 +1,8 @@
 """Estimate effects on item rows, with errors clustered, and judge the conclusions."""
 
 from netlift.conclusions import conclusions
+from netlift.item_level import item_level_claim
+from netlift.leakage import leakage
 from netlift.row_effects import observed_effects, spillover_sensitivity, spillover_support
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
@@ -18,7 +20,14 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
         "bootstrap_draws": draws,
         "conclusions": conclusions(table, read_table(accounts)),
         "spillover_support": spillover_support(table, near_positions=near),
-        "spillover_sensitivity": spillover_sensitivity(table, near_positions=near),
+        "spillover_sensitivity": spillover_sensitivity(
+            table,
+            near_positions=near,
+            seed=settings["seed"],
+            bootstrap_draws=settings["bootstrap_draws"],
+        ),
+        "leakage": leakage(table, near_positions=near),
+        "item_level_claim": item_level_claim(table),
     }
     for name, path in outputs.items():
         write_table(tables[name], path)

@@ -5,19 +5,13 @@ from netlift.tables import read_table, write_table
 from netlift.workflow import job
 
 
-def main(product: str, spillover: str, by_position: str, by_cluster: str, decisions: str) -> None:
+def main(product: str, spillover: str, segments: str, decisions: str) -> None:
     """Read the tables of effects; write one statement per topic."""
-    tables = (read_table(path) for path in (product, spillover, by_position, by_cluster))
+    tables = (read_table(path) for path in (product, spillover, segments))
     write_table(decision_statements(*tables), decisions)
 
 
 if "snakemake" in globals():
     with job(snakemake):
         given = snakemake.input
-        main(
-            given.product,
-            given.spillover,
-            given.by_position,
-            given.by_cluster,
-            snakemake.output.decisions,
-        )
+        main(given.product, given.spillover, given.segments, snakemake.output.decisions)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift.errors import NetliftError
+from netlift.design import DESIGN_COLUMNS, slates_of_rows
 from netlift.exposure import COMPONENTS
 
 OUTCOMES = {
@@ -55,25 +55,20 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     NetliftError
-        A slate has no focal item or more than one, or its rows do not stand together.
+        A slate has no focal item or more than one, its rows do not stand together, or they differ
+        in their promotion.
     """
-    slate_id = items["slate_id"].to_numpy()
-    starts, slate = _slates_of_rows(slate_id)
+    starts, slate = slates_of_rows(items)
     n_slates = len(starts)
     is_focal = items["is_focal_item"].to_numpy()
-    n_focal = np.bincount(slate, is_focal, n_slates)
-    if (n_focal != 1).any():
-        raise NetliftError(
-            f"items table: {int((n_focal != 1).sum()):,} of {n_slates:,} slates do not have "
-            f"exactly one focal item (first: slate {slate_id[starts][n_focal != 1][0]})"
-        )
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(slate, values, n_slates).astype(np.float64)
 
     component = items["component"].to_numpy()
     member = {name: component == name for name in COMPONENTS}
-    accounts = items.iloc[starts][_SLATE_COLUMNS].reset_index(drop=True)
+    design = [name for name in DESIGN_COLUMNS if name in items]
+    accounts = items.iloc[starts][_SLATE_COLUMNS + design].reset_index(drop=True)
     displaced = items["is_displaced"].to_numpy()
     counts = {
         "n_items": np.ones(len(items)),
@@ -95,14 +90,6 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
             columns[f"{outcome}_{name}"] = summed(value * member[name])
         columns[f"{outcome}_total"] = summed(value)
     return accounts.assign(**columns)
-
-
-def _slates_of_rows(slate_id: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first row of each slate, and the number of each row's slate."""
-    starts = np.flatnonzero(np.r_[True, slate_id[1:] != slate_id[:-1]])
-    if len(np.unique(slate_id[starts])) != len(starts):
-        raise NetliftError("items table: the rows of a slate must stand together")
-    return starts, np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(slate_id)]))
 
 
 def _covariates(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from netlift import item_rows
 from netlift.accounts import has_truth
-from netlift.inference import Estimate, Ratio, clustered_coefficient, robust_coefficient
+from netlift.design import Design
+from netlift.errors import NetliftError
+from netlift.inference import Estimate, Ratio, clustered_coefficient
+from netlift.item_rows import ItemRows
 from netlift.ledger import INDIRECT, TOTAL, arm_difference, known_effects
 from netlift.product import ratio_to_direct
 
@@ -36,13 +40,14 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     -------
     One row per conclusion: the number behind it with its 95% interval and unit, the value that it
     is held against, and the verdict: ``holds`` or ``does not hold`` where the interval lies on one
-    side of that value, ``undecided`` where it does not. In a simulated world ``known_value`` and
+    side of that value, ``undecided`` where it does not or where there is no number (``note`` says
+    why). In a simulated world ``known_value`` and
     ``known_verdict`` stand beside them: what the exact probabilities say.
     """
     arms = arm_difference(accounts)
     diversion = _turned(ratio_to_direct(arms, INDIRECT))
     rows = [
-        _judged(NEGATIVE, arms.combination(TOTAL), "clicks per slate"),
+        _judged(NEGATIVE, lambda: arms.combination(TOTAL), "clicks per slate"),
         {
             "conclusion": TAKES_MORE,
             "measure": "diversion ratio, loss of the others over the focal gain",
@@ -52,9 +57,10 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
             "ci_95_upper": diversion.upper,
             "held_against": 1.0,
             "verdict": _ratio_verdict(diversion),
+            "note": None,
         },
-        _judged(SAME_CLUSTER, _same_against_other(items), "clicks per item row"),
-        _judged(DEEPER, _slope_of_depth(accounts), "clicks per slate and position"),
+        _judged(SAME_CLUSTER, lambda: _same_against_other(items), "clicks per item row"),
+        _judged(DEEPER, lambda: _slope_of_depth(accounts), "clicks per slate and position"),
     ]
     table = pd.DataFrame(rows)
     if has_truth(items):
@@ -62,7 +68,10 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
         # A diversion ratio above 1 is what "takes more" means; the other numbers are negative.
         holds = np.where(table["conclusion"] == TAKES_MORE, known > 1, known < 0)
         table["known_value"] = known
-        table["known_verdict"] = np.where(holds, HOLDS, FAILS)
+        table["known_verdict"] = [
+            None if np.isnan(value) else HOLDS if held else FAILS
+            for value, held in zip(known, holds, strict=True)
+        ]
     return table
 
 
@@ -70,15 +79,20 @@ def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
     """Return the truth about each conclusion's number, over the slates of both arms."""
     effects = known_effects(accounts)
     assert effects is not None
-    lift = items["p_promoted"] - items["p_control"]
-    per_row = lift.groupby(items["component"].astype(str)).mean()
+    rows = ItemRows.of(items)
+    assert rows.known is not None
+    same, other = (
+        rows.known[rows.member(item_rows.SAME_CLUSTER)],
+        rows.known[rows.member(item_rows.OTHER)],
+    )
     depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
-    slope = np.polyfit(depth, accounts["known_effect_total"].to_numpy(), 1)[0]
+    depth -= depth.mean()
+    total = accounts["known_effect_total"].to_numpy()
     return [
         float(effects.sum()),
         float(-effects[1:].sum() / effects[0]) if effects[0] != 0 else np.nan,
-        float(per_row["same_cluster_competitor"] - per_row["other_competitor"]),
-        float(slope),
+        float(same.mean() - other.mean()) if len(same) and len(other) else np.nan,
+        float(depth @ total / (depth @ depth)) if depth.any() else np.nan,
     ]
 
 
@@ -161,10 +175,9 @@ def _known_sentence(holds: int, n_worlds: int) -> str:
     return f"{said}: it depends on the competition model, so do not act on it without a test."
 
 
-def _judged(conclusion: str, estimate: Estimate, unit: str) -> dict[str, Any]:
+def _judged(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dict[str, Any]:
     """Judge a conclusion that says that a number is below zero."""
-    lower, upper = estimate.interval
-    return {
+    row: dict[str, Any] = {
         "conclusion": conclusion,
         "measure": {
             NEGATIVE: "total effect",
@@ -172,11 +185,23 @@ def _judged(conclusion: str, estimate: Estimate, unit: str) -> dict[str, Any]:
             DEEPER: "change of the total effect per position of the focal item",
         }[conclusion],
         "unit": unit,
-        "estimate": estimate.value,
+        "estimate": None,
+        "ci_95_lower": None,
+        "ci_95_upper": None,
+        "held_against": 0.0,
+        "verdict": UNDECIDED,
+        "note": None,
+    }
+    try:
+        found = estimate()
+    except NetliftError as error:
+        return row | {"note": f"not estimated: {error}"}
+    lower, upper = found.interval
+    return row | {
+        "estimate": found.value,
         "ci_95_lower": lower,
         "ci_95_upper": upper,
-        "held_against": 0.0,
-        "verdict": {-1: HOLDS, 0: UNDECIDED, 1: FAILS}[estimate.sign],
+        "verdict": {-1: HOLDS, 0: UNDECIDED, 1: FAILS}[found.sign],
     }
 
 
@@ -198,12 +223,12 @@ def _ratio_verdict(diversion: Ratio) -> str:
 
 def _same_against_other(items: pd.DataFrame) -> Estimate:
     """Return the difference of the row effects on same-cluster and on other competitors."""
-    rows = items[~items["is_focal_item"]]
-    promoted = rows["promotion_applied"].to_numpy(dtype=np.float64)
-    same = (rows["component"] == "same_cluster_competitor").to_numpy(dtype=np.float64)
-    design = np.column_stack([np.ones(len(rows)), promoted, same, promoted * same])
-    slate = np.unique(rows["slate_id"].to_numpy(), return_inverse=True)[1]
-    return clustered_coefficient(rows["click"].to_numpy(dtype=np.float64), design, slate)
+    rows = ItemRows.of(items)
+    chosen = rows.member(item_rows.NON_FOCAL)
+    promoted = rows.promoted[chosen].astype(np.float64)
+    same = rows.member(item_rows.SAME_CLUSTER)[chosen].astype(np.float64)
+    design = np.column_stack([np.ones(len(same)), promoted, same, promoted * same])
+    return clustered_coefficient(rows.click[chosen], design, rows.unit[chosen])
 
 
 def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
@@ -212,4 +237,5 @@ def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
     depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
     depth = depth - depth.mean()
     design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
-    return robust_coefficient(accounts["observed_clicks_total"].to_numpy(dtype=np.float64), design)
+    clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)
+    return clustered_coefficient(clicks, design, Design.of(accounts).unit)

@@ -240,6 +240,11 @@ def _cross_problems(config: Json) -> Iterator[str]:
             f"promotion.focal_position_last: {last} is above promotion.focal_position_first "
             f"({first}) in the slate; give a position from {first} on, or null for the last"
         )
+    if promotion["unit"] == "user" and promotion["assignment"] == "stratified":
+        yield (
+            "promotion.unit: user cannot be combined with promotion.assignment: stratified, since "
+            "a user's slates have different focal positions; take bernoulli or complete"
+        )
     slates = config["slates"]
     for size in study["sizes"]:
         if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from netlift.inference import ROUNDING
+from netlift.units import PER_ROW, PER_SLATE
 
 TOPICS = (
     "item-level reporting",
@@ -43,8 +44,7 @@ class _Line:
 def decision_statements(
     product: pd.DataFrame,
     spillover: pd.DataFrame,
-    by_position: pd.DataFrame,
-    by_cluster: pd.DataFrame,
+    segments: pd.DataFrame,
 ) -> pd.DataFrame:
     """Write one statement per topic from the tables of one experiment.
 
@@ -54,8 +54,8 @@ def decision_statements(
         ``product_summary.csv``.
     spillover
         ``spillover_sensitivity.csv``.
-    by_position, by_cluster
-        ``risk_by_position.csv``, ``risk_by_cluster.csv``.
+    segments
+        ``segments.csv``.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def decision_statements(
         (lines["direct"], *_item_level(lines["direct"], lines["indirect"], offset)),
         (lines["total"], *_slate_level(lines["direct"], lines["total"])),
         (lines["indirect"], *_monitoring(lines["indirect"], lines["same"], spillover)),
-        (lines["total"], *_policy(lines["total"], by_position, by_cluster)),
+        (lines["total"], *_policy(lines["total"], segments)),
     ]
     return pd.DataFrame(
         [
@@ -133,12 +133,17 @@ def _offset_words(offset: pd.Series) -> str:
     if pd.isna(offset["estimate"]) or offset["interval_kind"] != "interval":
         return "How large a share of the gain that is, the data cannot bound."
     share, low, high = (
-        -100 * float(offset[name]) for name in ("estimate", "ci_95_upper", "ci_95_lower")
+        _whole(-100 * float(offset[name])) for name in ("estimate", "ci_95_upper", "ci_95_lower")
     )
     return (
-        f"For every 100 clicks that the promoted item gains, the others lose {share:,.0f} "
-        f"(95% interval {low:,.0f} to {high:,.0f})."
+        f"For every 100 clicks that the promoted item gains, the others lose {share} "
+        f"(95% interval {low} to {high})."
     )
+
+
+def _whole(value: float) -> str:
+    """Write a number without decimals; a zero without a sign."""
+    return f"{round(value) + 0:,d}"
 
 
 def _slate_level(direct: _Line, total: _Line) -> tuple[str, str]:
@@ -147,11 +152,11 @@ def _slate_level(direct: _Line, total: _Line) -> tuple[str, str]:
     if total.sign > 0:
         return "creates", f"{said}: promotion creates clicks. Judge promotions by this number."
     if total.sign < 0:
-        moved = (
-            "it costs more clicks elsewhere than it gains for the promoted item"
-            if direct.value > 0
-            else "neither the promoted item nor the slate gains"
-        )
+        moved = {
+            1: "it costs more clicks elsewhere than it gains for the promoted item",
+            0: "and the data do not show that the promoted item itself gains",
+            -1: "the promoted item itself loses too",
+        }[direct.sign]
         return (
             "destroys",
             f"{said}: promotion loses clicks; {moved}. Judge promotions by this number.",
@@ -185,11 +190,18 @@ def _monitoring(indirect: _Line, same: _Line, spillover: pd.DataFrame) -> tuple[
             f"{said} Watch same-cluster items in every promotion test: the sum over all "
             "competitors hides their change.",
         )
-    if row_sign != 0:
+    on_slates = _shown_per_slate(spillover)
+    if row_sign != 0 or on_slates:
+        summed = (
+            f"Summed to slates a change is shown for: {', '.join(on_slates)}"
+            if on_slates
+            else "Summed to slates no change is shown"
+        )
         return (
-            "rows_only",
-            f"{said} Summed to slates no change is shown; one of five definitions that stands out "
-            "is a lead to test on new slates, not a finding.",
+            "some_definitions_only",
+            f"{said} {summed}. What stands out among several definitions is a lead to test on new "
+            "slates, not a finding; the adjusted p-values of the randomization tests take the "
+            "number of looks into account.",
         )
     return (
         "not_detected",
@@ -200,25 +212,33 @@ def _monitoring(indirect: _Line, same: _Line, spillover: pd.DataFrame) -> tuple[
 
 def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
     """Return sign and words of the definition whose effect per item row is clearest."""
-    rows = spillover[spillover["unit"].str.contains("row") & (spillover["se"] > 0)]
+    rows = spillover[(spillover["unit"] == PER_ROW) & (spillover["se"] > 0)]
     if rows.empty:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
     lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
     return int(lower > ROUNDING) - int(upper < -ROUNDING), (
-        f"Of the five definitions of spillover, '{clearest['definition']}' is the clearest per "
-        f"item row: {clearest['estimate']:+.4f} clicks (95% interval {lower:+.4f} to {upper:+.4f})."
+        f"Of the {len(rows)} definitions of spillover with a number, '{clearest['definition']}' is "
+        f"the clearest per item row: {clearest['estimate']:+.4f} clicks "
+        f"(95% interval {lower:+.4f} to {upper:+.4f})."
     )
 
 
-def _policy(total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame) -> tuple[str, str]:
+def _shown_per_slate(spillover: pd.DataFrame) -> list[str]:
+    """Return the definitions whose effect per slate has an interval without zero."""
+    rows = spillover[spillover["unit"] == PER_SLATE]
+    shown = (rows["ci_95_lower"] > ROUNDING) | (rows["ci_95_upper"] < -ROUNDING)
+    return [str(name) for name in rows.loc[shown, "definition"]]
+
+
+def _policy(total: _Line, segments: pd.DataFrame) -> tuple[str, str]:
     """Say whether to promote, and whether some segment calls for another rule."""
-    gains = _segments(by_position, by_cluster, "gains")
-    loses = _segments(by_position, by_cluster, "loses")
-    tested = _number_of_tests(by_position, by_cluster)
+    totals = segments[segments["component"] == "Full slate"]
+    looked_at = int(totals["estimate"].notna().sum())
+    gains, loses = _standing_out(totals, 1), _standing_out(totals, -1)
     caution = (
-        f" {tested} segments were looked at, each at 95%, so about {0.05 * tested:.1f} of them "
-        "would stand out by chance alone; confirm on new slates before acting."
+        f" Intervals hold for all segments of a kind at once; {looked_at} segments were looked at. "
+        "Confirm on new slates before acting."
     )
     said = f"Promoting every slate changes clicks by {total} per 1,000 promoted slates."
     if total.sign > 0:
@@ -229,8 +249,8 @@ def _policy(total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame) -
             f" Some slates gain: {gains}.{caution}"
             if gains
             else (
-                " No focal position and no cluster shows a gain."
-                if tested
+                " No segment by focal position, cluster or relevance shows a gain."
+                if looked_at
                 else " No segment has enough slates to be looked at."
             )
         )
@@ -246,19 +266,8 @@ def _policy(total: _Line, by_position: pd.DataFrame, by_cluster: pd.DataFrame) -
     )
 
 
-def _segments(by_position: pd.DataFrame, by_cluster: pd.DataFrame, verdict: str) -> str:
-    found = []
-    for table, column, words in (
-        (by_position, "focal_position_bucket", "focal position"),
-        (by_cluster, "focal_cluster", "focal cluster"),
-    ):
-        hits = table[(table["effect_family"] == "Total") & (table["verdict"] == verdict)]
-        found += [f"{words} {name}" for name in hits[column]]
-    return ", ".join(found)
-
-
-def _number_of_tests(by_position: pd.DataFrame, by_cluster: pd.DataFrame) -> int:
-    return sum(
-        int(((table["effect_family"] == "Total") & table["estimate"].notna()).sum())
-        for table in (by_position, by_cluster)
-    )
+def _standing_out(totals: pd.DataFrame, sign: int) -> str:
+    """Name the segments whose simultaneous interval lies on one side of zero."""
+    end = totals["simultaneous_ci_95_lower"] if sign > 0 else -totals["simultaneous_ci_95_upper"]
+    hits = totals[end > ROUNDING]
+    return ", ".join(f"{row.segmentation} {row.segment}" for row in hits.itertuples())

@@ -10,19 +10,20 @@ import numpy as np
 import pandas as pd
 
 from netlift.competition import Similarity
+from netlift.design import Design
 from netlift.experiment import Outcomes, fit_world, simulate
 from netlift.exposure import COMPONENTS
-from netlift.inference import ROUNDING, ArmDifference
+from netlift.inference import ROUNDING
+from netlift.item_rows import SPILLOVER_DEFINITIONS
 from netlift.ledger import INDIRECT, LINES
 from netlift.product import ratio_to_direct
-from netlift.row_effects import PER_SLATE, SPILLOVER_DEFINITIONS
 from netlift.slate_arrays import Floats, Slates
 from netlift.streams import outcome_uniforms
+from netlift.units import PER_SLATE, RATIO
 from netlift.worlds import set_parameter
 
 DIVERSION = "Diversion ratio"
 GAINING = "Share of slates that gain"
-RATIO = "ratio, without unit"
 SHARE = "share of slates"
 
 
@@ -93,7 +94,7 @@ def grid_effects(
     share of slates whose known total effect is above zero.
     """
     slates = Slates.from_exposure(exposure, seed=seed)
-    promoted = exposure["promotion_applied"].to_numpy().reshape(len(slates), -1)[:, 0] == 1
+    design = Design.of(exposure.iloc[:: slates.size])
     masks = _masks(exposure, slates, definitions, near_positions)
     sheets = None
     tables = []
@@ -102,7 +103,7 @@ def grid_effects(
         if sheets is None or len(sheets) != fitted.SHEETS:
             sheets = outcome_uniforms(seed, len(slates), slates.size, fitted.SHEETS)
         outcomes = simulate(slates, fitted, sheets)
-        rows = pd.DataFrame(_point_rows(outcomes, masks, promoted))
+        rows = pd.DataFrame(_point_rows(outcomes, masks, design))
         for place, (name, value) in enumerate(point.items()):
             rows.insert(place, name, value)
         rows.insert(0, "point", number)
@@ -126,13 +127,13 @@ def _masks(
 def _point_rows(
     outcomes: Outcomes,
     masks: Mapping[str, np.ndarray[Any, np.dtype[np.bool_]]],
-    promoted: np.ndarray[Any, np.dtype[np.bool_]],
+    design: Design,
 ) -> Iterator[dict[str, Any]]:
-    click = np.where(promoted[:, None], outcomes.click_promoted, outcomes.click_control)
+    click = np.where(design.promoted[:, None], outcomes.click_promoted, outcomes.click_control)
     lift = outcomes.p_promoted - outcomes.p_control
     observed = np.column_stack([_summed(click, mask) for mask in masks.values()])
     known = np.array([_summed(lift, mask).mean() for mask in masks.values()])
-    arms = ArmDifference.of(observed, promoted)
+    arms = design.difference(observed)
     extra = np.zeros(len(masks) - len(COMPONENTS))
     quantities = [(component, weights) for _, component, weights in LINES]
     for place, name in enumerate(list(masks)[len(COMPONENTS) :]):
@@ -144,7 +145,7 @@ def _point_rows(
         yield _row(
             name, PER_SLATE, float(padded @ known), estimate.value, estimate.se, lower, upper
         )
-    ledger = ArmDifference.of(observed[:, : len(COMPONENTS)], promoted)
+    ledger = design.difference(observed[:, : len(COMPONENTS)])
     ratio = ratio_to_direct(ledger, INDIRECT)
     ends: tuple[float | None, float | None] = (None, None)
     if ratio.kind == "interval" and ratio.lower is not None and ratio.upper is not None:

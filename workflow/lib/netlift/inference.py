@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from netlift.cluster_robust import ClusteredFit
 from netlift.errors import NetliftError
 
 Floats = NDArray[np.float64]
@@ -63,29 +64,107 @@ def quantile_t(probability: float, df: float) -> float:
 
 
 @dataclass(frozen=True)
+class ArmMean:
+    """Means of several outcomes over the slates of one arm, with their joint covariance.
+
+    Attributes
+    ----------
+    value
+        Means by outcome, shape (m,), per slate.
+    covariance
+        Covariance of the means, shape (m, m).
+    df
+        Degrees of freedom of the covariance.
+    slates
+        Number of slates.
+    """
+
+    value: Floats
+    covariance: Floats
+    df: float
+    slates: int
+
+    @classmethod
+    def of(
+        cls,
+        outcomes: Floats,
+        *,
+        covariates: Floats | None = None,
+        weights: Floats | None = None,
+        unit: NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Estimate the means by least squares, with CR2 errors by unit (HC2 for single slates).
+
+        Parameters
+        ----------
+        outcomes
+            Shape (n, m), one row per slate.
+        covariates
+            Shape (n, k); the means are those at covariates of zero.
+        weights
+            Of the slates, shape (n,).
+        unit
+            Number of the randomized unit of each slate, shape (n,); each slate its own if not
+            given.
+
+        Raises
+        ------
+        NetliftError
+            Too few units for the means and the covariates' slopes, or covariates that are
+            linearly dependent.
+        """
+        n = len(outcomes)
+        numbers = np.arange(n) if unit is None else unit
+        design = np.ones((n, 1))
+        if covariates is not None:
+            design = np.column_stack([design, covariates])
+        n_units = n if unit is None else len(np.unique(unit))
+        if n_units <= design.shape[1]:
+            raise NetliftError(
+                f"{n_units} randomized units in one arm are too few for a mean with "
+                f"{design.shape[1] - 1} covariates and an error"
+            )
+        # Around a first mean, sums of squares lose no digits.
+        center = outcomes.mean(axis=0)
+        fit = ClusteredFit.of(outcomes - center, design, numbers, weights)
+        first = np.eye(design.shape[1])[0]
+        return cls(fit.coefficients[0] + center, fit.covariance(first), fit.df(first), n)
+
+    def combination(self, weights: ArrayLike) -> Estimate:
+        """Return a weighted sum of the means."""
+        w = np.asarray(weights, dtype=np.float64)
+        # Rounding may leave a variance of zero a little below it.
+        variance = max(float(w @ self.covariance @ w), 0.0)
+        return Estimate(float(w @ self.value), float(np.sqrt(variance)), self.df)
+
+
+@dataclass(frozen=True)
 class ArmDifference:
     """Difference in means between promoted and control slates for several outcomes jointly.
 
     Attributes
     ----------
-    treated_mean, control_mean
-        Means by outcome, shape (m,), per slate.
-    treated_covariance, control_covariance
-        Sample covariance of the outcomes within each arm, shape (m, m).
-    treated_slates, control_slates
-        Number of slates in each arm.
+    treated, control
+        The arms' means.
+    pooled_df
+        Degrees of freedom where one variance stands for both arms; None for Welch's.
     """
 
-    treated_mean: Floats
-    control_mean: Floats
-    treated_covariance: Floats
-    control_covariance: Floats
-    treated_slates: int
-    control_slates: int
+    treated: ArmMean
+    control: ArmMean
+    pooled_df: float | None = None
 
     @classmethod
-    def of(cls, outcomes: Floats, promoted: NDArray[np.bool_]) -> Self:
-        """Compare arms.
+    def of(
+        cls,
+        outcomes: Floats,
+        promoted: NDArray[np.bool_],
+        *,
+        covariates: Floats | None = None,
+        weights: Floats | None = None,
+        unit: NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Compare arms. Its covariance is Neyman's (1923), S1/n1 + S0/n0, for single slates.
 
         Parameters
         ----------
@@ -93,80 +172,79 @@ class ArmDifference:
             Shape (N, m), one row per slate.
         promoted
             Shape (N,).
+        covariates
+            Shape (N, k): each arm's means are adjusted to the covariates' mean over both arms by
+            slopes of the arm's own, which is Lin's (2013) regression.
+        weights
+            Of the slates, shape (N,).
+        unit
+            Number of the randomized unit of each slate, shape (N,); each slate its own if not
+            given.
 
         Raises
         ------
         NetliftError
-            An arm has fewer than two slates.
+            An arm has fewer than two units, or too few for the covariates.
         """
-        arms = outcomes[promoted], outcomes[~promoted]
-        for name, arm in zip(("promoted", "control"), arms, strict=True):
-            if len(arm) < MIN_PER_ARM:
+        for name, arm in (("promoted", promoted), ("control", ~promoted)):
+            n_units = int(arm.sum()) if unit is None else len(np.unique(unit[arm]))
+            if n_units < MIN_PER_ARM:
+                what = "slates" if unit is None else "randomized units"
                 raise NetliftError(
-                    f"{len(arm)} {name} slates of {len(outcomes)}: an effect with an error needs "
-                    f"at least {MIN_PER_ARM} slates in each arm. Take more slates, or a promotion "
-                    "probability nearer to 0.5."
+                    f"{n_units} {name} {what} of {len(outcomes)} slates: an effect with an error "
+                    f"needs at least {MIN_PER_ARM} {what} in each arm. Take more slates, or a "
+                    "promotion probability nearer to 0.5."
                 )
-        treated, control = arms
-        return cls(
-            treated.mean(axis=0),
-            control.mean(axis=0),
-            np.atleast_2d(np.cov(treated, rowvar=False)),
-            np.atleast_2d(np.cov(control, rowvar=False)),
-            len(treated),
-            len(control),
+        centered = None if covariates is None else covariates - covariates.mean(axis=0)
+        treated, control = (
+            ArmMean.of(
+                outcomes[arm],
+                covariates=None if centered is None else centered[arm],
+                weights=None if weights is None else weights[arm],
+                unit=None if unit is None else unit[arm],
+            )
+            for arm in (promoted, ~promoted)
         )
+        return cls(treated, control)
 
     @property
     def difference(self) -> Floats:
         """Difference in means by outcome, shape (m,), per slate."""
-        return self.treated_mean - self.control_mean
+        return self.treated.value - self.control.value
 
     @property
     def covariance(self) -> Floats:
-        """Neyman's covariance of the differences, S1/n1 + S0/n0, shape (m, m).
+        """Covariance of the differences, shape (m, m)."""
+        return self.treated.covariance + self.control.covariance
 
-        Neyman (1923); its diagonal is HC2's squared error of the regression on the arm.
+    def pooled(self) -> ArmDifference:
+        """Return the same difference with one variance for both arms: plain OLS errors.
+
+        For differences of plain means of single slates.
         """
-        return (
-            self.treated_covariance / self.treated_slates
-            + self.control_covariance / self.control_slates
+        n1, n0 = self.treated.slates, self.control.slates
+        square = n1 * (n1 - 1) * self.treated.covariance + n0 * (n0 - 1) * self.control.covariance
+        one = square / (n1 + n0 - 2)
+        return ArmDifference(
+            replace(self.treated, covariance=one / n1),
+            replace(self.control, covariance=one / n0),
+            n1 + n0 - 2,
         )
-
-    @property
-    def pooled_covariance(self) -> Floats:
-        """Covariance of the differences under one variance for both arms (plain OLS)."""
-        df = self.treated_slates + self.control_slates - 2
-        pooled = (
-            (self.treated_slates - 1) * self.treated_covariance
-            + (self.control_slates - 1) * self.control_covariance
-        ) / df
-        return pooled * (1 / self.treated_slates + 1 / self.control_slates)
 
     def combination(self, weights: ArrayLike) -> Estimate:
-        """Return a weighted sum of the differences with its Neyman (HC2) error.
+        """Return a weighted sum of the differences.
 
-        Degrees of freedom are Welch's, which are those of Bell and McCaffrey (2002) here.
+        Degrees of freedom are Welch's (1947): each arm's own variance with its own degrees.
         """
-        w = np.asarray(weights, dtype=np.float64)
-        # Rounding may leave a variance of zero a little below it.
-        parts = (
-            max(float(w @ self.treated_covariance @ w), 0.0) / self.treated_slates,
-            max(float(w @ self.control_covariance @ w), 0.0) / self.control_slates,
-        )
+        treated, control = self.treated.combination(weights), self.control.combination(weights)
+        parts = treated.se**2, control.se**2
         variance = sum(parts)
-        spread = parts[0] ** 2 / (self.treated_slates - 1) + parts[1] ** 2 / (
-            self.control_slates - 1
-        )
-        df = variance**2 / spread if spread > 0 else np.inf
-        return Estimate(float(w @ self.difference), float(np.sqrt(variance)), float(df))
-
-    def pooled_combination(self, weights: ArrayLike) -> Estimate:
-        """Return a weighted sum of the differences with its plain OLS error."""
-        w = np.asarray(weights, dtype=np.float64)
-        variance = max(float(w @ self.pooled_covariance @ w), 0.0)
-        df = self.treated_slates + self.control_slates - 2
-        return Estimate(float(w @ self.difference), float(np.sqrt(variance)), float(df))
+        df = self.pooled_df
+        if df is None:
+            spread = parts[0] ** 2 / treated.df + parts[1] ** 2 / control.df
+            df = variance**2 / spread if spread > 0 else np.inf
+        value = float(np.asarray(weights, dtype=np.float64) @ self.difference)
+        return Estimate(value, float(np.sqrt(variance)), float(df))
 
 
 @dataclass(frozen=True)
@@ -218,40 +296,21 @@ def fieller(numerator: float, denominator: float, covariance: Floats, df: float)
     return Ratio(value, ends[0], ends[1], "interval" if square > 0 else "outside")
 
 
-def clustered_difference(
-    outcome: Floats, promoted: NDArray[np.bool_], cluster: NDArray[np.int64]
+def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) -> Ratio:
+    """Return the ratio of two weighted sums of differences, with Fieller's set."""
+    pair = np.array([numerator, denominator], dtype=np.float64)
+    values = pair @ arms.difference
+    df = min(arms.combination(row).df for row in pair)
+    return fieller(float(values[0]), float(values[1]), pair @ arms.covariance @ pair.T, df)
+
+
+def clustered_coefficient(
+    outcome: Floats, design: Floats, cluster: NDArray[np.int64], weights: Floats | None = None
 ) -> Estimate:
-    """Return the difference in row means between arms, with errors clustered (CR1).
+    """Return the last coefficient of a least-squares fit, with errors clustered (CR2).
 
-    Ordinary least squares on the arm, by statsmodels, with its usual small-sample factor
-    G/(G-1) (N-1)/(N-2) and t with G - 1 degrees of freedom.
-
-    Parameters
-    ----------
-    outcome, promoted
-        One value per row, shape (R,).
-    cluster
-        Number of the randomized unit (or user) of each row.
-
-    Raises
-    ------
-    NetliftError
-        An arm has no rows in at least two clusters.
-    """
-    for name, arm in (("promoted", promoted), ("control", ~promoted)):
-        n_clusters = len(np.unique(cluster[arm]))
-        if n_clusters < MIN_PER_ARM:
-            raise NetliftError(
-                f"rows of {n_clusters} {name} clusters: an effect with clustered errors needs at "
-                f"least {MIN_PER_ARM} in each arm"
-            )
-    return clustered_coefficient(
-        outcome, np.column_stack([np.ones(len(outcome)), promoted]), cluster
-    )
-
-
-def clustered_coefficient(outcome: Floats, design: Floats, cluster: NDArray[np.int64]) -> Estimate:
-    """Return the last coefficient of a least-squares fit, with errors clustered (CR1).
+    Intervals use t with Satterthwaite's degrees of freedom (see ``cluster_robust``). With each
+    row its own cluster the errors are HC2.
 
     Parameters
     ----------
@@ -260,25 +319,20 @@ def clustered_coefficient(outcome: Floats, design: Floats, cluster: NDArray[np.i
     design
         Regressors, shape (R, p).
     cluster
-        Number of the randomized unit (or user) of each row.
+        Number of the randomized unit (or user) of each row, shape (R,).
+    weights
+        Of the rows, shape (R,).
+
+    Raises
+    ------
+    NetliftError
+        The regressors are linearly dependent, or so few clusters have them that no error can be
+        estimated.
     """
-    from statsmodels.regression.linear_model import OLS
-
-    fit = OLS(outcome, design).fit(cov_type="cluster", cov_kwds={"groups": cluster}, use_t=True)
-    return Estimate(float(fit.params[-1]), float(fit.bse[-1]), float(fit.df_resid_inference))
-
-
-def robust_coefficient(outcome: Floats, design: Floats) -> Estimate:
-    """Return the last coefficient of a least-squares fit, with HC2 errors.
-
-    Parameters
-    ----------
-    outcome
-        One value per slate, shape (N,).
-    design
-        Regressors, shape (N, p).
-    """
-    from statsmodels.regression.linear_model import OLS
-
-    fit = OLS(outcome, design).fit(cov_type="HC2", use_t=True)
-    return Estimate(float(fit.params[-1]), float(fit.bse[-1]), float(fit.df_resid))
+    fit = ClusteredFit.of(outcome[:, None], design, cluster, weights)
+    last = np.eye(design.shape[1])[-1]
+    df = fit.df(last)
+    if df <= 0:
+        raise NetliftError("too few clusters for an error: each is decided by the fit itself")
+    variance = max(float(fit.covariance(last)[0, 0]), 0.0)
+    return Estimate(float(fit.coefficients[-1, 0]), float(np.sqrt(variance)), df)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from netlift.accounts import KNOWN_EFFECT, OUTCOMES
+from netlift.design import Design
+from netlift.errors import NetliftError
 from netlift.exposure import COMPONENTS
 from netlift.inference import ArmDifference, Estimate, Floats
 
@@ -20,16 +24,112 @@ LINES = (
 INDIRECT = (0, 1, 1)
 TOTAL = (1, 1, 1)
 
-ESTIMATORS = ("difference_in_means", "difference_in_means_ols_error")
-"""The same estimate with Neyman's (HC2) error, and with the reference study's plain OLS error."""
+ESTIMATORS = ("difference_in_means", "difference_in_means_ols_error", "lin", "hajek")
+"""Difference in means with Neyman's (HC2) error, and with the reference study's plain OLS error;
+Lin's regression; Hajek's means, weighted by the design's probabilities."""
+
+MAIN = "difference_in_means"
+"""The estimator of statements, shares and figures where only one is shown."""
+
+COVARIATES = (
+    "n_same_cluster",
+    "n_displaced",
+    "focal_seed_position",
+    "relevance_mean",
+    "relevance_sd",
+    "user_activity",
+)
+"""Pre-treatment columns of the accounts that Lin's regression adjusts for."""
 
 TOLERANCE = 1e-12
 
+_SAME_RANK = 1e-8
 
-def arm_difference(accounts: pd.DataFrame, outcome: str = "observed_clicks") -> ArmDifference:
-    """Compare arms on the three components of one outcome type (order of ``COMPONENTS``)."""
-    values = accounts[[f"{outcome}_{name}" for name in COMPONENTS]].to_numpy(dtype=np.float64)
-    return ArmDifference.of(values, accounts["promotion_applied"].to_numpy() == 1)
+
+def component_columns(outcome: str) -> list[str]:
+    """Return the columns of the accounts that hold an outcome's components, in their order."""
+    return [f"{outcome}_{name}" for name in COMPONENTS]
+
+
+def arm_difference(
+    accounts: pd.DataFrame,
+    outcome: str = "observed_clicks",
+    estimator: str = MAIN,
+    columns: Sequence[str] | None = None,
+) -> ArmDifference:
+    """Compare arms on the three components of one outcome type (order of ``COMPONENTS``).
+
+    Every estimator is one linear map for all components, so parts add up to totals exactly.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    outcome
+        Outcome type.
+    estimator
+        One of ``ESTIMATORS``.
+    columns
+        Columns to compare instead of the components.
+
+    Raises
+    ------
+    NetliftError
+        An arm has too few randomized units, or the estimator asks for what is not known.
+    """
+    names = component_columns(outcome) if columns is None else list(columns)
+    values = accounts[names].to_numpy(dtype=np.float64)
+    design = Design.of(accounts)
+    if estimator == "difference_in_means_ols_error":
+        return ArmDifference.of(values, design.promoted).pooled()
+    if estimator == "hajek":
+        return design.weighted_difference(values)
+    if estimator == "lin":
+        kept, _ = adjustment(accounts, design)
+        return design.difference(values, kept)
+    return design.difference(values)
+
+
+def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str, str]]:
+    """Choose the covariates of Lin's regression: those that both arms' regressions can hold.
+
+    Returns
+    -------
+    Covariates in units of their standard deviation, shape (N, k), and for every one of
+    ``COVARIATES`` either "used" or why it was dropped.
+    """
+    n_slates = len(accounts)
+    fate: dict[str, str] = {}
+    kept = np.empty((n_slates, 0))
+    for name in COVARIATES:
+        if name not in accounts:
+            fate[name] = "not in the accounts"
+            continue
+        values = accounts[name].to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all():
+            fate[name] = "has missing values"
+            continue
+        spread = values.std()
+        if spread <= _SAME_RANK * max(1.0, np.abs(values).max()):
+            fate[name] = "constant"
+            continue
+        column = (values - values.mean()) / spread
+        parts = [
+            _unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)
+        ]
+        if min(parts) <= _SAME_RANK:
+            fate[name] = "a combination of the others, or constant, in an arm"
+            continue
+        kept = np.column_stack([kept, column])
+        fate[name] = "used"
+    return kept, fate
+
+
+def _unexplained(column: Floats, others: Floats) -> float:
+    """Return the share of a column's spread that a mean and other columns do not explain."""
+    design = np.column_stack([np.ones(len(column)), others])
+    residual = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]
+    return float(np.sqrt((residual**2).mean()))
 
 
 def known_effects(accounts: pd.DataFrame) -> Floats | None:
@@ -57,28 +157,97 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per outcome type, estimator and line; effects per slate and per 1,000 promoted
-    slates, with 95% intervals.
+    slates, with 95% intervals and the degrees of freedom behind them. ``note`` names the
+    covariates of Lin's regression and those dropped, or says why an estimator has no numbers.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer than two randomized units.
     """
+    design = Design.of(accounts)
+    n_treated = int(design.promoted.sum())
     rows = []
     for outcome in outcome_types(accounts):
-        arms = arm_difference(accounts, outcome)
         for estimator in ESTIMATORS:
+            arms, note = estimated(accounts, outcome, estimator)
             for family, component, weights in LINES:
-                estimate = _estimate(arms, estimator, weights)
                 rows.append(
                     {
                         "outcome_type": outcome,
                         "effect_family": family,
                         "component": component,
                         "estimator": estimator,
-                        **_per_slate(estimate),
-                        "treated_mean": float(np.dot(weights, arms.treated_mean)),
-                        "control_mean": float(np.dot(weights, arms.control_mean)),
-                        "treated_slates": arms.treated_slates,
-                        "control_slates": arms.control_slates,
-                        **_per_1000(estimate),
+                        **_line(arms, weights),
+                        "treated_slates": n_treated,
+                        "control_slates": len(accounts) - n_treated,
+                        **_per_1000(arms, weights),
+                        "df": None if arms is None else arms.combination(weights).df,
+                        "note": note,
                     }
                 )
+    return pd.DataFrame(rows)
+
+
+def estimated(
+    accounts: pd.DataFrame, outcome: str, estimator: str
+) -> tuple[ArmDifference | None, str | None]:
+    """Return an estimator's joint effects with what is to be noted; None and why it has none.
+
+    Raises
+    ------
+    NetliftError
+        The difference in means itself, on which all else rests, cannot be estimated.
+    """
+    try:
+        arms = arm_difference(accounts, outcome, estimator)
+    except NetliftError as error:
+        if estimator == MAIN:
+            raise
+        return None, f"not estimated: {error}"
+    if estimator != "lin":
+        return arms, None
+    _, fate = adjustment(accounts, Design.of(accounts))
+    used = [name for name, why in fate.items() if why == "used"]
+    dropped = [f"{name} ({why})" for name, why in fate.items() if why != "used"]
+    note = f"adjusted for {', '.join(used) or 'nothing'}"
+    return arms, note + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+
+
+def component_covariance(accounts: pd.DataFrame) -> pd.DataFrame:
+    """Return the joint covariance of the three component effects.
+
+    Returns
+    -------
+    One row per outcome type, estimator and pair of components, ``covariance`` in squared outcomes
+    per slate, and ``correlation`` (missing where an effect has no variance). The variance of any
+    sum of components, the total's too, is the sum of its entries.
+    """
+    names = [component for _, component, _ in LINES[: len(COMPONENTS)]]
+    rows = []
+    for outcome in outcome_types(accounts):
+        for estimator in ESTIMATORS:
+            arms, note = estimated(accounts, outcome, estimator)
+            for i, first in enumerate(names):
+                for j, second in enumerate(names):
+                    covariance = correlation = None
+                    if arms is not None:
+                        matrix = arms.covariance
+                        covariance = float(matrix[i, j])
+                        scale = float(np.sqrt(matrix[i, i] * matrix[j, j]))
+                        correlation = covariance / scale if scale > 0 else None
+                    rows.append(
+                        {
+                            "outcome_type": outcome,
+                            "estimator": estimator,
+                            "component_1": first,
+                            "component_2": second,
+                            "covariance": covariance,
+                            "correlation": correlation,
+                            "unit": "(clicks per slate) squared",
+                            "note": note if arms is None else None,
+                        }
+                    )
     return pd.DataFrame(rows)
 
 
@@ -88,20 +257,19 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per outcome type, estimator and identity: both sides, their difference, the tolerance
-    and whether the identity holds. The effects' unit is the outcome per slate.
+    and whether the identity holds; an estimator without numbers has no rows. The effects' unit is
+    the outcome per slate.
     """
-    promoted = accounts["promotion_applied"].to_numpy() == 1
     rows = []
     for outcome in outcome_types(accounts):
-        arms = arm_difference(accounts, outcome)
-        total = ArmDifference.of(
-            accounts[[f"{outcome}_total"]].to_numpy(dtype=np.float64), promoted
-        )
         for estimator in ESTIMATORS:
-            direct, same, other, _ = (_estimate(arms, estimator, line[2]) for line in LINES)
-            indirect = _estimate(arms, estimator, INDIRECT)
-            whole = _estimate(total, estimator, (1,))
-            joint = _estimate(arms, estimator, TOTAL)
+            arms, _ = estimated(accounts, outcome, estimator)
+            if arms is None:
+                continue
+            total = arm_difference(accounts, outcome, estimator, [f"{outcome}_total"])
+            direct, same, other, _ = (arms.combination(line[2]) for line in LINES)
+            indirect, joint = arms.combination(INDIRECT), arms.combination(TOTAL)
+            whole = total.combination((1,))
             identities = {
                 "direct + indirect = total": (direct.value + indirect.value, whole.value),
                 "same-cluster + other = indirect": (same.value + other.value, indirect.value),
@@ -155,29 +323,30 @@ def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _estimate(arms: ArmDifference, estimator: str, weights: tuple[int, ...]) -> Estimate:
-    if estimator == "difference_in_means":
-        return arms.combination(weights)
-    return arms.pooled_combination(weights)
-
-
-def _per_slate(estimate: Estimate) -> dict[str, float]:
-    lower, upper = estimate.interval
+def _line(arms: ArmDifference | None, weights: tuple[int, ...]) -> dict[str, float | None]:
+    """Return one line of the ledger: effect, error, interval and the arms' means, per slate."""
+    names = ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper")
+    if arms is None:
+        return dict.fromkeys((*names, "treated_mean", "control_mean"))
+    estimate = arms.combination(weights)
+    values = (estimate.value, estimate.se, *estimate.interval)
     return {
-        "estimate_per_slate": estimate.value,
-        "se": estimate.se,
-        "ci_95_lower": lower,
-        "ci_95_upper": upper,
+        **dict(zip(names, values, strict=True)),
+        "treated_mean": arms.treated.combination(weights).value,
+        "control_mean": arms.control.combination(weights).value,
     }
 
 
-def _per_1000(estimate: Estimate) -> dict[str, float]:
-    lower, upper = estimate.scaled(1000).interval
-    return {
-        "estimate_per_1000_promoted_slates": 1000 * estimate.value,
-        "ci_95_lower_per_1000": lower,
-        "ci_95_upper_per_1000": upper,
-    }
+def _per_1000(arms: ArmDifference | None, weights: tuple[int, ...]) -> dict[str, float | None]:
+    names = (
+        "estimate_per_1000_promoted_slates",
+        "ci_95_lower_per_1000",
+        "ci_95_upper_per_1000",
+    )
+    if arms is None:
+        return dict.fromkeys(names)
+    estimate: Estimate = arms.combination(weights).scaled(1000)
+    return dict(zip(names, (estimate.value, *estimate.interval), strict=True))
 
 
 def _check(

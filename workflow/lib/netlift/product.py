@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 
 from netlift.accounts import has_truth
-from netlift.inference import MIN_PER_ARM, ArmDifference, Estimate, Ratio, fieller
+from netlift.design import Design
+from netlift.inference import MIN_PER_ARM, ArmDifference, Estimate, Ratio, fieller, ratio_of
 from netlift.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
+from netlift.units import PER_1000, PER_1000_CONTROL, RATIO
 
-PER_1000 = "clicks per 1,000 promoted slates"
-PER_1000_CONTROL = "clicks per 1,000 control slates"
-RATIO = "ratio, without unit"
-
+NO_CLUSTER = "(none)"
 LOSES, GAINS, UNDECIDED, TOO_FEW = "loses", "gains", "undecided", "too few slates"
 
 _METRICS = {
@@ -50,7 +49,9 @@ def product_summary(accounts: pd.DataFrame) -> pd.DataFrame:
     rows.append(_ratio_row("Relative net change", _relative_to_control(arms)))
     rows.append(
         _effect_row(
-            "Clicks of control slates", PER_1000_CONTROL, _control_clicks(arms).scaled(1000)
+            "Clicks of control slates",
+            PER_1000_CONTROL,
+            arms.control.combination(TOTAL).scaled(1000),
         )
     )
     table = pd.DataFrame(rows)
@@ -75,32 +76,20 @@ def _known_values(accounts: pd.DataFrame) -> list[float | None]:
 
 def ratio_to_direct(arms: ArmDifference, weights: tuple[int, ...]) -> Ratio:
     """Return (a weighted sum of the component effects) / (direct effect), with Fieller's set."""
-    pair = np.array([weights, LINES[0][2]], dtype=np.float64)
-    values = pair @ arms.difference
-    df = min(arms.combination(row).df for row in pair)
-    return fieller(float(values[0]), float(values[1]), pair @ arms.covariance @ pair.T, df)
-
-
-def _control_clicks(arms: ArmDifference) -> Estimate:
-    """Return the mean clicks of a control slate."""
-    variance = max(float(arms.control_covariance.sum()), 0.0) / arms.control_slates
-    return Estimate(
-        float(arms.control_mean.sum()), float(np.sqrt(variance)), arms.control_slates - 1
-    )
+    return ratio_of(arms, weights, LINES[0][2])
 
 
 def _relative_to_control(arms: ArmDifference) -> Ratio:
     """Return total effect / control mean, with Fieller's set."""
-    total = np.array(TOTAL, dtype=np.float64)
-    treated = float(total @ arms.treated_covariance @ total) / arms.treated_slates
-    control = float(total @ arms.control_covariance @ total) / arms.control_slates
-    covariance = np.array([[treated + control, -control], [-control, control]])
-    return fieller(
-        float(total @ arms.difference),
-        float(arms.control_mean.sum()),
-        covariance,
-        arms.combination(TOTAL).df,
+    treated, control = arms.treated.combination(TOTAL), arms.control.combination(TOTAL)
+    total = arms.combination(TOTAL)
+    covariance = np.array(
+        [
+            [treated.se**2 + control.se**2, -(control.se**2)],
+            [-(control.se**2), control.se**2],
+        ]
     )
+    return fieller(total.value, control.value, covariance, total.df)
 
 
 def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
@@ -117,6 +106,12 @@ def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame
     -------
     One row per bucket and effect family, per slate (see ``risk_by_cluster``).
     """
+    bucket, order = position_buckets(accounts)
+    return _risk(accounts, bucket, order, "focal_position_bucket", min_slates)
+
+
+def position_buckets(accounts: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Return each slate's bucket of focal positions, and up to four buckets in order."""
     position = accounts["focal_seed_position"].to_numpy()
     buckets = np.array_split(np.arange(position.min(), position.max() + 1), 4)
     names: dict[int, str] = {}
@@ -124,9 +119,7 @@ def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame
         if len(bucket):
             first, last = bucket[0], bucket[-1]
             names |= dict.fromkeys(bucket, str(first) if first == last else f"{first}-{last}")
-    bucket_of = pd.Series(position).map(names)
-    order = list(dict.fromkeys(names.values()))
-    return _risk(accounts, bucket_of, order, "focal_position_bucket", min_slates)
+    return pd.Series(position).map(names), list(dict.fromkeys(names.values()))
 
 
 def risk_by_cluster(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
@@ -145,9 +138,15 @@ def risk_by_cluster(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
     HC2 error, 95% interval, the known effect in a simulated world, and the verdict: gains, loses,
     undecided (the interval covers zero), too few slates.
     """
-    cluster = accounts["focal_spillover_cluster"].astype(str).reset_index(drop=True)
+    cluster = focal_clusters(accounts)
     order = cluster.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     return _risk(accounts, cluster, list(order.index), "focal_cluster", min_slates)
+
+
+def focal_clusters(accounts: pd.DataFrame) -> pd.Series:
+    """Return the name of each slate's focal cluster; ``(none)`` for a focal item without one."""
+    cluster = accounts["focal_spillover_cluster"]
+    return cluster.astype(str).where(cluster.notna(), NO_CLUSTER).reset_index(drop=True)
 
 
 def _risk(
@@ -166,7 +165,7 @@ def _risk(
         if len(part) == 0:
             continue
         known = known_effects(part)
-        enough = min(treated, len(part) - treated) >= needed
+        enough = min(treated, len(part) - treated) >= needed and has_units(part)
         arms = arm_difference(part) if enough else None
         for family, weights in _FAMILIES:
             estimate = None if arms is None else arms.combination(weights)
@@ -179,6 +178,11 @@ def _risk(
                 | {"verdict": _verdict(estimate)}
             )
     return pd.DataFrame(rows)
+
+
+def has_units(accounts: pd.DataFrame) -> bool:
+    """Say whether both arms have randomized units enough for an error."""
+    return min(Design.of(accounts).units_per_arm()) >= MIN_PER_ARM
 
 
 def _numbers(estimate: Estimate | None) -> dict[str, float | None]:

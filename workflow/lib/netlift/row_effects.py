@@ -2,86 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift.accounts import has_truth
+from netlift.cluster_robust import ClusteredFit
 from netlift.errors import NetliftError
-from netlift.inference import CONFIDENCE, ArmDifference, Estimate, clustered_difference
+from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, clustered_coefficient
+from netlift.item_rows import (
+    FOCAL,
+    NON_FOCAL,
+    OTHER,
+    SAME_CLUSTER,
+    SPILLOVER_DEFINITIONS,
+    ItemRows,
+)
 from netlift.streams import generator
+from netlift.units import PER_POSITION, PER_ROW, PER_SLATE
 
-PER_ROW = "clicks per item row"
-PER_SLATE = "clicks per slate"
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+
+FULL_SLATE = "Full slate"
+OBSERVED_EFFECTS = (
+    FOCAL,
+    replace(SAME_CLUSTER, label="Same-cluster competitors"),
+    replace(OTHER, label="Other competitors"),
+    replace(NON_FOCAL, label="All competitors"),
+)
+DOSE = "Position change"
+
+FEW_UNITS = 50
+"""With fewer randomized units in an arm the wild bootstrap's p-value stands beside an effect
+(Cameron and Miller 2015: few is fewer than 20 to 50)."""
 
 _DRAWS_AT_ONCE = 1 << 21
-"""Resampled slates held in memory at once."""
+"""Resampled units held in memory at once."""
 
-
-@dataclass(frozen=True)
-class Definition:
-    """A set of item rows that a promotion may touch.
-
-    Attributes
-    ----------
-    label
-        Its name in tables and figures.
-    meaning
-        In words.
-    rows
-        Picks the rows out of an items table; the second argument is the number of positions
-        above the focal item that count as near.
-    """
-
-    label: str
-    meaning: str
-    rows: Callable[[pd.DataFrame, int], pd.Series]
-
-
-def _non_focal(items: pd.DataFrame, _: int) -> pd.Series:
-    return ~items["is_focal_item"]
-
-
-def _same_cluster(items: pd.DataFrame, _: int) -> pd.Series:
-    return items["component"] == "same_cluster_competitor"
-
-
-def _other(items: pd.DataFrame, _: int) -> pd.Series:
-    return items["component"] == "other_competitor"
-
-
-def _displaced(items: pd.DataFrame, _: int) -> pd.Series:
-    return items["is_displaced"]
-
-
-def _near(items: pd.DataFrame, near: int) -> pd.Series:
-    above = items["focal_seed_position"] - items["slate_position_seed"]
-    return (above > 0) & (above <= near)
-
-
-SPILLOVER_DEFINITIONS = (
-    Definition("All non-focal", "every item of the slate but the focal one", _non_focal),
-    Definition("Same cluster", "non-focal items in the focal item's cluster", _same_cluster),
-    Definition("Displaced", "items above the focal item before promotion", _displaced),
-    Definition(
-        "Same-cluster displaced",
-        "displaced items in the focal item's cluster",
-        lambda items, near: _displaced(items, near) & _same_cluster(items, near),
-    ),
-    Definition("Near displaced", "displaced items just above the focal item", _near),
-)
-
-OBSERVED_EFFECTS = (
-    Definition("Focal item", "the promoted item itself", lambda items, _: items["is_focal_item"]),
-    Definition("Same-cluster competitors", SPILLOVER_DEFINITIONS[1].meaning, _same_cluster),
-    Definition("Other competitors", "non-focal items in other clusters", _other),
-    Definition("All competitors", SPILLOVER_DEFINITIONS[0].meaning, _non_focal),
-)
-FULL_SLATE = "Full slate"
+_MISSING = dict.fromkeys(("estimate", "se", "df", "ci_95_lower", "ci_95_upper"))
 
 
 def observed_effects(
@@ -96,61 +58,71 @@ def observed_effects(
     seed
         Study seed, for the bootstrap.
     bootstrap_draws
-        Resamples of slates.
+        Resamples of randomized units.
 
     Returns
     -------
     Effects, and bootstrap draws.
 
     The effects: one row per group of items, per item row (difference of row means, errors
-    clustered by slate, the randomized unit, and by user beside it), and one for the full slate,
-    per slate. In a simulated world also the known effect over both arms, and the estimate's
-    distance from it in standard errors. The draws: one column per effect, one row per resample.
+    clustered by the randomized unit, and by user beside it), and one for the full slate, per
+    slate. In a simulated world also the known effect over both arms, and the estimate's distance
+    from it in standard errors. A group without rows of two units in each arm has missing numbers
+    and says so in ``note``. The draws: one column per effect, one row per resample; missing where
+    a resample has no row of the group in an arm, which ``bootstrap_draws`` leaves out of its count.
     """
-    rows = _Rows.of(items)
+    rows = ItemRows.of(items)
+    everything = np.ones(len(items), dtype=bool)
     effects, sums = [], []
     for definition in OBSERVED_EFFECTS:
-        member = definition.rows(items, 0).to_numpy()
+        member = rows.member(definition)
         effects.append(_observed(rows, definition.label, PER_ROW, member))
         sums.append((rows.per_slate(rows.click * member), rows.per_slate(member)))
-    clicks = rows.per_slate(rows.click)
-    effects.append(_observed_slate(rows, clicks))
-    sums.append((clicks, np.ones(rows.n_slates)))
+    effects.append(_observed(rows, FULL_SLATE, PER_SLATE, everything))
+    sums.append((rows.per_slate(rows.click), np.ones(rows.n_slates)))
+    design = rows.design
     draws = bootstrap(
-        np.array([total for total, _ in sums]).T,
-        np.array([count for _, count in sums]).T,
-        rows.slate_promoted,
+        design.per_unit(np.array([total for total, _ in sums]).T),
+        design.per_unit(np.array([count for _, count in sums]).T),
+        design.of_units(design.promoted),
         seed=seed,
         n_draws=bootstrap_draws,
     )
-    tail = (1 - CONFIDENCE) / 2
-    ends = np.quantile(draws, [tail, 1 - tail], axis=0)
-    for effect, se, lower, upper in zip(effects, draws.std(axis=0, ddof=1), *ends, strict=True):
-        effect["bootstrap_se"] = se
-        effect["bootstrap_ci_95_lower"] = lower
-        effect["bootstrap_ci_95_upper"] = upper
+    for effect, drawn in zip(effects, draws.T, strict=True):
+        effect |= _summary(drawn)
     table = pd.DataFrame(effects)
     return table, pd.DataFrame(draws, columns=table["effect"].to_list())
 
 
-def bootstrap(
-    totals: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    promoted: NDArray[np.bool_],
-    *,
-    seed: int,
-    n_draws: int,
-) -> NDArray[np.float64]:
-    """Bootstrap differences of means by resampling slates within arms.
+def _summary(drawn: Floats) -> dict[str, float | None]:
+    """Return the error and the interval of bootstrap draws, of which some may be missing."""
+    drawn = drawn[np.isfinite(drawn)]
+    if len(drawn) < MIN_PER_ARM:
+        missing = dict.fromkeys(("se", "ci_95_lower", "ci_95_upper", "draws"))
+        return {f"bootstrap_{name}": value for name, value in missing.items()}
+    tail = (1 - CONFIDENCE) / 2
+    lower, upper = np.quantile(drawn, [tail, 1 - tail])
+    return {
+        "bootstrap_se": float(drawn.std(ddof=1)),
+        "bootstrap_ci_95_lower": float(lower),
+        "bootstrap_ci_95_upper": float(upper),
+        "bootstrap_draws": len(drawn),
+    }
 
-    Each draw is a vector of how often each slate was drawn; a table of rows is never copied.
+
+def bootstrap(
+    totals: Floats, counts: Floats, promoted: Booleans, *, seed: int, n_draws: int
+) -> Floats:
+    """Bootstrap differences of means by resampling randomized units within arms.
+
+    Each draw is a vector of how often each unit was drawn; a table of rows is never copied.
 
     Parameters
     ----------
     totals, counts
-        Sum of the outcome and number of rows by slate, shape (N, m) for m effects.
+        Sum of the outcome and number of rows by unit, shape (U, m) for m effects.
     promoted
-        Arm of each slate, shape (N,).
+        Arm of each unit, shape (U,).
     seed
         Study seed.
     n_draws
@@ -158,23 +130,25 @@ def bootstrap(
 
     Returns
     -------
-    Differences between arms of (sum of outcome / number of rows), shape (n_draws, m).
+    Differences between arms of (sum of outcome / number of rows), shape (n_draws, m); NaN where
+    a draw has no row.
     """
     means = []
     for arm, chosen in enumerate((promoted, ~promoted)):
         values = np.hstack([totals[chosen], counts[chosen]])
-        n_slates, m = len(values), totals.shape[1]
+        n_units, m = len(values), totals.shape[1]
         rng = generator(seed, "bootstrap", arm)
-        step = max(1, _DRAWS_AT_ONCE // n_slates)
+        step = max(1, _DRAWS_AT_ONCE // n_units)
         drawn = np.empty((n_draws, 2 * m))
         for start in range(0, n_draws, step):
             size = min(step, n_draws - start)
-            picks = rng.integers(n_slates, size=(size, n_slates))
-            picks += n_slates * np.arange(size)[:, None]
-            weights = np.bincount(picks.ravel(), minlength=size * n_slates)
-            drawn[start : start + size] = weights.reshape(size, n_slates).astype(float) @ values
-        means.append(drawn[:, :m] / drawn[:, m:])
-    return means[0] - means[1]
+            picks = rng.integers(n_units, size=(size, n_units))
+            picks += n_units * np.arange(size)[:, None]
+            weights = np.bincount(picks.ravel(), minlength=size * n_units)
+            drawn[start : start + size] = weights.reshape(size, n_units).astype(float) @ values
+        total, count = drawn[:, :m], drawn[:, m:]
+        means.append(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    return np.asarray(means[0] - means[1])
 
 
 def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
@@ -182,157 +156,255 @@ def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFra
 
     Slates are counted as slates: those with at least one row of the definition.
     """
-    rows = _Rows.of(items)
+    rows = ItemRows.of(items)
     n_non_focal = int((~items["is_focal_item"]).sum())
     table = []
     for definition in SPILLOVER_DEFINITIONS:
-        member = definition.rows(items, near_positions).to_numpy()
-        has = rows.per_slate(member) > 0
+        member = rows.member(definition, near_positions)
         table.append(
             {
                 "definition": definition.label,
-                "meaning": _meaning(definition, near_positions),
+                "meaning": definition.said(near_positions),
                 "rows": int(member.sum()),
                 "treated_rows": int((member & rows.promoted).sum()),
                 "control_rows": int((member & ~rows.promoted).sum()),
-                "share_of_non_focal_rows": float(member.sum() / n_non_focal),
-                "slates": int(has.sum()),
-                "treated_slates": int((has & rows.slate_promoted).sum()),
-                "control_slates": int((has & ~rows.slate_promoted).sum()),
+                "share_of_non_focal_rows": (
+                    float(member.sum() / n_non_focal) if n_non_focal else None
+                ),
+                **_slate_counts(rows, member),
             }
         )
     return pd.DataFrame(table)
 
 
-def spillover_sensitivity(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
-    """Estimate the spillover under each definition, per item row and per slate.
+def spillover_sensitivity(
+    items: pd.DataFrame, *, near_positions: int, seed: int = 0, bootstrap_draws: int = 999
+) -> pd.DataFrame:
+    """Estimate the spillover under each definition, per item row and per slate, and per position.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks.
+    near_positions
+        Positions above the focal item that count as near.
+    seed
+        Study seed, for the wild bootstrap.
+    bootstrap_draws
+        Draws of the wild bootstrap.
 
     Returns
     -------
-    Two rows per definition. Per item row: the difference of row means between arms, errors
-    clustered by slate. Per slate: the difference of slate sums over all slates (0 where a slate
-    has no such row), with Neyman's (HC2) errors. A definition without rows in two slates of each
-    arm has missing numbers and says so in ``note``.
+    Two rows per definition, and one for the dose.
+
+    Per item row: the difference of row means between arms. ``se`` is clustered by the randomized
+    unit (CR2, interval by t with Satterthwaite's degrees of freedom ``df``); beside it CR0, CR1
+    and CR3, and CR1 by user, by item, and by user and item. With fewer than 50 units in an arm
+    ``wild_bootstrap_p_value`` is that of the wild cluster bootstrap. Per slate: the difference of
+    slate sums over all slates (0 where a slate has no such row), with Neyman's (HC2) errors.
+
+    Dose: what moving down by one position changes for a non-focal item beyond what an item that
+    does not move changes (OLS on displaced, promoted and the position change).
+
+    A definition without rows in two units of each arm has missing numbers and says so in ``note``.
     """
-    rows = _Rows.of(items)
+    rows = ItemRows.of(items)
     table = []
-    for definition in SPILLOVER_DEFINITIONS:
-        member = definition.rows(items, near_positions).to_numpy()
+    for number, definition in enumerate(SPILLOVER_DEFINITIONS):
+        member = rows.member(definition, near_positions)
+        rng = generator(seed, "wild_bootstrap", number)
+        arm = rows.promoted[member].astype(np.float64)
         for unit in (PER_ROW, PER_SLATE):
-            table.append(
-                {
-                    "definition": definition.label,
-                    "unit": unit,
-                    **_spillover(rows, member, unit),
-                    "rows": int(member.sum()),
-                    "slates": int((rows.per_slate(member) > 0).sum()),
-                }
-            )
-    return pd.DataFrame(table)
+            table.append({"definition": definition.label, "unit": unit} | _counts(rows, member))
+            try:
+                if unit == PER_ROW:
+                    design = np.column_stack([np.ones(len(arm)), arm])
+                    found = _row_effect(rows, member, design, rng, bootstrap_draws)
+                else:
+                    found = _slate_effect(rows, member)
+            except NetliftError as error:
+                found = _MISSING | {"note": f"not estimated: {error}"}
+            table[-1] |= found
+    table.append({"definition": DOSE, "unit": PER_POSITION} | _dose(rows, seed, bootstrap_draws))
+    return _ordered(pd.DataFrame(table))
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The columns of an items table that every row-level effect needs."""
-
-    click: NDArray[np.float64]
-    promoted: NDArray[np.bool_]
-    slate: NDArray[np.int64]
-    user: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    known: NDArray[np.float64] | None
-
-    @classmethod
-    def of(cls, items: pd.DataFrame) -> _Rows:
-        slate_id = items["slate_id"].to_numpy()
-        changes = np.r_[True, slate_id[1:] != slate_id[:-1]]
-        known = (items["p_promoted"] - items["p_control"]).to_numpy() if has_truth(items) else None
-        return cls(
-            click=items["click"].to_numpy(dtype=np.float64),
-            promoted=items["promotion_applied"].to_numpy() == 1,
-            slate=np.cumsum(changes) - 1,
-            user=np.unique(items["user_id"].to_numpy(), return_inverse=True)[1],
-            starts=np.flatnonzero(changes),
-            known=known,
-        )
-
-    @property
-    def n_slates(self) -> int:
-        return len(self.starts)
-
-    @property
-    def slate_promoted(self) -> NDArray[np.bool_]:
-        return self.promoted[self.starts]
-
-    def per_slate(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(self.slate, values, self.n_slates).astype(np.float64)
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Put counts and the note behind the numbers."""
+    last = ["rows", "slates", "note"]
+    return table[[name for name in table if name not in last] + last]
 
 
-def _observed(rows: _Rows, label: str, unit: str, member: NDArray[np.bool_]) -> dict[str, object]:
-    click, promoted = rows.click[member], rows.promoted[member]
+def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
+    """Return the effect per position that a non-focal item moves down."""
+    member = rows.member(NON_FOCAL)
+    change = rows.items["position_change"].to_numpy(dtype=np.float64)[member]
+    displaced = rows.items["is_displaced"].to_numpy(dtype=np.float64)[member]
+    arm = rows.promoted[member].astype(np.float64)
+    design = np.column_stack([np.ones(len(arm)), displaced, arm, change])
+    rng = generator(seed, "wild_bootstrap", len(SPILLOVER_DEFINITIONS))
+    counts = _counts(rows, member)
     try:
-        estimate = clustered_difference(click, promoted, rows.slate[member])
-        by_user = clustered_difference(click, promoted, rows.user[member])
+        found = _row_effect(rows, member, design, rng, bootstrap_draws)
     except NetliftError as error:
-        raise NetliftError(f"observed effect on {label}: {error}") from error
-    known = None if rows.known is None else float(rows.known[member].mean())
-    slates = rows.per_slate(member) > 0
+        return counts | _MISSING | {"note": f"not estimated: {error}"}
+    # The arms' means are those of all non-focal rows, not of a dose.
+    found |= dict.fromkeys(("treated_mean", "control_mean"))
+    if rows.known is not None:
+        moved = rows.items["is_displaced"].to_numpy()[member]
+        known = rows.known[member]
+        truth = float(known[moved].mean() - known[~moved].mean())
+        found |= _against_known(_estimate_of(found), truth)
+    return counts | found
+
+
+def _estimate_of(found: dict[str, object]) -> Estimate:
+    return Estimate(*(float(found[name]) for name in ("estimate", "se", "df")))  # type: ignore[arg-type]
+
+
+def _row_effect(
+    rows: ItemRows, member: Booleans, design: Floats, rng: np.random.Generator, n_draws: int
+) -> dict[str, object]:
+    """Return the last coefficient of a fit on some rows, with all its errors."""
+    click, unit = rows.click[member], rows.unit[member]
+    promoted = rows.promoted[member]
+    _need_units(unit, promoted)
+    fit = ClusteredFit.of(click[:, None], design, unit)
+    last = np.eye(design.shape[1])[-1]
+    estimate = Estimate(
+        float(fit.coefficients[-1, 0]), float(np.sqrt(fit.covariance(last)[0, 0])), fit.df(last)
+    )
+    found: dict[str, object] = {
+        **_with_interval(estimate),
+        **_arm_means(click, promoted),
+        **_against_known(
+            estimate, None if rows.known is None else float(rows.known[member].mean())
+        ),
+        **_other_errors(rows, member, design),
+        "se_cr3": float(np.sqrt(fit.covariance(last, "CR3")[0, 0])),
+        "wild_bootstrap_p_value": None,
+        "note": None,
+    }
+    if min(len(np.unique(unit[arm])) for arm in (promoted, ~promoted)) < FEW_UNITS:
+        found["wild_bootstrap_p_value"] = fit.wild_bootstrap_p_value(last, rng, n_draws)
+    return found
+
+
+def _need_units(unit: Integers, promoted: Booleans) -> None:
+    for name, arm in (("promoted", promoted), ("control", ~promoted)):
+        n_units = len(np.unique(unit[arm]))
+        if n_units < MIN_PER_ARM:
+            raise NetliftError(
+                f"rows of {n_units} {name} units; an effect with an error needs at least "
+                f"{MIN_PER_ARM} in each arm"
+            )
+
+
+def _other_errors(rows: ItemRows, member: Booleans, design: Floats) -> dict[str, float | None]:
+    """Return the last coefficient's CR0 and CR1 errors, by unit, user, item, user and item.
+
+    By statsmodels. Missing where there are fewer than two clusters or the two-way variance is
+    negative.
+    """
+    from statsmodels.regression.linear_model import OLS
+
+    fit = OLS(rows.click[member], design).fit()
+
+    def se(groups: Integers, *, corrected: bool = True) -> float | None:
+        if (
+            min(len(np.unique(column)) for column in groups.T.reshape(-1, len(groups)))
+            < MIN_PER_ARM
+        ):
+            return None
+        robust = fit.get_robustcov_results(
+            "cluster", groups=groups, use_correction=corrected, use_t=True
+        )
+        variance = float(robust.cov_params()[-1, -1])
+        return float(np.sqrt(variance)) if variance >= 0 else None
+
+    unit, user, item = (values[member] for values in (rows.unit, rows.user, rows.item))
+    return {
+        "se_cr0": se(unit, corrected=False),
+        "se_cr1": se(unit),
+        "se_user_clustered": se(user),
+        "se_item_clustered": se(item),
+        "se_user_and_item_clustered": se(np.column_stack([user, item])),
+    }
+
+
+def _slate_effect(rows: ItemRows, member: Booleans) -> dict[str, object]:
+    """Return the effect on slate sums over some rows."""
+    has = rows.per_slate(member) > 0
+    _need_units(rows.design.unit[has], rows.design.promoted[has])
+    click = rows.per_slate(rows.click * member)
+    estimate = rows.design.difference(click[:, None]).combination((1,))
+    known = None if rows.known is None else float(rows.known[member].sum() / rows.n_slates)
+    return {
+        **_with_interval(estimate),
+        **_arm_means(click, rows.design.promoted),
+        **_against_known(estimate, known),
+        "note": None,
+    }
+
+
+def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[str, object]:
+    """Return one observed effect, per item row or per slate."""
+    by_slate = unit == PER_SLATE
+    click = rows.per_slate(rows.click) if by_slate else rows.click[member]
+    promoted = rows.design.promoted if by_slate else rows.promoted[member]
+    units = rows.design.unit if by_slate else rows.unit[member]
+    users = rows.user[rows.starts] if by_slate else rows.user[member]
+    known = None
+    if rows.known is not None and member.any():
+        known = float(rows.known[member].sum() / (rows.n_slates if by_slate else member.sum()))
+    counts = {
+        "treated_rows": int((member & rows.promoted).sum()),
+        "control_rows": int((member & ~rows.promoted).sum()),
+        **{name: value for name, value in _slate_counts(rows, member).items() if name != "slates"},
+    }
+    design = np.column_stack([np.ones(len(click)), promoted])
+    try:
+        _need_units(units, promoted)
+        if by_slate:
+            estimate = rows.design.difference(click[:, None]).combination((1,))
+        else:
+            estimate = clustered_coefficient(click, design, units)
+    except NetliftError as error:
+        missing = dict.fromkeys(("se_user_clustered", "treated_mean", "control_mean"))
+        truth = {} if rows.known is None else {"known_effect": known}
+        found = _MISSING | missing | counts | truth | {"note": f"not estimated: {error}"}
+        return {"effect": label, "unit": unit} | found
     return {
         "effect": label,
         "unit": unit,
         **_with_interval(estimate),
-        "se_user_clustered": by_user.se,
+        "se_user_clustered": _user_clustered(click, design, users),
         **_arm_means(click, promoted),
-        "treated_rows": int(promoted.sum()),
-        "control_rows": int((~promoted).sum()),
-        "treated_slates": int((slates & rows.slate_promoted).sum()),
-        "control_slates": int((slates & ~rows.slate_promoted).sum()),
-        **_against_known(estimate, known),
-    }
-
-
-def _observed_slate(rows: _Rows, clicks: NDArray[np.float64]) -> dict[str, object]:
-    promoted = rows.slate_promoted
-    estimate = ArmDifference.of(clicks[:, None], promoted).combination((1,))
-    by_user = clustered_difference(clicks, promoted, rows.user[rows.starts])
-    known = None if rows.known is None else float(rows.known.sum() / rows.n_slates)
-    return {
-        "effect": FULL_SLATE,
-        "unit": PER_SLATE,
-        **_with_interval(estimate),
-        "se_user_clustered": by_user.se,
-        **_arm_means(clicks, promoted),
-        "treated_rows": int(rows.promoted.sum()),
-        "control_rows": int((~rows.promoted).sum()),
-        "treated_slates": int(promoted.sum()),
-        "control_slates": int((~promoted).sum()),
-        **_against_known(estimate, known),
-    }
-
-
-def _spillover(rows: _Rows, member: NDArray[np.bool_], unit: str) -> dict[str, object]:
-    known: float | None = None
-    try:
-        if unit == PER_ROW:
-            click, promoted = rows.click[member], rows.promoted[member]
-            estimate = clustered_difference(click, promoted, rows.slate[member])
-            if rows.known is not None:
-                known = float(rows.known[member].mean())
-        else:
-            click, promoted = rows.per_slate(rows.click * member), rows.slate_promoted
-            if not member.any():
-                raise NetliftError("no item row fits the definition")
-            estimate = ArmDifference.of(click[:, None], promoted).combination((1,))
-            if rows.known is not None:
-                known = float(rows.known[member].sum() / rows.n_slates)
-    except NetliftError as error:
-        missing = dict.fromkeys(("estimate", "se", "ci_95_lower", "ci_95_upper"))
-        return {**missing, "treated_mean": None, "control_mean": None, "note": str(error)}
-    return {
-        **_with_interval(estimate),
-        **_arm_means(click, promoted),
+        **counts,
         **_against_known(estimate, known),
         "note": None,
+    }
+
+
+def _user_clustered(click: Floats, design: Floats, users: Integers) -> float | None:
+    """Return the error clustered by user (CR2); None where an arm has fewer than two users."""
+    try:
+        _need_units(users, design[:, 1] == 1)
+        return clustered_coefficient(click, design, users).se
+    except NetliftError:
+        return None
+
+
+def _counts(rows: ItemRows, member: Booleans) -> dict[str, object]:
+    return {"rows": int(member.sum()), "slates": int((rows.per_slate(member) > 0).sum())}
+
+
+def _slate_counts(rows: ItemRows, member: Booleans) -> dict[str, int]:
+    has, promoted = rows.per_slate(member) > 0, rows.design.promoted
+    return {
+        "slates": int(has.sum()),
+        "treated_slates": int((has & promoted).sum()),
+        "control_slates": int((has & ~promoted).sum()),
     }
 
 
@@ -341,12 +413,13 @@ def _with_interval(estimate: Estimate) -> dict[str, float]:
     return {
         "estimate": estimate.value,
         "se": estimate.se,
+        "df": estimate.df,
         "ci_95_lower": lower,
         "ci_95_upper": upper,
     }
 
 
-def _arm_means(outcome: NDArray[np.float64], promoted: NDArray[np.bool_]) -> dict[str, float]:
+def _arm_means(outcome: Floats, promoted: Booleans) -> dict[str, float]:
     return {
         "treated_mean": float(outcome[promoted].mean()),
         "control_mean": float(outcome[~promoted].mean()),
@@ -358,9 +431,3 @@ def _against_known(estimate: Estimate, known: float | None) -> dict[str, float |
         return {}
     distance = (estimate.value - known) / estimate.se if estimate.se > 0 else None
     return {"known_effect": known, "distance_from_known_in_se": distance}
-
-
-def _meaning(definition: Definition, near: int) -> str:
-    if definition.label == "Near displaced":
-        return f"items at most {near} positions above the focal item before promotion"
-    return definition.meaning

@@ -23,17 +23,21 @@ BLOCK = 1024
 
 Stream = Literal[
     "assignment",
+    "balance_test",
     "bootstrap",
     "candidates",
     "focal",
     "outcome",
     "outcome_2",
     "outcome_3",
+    "randomization_test",
+    "placebo_test",
     "ranking",
     "scorer",
     "synthetic",
     "user_effect",
     "users",
+    "wild_bootstrap",
 ]
 
 

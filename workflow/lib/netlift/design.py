@@ -1,0 +1,200 @@
+"""How promotions were assigned, as the analysis needs it: arms, randomized units, strata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.errors import NetliftError
+from netlift.inference import ArmDifference
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+Value = TypeVar("Value", bound=np.generic)
+
+DESIGN_COLUMNS = ("promotion_probability", "randomization_unit", "randomization_stratum")
+"""Columns of an items or accounts table that tell the design. Without them each slate was
+randomized by itself, in one stratum, with a probability that is not known."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The assignment of promotions, one entry per slate.
+
+    Attributes
+    ----------
+    promoted
+        Arm, shape (N,).
+    unit
+        Number of the unit that was randomized (the slate, or its user), 0 to U - 1, shape (N,).
+    stratum
+        Number of the stratum within which promotions were assigned, shape (N,).
+    probability
+        Probability that the slate was promoted, shape (N,); None where it is not known.
+    unit_name
+        ``slate``, ``user``, or ``unit`` for anything else.
+    """
+
+    promoted: Booleans
+    unit: Integers
+    stratum: Integers
+    probability: Floats | None
+    unit_name: str
+
+    @classmethod
+    def of(cls, slates: pd.DataFrame) -> Self:
+        """Read the design from a table with one row per slate.
+
+        Raises
+        ------
+        NetliftError
+            A promotion or a stratum differs within a randomized unit.
+        """
+        n_slates = len(slates)
+        promoted = slates["promotion_applied"].to_numpy() == 1
+        unit, unit_name = np.arange(n_slates), "slate"
+        if "randomization_unit" in slates:
+            ids = slates["randomization_unit"].to_numpy()
+            unit = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+            if int(unit.max(initial=-1)) + 1 < n_slates:
+                by_user = np.array_equal(ids, slates["user_id"].to_numpy())
+                unit_name = "user" if by_user else "unit"
+        stratum = np.zeros(n_slates, dtype=np.int64)
+        if "randomization_stratum" in slates:
+            ids = slates["randomization_stratum"].to_numpy()
+            stratum = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+        probability = None
+        if "promotion_probability" in slates:
+            probability = slates["promotion_probability"].to_numpy(dtype=np.float64)
+        design = cls(promoted, unit, stratum, probability, unit_name)
+        for what, values in (("promotion", promoted), ("stratum", stratum)):
+            mixed = design.mixed_units(values)
+            if mixed:
+                raise NetliftError(
+                    f"the {what} differs between slates of the same randomized {unit_name} in "
+                    f"{mixed:,} of {design.n_units:,}; the column randomization_unit must name the "
+                    "unit whose promotion was drawn"
+                )
+        return design
+
+    def mixed_units(self, values: NDArray[np.generic]) -> int:
+        """Count units whose slates do not all have the same value, shape (N,)."""
+        first = np.zeros(self.n_units, dtype=values.dtype)
+        first[self.unit[::-1]] = values[::-1]
+        return len(np.unique(self.unit[values != first[self.unit]]))
+
+    @property
+    def n_units(self) -> int:
+        """Number of randomized units, U."""
+        return int(self.unit.max(initial=-1)) + 1
+
+    @property
+    def by_slate(self) -> bool:
+        """Whether each slate was randomized by itself."""
+        return self.unit_name == "slate"
+
+    def subset(self, chosen: Booleans) -> Design:
+        """Return the design of some of the slates, shape (N,)."""
+        unit = np.unique(self.unit[chosen], return_inverse=True)[1].astype(np.int64)
+        probability = None if self.probability is None else self.probability[chosen]
+        return Design(
+            self.promoted[chosen], unit, self.stratum[chosen], probability, self.unit_name
+        )
+
+    def units_per_arm(self) -> tuple[int, int]:
+        """Return the number of promoted and of control units."""
+        treated = len(np.unique(self.unit[self.promoted]))
+        return treated, self.n_units - treated
+
+    def difference(self, outcomes: Floats, covariates: Floats | None = None) -> ArmDifference:
+        """Compare arms, with errors by the unit that was randomized.
+
+        Parameters
+        ----------
+        outcomes
+            Shape (N, m).
+        covariates
+            Pre-treatment, shape (N, k): Lin's (2013) adjustment.
+
+        Raises
+        ------
+        NetliftError
+            An arm has too few units.
+        """
+        return ArmDifference.of(
+            outcomes, self.promoted, covariates=covariates, unit=self._unit_or_none
+        )
+
+    def weighted_difference(self, outcomes: Floats) -> ArmDifference:
+        """Compare arms by Hajek's (1971) means, each slate weighted by 1 / probability of its arm.
+
+        Parameters
+        ----------
+        outcomes
+            Shape (N, m).
+
+        Raises
+        ------
+        NetliftError
+            The probabilities are not known, or an arm has too few units.
+        """
+        if self.probability is None:
+            raise NetliftError("the probabilities of promotion are not known")
+        received = np.where(self.promoted, self.probability, 1 - self.probability)
+        return ArmDifference.of(
+            outcomes, self.promoted, weights=1 / received, unit=self._unit_or_none
+        )
+
+    @property
+    def _unit_or_none(self) -> Integers | None:
+        return None if self.by_slate else self.unit
+
+    def per_unit(self, values: Floats) -> Floats:
+        """Sum values of slates, shape (N, m), over units; shape (U, m)."""
+        return np.column_stack(
+            [np.bincount(self.unit, column, self.n_units) for column in values.T]
+        )
+
+    def of_units(self, values: NDArray[Value]) -> NDArray[Value]:
+        """Return the value, shape (N,), that all slates of a unit share; shape (U,)."""
+        shared = np.zeros(self.n_units, dtype=values.dtype)
+        shared[self.unit] = values
+        return shared
+
+
+def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
+    """Return the first row of each slate, and the number of each row's slate.
+
+    Raises
+    ------
+    NetliftError
+        The rows of a slate do not stand together, a slate has no or several focal items, or the
+        promotion differs within a slate.
+    """
+    slate_id = items["slate_id"].to_numpy()
+    changes = slate_id[1:] != slate_id[:-1]
+    starts = np.flatnonzero(np.r_[len(slate_id) > 0, changes])
+    if len(starts) == 0:
+        raise NetliftError("items table: no rows, so there is no slate to look at")
+    if len(np.unique(slate_id[starts])) != len(starts):
+        raise NetliftError("items table: the rows of a slate must stand together")
+    slate = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(slate_id)]))
+    n_focal = np.bincount(slate, items["is_focal_item"].to_numpy(), len(starts))
+    promoted = items["promotion_applied"].to_numpy()
+    mixed = np.bincount(slate, promoted != promoted[starts][slate], len(starts))
+    for wrong, what in (
+        (n_focal != 1, "do not have exactly one focal item"),
+        (mixed > 0, "are promoted in some rows and not in others"),
+    ):
+        if wrong.any():
+            raise NetliftError(
+                f"items table: {int(wrong.sum()):,} of {len(starts):,} slates {what} "
+                f"(first: slate {slate_id[starts][wrong][0]})"
+            )
+    return starts, slate

@@ -1,0 +1,266 @@
+"""Design diagnostics: was the promotion randomized as it was said to be?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from netlift.design import Design, Floats
+from netlift.errors import NetliftError
+from netlift.inference import MIN_PER_ARM, quantile_t
+from netlift.ledger import COVARIATES, LINES, adjustment, component_columns
+from netlift.randomization import Statistics, assignments, p_value
+
+SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
+    "sample ratio",
+    "covariate balance",
+    "covariate balance, all together",
+    "A/A test on control slates",
+)
+
+FINE, LOOK, NOT_CHECKED = "fine", "look into it", "not checked"
+
+ALARM = 0.001
+"""A p-value of the design's own checks below this is looked into: a sound experiment alarms once
+in a thousand runs."""
+
+LARGE_DIFFERENCE = 0.1
+"""Standardized difference from which a covariate is looked into, if chance does not explain it."""
+
+
+def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) -> pd.DataFrame:
+    """Check the randomization.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    permutations
+        Assignments drawn for the omnibus test and for the A/A test.
+    seed
+        Study seed.
+
+    Returns
+    -------
+    One row per quantity: ``check``, ``subject``, ``value`` with its ``unit``, what was
+    ``expected``, its 95% interval or range where it has one, ``p_value``, ``verdict`` (fine, look
+    into it, not checked) and ``note``.
+
+    - Sample ratio: promoted units against the design's probability (exact binomial test; where
+      probabilities differ, the normal approximation of their sum).
+    - Covariate balance: standardized difference of each pre-treatment covariate (difference of
+      means over the standard deviation, arms pooled), its p-value by randomization; and all of
+      them in one randomization test of their Mahalanobis distance.
+    - A/A test: control slates are split at random, by the design, as often as there are
+      permutations. How often the 95% interval of the total effect excludes zero (5% expected), and
+      for each component one such split.
+    """
+    design = Design.of(accounts)
+    rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
+    rows += _placebo(accounts, design, permutations, seed)
+    return pd.DataFrame(rows)
+
+
+def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, object]:
+    row: dict[str, object] = {"check": check, "subject": subject}
+    row |= dict.fromkeys(("value", "unit", "expected", "lower_95", "upper_95", "p_value"))
+    row |= {"verdict": NOT_CHECKED, "note": None, "unit": unit}
+    return row | numbers
+
+
+def _verdict(p: float) -> str:
+    return LOOK if p < ALARM else FINE
+
+
+def _sample_ratio(design: Design) -> dict[str, object]:
+    """Hold the number of promoted units against the design."""
+    subject, unit = f"promoted {design.unit_name}s", f"share of {design.unit_name}s"
+    treated, control = design.units_per_arm()
+    n_units = treated + control
+    share = treated / n_units
+    if design.probability is None:
+        why = "the probability of promotion is not known"
+        return _row(SAMPLE_RATIO, subject, unit, value=share, note=why)
+    probability = design.of_units(design.probability)
+    expected = float(probability.mean())
+    if np.ptp(probability) == 0:
+        from scipy.stats import binomtest
+
+        test = binomtest(treated, n_units, expected)
+        p, interval = float(test.pvalue), test.proportion_ci(method="exact")
+        lower, upper = float(interval.low), float(interval.high)
+    else:
+        from scipy.special import ndtr
+
+        sd = float(np.sqrt((probability * (1 - probability)).sum())) / n_units
+        p = float(2 * ndtr(-abs(share - expected) / sd))
+        lower, upper = (
+            share - quantile_t(0.975, np.inf) * sd,
+            share + quantile_t(0.975, np.inf) * sd,
+        )
+    return _row(
+        SAMPLE_RATIO,
+        subject,
+        unit,
+        value=share,
+        expected=expected,
+        lower_95=lower,
+        upper_95=upper,
+        p_value=p,
+        verdict=_verdict(p),
+    )
+
+
+def _balance(
+    accounts: pd.DataFrame, design: Design, permutations: int, seed: int
+) -> list[dict[str, object]]:
+    """Compare pre-treatment covariates between arms, one by one and all together."""
+    unit = "standard deviations"
+    names = [name for name in COVARIATES if name in accounts]
+    values = accounts[names].to_numpy(dtype=np.float64) if names else np.empty((len(accounts), 0))
+    usable = [
+        k for k in range(len(names)) if np.isfinite(values[:, k]).all() and values[:, k].std()
+    ]
+    rows = [
+        _row(BALANCE, name, unit, note="constant, or missing in some slates")
+        for k, name in enumerate(names)
+        if k not in usable
+    ]
+    if not usable or min(design.units_per_arm()) < MIN_PER_ARM:
+        why = "no covariate to compare" if not usable else "an arm has fewer than two units"
+        return [*rows, _row(OMNIBUS, "all covariates", "Mahalanobis distance", note=why)]
+    values = values[:, usable]
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    independent, _ = adjustment(accounts, design)
+    n_shown = values.shape[1]
+    statistics = Statistics.of(np.column_stack([values, independent]), design, studentized=False)
+    observed = statistics(design.of_units(design.promoted).astype(np.float64)[None, :])[0][0]
+    drawn = np.concatenate(
+        [
+            statistics(block)[0]
+            for block in assignments(design, seed=seed, draws=permutations, stream="balance_test")
+        ]
+    )
+    pooled = _pooled_sd(values, design)
+    for place, k in enumerate(usable):
+        p = p_value(abs(observed[place]), np.abs(drawn[:, place]))
+        difference = observed[place] / pooled[place]
+        tails = np.quantile(drawn[:, place] / pooled[place], [0.025, 0.975])
+        look = p < ALARM or (abs(difference) > LARGE_DIFFERENCE and p < 0.05)
+        rows.append(
+            _row(
+                BALANCE,
+                names[k],
+                unit,
+                value=difference,
+                expected=0.0,
+                lower_95=tails[0],
+                upper_95=tails[1],
+                p_value=p,
+                verdict=LOOK if look else FINE,
+                note="lower_95 and upper_95: what random assignment gives",
+            )
+        )
+    root = np.linalg.pinv(np.atleast_2d(np.cov(drawn[:, n_shown:], rowvar=False)))
+    distance = _mahalanobis(observed[None, n_shown:], root)[0]
+    drawn_distance = _mahalanobis(drawn[:, n_shown:], root)
+    p = p_value(float(distance), drawn_distance)
+    rows.append(
+        _row(
+            OMNIBUS,
+            "all covariates",
+            "Mahalanobis distance, squared",
+            value=float(distance),
+            expected=float(drawn_distance.mean()),
+            upper_95=float(np.quantile(drawn_distance, 0.95)),
+            p_value=p,
+            verdict=_verdict(p),
+        )
+    )
+    return rows
+
+
+def _pooled_sd(values: Floats, design: Design) -> Floats:
+    """Return the root of the mean of both arms' variances, shape (k,); 1 where they are zero."""
+    arms = [values[arm].var(axis=0) for arm in (design.promoted, ~design.promoted)]
+    sd = np.sqrt((arms[0] + arms[1]) / 2)
+    return np.asarray(np.where(sd > 0, sd, 1.0))
+
+
+def _mahalanobis(differences: Floats, inverse: Floats) -> Floats:
+    return np.asarray(np.einsum("bk,kl,bl->b", differences, inverse, differences))
+
+
+def _placebo(
+    accounts: pd.DataFrame, design: Design, permutations: int, seed: int
+) -> list[dict[str, object]]:
+    """Split control slates at random, where no effect can be."""
+    subject, unit = "total effect, false alarms", "share of random splits"
+    control = accounts[~design.promoted]
+    if len(control) < 2 * MIN_PER_ARM or design.n_units < 2 * MIN_PER_ARM:
+        why = "too few control slates to split"
+        return [_row(PLACEBO, subject, unit, expected=0.05, note=why)]
+    whole = Design.of(control.assign(promotion_applied=0))
+    # The units of each stratum are split as nearly in halves as their number allows.
+    rank = np.zeros(whole.n_units, dtype=np.int64)
+    strata = whole.of_units(whole.stratum)
+    for number in np.unique(strata):
+        own = np.flatnonzero(strata == number)
+        rank[own] = np.arange(len(own))
+    split = Design((rank % 2 == 1)[whole.unit], whole.unit, whole.stratum, None, whole.unit_name)
+    if min(split.units_per_arm()) < MIN_PER_ARM:
+        why = "too few control units to split"
+        return [_row(PLACEBO, subject, unit, expected=0.05, note=why)]
+    components = control[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
+    total = components.sum(axis=1, keepdims=True)
+    statistics = Statistics.of(total, split)
+    drawn = np.concatenate(
+        [
+            statistics(block)[1][:, 0]
+            for block in assignments(split, seed=seed, draws=permutations, stream="placebo_test")
+        ]
+    )
+    critical = quantile_t(0.975, max(min(split.units_per_arm()) - 1, 1) * 2)
+    alarms = int((np.abs(drawn) > critical).sum())
+    from scipy.stats import binomtest
+
+    test = binomtest(alarms, len(drawn), 0.05)
+    interval = test.proportion_ci()
+    share = alarms / len(drawn)
+    rows = [
+        _row(
+            PLACEBO,
+            subject,
+            unit,
+            value=share,
+            expected=0.05,
+            lower_95=float(interval.low),
+            upper_95=float(interval.high),
+            # With few slates intervals may miss by more than chance; a twofold miss is looked into.
+            verdict=FINE if share <= 0.1 else LOOK,
+            note=f"{alarms:,} of {len(drawn):,} splits; lower_95 and upper_95 are the simulation's",
+        )
+    ]
+    first = next(assignments(split, seed=seed, draws=1, stream="placebo_test"))[0] == 1
+    placed = Design(first[split.unit], split.unit, split.stratum, None, split.unit_name)
+    try:
+        arms = placed.difference(components)
+    except NetliftError as error:
+        return [*rows, _row(PLACEBO, "one split", "clicks per slate", note=str(error))]
+    for _, component, weights in LINES:
+        estimate = arms.combination(weights)
+        lower, upper = estimate.interval
+        rows.append(
+            _row(
+                PLACEBO,
+                f"{component}, first split",
+                "clicks per slate",
+                value=estimate.value,
+                expected=0.0,
+                lower_95=lower,
+                upper_95=upper,
+                verdict=FINE,
+                note="one split of twenty has an interval without zero",
+            )
+        )
+    return rows

@@ -1,0 +1,143 @@
+"""Leakage audit: how much of the spillover falls on rows that a definition calls unexposed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from netlift.design import Booleans
+from netlift.inference import ArmDifference, Estimate, Ratio, ratio_of
+from netlift.item_rows import NON_FOCAL, SPILLOVER_DEFINITIONS, ItemRows
+from netlift.power import minimum_detectable_effect
+from netlift.shares import said
+from netlift.units import PER_SLATE
+
+EXPOSED, UNEXPOSED = "exposed", "unexposed"
+
+_NUMBERS = ("estimate", "se", "df", "ci_95_lower", "ci_95_upper")
+_SHARE = ("share_of_spillover", "share_ci_95_lower", "share_ci_95_upper", "share_interval_kind")
+
+
+def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
+    """Audit each definition of spillover: what falls on the rows that it leaves out.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks.
+    near_positions
+        Positions above the focal item that count as near.
+
+    Returns
+    -------
+    Two rows per definition: the non-focal rows that it calls exposed, and those that it calls
+    unexposed. ``estimate`` is the effect on them per slate, all slates counted; the two add up to
+    the effect on all non-focal rows. ``share_of_spillover`` is its share of that, with Fieller's
+    set. Then the same effect from item rows: with y the clicks per row and r the rows per slate of
+    each arm (1, 0), y1 r1 - y0 r0 = (y1 - y0) (r1 + r0) / 2 + (y1 + y0) / 2 (r1 - r0), which is
+    ``row_effect`` times ``rows_per_slate`` plus ``row_count_imbalance``, what the chance difference
+    in the number of rows adds; ``check_difference`` is what rounding leaves. For unexposed rows
+    ``leakage_detected`` says whether the 95% interval excludes zero, ``minimum_detectable_leakage``
+    what could be seen with 80% power, and ``coarsest_sufficient`` marks the definition that calls
+    the fewest rows exposed of those that leave no leakage detectable.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer than two randomized units.
+    """
+    rows = ItemRows.of(items)
+    non_focal = rows.member(NON_FOCAL)
+    table, sufficient = [], {}
+    for definition in SPILLOVER_DEFINITIONS:
+        exposed = rows.member(definition, near_positions)
+        unexposed = non_focal & ~exposed
+        arms = rows.design.difference(
+            np.column_stack([rows.per_slate(rows.click * part) for part in (exposed, unexposed)])
+        )
+        for called, part, weights in ((EXPOSED, exposed, (1, 0)), (UNEXPOSED, unexposed, (0, 1))):
+            estimate = arms.combination(weights) if part.any() else None
+            row = {
+                "definition": definition.label,
+                "rows_called": called,
+                "rows": int(part.sum()),
+                "unit": PER_SLATE,
+                **_numbers(estimate),
+                **_share(arms, weights, estimate),
+                **_converted(rows, part),
+            }
+            if rows.known is not None:
+                row["known_effect"] = float(rows.known[part].sum() / rows.n_slates)
+            row |= {
+                "leakage_detected": None,
+                "minimum_detectable_leakage": None,
+                "coarsest_sufficient": None,
+                "note": None if part.any() else f"no item row is called {called}",
+            }
+            if called == UNEXPOSED:
+                detected = estimate is not None and estimate.sign != 0
+                row["leakage_detected"] = detected
+                if estimate is not None and estimate.se > 0:
+                    row["minimum_detectable_leakage"] = minimum_detectable_effect(
+                        estimate.se, estimate.df
+                    )
+                if not detected and exposed.any():
+                    sufficient[definition.label] = int(exposed.sum())
+            table.append(row)
+    coarsest = min(sufficient, key=lambda label: sufficient[label]) if sufficient else None
+    for row in table:
+        if row["rows_called"] == UNEXPOSED:
+            row["coarsest_sufficient"] = row["definition"] == coarsest
+    return pd.DataFrame(table)
+
+
+def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
+    if estimate is None:
+        return dict.fromkeys(_NUMBERS)
+    values = (estimate.value, estimate.se, estimate.df, *estimate.interval)
+    return dict(zip(_NUMBERS, values, strict=True))
+
+
+def _share(
+    arms: ArmDifference, weights: tuple[int, int], estimate: Estimate | None
+) -> dict[str, object]:
+    if estimate is None:
+        return dict.fromkeys((*_SHARE, "share_interval_said"))
+    if not arms.covariance[1].any() and not arms.difference[1]:
+        everything = (1.0, 1.0, 1.0, "interval", "all of it: no other row changes or varies")
+        return dict(zip((*_SHARE, "share_interval_said"), everything, strict=True))
+    ratio: Ratio = ratio_of(arms, weights, (1, 1))
+    values = (ratio.value, ratio.lower, ratio.upper, ratio.kind)
+    words = said(ratio, "the change of all competitors")
+    return {**dict(zip(_SHARE, values, strict=True)), "share_interval_said": words}
+
+
+def _converted(rows: ItemRows, part: Booleans) -> dict[str, float | None]:
+    """Return the effect per slate made from the effect per item row."""
+    promoted = rows.design.promoted
+    clicks, count = rows.per_slate(rows.click * part), rows.per_slate(part)
+    arms = [(clicks[arm].sum(), count[arm].sum(), arm.sum()) for arm in (promoted, ~promoted)]
+    (_, treated_rows, _), (_, control_rows, _) = arms
+    treated_per_slate, control_per_slate = (float(n / slates) for _, n, slates in arms)
+    row: dict[str, float | None] = {
+        "rows_per_treated_slate": treated_per_slate,
+        "rows_per_control_slate": control_per_slate,
+        "row_effect": None,
+        "rows_per_slate": (treated_per_slate + control_per_slate) / 2,
+        "row_effect_times_rows": None,
+        "row_count_imbalance": None,
+        "check_difference": None,
+    }
+    if not (treated_rows and control_rows):
+        return row
+    treated, control = (float(total / n) for total, n, _ in arms)
+    effect = treated - control
+    of_rows = effect * (treated_per_slate + control_per_slate) / 2
+    of_counts = (treated + control) / 2 * (treated_per_slate - control_per_slate)
+    per_slate = float(clicks[promoted].mean() - clicks[~promoted].mean())
+    return row | {
+        "row_effect": effect,
+        "row_effect_times_rows": of_rows,
+        "row_count_imbalance": of_counts,
+        "check_difference": per_slate - (of_rows + of_counts),
+    }

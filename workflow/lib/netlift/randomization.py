@@ -1,0 +1,346 @@
+"""Randomization tests: what promotions would have shown if they had been drawn otherwise.
+
+Under a sharp null hypothesis ("promotion changes no click of these items") the clicks of these
+items are the same whatever the assignment, so the statistic's distribution over assignments is
+known and the p-value (1 + number at least as extreme) / (draws + 1) is exact for any number of
+slates and any dependence among clicks (Fisher 1935; Phipson and Smyth 2010 for the ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.design import Design, Floats
+from netlift.errors import NetliftError
+from netlift.inference import CONFIDENCE, MIN_PER_ARM, ROUNDING
+from netlift.item_rows import BELOW, NEAR, NON_FOCAL, OTHER, SAME_CLUSTER, Definition, ItemRows
+from netlift.streams import Stream, generator
+from netlift.units import PER_SLATE
+
+DRAWS_AT_ONCE = 256
+"""Assignments drawn from one block of the stream."""
+
+_TIE = 1e-9
+"""Statistics that differ by less than this share are the same but for rounding."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A sharp null hypothesis about a set of item rows.
+
+    Attributes
+    ----------
+    label
+        Its name in tables and figures.
+    definition
+        The rows whose clicks it says promotion does not change.
+    """
+
+    label: str
+    definition: Definition
+
+    def said(self, near_positions: int) -> str:
+        """Say the null hypothesis in words."""
+        return (
+            "Promotion changes no click, in any slate, of these items: "
+            f"{self.definition.said(near_positions)}."
+        )
+
+
+HYPOTHESES = (
+    Hypothesis("No spillover at all", NON_FOCAL),
+    Hypothesis("No spillover on same-cluster items", SAME_CLUSTER),
+    Hypothesis("No spillover on other clusters", OTHER),
+    Hypothesis("No spillover below the focal slot", BELOW),
+    Hypothesis("No spillover near the focal slot", NEAR),
+)
+
+
+def assignments(
+    design: Design, *, seed: int, draws: int, stream: Stream = "randomization_test"
+) -> Iterator[Floats]:
+    """Yield blocks of assignments that the design could have made, shape (b, U), 1 is promoted.
+
+    Promotions are permuted over the randomized units within strata of the design. Where
+    probabilities differ within a stratum, each unit's promotion is drawn anew instead.
+
+    Parameters
+    ----------
+    design
+        The assignment that was made.
+    seed
+        Study seed.
+    draws
+        Number of assignments in all.
+    stream
+        Stream of chance; block k of it makes draws 256 k to 256 k + 255.
+    """
+    promoted = design.of_units(design.promoted).astype(np.float64)
+    stratum = design.of_units(design.stratum)
+    order = np.argsort(stratum, kind="stable")
+    edges = np.flatnonzero(np.r_[True, np.diff(stratum[order]) != 0, True])
+    strata = [order[first:last] for first, last in pairwise(edges)]
+    probability = unequal_probability(design)
+    for block, start in enumerate(range(0, draws, DRAWS_AT_ONCE)):
+        rng = generator(seed, stream, block)
+        size = min(DRAWS_AT_ONCE, draws - start)
+        if probability is not None:
+            redrawn = rng.random((DRAWS_AT_ONCE, design.n_units)) < probability
+            yield redrawn[:size].astype(np.float64)
+            continue
+        drawn = np.empty((DRAWS_AT_ONCE, design.n_units))
+        for own in strata:
+            part = np.tile(promoted[own], (DRAWS_AT_ONCE, 1))
+            rng.permuted(part, axis=1, out=part)
+            drawn[:, own] = part
+        yield drawn[:size]
+
+
+def unequal_probability(design: Design) -> Floats | None:
+    """Return the units' probabilities, shape (U,), if they differ within a stratum; else None."""
+    if design.probability is None:
+        return None
+    probability, stratum = design.of_units(design.probability), design.of_units(design.stratum)
+    n_strata = int(stratum.max()) + 1
+    low, high = np.full(n_strata, np.inf), np.full(n_strata, -np.inf)
+    np.minimum.at(low, stratum, probability)
+    np.maximum.at(high, stratum, probability)
+    return probability if (high - low).max() > ROUNDING else None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Differences of means between arms, for any assignment of the units.
+
+    Attributes
+    ----------
+    sums
+        What a unit adds to the sums of its arm, shape (U, 3 m + 3): the outcome y (around the
+        stratum's mean), y squared, y times slates, slates, slates squared, 1; all weighted.
+    control_sums
+        The same with the weights of control units.
+    studentized
+        Whether the differences are divided by their standard errors.
+    """
+
+    sums: Floats
+    control_sums: Floats
+    studentized: bool
+
+    @classmethod
+    def of(cls, outcomes: Floats, design: Design, *, studentized: bool = True) -> Statistics:
+        """Prepare.
+
+        Parameters
+        ----------
+        outcomes
+            Shape (N, m), one row per slate.
+        design
+            The assignment.
+        studentized
+            Whether to divide by standard errors.
+        """
+        stratum = design.stratum
+        size = np.bincount(stratum)
+        centered = np.column_stack(
+            [
+                column - (np.bincount(stratum, column) / np.maximum(size, 1))[stratum]
+                for column in outcomes.T
+            ]
+        )
+        y = design.per_unit(centered)
+        slates = np.bincount(design.unit, minlength=design.n_units).astype(np.float64)[:, None]
+        weight = control_weight = np.ones(design.n_units)
+        if design.probability is not None and np.ptp(design.probability) > ROUNDING:
+            probability = design.of_units(design.probability)
+            weight, control_weight = 1 / probability, 1 / (1 - probability)
+
+        def sums(weights: Floats) -> Floats:
+            w = weights[:, None]
+            first, second = w * y, w * slates
+            return np.column_stack(
+                [first, first**2, first * second, second, second**2, np.ones(len(w))]
+            )
+
+        return cls(sums(weight), sums(control_weight), studentized)
+
+    def __call__(self, assigned: Floats) -> tuple[Floats, Floats]:
+        """Return differences of means and statistics, shapes (b, m), of assignments (b, U).
+
+        A statistic is 0 where the difference is, and infinite where only its error is 0.
+        """
+        m = (self.sums.shape[1] - 3) // 3
+        means, variances = [], []
+        other = self.control_sums.sum(axis=0) - assigned @ self.control_sums
+        for sums in (assigned @ self.sums, other):
+            y, square, cross = sums[:, :m], sums[:, m : 2 * m], sums[:, 2 * m : 3 * m]
+            slates, slates_square, units = (sums[:, [place]] for place in (-3, -2, -1))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mean = y / slates
+                spread = square - 2 * mean * cross + mean**2 * slates_square
+                variances.append(np.maximum(spread, 0) / slates**2 * units / (units - 1))
+            means.append(mean)
+        difference = means[0] - means[1]
+        if not self.studentized:
+            return difference, difference
+        scale = np.abs(self.sums[:, :m]).max(axis=0, initial=0.0)
+        nothing = np.abs(difference) <= ROUNDING * np.maximum(scale, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = difference / np.sqrt(variances[0] + variances[1])
+        # An arm without two units has no error: as extreme as can be, which is on the safe side.
+        t = np.where(np.isnan(t), np.inf, t)
+        return difference, np.where(nothing, 0.0, t)
+
+
+def randomization_tests(
+    items: pd.DataFrame,
+    *,
+    near_positions: int,
+    permutations: int,
+    seed: int,
+    studentized: bool = True,
+) -> pd.DataFrame:
+    """Test five sharp null hypotheses of no spillover.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks; only non-focal rows are looked at.
+    near_positions
+        Positions above the focal item that count as near.
+    permutations
+        Assignments drawn, R.
+    seed
+        Study seed.
+    studentized
+        Whether the statistic, the difference of slate sums between arms, is divided by its
+        standard error.
+
+    Returns
+    -------
+    One row per hypothesis: the hypothesis in words, the difference per slate, the statistic, its
+    95% range under the null hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, of the
+    closed test over all five: the largest p-value of a hypothesis on a union of these sets of
+    rows, with the maximum of their statistics (Marcus, Peritz and Gabriel 1976; Westfall and Young
+    1993). The chance to reject any true hypothesis by ``p_value_adjusted`` <= a is at most a.
+    ``known_null`` says in a simulated world whether the click probabilities fulfill the hypothesis.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer than two randomized units.
+    """
+    rows = ItemRows.of(items)
+    design = rows.design
+    if min(design.units_per_arm()) < MIN_PER_ARM:
+        treated, control = design.units_per_arm()
+        raise NetliftError(
+            f"{treated} promoted and {control} control {design.unit_name}s: a randomization test "
+            f"needs at least {MIN_PER_ARM} in each arm"
+        )
+    members = [rows.member(test.definition, near_positions) for test in HYPOTHESES]
+    outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
+    statistics = Statistics.of(outcomes, design, studentized=studentized)
+    observed = design.of_units(design.promoted).astype(np.float64)[None, :]
+    difference, statistic = (values[0] for values in statistics(observed))
+    drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
+    differences = np.concatenate([block[0] for block in drawn])
+    reached = np.abs(np.concatenate([block[1] for block in drawn]))
+    extreme = np.abs(statistic)
+    present = [bool(member.any()) for member in members]
+    p_values = [p_value(extreme[k], reached[:, k]) for k in range(len(HYPOTHESES))]
+    adjusted = closed_test(extreme, reached, np.array(present))
+    tail = (1 - CONFIDENCE) / 2
+    table = []
+    for k, test in enumerate(HYPOTHESES):
+        row: dict[str, object] = {
+            "hypothesis": test.label,
+            "null_hypothesis": test.said(near_positions),
+            "rows": int(members[k].sum()),
+            "slates": int((rows.per_slate(members[k]) > 0).sum()),
+            "unit": PER_SLATE,
+            "estimate": difference[k],
+            "null_95_lower": np.quantile(differences[:, k], tail),
+            "null_95_upper": np.quantile(differences[:, k], 1 - tail),
+            "statistic": statistic[k],
+            "statistic_is": "difference / standard error" if studentized else "difference",
+            "p_value": p_values[k],
+            "p_value_adjusted": adjusted[k],
+            "permutations": permutations,
+            "permuted_over": _permuted_over(design),
+            "note": None,
+        }
+        if not present[k]:
+            empty = ("estimate", "null_95_lower", "null_95_upper", "statistic", "p_value")
+            row |= dict.fromkeys((*empty, "p_value_adjusted"))
+            row["note"] = "not tested: no item row fits"
+        elif not np.isfinite(statistic[k]):
+            row["statistic"] = None
+            row["note"] = "the arms differ and neither varies: the statistic is infinite"
+        if rows.known is not None:
+            changed = np.abs(rows.known[members[k]]) > ROUNDING
+            row["known_null"] = not bool(changed.any())
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _permuted_over(design: Design) -> str:
+    within = " within strata" if design.stratum.any() else ""
+    return f"{design.unit_name}s{within}"
+
+
+def p_value(observed: float, drawn: Floats) -> float:
+    """Return (1 + draws at least as extreme) / (draws + 1) of absolute statistics."""
+    return float((1 + (drawn >= observed * (1 - _TIE)).sum()) / (1 + len(drawn)))
+
+
+def closed_test(
+    observed: Floats, drawn: Floats, present: NDArray[np.bool_] | None = None
+) -> list[float | None]:
+    """Adjust p-values for testing several hypotheses together.
+
+    The closed test whose intersections are judged by the largest statistic, by its step-down
+    shortcut: from the most extreme statistic down, each is held against the largest of those not
+    yet passed. Needs hypotheses such that the statistics' joint distribution under an
+    intersection comes from the same draws, as it does for sharp null hypotheses on sets of rows.
+
+    Parameters
+    ----------
+    observed
+        Absolute statistics, shape (m,).
+    drawn
+        The same in each draw, shape (R, m).
+    present
+        Which hypotheses are tested, shape (m,); all if not given.
+
+    Returns
+    -------
+    Adjusted p-values; None where a hypothesis is not tested.
+    """
+    m = len(observed)
+    tested = np.ones(m, dtype=bool) if present is None else present
+    # Statistics in one scale: studentized ones have it already, nearly. What was observed counts
+    # as one draw more, so that the scale is the same whichever of the draws had happened.
+    scale = np.array([_root_mean_square(np.r_[observed[k], drawn[:, k]]) for k in range(m)])
+    scaled, limits = drawn / scale, observed / scale
+    adjusted: list[float | None] = [None] * m
+    left = [int(k) for k in np.argsort(-limits, kind="stable") if tested[k]]
+    largest = 0.0
+    while left:
+        k = left[0]
+        largest = max(largest, p_value(limits[k], scaled[:, left].max(axis=1)))
+        adjusted[k] = largest
+        left.pop(0)
+    return adjusted
+
+
+def _root_mean_square(drawn: Floats) -> float:
+    finite = drawn[np.isfinite(drawn)]
+    size = float(np.sqrt((finite**2).mean())) if len(finite) else 0.0
+    return size if size > ROUNDING else 1.0

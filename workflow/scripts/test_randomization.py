@@ -1,0 +1,35 @@
+"""Test for spillover by randomization, and check the design the same way."""
+
+from netlift.diagnostics import design_diagnostics
+from netlift.randomization import randomization_tests
+from netlift.tables import read_table, write_table
+from netlift.workflow import job
+
+
+def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
+    """Read items and accounts; write the tests and the diagnostics."""
+    seed, permutations = settings["seed"], settings["permutations"]
+    tables = {
+        "randomization_tests": randomization_tests(
+            read_table(items),
+            near_positions=settings["near_positions"],
+            permutations=permutations,
+            seed=seed,
+            studentized=settings["studentized"],
+        ),
+        "design_diagnostics": design_diagnostics(
+            read_table(accounts), permutations=permutations, seed=seed
+        ),
+    }
+    for name, path in outputs.items():
+        write_table(tables[name], path)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(
+            snakemake.input.slate_items,
+            snakemake.input.accounts,
+            dict(snakemake.output.items()),
+            snakemake.params.settings,
+        )
