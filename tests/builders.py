@@ -149,21 +149,16 @@ def random_ratings(
 def cluster_sandwich(
     outcome: np.ndarray, promoted: np.ndarray, cluster: np.ndarray
 ) -> tuple[float, float]:
-    """Slope of OLS on the arm and its CR1 error, with sums over clusters written out."""
-    design = [(1.0, float(arm)) for arm in promoted]
-    n, n_clusters = len(outcome), len(set(cluster.tolist()))
-    treated = [y for y, arm in zip(outcome, promoted, strict=True) if arm]
-    control = [y for y, arm in zip(outcome, promoted, strict=True) if not arm]
-    intercept = sum(control) / len(control)
-    slope = sum(treated) / len(treated) - intercept
-    bread = np.linalg.inv([[sum(x[i] * x[j] for x in design) for j in (0, 1)] for i in (0, 1)])
-    meat = np.zeros((2, 2))
-    for number in set(cluster.tolist()):
-        score = [0.0, 0.0]
-        for x, y, own in zip(design, outcome, cluster, strict=True):
-            if own == number:
-                residual = y - intercept - slope * x[1]
-                score = [score[0] + x[0] * residual, score[1] + x[1] * residual]
-        meat += np.outer(score, score)
-    factor = n_clusters / (n_clusters - 1) * (n - 1) / (n - 2)
-    return slope, float(np.sqrt(factor * (bread @ meat @ bread)[1, 1]))
+    """Slope of OLS on the arm and its CR2 error, with whole matrices (Bell and McCaffrey 2002)."""
+    design = np.column_stack([np.ones(len(outcome)), np.asarray(promoted, dtype=float)])
+    bread = np.linalg.inv(design.T @ design)
+    residual_maker = np.eye(len(outcome)) - design @ bread @ design.T
+    residual = residual_maker @ outcome
+    variance = 0.0
+    for number in set(np.asarray(cluster).tolist()):
+        own = np.asarray(cluster) == number
+        values, vectors = np.linalg.eigh(residual_maker[np.ix_(own, own)])
+        root = np.where(values > 1e-12, 1 / np.sqrt(np.maximum(values, 1e-12)), 0.0)
+        adjusted = (vectors * root) @ vectors.T @ residual[own]
+        variance += float((bread @ design[own].T @ adjusted)[1]) ** 2
+    return float((bread @ design.T @ outcome)[1]), variance**0.5

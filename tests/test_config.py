@@ -153,10 +153,17 @@ def test_an_overlay_merges_mappings_replaces_lists_and_drops_keys_with_null():
     assert study["promotion"] == {
         "probability": 0.5,
         "assignment": "bernoulli",
+        "unit": "slate",
         "focal_position_first": 3,
     }
     assert "target_click_rate" not in study["worlds"]["logit"]
     assert study["worlds"]["logit"]["intercept"] == -1.0
+
+
+def test_users_cannot_be_randomized_within_focal_positions():
+    with pytest.raises(NetliftError, match=r"promotion\.unit: user .*take bernoulli or complete"):
+        check_config(merged({"promotion": {"unit": "user", "assignment": "stratified"}}))
+    check_config(merged({"promotion": {"unit": "user", "assignment": "complete"}}))
 
 
 def test_numbers_take_the_declared_type_so_that_1_and_1_0_are_the_same_setting():

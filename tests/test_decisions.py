@@ -10,8 +10,9 @@ from builders import random_items
 
 from netlift.accounts import slate_outcomes
 from netlift.decisions import decision_statements
-from netlift.product import product_summary, risk_by_cluster, risk_by_position
+from netlift.product import product_summary
 from netlift.row_effects import spillover_sensitivity
+from netlift.segments import segments
 from netlift.tables import read_table, write_table
 
 ITEM, SLATE, SPILLOVER, POLICY = (
@@ -51,28 +52,49 @@ def product_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def spillover_table(**rows: tuple[float | None, float | None]) -> pd.DataFrame:
-    """Write (estimate, error) per item row of some definitions; the interval is two errors wide."""
+def spillover_table(
+    per_slate: dict[str, float] | None = None, **rows: tuple[float | None, float | None]
+) -> pd.DataFrame:
+    """Write (estimate, error) per item row of some definitions; the interval is two errors wide.
+
+    Per slate every estimate is ``per_slate``'s, or 0, with an error of 0.01.
+    """
     table = pd.DataFrame(
         [(name.replace("_", " "), *numbers) for name, numbers in rows.items()],
         columns=["definition", "estimate", "se"],
     ).astype({"estimate": float, "se": float})
-    table["ci_95_lower"] = table["estimate"] - 2 * table["se"]
-    table["ci_95_upper"] = table["estimate"] + 2 * table["se"]
-    per_slate = table.assign(unit="clicks per slate", estimate=9.0, ci_95_lower=8.0, se=0.001)
-    return pd.concat([per_slate, table.assign(unit="clicks per item row")])
+    sums = table["definition"].map(per_slate or {}).fillna(0.0)
+    summed = table.assign(unit="clicks per slate", estimate=sums, se=0.01)
+    both = pd.concat([summed, table.assign(unit="clicks per item row")])
+    both["ci_95_lower"] = both["estimate"] - 2 * both["se"]
+    both["ci_95_upper"] = both["estimate"] + 2 * both["se"]
+    return both
 
 
-def risk_table(column: str, verdicts: dict[str, str]) -> pd.DataFrame:
-    rows = [
-        (name, family, None if verdict == "too few slates" else 1.0, verdict)
-        for name, verdict in verdicts.items()
-        for family in ("Direct", "Indirect", "Total")
-    ]
-    table = pd.DataFrame(rows, columns=[column, "effect_family", "estimate", "verdict"])
-    # Only the total says whether a slate gains: the direct effect gains everywhere.
-    table.loc[table["effect_family"] == "Direct", "verdict"] = "gains"
-    return table.astype({"estimate": float})
+def segment_table(verdicts: dict[str, str]) -> pd.DataFrame:
+    """Write segments, named as "segmentation: segment", with simultaneous intervals."""
+    ends = {
+        "gains": (0.1, 0.3),
+        "loses": (-0.3, -0.1),
+        "undecided": (-0.1, 0.1),
+        # Its own interval is clear of zero, that for all segments at once is not.
+        "gains alone": (-0.01, 0.3),
+        "too few slates": (None, None),
+    }
+    rows = []
+    for name, verdict in verdicts.items():
+        lower, upper = ends[verdict]
+        middle = None if lower is None else (lower + upper) / 2
+        segmentation, segment = name.split(": ")
+        rows += [
+            # Only the total says whether a slate gains: the direct effect gains everywhere.
+            (segmentation, segment, "Focal item", 0.5, 0.4, 0.4, 0.6),
+            (segmentation, segment, "Full slate", middle, 0.1, lower, upper),
+        ]
+    columns = ["segmentation", "segment", "component", "estimate", "ci_95_lower"]
+    columns += ["simultaneous_ci_95_lower", "simultaneous_ci_95_upper"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype(dict.fromkeys(columns[3:], float))
 
 
 def statements(
@@ -81,14 +103,12 @@ def statements(
     ratio: tuple = (-0.88, -1.4, -0.3),
     kind: str = "interval",
     spillover: pd.DataFrame | None = None,
-    positions: dict[str, str] | None = None,
-    clusters: dict[str, str] | None = None,
+    segments_said: dict[str, str] | None = None,
 ) -> pd.DataFrame:
     return decision_statements(
         product_table(lines or effects(), ratio, kind),
         spillover_table(Displaced=(0.001, 0.01)) if spillover is None else spillover,
-        risk_table("focal_position_bucket", positions or {"5-6": "undecided"}),
-        risk_table("focal_cluster", clusters or {"Drama": "undecided"}),
+        segment_table(segments_said or {"focal position: 5-6": "undecided"}),
     ).set_index("topic")
 
 
@@ -122,12 +142,9 @@ CLAIMS = {
     (SLATE, "promotion creates clicks"): lambda c: c.total > 0,
     (SLATE, "promotion loses clicks"): lambda c: c.total < 0,
     (SLATE, "covers zero"): lambda c: c.total == 0,
-    (SLATE, "than it gains for the promoted item"): lambda c: (
-        c.total < 0 and c.lines["direct"][0] > 0
-    ),
-    (SLATE, "neither the promoted item nor the slate gains"): lambda c: (
-        c.total < 0 and c.lines["direct"][0] < 0
-    ),
+    (SLATE, "than it gains for the promoted item"): lambda c: c.total < 0 < c.direct,
+    (SLATE, "do not show that the promoted item itself gains"): lambda c: c.total < 0 == c.direct,
+    (SLATE, "the promoted item itself loses too"): lambda c: c.total < 0 > c.direct,
     (SPILLOVER, "same-cluster items gain"): lambda c: c.same > 0,
     (SPILLOVER, "same-cluster items lose"): lambda c: c.same < 0,
     (SPILLOVER, "the interval covers zero"): lambda c: c.same == 0,
@@ -158,7 +175,7 @@ VERDICTS = {
         "losses": lambda c: c.indirect < 0,
         "gains": lambda c: c.indirect > 0,
         "same_cluster_only": lambda c: c.indirect == 0 != c.same,
-        "rows_only": lambda c: c.indirect == c.same == 0 != c.row,
+        "some_definitions_only": lambda c: c.indirect == c.same == 0 != c.row,
         "not_detected": lambda c: c.indirect == c.same == c.row == 0,
     },
     POLICY: {
@@ -267,6 +284,20 @@ def test_missing_definitions_and_those_without_error_are_not_named():
     assert "'Displaced' is the clearest" in statements(spillover=rows).loc[SPILLOVER, "statement"]
 
 
+def test_a_change_that_shows_only_in_sums_over_slates_is_named():
+    lines = effects(indirect="0+", same="0-")
+    rows = spillover_table({"Displaced": -0.05}, Displaced=(0.001, 0.01), Same_cluster=(0.0, 0.02))
+    said = statements(lines, spillover=rows).loc[SPILLOVER]
+    assert said["verdict"] == "some_definitions_only"
+    assert "Summed to slates a change is shown for: Displaced." in said["statement"]
+    assert "Of the 2 definitions" in said["statement"]
+
+
+def test_a_share_of_nothing_is_said_without_a_sign():
+    said = statements(effects(indirect="-"), ratio=(-0.884, -1.2, 0.0004))
+    assert "lose 88 (95% interval 0 to 120)" in said.loc[ITEM, "statement"]
+
+
 def test_without_any_definition_the_sentence_about_rows_is_left_out():
     lines = effects(indirect="0+", same="0-")
     said = statements(lines, spillover=spillover_table(Same_cluster=(None, None)))
@@ -278,37 +309,42 @@ def test_without_any_definition_the_sentence_about_rows_is_left_out():
 # --- Segments -------------------------------------------------------------------------------------
 
 MIXED = {
-    "positions": {"5-6": "gains", "7-8": "loses", "9-10": "undecided"},
-    "clusters": {"War": "gains", "Drama": "loses", "IMAX": "too few slates"},
+    "focal position: 5-6": "gains",
+    "focal position: 7-8": "loses",
+    "focal position: 9-10": "undecided",
+    "focal cluster: War": "gains",
+    "focal cluster: Drama": "loses",
+    "focal cluster: Crime": "gains alone",
+    "focal cluster: IMAX": "too few slates",
 }
 
 
 def test_a_promotion_that_creates_clicks_names_the_slates_that_lose():
-    statement = statements(effects(total="+"), **MIXED).loc[POLICY, "statement"]
-    assert "Slates that lose: focal position 7-8, focal cluster Drama." in statement
-    assert "War" not in statement
+    said = statements(effects(total="+"), segments_said=MIXED).loc[POLICY, "statement"]
+    assert "Slates that lose: focal position 7-8, focal cluster Drama." in said
+    assert "War" not in said
 
 
 def test_a_promotion_that_loses_clicks_names_the_slates_that_gain():
-    statement = statements(effects(total="-"), **MIXED).loc[POLICY, "statement"]
-    assert "Some slates gain: focal position 5-6, focal cluster War." in statement
-    assert "Drama" not in statement
-    assert "No focal position" not in statement
+    said = statements(effects(total="-"), segments_said=MIXED).loc[POLICY, "statement"]
+    assert "Some slates gain: focal position 5-6, focal cluster War." in said
+    assert "Drama" not in said
+    assert "No segment" not in said
 
 
 @pytest.mark.parametrize("total", ["0+", "0-"])
 def test_an_undecided_promotion_names_both(total):
-    statement = statements(effects(total=total), **MIXED).loc[POLICY, "statement"]
-    assert "gains: focal position 5-6, focal cluster War" in statement
-    assert "losses: focal position 7-8, focal cluster Drama" in statement
+    said = statements(effects(total=total), segments_said=MIXED).loc[POLICY, "statement"]
+    assert "gains: focal position 5-6, focal cluster War" in said
+    assert "losses: focal position 7-8, focal cluster Drama" in said
 
 
 @pytest.mark.parametrize("total", STATES)
 def test_named_segments_come_with_how_many_were_looked_at(total):
-    statement = statements(effects(total=total), **MIXED).loc[POLICY, "statement"]
-    # Six segments, one of them without numbers: 5 tests at 5%.
-    assert "5 segments were looked at" in statement
-    assert "about 0.2 of them would stand out by chance" in statement
+    said = statements(effects(total=total), segments_said=MIXED).loc[POLICY, "statement"]
+    # Seven segments, one of them without numbers; one stands out only when looked at alone.
+    assert "6 segments were looked at" in said
+    assert "Crime" not in said
 
 
 @pytest.mark.parametrize("total", STATES)
@@ -316,7 +352,14 @@ def test_no_segment_is_named_where_none_stands_out(total):
     statement = statements(effects(total=total)).loc[POLICY, "statement"]
     assert "segments were looked at" not in statement
     assert "focal position 5-6" not in statement
-    assert ("No focal position and no cluster shows a gain" in statement) == (total == "-")
+    words = "No segment by focal position, cluster or relevance shows a gain"
+    assert (words in statement) == (total == "-")
+
+
+def test_where_no_segment_has_numbers_none_is_said_to_show_no_gain():
+    few = {"focal cluster: IMAX": "too few slates"}
+    said = statements(effects(total="-"), segments_said=few).loc[POLICY, "statement"]
+    assert "No segment has enough slates to be looked at" in said
 
 
 # --- From tables to sentences ---------------------------------------------------------------------
@@ -329,8 +372,7 @@ def test_statements_are_the_same_from_tables_in_memory_and_from_files(tmp_path, 
     tables = {
         "product": product_summary(accounts),
         "spillover": spillover_sensitivity(log, near_positions=3),
-        "by_position": risk_by_position(accounts, min_slates=min_slates),
-        "by_cluster": risk_by_cluster(accounts, min_slates=min_slates),
+        "segments": segments(accounts, min_slates=min_slates)[0],
     }
     for name, table in tables.items():
         write_table(table, tmp_path / f"{name}.csv")

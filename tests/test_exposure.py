@@ -47,6 +47,12 @@ def assigned(n_slates: int = 200, **changes: object) -> pd.DataFrame:
     return assign_promotion(slates, **settings | {"focal_position_first": 3} | changes)
 
 
+def promotions(n_slates: int, probability: float, assignment: str, seed: int) -> np.ndarray:
+    """Draw promotions of single slates in one stratum."""
+    one = np.zeros(n_slates, dtype=int)
+    return draw_promotions(np.arange(n_slates), probability, assignment, seed, one)[0]
+
+
 def test_a_promoted_slate_by_hand():
     table = mapped(exposure(["ABACA"], focal=[3], promoted=[1]))
     assert table["final_position"].tolist() == [2, 3, 1, 4, 5]
@@ -99,7 +105,7 @@ def test_mapping_adds_columns_and_changes_none_of_the_slates():
 def test_assigning_maps_the_positions_and_promotions_that_were_drawn():
     table = assigned(n_slates=300, seed=9)
     focal = draw_focal_positions(300, 3, 6, 9)
-    promoted = draw_promotions(300, 0.5, "bernoulli", 9)
+    promoted = promotions(300, 0.5, "bernoulli", 9)
     expected = exposure(["AABCBA"] * 300, focal.tolist(), promoted.tolist())
     pd.testing.assert_frame_equal(plain(table), plain(expected))
 
@@ -119,15 +125,15 @@ def test_the_last_focal_position_is_by_default_the_last_of_the_slate():
 
 
 def test_bernoulli_promotes_each_slate_with_its_probability():
-    promoted = draw_promotions(40_000, 0.3, "bernoulli", seed=2)
+    promoted = promotions(40_000, 0.3, "bernoulli", seed=2)
     # 12,000 expected, standard deviation 91.7: 4 of them, false alarm 0.006%.
     assert abs(promoted.sum() - 12_000) < 4 * 91.7
-    assert draw_promotions(500, 0.0, "bernoulli", 2).sum() == 0
-    assert draw_promotions(500, 1.0, "bernoulli", 2).sum() == 500
+    assert promotions(500, 0.0, "bernoulli", 2).sum() == 0
+    assert promotions(500, 1.0, "bernoulli", 2).sum() == 500
 
 
 def test_complete_promotes_a_fixed_number_and_every_slate_alike():
-    draws = np.array([draw_promotions(10, 0.3, "complete", seed) for seed in range(4000)])
+    draws = np.array([promotions(10, 0.3, "complete", seed) for seed in range(4000)])
     assert (draws.sum(axis=1) == 3).all()
     # Each slate: 1,200 expected, standard deviation 29; 10 slates at 4.5: false alarm 0.007%.
     assert (abs(draws.sum(axis=0) - 1200) < 4.5 * 29).all()
@@ -139,7 +145,7 @@ def test_promotion_is_by_slate():
 
 def test_promotion_and_focal_position_are_independent():
     focal = draw_focal_positions(40_000, 1, 12, seed=3)
-    promoted = draw_promotions(40_000, 0.5, "bernoulli", seed=3)
+    promoted = promotions(40_000, 0.5, "bernoulli", seed=3)
     # Correlation has standard deviation 0.005: 4 of them.
     assert abs(np.corrcoef(focal, promoted)[0, 1]) < 0.02
 
@@ -150,7 +156,7 @@ def test_the_design_is_pinned_so_that_a_published_study_can_be_made_again():
         ("bernoulli", [1, 1, 0, 0, 0, 1, 1, 1]),
         ("complete", [1, 0, 1, 0, 1, 1, 0, 0]),
     ):
-        assert draw_promotions(8, 0.5, assignment, 20260428).tolist() == promoted
+        assert promotions(8, 0.5, assignment, 20260428).tolist() == promoted
 
 
 def test_complete_assignment_reaches_the_table():
@@ -159,7 +165,7 @@ def test_complete_assignment_reaches_the_table():
     expected = exposure(
         ["AABCBA"] * 30,
         draw_focal_positions(30, 3, 6, 4).tolist(),
-        draw_promotions(30, 0.2, "complete", 4).tolist(),
+        promotions(30, 0.2, "complete", 4).tolist(),
     )
     pd.testing.assert_frame_equal(plain(table), plain(expected))
 

@@ -3,18 +3,14 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from builders import cluster_sandwich
 from scipy import stats
 
 from netlift.errors import NetliftError
 from netlift.inference import (
     ArmDifference,
     Estimate,
-    clustered_coefficient,
-    clustered_difference,
     fieller,
     quantile_t,
-    robust_coefficient,
 )
 
 WEIGHTS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1), (2, -1, 0.5)]
@@ -79,9 +75,9 @@ def test_difference_and_neyman_error_by_hand():
     assert estimate.se == pytest.approx(2**0.5, rel=1e-15)
     # Welch: 2^2 / (1^2/1 + 1^2/2) = 8/3. Pooled variance (1*2 + 2*3)/3 = 8/3, times 1/2 + 1/3.
     assert estimate.df == pytest.approx(8 / 3, rel=1e-15)
-    assert arms.pooled_combination((1,)).se == pytest.approx((8 / 3 * 5 / 6) ** 0.5, rel=1e-15)
-    assert arms.pooled_combination((1,)).df == 3
-    assert (arms.treated_slates, arms.control_slates) == (2, 3)
+    assert arms.pooled().combination((1,)).se == pytest.approx((8 / 3 * 5 / 6) ** 0.5, rel=1e-15)
+    assert arms.pooled().combination((1,)).df == 3
+    assert (arms.treated.slates, arms.control.slates) == (2, 3)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
@@ -89,7 +85,7 @@ def test_errors_are_hc2_and_plain_ols_of_statsmodels(weights):
     outcomes, promoted = experiment()
     arms = ArmDifference.of(outcomes, promoted)
     ols = sm.OLS(outcomes @ np.array(weights), sm.add_constant(promoted.astype(float)))
-    robust, plain = arms.combination(weights), arms.pooled_combination(weights)
+    robust, plain = arms.combination(weights), arms.pooled().combination(weights)
     assert robust.value == plain.value == pytest.approx(ols.fit().params[1], rel=1e-12)
     assert robust.se == pytest.approx(ols.fit(cov_type="HC2").bse[1], rel=1e-12)
     assert plain.se == pytest.approx(ols.fit().bse[1], rel=1e-12)
@@ -115,7 +111,7 @@ def test_joint_covariance_is_that_of_all_pairs_of_outcomes():
             minus = sm.OLS(outcomes[:, i] - outcomes[:, j], sm.add_constant(promoted * 1.0))
             for covariance, kind in (
                 (arms.covariance, "HC2"),
-                (arms.pooled_covariance, "nonrobust"),
+                (arms.pooled().covariance, "nonrobust"),
             ):
                 # cov(a, b) = (var(a + b) - var(a - b)) / 4.
                 polar = plus.fit(cov_type=kind).bse[1] ** 2 - minus.fit(cov_type=kind).bse[1] ** 2
@@ -126,7 +122,9 @@ def test_joint_covariance_is_that_of_all_pairs_of_outcomes():
 def test_an_arm_with_fewer_than_two_slates_is_an_error_that_says_which(promoted, name):
     outcomes = np.arange(5.0)[:, None]
     n = promoted if name == "promoted" else 5 - promoted
-    with pytest.raises(NetliftError, match=rf"^{n} {name} slates of 5: .*at least 2 .*Take more"):
+    with pytest.raises(
+        NetliftError, match=rf"^{n} {name} slates of 5 slates: .*at least 2 .*Take more"
+    ):
         ArmDifference.of(outcomes, np.arange(5) < promoted)
 
 
@@ -134,7 +132,7 @@ def test_constant_outcomes_have_zero_error_and_no_missing_number():
     outcomes = np.column_stack([np.full(6, 2.0), np.zeros(6), np.arange(6) < 3])
     arms = ArmDifference.of(outcomes, np.arange(6) < 3)
     for weights, value in (((1, 0, 0), 0.0), ((0, 1, 0), 0.0), ((0, 0, 1), 1.0)):
-        for estimate in (arms.combination(weights), arms.pooled_combination(weights)):
+        for estimate in (arms.combination(weights), arms.pooled().combination(weights)):
             assert (estimate.value, estimate.se) == (value, 0.0)
             assert estimate.interval == (value, value)
 
@@ -150,68 +148,6 @@ def test_intervals_cover_a_known_difference_as_often_as_they_say():
         covered += lower <= 1.4 <= upper
     # 1,900 expected, standard deviation 9.7: 4 of them (Welch's interval is not quite exact).
     assert abs(covered - 1900) < 4 * 9.7
-
-
-# --- Clustered errors ----------------------------------------------------------------------------
-
-
-def test_clustered_errors_are_the_sandwich_of_sums_over_clusters():
-    rng = np.random.default_rng(3)
-    cluster = np.sort(rng.integers(0, 25, 160)) * 7
-    promoted = cluster // 7 % 2 == 0
-    outcome = rng.normal(size=160) + rng.normal(size=200)[cluster] + 0.5 * promoted
-    estimate = clustered_difference(outcome, promoted, cluster)
-    slope, se = cluster_sandwich(outcome, promoted, cluster)
-    assert estimate.value == pytest.approx(slope, rel=1e-12)
-    assert estimate.se == pytest.approx(se, rel=1e-12)
-    assert estimate.df == len(set(cluster.tolist())) - 1
-
-
-def test_clusters_may_have_rows_in_both_arms():
-    rng = np.random.default_rng(4)
-    cluster, promoted = np.arange(60) % 12, rng.random(60) < 0.5
-    outcome = rng.normal(size=60)
-    estimate = clustered_difference(outcome, promoted, cluster)
-    slope, se = cluster_sandwich(outcome, promoted, cluster)
-    assert (estimate.value, estimate.se) == pytest.approx((slope, se), rel=1e-12)
-
-
-def test_coefficients_of_larger_designs_have_errors_by_the_sandwich():
-    rng = np.random.default_rng(5)
-    n, cluster = 70, np.arange(70) % 17
-    design = np.column_stack([np.ones(n), rng.normal(size=(n, 2)), rng.random(n) < 0.4])
-    outcome = design @ [1.0, 0.5, -0.5, 0.3] + rng.normal(size=n) * (1 + design[:, 3])
-    coefficients = np.linalg.lstsq(design, outcome)[0]
-    residual, bread = outcome - design @ coefficients, np.linalg.inv(design.T @ design)
-    # HC2 (MacKinnon and White 1985): each squared residual over one minus its leverage.
-    leverage = np.array([row @ bread @ row for row in design])
-    meat = sum(
-        np.outer(row, row) * r**2 / (1 - h)
-        for row, r, h in zip(design, residual, leverage, strict=True)
-    )
-    robust = robust_coefficient(outcome, design)
-    assert robust.value == pytest.approx(coefficients[-1], rel=1e-10)
-    assert robust.se == pytest.approx(np.sqrt((bread @ meat @ bread)[-1, -1]), rel=1e-10)
-    assert robust.df == n - 4
-    scores = [(design[cluster == g] * residual[cluster == g, None]).sum(axis=0) for g in range(17)]
-    meat = sum(np.outer(score, score) for score in scores) * 17 / 16 * (n - 1) / (n - 4)
-    clustered = clustered_coefficient(outcome, design, cluster)
-    assert clustered.value == pytest.approx(coefficients[-1], rel=1e-10)
-    assert clustered.se == pytest.approx(np.sqrt((bread @ meat @ bread)[-1, -1]), rel=1e-10)
-    assert clustered.df == 16
-
-
-@pytest.mark.parametrize(
-    ("promoted", "name", "count"),
-    [
-        ([1, 1, 0, 0, 0, 0], "promoted", 1),
-        ([1, 1, 1, 1, 0, 0], "control", 1),
-        ([0] * 6, "promoted", 0),
-    ],
-)
-def test_an_arm_with_rows_of_fewer_than_two_clusters_is_an_error(promoted, name, count):
-    with pytest.raises(NetliftError, match=rf"rows of {count} {name} clusters: .*at least 2"):
-        clustered_difference(np.arange(6.0), np.array(promoted) == 1, np.arange(6) // 2)
 
 
 # --- Fieller's sets ------------------------------------------------------------------------------
@@ -304,6 +240,6 @@ def test_a_sum_that_never_varies_has_no_error_and_not_an_error_that_is_no_number
     parts, promoted = experiment(seed)
     outcomes = np.column_stack([parts[:, :2], 7.3 - parts[:, :2].sum(axis=1)])
     arms = ArmDifference.of(outcomes, promoted)
-    for estimate in (arms.combination((1, 1, 1)), arms.pooled_combination((1, 1, 1))):
+    for estimate in (arms.combination((1, 1, 1)), arms.pooled().combination((1, 1, 1))):
         assert 0 <= estimate.se < 1e-6
         assert np.isfinite(estimate.interval).all()

@@ -10,10 +10,17 @@ from builders import COMPONENTS, items, random_items
 
 from netlift.accounts import slate_outcomes
 from netlift.errors import NetliftError
-from netlift.ledger import additivity_checks, component_effects, component_support
+from netlift.ledger import (
+    additivity_checks,
+    component_covariance,
+    component_effects,
+    component_support,
+)
 
 OUTCOMES = ["observed_clicks", "expected_clicks", "known_lift"]
-ESTIMATORS = {"difference_in_means": "HC2", "difference_in_means_ols_error": "nonrobust"}
+PLAIN = {"difference_in_means": "HC2", "difference_in_means_ols_error": "nonrobust"}
+ESTIMATORS = [*PLAIN, "lin", "hajek"]
+COVARIATES = ["n_same_cluster", "n_displaced", "relevance_mean", "relevance_sd", "user_activity"]
 PARTS = {
     "Focal item": COMPONENTS[:1],
     "Same-cluster competitors": COMPONENTS[1:2],
@@ -23,7 +30,10 @@ PARTS = {
 
 
 def ragged_accounts(seed: int = 1, n_slates: int = 150) -> pd.DataFrame:
-    return slate_outcomes(random_items(seed, n_slates, (3, 9)))
+    """Accounts of slates that were promoted with probabilities of 0.3, 0.5 and 0.7."""
+    probability = np.random.default_rng(seed).choice([0.3, 0.5, 0.7], n_slates)
+    accounts = slate_outcomes(random_items(seed, n_slates, (3, 9)))
+    return accounts.assign(promotion_probability=probability)
 
 
 def four_slates() -> pd.DataFrame:
@@ -85,15 +95,17 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "estimate_per_1000_promoted_slates",
         "ci_95_lower_per_1000",
         "ci_95_upper_per_1000",
+        "df",
+        "note",
     ]
     keys = list(zip(effects["effect_family"], effects["component"], strict=True))
     families = ["Direct", "Indirect", "Indirect", "Total"]
     assert keys == list(zip(families, PARTS, strict=True)) * len(OUTCOMES) * len(ESTIMATORS)
-    assert not effects.isna().any(axis=None)
+    assert not effects.drop(columns="note").isna().any(axis=None)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", PLAIN)
 def test_every_line_is_statsmodels_regression_on_the_arm(outcome, estimator):
     log = random_items(2, 150, (3, 9))
     effects = component_effects(slate_outcomes(log))
@@ -102,12 +114,95 @@ def test_every_line_is_statsmodels_regression_on_the_arm(outcome, estimator):
     for component, members in PARTS.items():
         summed = log[column].where(log["component"].isin(members), 0).groupby(log["slate_id"]).sum()
         ols = sm.OLS(summed.to_numpy(), sm.add_constant(arm.to_numpy(dtype=float)))
-        fit = ols.fit(cov_type=ESTIMATORS[estimator])
+        fit = ols.fit(cov_type=PLAIN[estimator])
         row = line(effects, component, outcome_type=outcome, estimator=estimator)
         assert row["estimate_per_slate"] == pytest.approx(fit.params[1], abs=1e-13)
         assert row["se"] == pytest.approx(fit.bse[1], rel=1e-11)
         assert row["control_mean"] == pytest.approx(fit.params[0], abs=1e-13)
         assert row["treated_mean"] == pytest.approx(fit.params.sum(), abs=1e-13)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_lin_is_statsmodels_regression_with_all_interactions(outcome):
+    accounts = ragged_accounts(5, 200)
+    effects = component_effects(accounts)
+    arm = accounts["promotion_applied"].to_numpy(dtype=float)
+    x = accounts[COVARIATES].to_numpy(dtype=float)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    design = np.column_stack([arm, x, arm[:, None] * x])
+    for component, members in PARTS.items():
+        summed = sum(accounts[f"{outcome}_{name}"] for name in members)
+        fit = sm.OLS(summed.to_numpy(dtype=float), sm.add_constant(design)).fit(cov_type="HC2")
+        row = line(effects, component, outcome_type=outcome, estimator="lin")
+        assert row["estimate_per_slate"] == pytest.approx(fit.params[1], abs=1e-11)
+        assert row["se"] == pytest.approx(fit.bse[1], rel=1e-9)
+        assert row["control_mean"] == pytest.approx(fit.params[0], abs=1e-11)
+        assert row["note"].startswith(f"adjusted for {', '.join(COVARIATES)}; dropped: focal_seed")
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_hajek_is_statsmodels_weighted_regression(outcome):
+    accounts = ragged_accounts(6, 200)
+    effects = component_effects(accounts)
+    arm, e = accounts["promotion_applied"].to_numpy(), accounts["promotion_probability"].to_numpy()
+    weights = 1 / np.where(arm == 1, e, 1 - e)
+    for component, members in PARTS.items():
+        summed = sum(accounts[f"{outcome}_{name}"] for name in members).to_numpy(dtype=float)
+        model = sm.WLS(summed, sm.add_constant(arm.astype(float)), weights=weights)
+        row = line(effects, component, outcome_type=outcome, estimator="hajek")
+        assert row["estimate_per_slate"] == pytest.approx(model.fit().params[1], abs=1e-12)
+        assert row["se"] == pytest.approx(model.fit(cov_type="HC2").bse[1], rel=1e-10)
+        treated = np.average(summed[arm == 1], weights=weights[arm == 1])
+        assert row["treated_mean"] == pytest.approx(treated, abs=1e-12)
+
+
+def test_estimators_without_what_they_need_say_so_and_have_no_numbers():
+    accounts = ragged_accounts().drop(columns="promotion_probability")
+    effects = component_effects(accounts)
+    hajek = effects[effects["estimator"] == "hajek"]
+    assert hajek["estimate_per_slate"].isna().all()
+    assert hajek["note"].str.contains("probabilities of promotion are not known").all()
+    # Nine slates: one arm has too few for a mean and five slopes.
+    few = component_effects(accounts[:9])
+    lin = few[few["estimator"] == "lin"]
+    assert lin[["estimate_per_slate", "se", "ci_95_lower", "df"]].isna().all(axis=None)
+    assert lin["note"].str.startswith("not estimated: ").all()
+    assert few.loc[few["estimator"] == "difference_in_means", "se"].notna().all()
+
+
+def test_covariates_that_cannot_be_used_are_named():
+    accounts = ragged_accounts().assign(relevance_sd=1.0)
+    accounts["user_activity"] = accounts["user_activity"].where(accounts.index > 3)
+    accounts["n_same_cluster"] = 0
+    note = line(component_effects(accounts), "Full slate", estimator="lin")["note"]
+    assert note == (
+        "adjusted for n_displaced, relevance_mean; dropped: n_same_cluster (constant), "
+        "focal_seed_position (a combination of the others, or constant, in an arm), "
+        "relevance_sd (constant), user_activity (has missing values)"
+    )
+
+
+def test_covariances_give_the_error_of_every_line():
+    accounts = ragged_accounts()
+    effects, table = component_effects(accounts), component_covariance(accounts)
+    for outcome in OUTCOMES:
+        for estimator in ESTIMATORS:
+            part = table[(table["outcome_type"] == outcome) & (table["estimator"] == estimator)]
+            matrix = part.pivot(index="component_1", columns="component_2", values="covariance")
+            names = list(PARTS)[:3]
+            matrix = matrix.loc[names, names].to_numpy()
+            assert (matrix == matrix.T).all()
+            errors = [
+                line(effects, name, outcome_type=outcome, estimator=estimator)["se"]
+                for name in PARTS
+            ]
+            assert np.sqrt(np.diag(matrix)) == pytest.approx(errors[:3], rel=1e-12)
+            assert np.sqrt(matrix.sum()) == pytest.approx(errors[3], rel=1e-12)
+            correlation = part.pivot(
+                index="component_1", columns="component_2", values="correlation"
+            ).loc[names, names]
+            expected = matrix / np.outer(errors[:3], errors[:3])
+            assert correlation.to_numpy() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -119,9 +214,10 @@ def test_direct_plus_indirect_is_the_total_of_whole_slates(outcome, estimator):
         for part in PARTS
     ]
     direct, same, other, total = (row["estimate_per_slate"] for row in rows)
-    by_arm = accounts.groupby("promotion_applied")[f"{outcome}_total"].mean()
     assert abs(direct + same + other - total) < 1e-12
-    assert abs(total - (by_arm[1] - by_arm[0])) < 1e-12
+    if estimator in PLAIN:
+        by_arm = accounts.groupby("promotion_applied")[f"{outcome}_total"].mean()
+        assert abs(total - (by_arm[1] - by_arm[0])) < 1e-12
 
 
 def test_effects_per_1000_promoted_slates_are_1000_times_those_per_slate():
@@ -208,7 +304,8 @@ def test_a_row_that_belongs_to_no_component_fails_the_checks():
     arm = log.loc[clicked, "promotion_applied"]
     slates = (log.groupby("slate_id")["promotion_applied"].first() == arm).sum()
     assert not broken["holds"].any()
-    assert broken["difference"].abs().to_numpy() == pytest.approx([1 / slates] * 2, rel=1e-9)
+    plain = broken[broken["estimator"].isin(PLAIN)]
+    assert plain["difference"].abs().to_numpy() == pytest.approx([1 / slates] * 2, rel=1e-9)
 
 
 # --- Degenerate experiments ----------------------------------------------------------------------
@@ -233,6 +330,7 @@ def test_an_experiment_without_two_slates_in_each_arm_says_so(table, promoted, m
 def test_constant_clicks_give_effects_of_zero_with_no_error_and_nothing_missing(clicks):
     accounts = slate_outcomes(items(["AAB"] * 6, [2] * 6, [1, 0] * 3, [clicks] * 6))
     effects = component_effects(accounts)
+    effects = effects[effects["estimator"] != "hajek"]
     for column in ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper"):
         assert (effects[column] == 0).all()
     assert additivity_checks(accounts)["holds"].all()

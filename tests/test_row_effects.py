@@ -6,7 +6,6 @@ import pytest
 from builders import cluster_sandwich, items, random_items
 
 from netlift import row_effects
-from netlift.errors import NetliftError
 from netlift.row_effects import (
     bootstrap,
     observed_effects,
@@ -310,7 +309,36 @@ def test_rows_in_a_single_slate_of_an_arm_are_too_few_for_an_error_per_row():
     assert (row["rows"], row["slates"]) == (5, 5)
 
 
-def test_an_effect_on_a_group_without_rows_is_an_error_that_names_it():
+def test_a_group_without_rows_has_no_numbers_and_says_so_and_the_others_have_theirs():
     log = items(["ABC"] * 8, [2] * 8, [1, 0] * 4, ["100", "010", "001", "110"] * 2)
-    with pytest.raises(NetliftError, match="observed effect on Same-cluster competitors"):
-        observed_effects(log, seed=1, bootstrap_draws=2)
+    effects, draws = observed_effects(log, seed=1, bootstrap_draws=50)
+    row = effects.set_index("effect").loc["Same-cluster competitors"]
+    assert "rows of 0 promoted units" in row["note"]
+    numbers = ["estimate", "se", "ci_95_lower", "treated_mean", "bootstrap_se", "bootstrap_draws"]
+    assert row[numbers].isna().all()
+    assert (row["treated_rows"], row["control_slates"]) == (0, 0)
+    others = effects[effects["effect"] != "Same-cluster competitors"]
+    assert others["note"].isna().all()
+    assert others.drop(columns="note").notna().all(axis=None)
+    assert draws["Same-cluster competitors"].isna().all()
+
+
+def test_an_arm_of_one_user_leaves_out_only_the_error_by_user():
+    slates, focal, promoted = ["AAB"] * 8, [2] * 8, [1, 0] * 4
+    clicks = ["100", "010", "001", "110"] * 2
+    log = items(slates, focal, promoted, clicks, users=[7, 8, 7, 8, 7, 8, 7, 8])
+    effects = observed_effects(log, seed=1, bootstrap_draws=50)[0]
+    assert effects["se_user_clustered"].isna().all()
+    assert effects[["estimate", "se"]].notna().all(axis=None)
+
+
+def test_draws_without_a_row_of_a_group_are_left_out_and_counted():
+    slates = ["AAB", "AAB", "AAB", "AAB", *["ABC"] * 8]
+    log = items(slates, [2] * 12, [1, 0] * 6, ["100", "010", "001", "110"] * 3)
+    effects, draws = observed_effects(log, seed=1, bootstrap_draws=400)
+    row = effects.set_index("effect").loc["Same-cluster competitors"]
+    drawn = draws["Same-cluster competitors"].dropna()
+    # Each arm's 6 slates hold two with such items; a draw of an arm misses both in (4/6)^6 = 9%.
+    assert 400 * 0.7 < row["bootstrap_draws"] == len(drawn) < 400
+    assert row["bootstrap_se"] == pytest.approx(drawn.std(), rel=1e-12)
+    assert np.isfinite(row["bootstrap_ci_95_lower"])

@@ -414,3 +414,9 @@ def test_candidates_and_noise_differ_from_visit_to_visit():
     training, scorer = catalog_of([5] * 30, [[0]])
     shown = shown_items(by_scorer(training, scorer, n_slates=9, size=10, pool=10))
     assert len({frozenset(slate) for slate in shown.tolist()}) == 9
+
+
+def test_a_pool_smaller_than_a_slate_is_an_error_that_says_so():
+    table = random_ratings(3, 20, 40, (10, 20))
+    with pytest.raises(NetliftError, match="a pool of 5 candidates cannot fill slates of 6 items"):
+        by_scorer(table, pool=5)

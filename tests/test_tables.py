@@ -129,6 +129,14 @@ def test_names_that_look_missing_are_names(tmp_path):
     assert read.dropna().tolist() == table["focal_cluster"].dropna().tolist()
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_columns_that_a_table_lacks_are_named(tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    write_table(pd.DataFrame({"se": [1.0]}), path)
+    with pytest.raises(NetliftError, match=r"table\.\w+: no column estimate, unit$"):
+        read_table(path, ["estimate", "se", "unit"])
+
+
 def test_parquet_keeps_types_and_categories(tmp_path):
     table = frame().astype({"slate_id": "int8", "name": "category"})
     write_table(table, tmp_path / "table.parquet")

@@ -159,7 +159,7 @@ class ClusteredFit:
         shared = (reached**2).sum(axis=1)
         square = (own**2).sum() - 2 * (own * shared).sum() + ((reached.T @ reached) ** 2).sum()
         mean = (own - shared).sum()
-        return float(mean**2 / square) if square > 0 else 0.0
+        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
 
     def _powered(self, vector: Floats, power: float) -> Floats:
         """Return (I - K_g)^power times a vector, shape (G, p)."""

@@ -227,7 +227,8 @@ def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
 def _shown_per_slate(spillover: pd.DataFrame) -> list[str]:
     """Return the definitions whose effect per slate has an interval without zero."""
     rows = spillover[spillover["unit"] == PER_SLATE]
-    shown = (rows["ci_95_lower"] > ROUNDING) | (rows["ci_95_upper"] < -ROUNDING)
+    lower, upper = (rows[name].astype(float) for name in ("ci_95_lower", "ci_95_upper"))
+    shown = (lower > ROUNDING) | (upper < -ROUNDING)
     return [str(name) for name in rows.loc[shown, "definition"]]
 
 
@@ -268,6 +269,7 @@ def _policy(total: _Line, segments: pd.DataFrame) -> tuple[str, str]:
 
 def _standing_out(totals: pd.DataFrame, sign: int) -> str:
     """Name the segments whose simultaneous interval lies on one side of zero."""
-    end = totals["simultaneous_ci_95_lower"] if sign > 0 else -totals["simultaneous_ci_95_upper"]
-    hits = totals[end > ROUNDING]
+    name = "simultaneous_ci_95_lower" if sign > 0 else "simultaneous_ci_95_upper"
+    # A column without any number holds objects.
+    hits = totals[sign * totals[name].astype(float) > ROUNDING]
     return ", ".join(f"{row.segmentation} {row.segment}" for row in hits.itertuples())

@@ -174,12 +174,18 @@ class Scale:
         """Measure the scale over all items of all slates (population standard deviations)."""
         return cls(
             relevance_mean=float(slates.relevance.mean()),
-            relevance_sd=float(slates.relevance.std()) or 1.0,
+            relevance_sd=_spread(slates.relevance),
             user_liked_rate_mean=float(slates.user_liked_rate.mean()),
             item_liked_rate_mean=float(slates.item_liked_rate.mean()),
             log_popularity_mean=float(slates.log_popularity.mean()),
-            log_popularity_sd=float(slates.log_popularity.std()) or 1.0,
+            log_popularity_sd=_spread(slates.log_popularity),
         )
+
+
+def _spread(values: Floats) -> float:
+    """Return the standard deviation; 1 where values differ by no more than rounding."""
+    sd = float(values.std())
+    return sd if sd > 1e-12 * max(1.0, float(np.abs(values).max(initial=0.0))) else 1.0
 
 
 Array = TypeVar("Array", Floats, Integers, Booleans)

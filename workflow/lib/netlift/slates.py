@@ -156,8 +156,10 @@ def scorer_slates(
     Raises
     ------
     NetliftError
-        The data cannot give as many slates.
+        The pool is smaller than a slate, or the data cannot give as many slates.
     """
+    if pool < size:
+        raise NetliftError(f"a pool of {pool} candidates cannot fill slates of {size} items")
     n_users, n_items = len(scorer.users), len(scorer.items)
     user = np.searchsorted(scorer.users["user_id"].to_numpy(), training["user_id"].to_numpy())
     item = np.searchsorted(scorer.items["item_id"].to_numpy(), training["item_id"].to_numpy())

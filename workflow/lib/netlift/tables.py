@@ -69,12 +69,12 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
             import pyarrow.parquet as pq
 
             there = pq.read_schema(path).names
-            missing = [name for name in wanted or [] if name not in there]
-            if missing:
-                raise NetliftError(f"{path}: no column {', '.join(missing)}")
+            _need_columns(path, wanted, there)
             table = pq.read_table(path, columns=wanted)
             frame: pd.DataFrame = table.to_pandas()
         else:
+            there = pd.read_csv(path, nrows=0).columns.to_list() if wanted else []
+            _need_columns(path, wanted, there)
             # Only an empty field is missing: a cluster may be called NA or None.
             frame = pd.read_csv(
                 path,
@@ -91,6 +91,12 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
             "Delete the file and run again: it will be rebuilt."
         ) from error
     return frame if wanted is None else frame[wanted]
+
+
+def _need_columns(path: Path, wanted: Sequence[str] | None, there: Sequence[str]) -> None:
+    missing = [name for name in wanted or [] if name not in there]
+    if missing:
+        raise NetliftError(f"{path}: no column {', '.join(missing)}")
 
 
 def read_optional(path: str | Path | None) -> pd.DataFrame | None:
