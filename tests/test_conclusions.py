@@ -76,7 +76,7 @@ def test_a_conclusion_that_cannot_be_judged_is_undecided_and_says_why():
         assert table.at[conclusion, "verdict"] == UNDECIDED
         assert table.at[conclusion, "note"].startswith("not estimated: ")
         assert pd.isna(table.at[conclusion, "estimate"])
-        assert table.at[conclusion, "known_verdict"] is None
+        assert pd.isna(table.at[conclusion, "known_verdict"])
     assert pd.isna(table.at[NEGATIVE, "note"])
 
 

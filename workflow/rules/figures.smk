@@ -17,6 +17,15 @@ EFFECT_FIGURES = {
     "spillover_sensitivity": "Spillover by definition",
     "risk": "Risk by segment",
 }
+INFERENCE_FIGURES = {
+    "estimators": "Estimators",
+    "shares": "Shares of the focal gain",
+    "randomization_tests": "Randomization tests",
+    "leakage": "Leakage",
+    "design_diagnostics": "Design and power",
+    "item_level_claim": "Item-level claims",
+    "segments": "Segments",
+}
 # Only a simulated world has a truth to draw.
 TRUTH_FIGURES = {
     "known_lift_by_slate": "Known lift by slate",
@@ -97,6 +106,46 @@ rule plot_effects:
         "../scripts/plot_effects.py"
 
 
+rule plot_inference:
+    input:
+        component_effects=rules.estimate_ledger.output.component_effects,
+        component_covariance=rules.estimate_ledger.output.component_covariance,
+        shares=rules.estimate_ledger.output.shares,
+        randomization_tests=rules.test_randomization.output.randomization_tests,
+        leakage=rules.estimate_row_effects.output.leakage,
+        design_diagnostics=rules.test_randomization.output.design_diagnostics,
+        power=rules.estimate_ledger.output.power,
+        item_level_claim=rules.estimate_row_effects.output.item_level_claim,
+        segments=rules.estimate_ledger.output.segments,
+        heterogeneity=rules.estimate_ledger.output.heterogeneity,
+        code=code("plot_inference"),
+    output:
+        **{
+            name: report(
+                f"results/{{experiment}}/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Inference",
+                labels={"experiment": "{experiment}", "figure": title},
+            )
+            for name, title in INFERENCE_FIGURES.items()
+        },
+        png=expand("results/{{experiment}}/figures/{figure}.png", figure=INFERENCE_FIGURES),
+    log:
+        "logs/{experiment}/plot_inference.log",
+    benchmark:
+        "logs/{experiment}/plot_inference.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Drawing estimators, shares, tests and segments: {wildcards.experiment}"
+    script:
+        "../scripts/plot_inference.py"
+
+
 rule plot_truth:
     input:
         accounts=rules.account_slates.output.accounts,
@@ -168,6 +217,6 @@ rule figures:
         expand(
             "results/{experiment}/figures/{figure}.{format}",
             experiment=EXPERIMENTS,
-            figure=EFFECT_FIGURES | TRUTH_FIGURES,
+            figure=EFFECT_FIGURES | INFERENCE_FIGURES | TRUTH_FIGURES,
             format=["svg", "png"],
         ),

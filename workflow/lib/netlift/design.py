@@ -54,7 +54,8 @@ class Design:
         Raises
         ------
         NetliftError
-            A promotion or a stratum differs within a randomized unit.
+            A promotion or a stratum differs within a randomized unit, or a probability is not
+            between 0 and 1.
         """
         n_slates = len(slates)
         promoted = slates["promotion_applied"].to_numpy() == 1
@@ -72,6 +73,15 @@ class Design:
         probability = None
         if "promotion_probability" in slates:
             probability = slates["promotion_probability"].to_numpy(dtype=np.float64)
+            wrong = ~((probability > 0) & (probability < 1))
+            if np.isnan(probability).all():
+                probability = None
+            elif wrong.any():
+                raise NetliftError(
+                    f"promotion_probability: {int(wrong.sum()):,} of {n_slates:,} slates have "
+                    f"{probability[wrong][0]:g}; every slate needs a probability above 0 and below "
+                    "1. Leave out slates that could only be in one arm."
+                )
         design = cls(promoted, unit, stratum, probability, unit_name)
         for what, values in (("promotion", promoted), ("stratum", stratum)):
             mixed = design.mixed_units(values)

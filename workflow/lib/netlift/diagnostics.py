@@ -8,7 +8,7 @@ import pandas as pd
 from netlift.design import Design, Floats
 from netlift.errors import NetliftError
 from netlift.inference import MIN_PER_ARM, quantile_t
-from netlift.ledger import COVARIATES, LINES, adjustment, component_columns
+from netlift.ledger import COVARIATES, LINES, component_columns, unexplained
 from netlift.randomization import Statistics, assignments, p_value
 
 SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
@@ -21,11 +21,11 @@ SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
 FINE, LOOK, NOT_CHECKED = "fine", "look into it", "not checked"
 
 ALARM = 0.001
-"""A p-value of the design's own checks below this is looked into: a sound experiment alarms once
-in a thousand runs."""
+"""A check of the design with a p-value of at most this is looked into: in a sound experiment it
+alarms once in a thousand runs. With too few permutations for that, at the smallest p-value."""
 
-LARGE_DIFFERENCE = 0.1
-"""Standardized difference from which a covariate is looked into, if chance does not explain it."""
+PLACEBO_SPLITS = 2000
+_NO_SPREAD = 1e-8
 
 
 def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) -> pd.DataFrame:
@@ -49,11 +49,11 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
     - Sample ratio: promoted units against the design's probability (exact binomial test; where
       probabilities differ, the normal approximation of their sum).
     - Covariate balance: standardized difference of each pre-treatment covariate (difference of
-      means over the standard deviation, arms pooled), its p-value by randomization; and all of
-      them in one randomization test of their Mahalanobis distance.
-    - A/A test: control slates are split at random, by the design, as often as there are
-      permutations. How often the 95% interval of the total effect excludes zero (5% expected), and
-      for each component one such split.
+      means over the root of the mean of both arms' variances, with n), its p-value by
+      randomization; and all of them in one randomization test of their Mahalanobis distance.
+    - A/A test: control slates are split at random, by the design, up to 2,000 times. How often the
+      95% interval of the total effect excludes zero (5% expected), and for each component one such
+      split.
     """
     design = Design.of(accounts)
     rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
@@ -68,8 +68,9 @@ def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, ob
     return row | numbers
 
 
-def _verdict(p: float) -> str:
-    return LOOK if p < ALARM else FINE
+def _verdict(p: float, permutations: int | None = None) -> str:
+    smallest = 0.0 if permutations is None else 1 / (1 + permutations)
+    return LOOK if p <= max(ALARM, smallest * (1 + _NO_SPREAD)) else FINE
 
 
 def _sample_ratio(design: Design) -> dict[str, object]:
@@ -94,10 +95,8 @@ def _sample_ratio(design: Design) -> dict[str, object]:
 
         sd = float(np.sqrt((probability * (1 - probability)).sum())) / n_units
         p = float(2 * ndtr(-abs(share - expected) / sd))
-        lower, upper = (
-            share - quantile_t(0.975, np.inf) * sd,
-            share + quantile_t(0.975, np.inf) * sd,
-        )
+        half = quantile_t(0.975, np.inf) * sd
+        lower, upper = max(share - half, 0.0), min(share + half, 1.0)
     return _row(
         SAMPLE_RATIO,
         subject,
@@ -115,69 +114,79 @@ def _balance(
     accounts: pd.DataFrame, design: Design, permutations: int, seed: int
 ) -> list[dict[str, object]]:
     """Compare pre-treatment covariates between arms, one by one and all together."""
-    unit = "standard deviations"
-    names = [name for name in COVARIATES if name in accounts]
-    values = accounts[names].to_numpy(dtype=np.float64) if names else np.empty((len(accounts), 0))
-    usable = [
-        k for k in range(len(names)) if np.isfinite(values[:, k]).all() and values[:, k].std()
-    ]
-    rows = [
-        _row(BALANCE, name, unit, note="constant, or missing in some slates")
-        for k, name in enumerate(names)
-        if k not in usable
-    ]
-    if not usable or min(design.units_per_arm()) < MIN_PER_ARM:
-        why = "no covariate to compare" if not usable else "an arm has fewer than two units"
-        return [*rows, _row(OMNIBUS, "all covariates", "Mahalanobis distance", note=why)]
-    values = values[:, usable]
+    unit, squared = "standard deviations", "Mahalanobis distance, squared"
+    rows, kept = [], []
+    for name in COVARIATES:
+        if name not in accounts:
+            continue
+        why_not = _why_not_compared(accounts[name].to_numpy(dtype=np.float64), design)
+        if why_not:
+            rows.append(_row(BALANCE, name, unit, note=why_not))
+        else:
+            kept.append(name)
+    if not kept:
+        return [*rows, _row(OMNIBUS, "all covariates", squared, note="no covariate to compare")]
+    values = accounts[kept].to_numpy(dtype=np.float64)
     values = (values - values.mean(axis=0)) / values.std(axis=0)
-    independent, _ = adjustment(accounts, design)
-    n_shown = values.shape[1]
+    independent = _independent(values, design)
     statistics = Statistics.of(np.column_stack([values, independent]), design, studentized=False)
     observed = statistics(design.of_units(design.promoted).astype(np.float64)[None, :])[0][0]
-    drawn = np.concatenate(
-        [
-            statistics(block)[0]
-            for block in assignments(design, seed=seed, draws=permutations, stream="balance_test")
-        ]
-    )
-    pooled = _pooled_sd(values, design)
-    for place, k in enumerate(usable):
+    blocks = assignments(design, seed=seed, draws=permutations, stream="balance_test")
+    drawn = np.concatenate([statistics(block)[0] for block in blocks])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    n_shown, pooled = len(kept), _pooled_sd(values, design)
+    for place, name in enumerate(kept):
         p = p_value(abs(observed[place]), np.abs(drawn[:, place]))
-        difference = observed[place] / pooled[place]
         tails = np.quantile(drawn[:, place] / pooled[place], [0.025, 0.975])
-        look = p < ALARM or (abs(difference) > LARGE_DIFFERENCE and p < 0.05)
-        rows.append(
-            _row(
-                BALANCE,
-                names[k],
-                unit,
-                value=difference,
-                expected=0.0,
-                lower_95=tails[0],
-                upper_95=tails[1],
-                p_value=p,
-                verdict=LOOK if look else FINE,
-                note="lower_95 and upper_95: what random assignment gives",
-            )
-        )
+        numbers = {
+            "value": observed[place] / pooled[place],
+            "expected": 0.0,
+            "lower_95": tails[0],
+            "upper_95": tails[1],
+            "p_value": p,
+            "verdict": _verdict(p, permutations),
+            "note": "lower_95 and upper_95: what random assignment gives",
+        }
+        rows.append(_row(BALANCE, name, unit, **numbers))
     root = np.linalg.pinv(np.atleast_2d(np.cov(drawn[:, n_shown:], rowvar=False)))
-    distance = _mahalanobis(observed[None, n_shown:], root)[0]
+    distance = float(_mahalanobis(observed[None, n_shown:], root)[0])
     drawn_distance = _mahalanobis(drawn[:, n_shown:], root)
-    p = p_value(float(distance), drawn_distance)
-    rows.append(
-        _row(
-            OMNIBUS,
-            "all covariates",
-            "Mahalanobis distance, squared",
-            value=float(distance),
-            expected=float(drawn_distance.mean()),
-            upper_95=float(np.quantile(drawn_distance, 0.95)),
-            p_value=p,
-            verdict=_verdict(p),
-        )
-    )
-    return rows
+    p = p_value(distance, drawn_distance)
+    numbers = {
+        "value": distance,
+        "expected": float(drawn_distance.mean()),
+        "upper_95": float(np.quantile(drawn_distance, 0.95)),
+        "p_value": p,
+        "verdict": _verdict(p, permutations),
+    }
+    return [*rows, _row(OMNIBUS, "all covariates", squared, **numbers)]
+
+
+def _why_not_compared(values: Floats, design: Design) -> str | None:
+    """Say why a covariate cannot be compared between arms; None where it can."""
+    if not np.isfinite(values).all():
+        return "missing in some slates"
+    if min(design.units_per_arm()) < MIN_PER_ARM:
+        return f"an arm has fewer than {MIN_PER_ARM} {design.unit_name}s"
+    if _within_strata(values, design).std() <= _NO_SPREAD * max(1.0, float(np.abs(values).max())):
+        return "constant, so it cannot differ" + (" within strata" if design.stratum.any() else "")
+    return None
+
+
+def _within_strata(values: Floats, design: Design) -> Floats:
+    """Return values, shape (N,), around the means of their strata."""
+    size = np.maximum(np.bincount(design.stratum), 1)
+    return np.asarray(values - (np.bincount(design.stratum, values) / size)[design.stratum])
+
+
+def _independent(values: Floats, design: Design) -> Floats:
+    """Return the columns that no earlier ones explain within strata, whatever the assignment."""
+    kept = np.empty((len(values), 0))
+    for column in values.T:
+        within = _within_strata(column, design)
+        if unexplained(within, kept) > _NO_SPREAD:
+            kept = np.column_stack([kept, within])
+    return kept
 
 
 def _pooled_sd(values: Floats, design: Design) -> Floats:
@@ -217,7 +226,9 @@ def _placebo(
     drawn = np.concatenate(
         [
             statistics(block)[1][:, 0]
-            for block in assignments(split, seed=seed, draws=permutations, stream="placebo_test")
+            for block in assignments(
+                split, seed=seed, draws=min(permutations, PLACEBO_SPLITS), stream="placebo_test"
+            )
         ]
     )
     critical = quantile_t(0.975, max(min(split.units_per_arm()) - 1, 1) * 2)
@@ -236,8 +247,8 @@ def _placebo(
             expected=0.05,
             lower_95=float(interval.low),
             upper_95=float(interval.high),
-            # With few slates intervals may miss by more than chance; a twofold miss is looked into.
-            verdict=FINE if share <= 0.1 else LOOK,
+            # With few slates intervals may miss a little more often; twice as often is looked into.
+            verdict=LOOK if interval.low > 0.1 else FINE,
             note=f"{alarms:,} of {len(drawn):,} splits; lower_95 and upper_95 are the simulation's",
         )
     ]

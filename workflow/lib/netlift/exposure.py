@@ -60,8 +60,11 @@ def assign_promotion(
     Raises
     ------
     NetliftError
-        A fixed number of promoted units leaves an arm of a stratum empty.
+        A fixed number of promoted units leaves an arm of a stratum empty, or users are to be
+        randomized within focal positions.
     """
+    if unit == "user" and assignment == "stratified":
+        raise NetliftError("users cannot be randomized within focal positions: theirs differ")
     size = int(slates["slate_position_seed"].max())
     ids = slates[["slate_id", "user_id"]].iloc[::size]
     last = size if focal_position_last is None else focal_position_last

@@ -133,8 +133,10 @@ class ArmMean:
     def combination(self, weights: ArrayLike) -> Estimate:
         """Return a weighted sum of the means."""
         w = np.asarray(weights, dtype=np.float64)
-        # Rounding may leave a variance of zero a little below it.
-        variance = max(float(w @ self.covariance @ w), 0.0)
+        variance = float(w @ self.covariance @ w)
+        # Of parts that vary and a sum that does not, rounding leaves a little on either side of 0.
+        if variance <= ROUNDING * float(np.abs(w) @ np.abs(self.covariance) @ np.abs(w)):
+            variance = 0.0
         return Estimate(float(w @ self.value), float(np.sqrt(variance)), self.df)
 
 

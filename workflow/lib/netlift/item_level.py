@@ -9,7 +9,7 @@ import pandas as pd
 
 from netlift.design import Floats
 from netlift.errors import NetliftError
-from netlift.inference import ArmDifference, Estimate, Ratio, ratio_of
+from netlift.inference import MIN_PER_ARM, ArmDifference, Estimate, Ratio, ratio_of
 from netlift.item_rows import FOCAL, ItemRows
 from netlift.units import PER_1000
 
@@ -32,7 +32,8 @@ class _Claim:
     outcome
         Shape (N,): its difference between arms is the claim, and to first order its error.
     own_se
-        The error that the item-level analysis reports, rows taken as independent.
+        The error that the item-level analysis reports, rows taken as independent; None where it
+        has fewer than two rows to compare.
     known
         Its expectation under the known probabilities; None without a truth.
     """
@@ -40,7 +41,7 @@ class _Claim:
     label: str
     how: str
     outcome: Floats
-    own_se: float
+    own_se: float | None
     known: float | None
 
 
@@ -64,7 +65,7 @@ def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     NetliftError
-        An arm has fewer than two randomized units, or a slate has no other item.
+        An arm has fewer than two randomized units, or no promoted slate has another item.
     """
     rows = ItemRows.of(items)
     total = rows.per_slate(rows.click)
@@ -81,7 +82,7 @@ def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
             "how": claim.how,
             "unit": PER_1000,
             **_said("claim", claimed),
-            "claim_own_se": 1000 * claim.own_se,
+            "claim_own_se": None if claim.own_se is None else 1000 * claim.own_se,
             **_said("net_change", net),
             **_said("error_of_claim", error),
             "claim_over_net_change": ratio.value,
@@ -162,8 +163,10 @@ def _known_claims(rows: ItemRows, focal: np.ndarray) -> tuple[float | None, ...]
     )
 
 
-def _ols_se(outcome: Floats, group: np.ndarray) -> float:
+def _ols_se(outcome: Floats, group: np.ndarray) -> float | None:
     """Return plain OLS' error of a difference in means, rows taken as independent."""
+    if min(int(group.sum()), int((~group).sum())) < MIN_PER_ARM:
+        return None
     arms = ArmDifference.of(outcome[:, None], group).pooled()
     return arms.combination((1,)).se
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.design import Booleans
-from netlift.inference import ArmDifference, Estimate, Ratio, ratio_of
+from netlift.inference import ROUNDING, ArmDifference, Estimate, Ratio, ratio_of
 from netlift.item_rows import NON_FOCAL, SPILLOVER_DEFINITIONS, ItemRows
 from netlift.power import minimum_detectable_effect
 from netlift.shares import said
@@ -37,9 +37,10 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
     each arm (1, 0), y1 r1 - y0 r0 = (y1 - y0) (r1 + r0) / 2 + (y1 + y0) / 2 (r1 - r0), which is
     ``row_effect`` times ``rows_per_slate`` plus ``row_count_imbalance``, what the chance difference
     in the number of rows adds; ``check_difference`` is what rounding leaves. For unexposed rows
-    ``leakage_detected`` says whether the 95% interval excludes zero, ``minimum_detectable_leakage``
-    what could be seen with 80% power, and ``coarsest_sufficient`` marks the definition that calls
-    the fewest rows exposed of those that leave no leakage detectable.
+    ``leakage_detected`` says whether the 95% interval excludes zero (missing where no row is
+    unexposed, so that nothing can leak), ``minimum_detectable_leakage`` what could be seen with 80%
+    power, and ``coarsest_sufficient`` marks the coarsest definition that leaves no leakage
+    detectable: of those, the one that tells the fewest rows apart as exposed (or the first).
 
     Raises
     ------
@@ -76,7 +77,7 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
             }
             if called == UNEXPOSED:
                 detected = estimate is not None and estimate.sign != 0
-                row["leakage_detected"] = detected
+                row["leakage_detected"] = None if estimate is None else detected
                 if estimate is not None and estimate.se > 0:
                     row["minimum_detectable_leakage"] = minimum_detectable_effect(
                         estimate.se, estimate.df
@@ -103,9 +104,18 @@ def _share(
 ) -> dict[str, object]:
     if estimate is None:
         return dict.fromkeys((*_SHARE, "share_interval_said"))
-    if not arms.covariance[1].any() and not arms.difference[1]:
-        everything = (1.0, 1.0, 1.0, "interval", "all of it: no other row changes or varies")
-        return dict(zip((*_SHARE, "share_interval_said"), everything, strict=True))
+    own, other = (arms.combination(part) for part in (weights, (weights[1], weights[0])))
+    silent = [max(abs(part.value), part.se) <= ROUNDING for part in (own, other)]
+    if any(silent):
+        # Where one of the parts neither changes nor varies there is nothing to estimate.
+        share, words = {
+            (True, True): (None, "not defined: no row changes or varies"),
+            (True, False): (0.0, "none of it: these rows neither change nor vary"),
+            (False, True): (1.0, "all of it: no other row changes or varies"),
+        }[silent[0], silent[1]]
+        kind = None if share is None else "interval"
+        fixed = (share, share, share, kind, words)
+        return dict(zip((*_SHARE, "share_interval_said"), fixed, strict=True))
     ratio: Ratio = ratio_of(arms, weights, (1, 1))
     values = (ratio.value, ratio.lower, ratio.upper, ratio.kind)
     words = said(ratio, "the change of all competitors")

@@ -114,9 +114,7 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
             fate[name] = "constant"
             continue
         column = (values - values.mean()) / spread
-        parts = [
-            _unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)
-        ]
+        parts = [unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)]
         if min(parts) <= _SAME_RANK:
             fate[name] = "a combination of the others, or constant, in an arm"
             continue
@@ -125,7 +123,7 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
     return kept, fate
 
 
-def _unexplained(column: Floats, others: Floats) -> float:
+def unexplained(column: Floats, others: Floats) -> float:
     """Return the share of a column's spread that a mean and other columns do not explain."""
     design = np.column_stack([np.ones(len(column)), others])
     residual = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]

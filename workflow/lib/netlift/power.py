@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import gammaincinv, ndtr
 
-from netlift.inference import CONFIDENCE, Estimate, quantile_t
+from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, quantile_t
 from netlift.ledger import ESTIMATORS, LINES, estimated
 
 POWER = 0.8
@@ -74,7 +74,7 @@ def slates_needed(effect: float, estimate: Estimate, n_slates: int) -> int | Non
 
     Returns
     -------
-    Slates in both arms together; None where more than 10^12 would be needed.
+    Slates in both arms together, at least two an arm; None where more than 10^12 would be needed.
     """
     if estimate.se == 0 or effect == 0:
         return None
@@ -83,11 +83,11 @@ def slates_needed(effect: float, estimate: Estimate, n_slates: int) -> int | Non
         times = np.exp(log_slates) / n_slates
         return power(effect, estimate.se / np.sqrt(times), max(estimate.df * times, 1.0)) - POWER
 
-    low, high = np.log(2.0), np.log(_MOST_SLATES)
+    low, high = np.log(2.0 * MIN_PER_ARM), np.log(_MOST_SLATES)
     if lacking(high) < 0:
         return None
     if lacking(low) > 0:
-        return 2
+        return 2 * MIN_PER_ARM
     return int(np.ceil(np.exp(brentq(lacking, low, high, xtol=1e-10)) - 1e-6))
 
 
@@ -105,7 +105,8 @@ def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataF
     -------
     For every estimator and line of the ledger one row for the effect that is shown with 80%
     power, and one for each given effect: ``effect_per_slate``, ``power`` (the chance that the 95%
-    interval excludes zero) with the slates that there are, and ``slates_needed`` for 80% power.
+    interval excludes zero) with the slates that there are, and ``slates_needed`` for 80% power. A
+    line without an error has one row without numbers that says why in ``note``.
     """
     rows = []
     n_slates = len(accounts)

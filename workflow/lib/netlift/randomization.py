@@ -24,8 +24,10 @@ from netlift.streams import Stream, generator
 from netlift.units import PER_SLATE
 
 DRAWS_AT_ONCE = 256
-"""Assignments drawn from one block of the stream."""
+_CELLS_AT_ONCE = 1 << 20
+"""Assignments drawn at once, and units times assignments held in memory."""
 
+_NO_SPREAD = 1e-12
 _TIE = 1e-9
 """Statistics that differ by less than this share are the same but for rounding."""
 
@@ -79,7 +81,7 @@ def assignments(
     draws
         Number of assignments in all.
     stream
-        Stream of chance; block k of it makes draws 256 k to 256 k + 255.
+        Stream of chance; each of its blocks makes as many draws, by the number of units alone.
     """
     promoted = design.of_units(design.promoted).astype(np.float64)
     stratum = design.of_units(design.stratum)
@@ -87,16 +89,17 @@ def assignments(
     edges = np.flatnonzero(np.r_[True, np.diff(stratum[order]) != 0, True])
     strata = [order[first:last] for first, last in pairwise(edges)]
     probability = unequal_probability(design)
-    for block, start in enumerate(range(0, draws, DRAWS_AT_ONCE)):
+    at_once = min(DRAWS_AT_ONCE, max(1, _CELLS_AT_ONCE // design.n_units))
+    for block, start in enumerate(range(0, draws, at_once)):
         rng = generator(seed, stream, block)
-        size = min(DRAWS_AT_ONCE, draws - start)
+        size = min(at_once, draws - start)
         if probability is not None:
-            redrawn = rng.random((DRAWS_AT_ONCE, design.n_units)) < probability
+            redrawn = rng.random((at_once, design.n_units)) < probability
             yield redrawn[:size].astype(np.float64)
             continue
-        drawn = np.empty((DRAWS_AT_ONCE, design.n_units))
+        drawn = np.empty((at_once, design.n_units))
         for own in strata:
-            part = np.tile(promoted[own], (DRAWS_AT_ONCE, 1))
+            part = np.tile(promoted[own], (at_once, 1))
             rng.permuted(part, axis=1, out=part)
             drawn[:, own] = part
         yield drawn[:size]
@@ -173,7 +176,8 @@ class Statistics:
     def __call__(self, assigned: Floats) -> tuple[Floats, Floats]:
         """Return differences of means and statistics, shapes (b, m), of assignments (b, U).
 
-        A statistic is 0 where the difference is, and infinite where only its error is 0.
+        A statistic is 0 where the difference is, and infinite where only its error is 0 or where
+        an arm is too small for it; of an empty arm the difference is NaN.
         """
         m = (self.sums.shape[1] - 3) // 3
         means, variances = [], []
@@ -184,16 +188,19 @@ class Statistics:
             with np.errstate(divide="ignore", invalid="ignore"):
                 mean = y / slates
                 spread = square - 2 * mean * cross + mean**2 * slates_square
-                variances.append(np.maximum(spread, 0) / slates**2 * units / (units - 1))
+                # Of an arm that does not vary, rounding leaves a little.
+                spread = np.where(spread > _NO_SPREAD * square, spread, 0.0)
+                variances.append(spread / slates**2 * units / (units - 1))
             means.append(mean)
         difference = means[0] - means[1]
         if not self.studentized:
-            return difference, difference
+            # An empty arm has no difference: as extreme as can be, which is on the safe side.
+            return difference, np.where(np.isnan(difference), np.inf, difference)
         scale = np.abs(self.sums[:, :m]).max(axis=0, initial=0.0)
         nothing = np.abs(difference) <= ROUNDING * np.maximum(scale, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = difference / np.sqrt(variances[0] + variances[1])
-        # An arm without two units has no error: as extreme as can be, which is on the safe side.
+        # An arm without two units has no error: as extreme as can be here too.
         t = np.where(np.isnan(t), np.inf, t)
         return difference, np.where(nothing, 0.0, t)
 
@@ -224,8 +231,9 @@ def randomization_tests(
 
     Returns
     -------
-    One row per hypothesis: the hypothesis in words, the difference per slate, the statistic, its
-    95% range under the null hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, of the
+    One row per hypothesis: the hypothesis in words, the difference per slate (around the means of
+    strata, where there are any), the statistic, the difference's 95% range under the null
+    hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, of the
     closed test over all five: the largest p-value of a hypothesis on a union of these sets of
     rows, with the maximum of their statistics (Marcus, Peritz and Gabriel 1976; Westfall and Young
     1993). The chance to reject any true hypothesis by ``p_value_adjusted`` <= a is at most a.
@@ -266,8 +274,8 @@ def randomization_tests(
             "slates": int((rows.per_slate(members[k]) > 0).sum()),
             "unit": PER_SLATE,
             "estimate": difference[k],
-            "null_95_lower": np.quantile(differences[:, k], tail),
-            "null_95_upper": np.quantile(differences[:, k], 1 - tail),
+            "null_95_lower": np.nanquantile(differences[:, k], tail),
+            "null_95_upper": np.nanquantile(differences[:, k], 1 - tail),
             "statistic": statistic[k],
             "statistic_is": "difference / standard error" if studentized else "difference",
             "p_value": p_values[k],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from netlift.cluster_robust import ClusteredFit
 from netlift.design import Design, Floats
-from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, quantile_t
+from netlift.inference import CONFIDENCE, MIN_PER_ARM, ArmDifference, Estimate, quantile_t
 from netlift.ledger import LINES, component_columns, known_effects
 from netlift.product import focal_clusters, position_buckets
 from netlift.row_effects import FEW_UNITS
@@ -62,7 +63,9 @@ class Heterogeneity:
         from scipy.special import chdtrc
         from statsmodels.stats.meta_analysis import combine_effects
 
-        pooled = combine_effects(values, errors**2, method_re="iterated")
+        # Its I squared divides by Q, which may be 0.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pooled = combine_effects(values, errors**2, method_re="iterated")
         tau2 = max(float(pooled.tau2), 0.0)
         weights = 1 / (tau2 + errors**2)
         return cls(
@@ -108,34 +111,42 @@ def segments(
     Segments: one row per segment and line of the ledger, observed clicks per slate: the raw
     effect with its own 95% interval; an interval that holds for all segments of the segmentation
     at once (Sidak 1967: segments share no slates); the effect shrunken towards the mean of the
-    segments (missing where fewer than two have numbers); ``wild_bootstrap_p_value`` where an arm
-    has fewer than 50 randomized units. Heterogeneity: one row per segmentation and line: Cochran's
-    Q and p-value, and ``tau``, the standard deviation of the true effects over segments.
+    segments (missing where fewer than two have numbers, or where segments share randomized users);
+    ``wild_bootstrap_p_value`` where an arm has fewer than 50 randomized units. A segmentation that
+    cannot be made has one row that says why. Heterogeneity: one row per segmentation and line:
+    Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over segments,
+    where these are independent.
     """
     table: list[dict[str, object]] = []
     differing: list[dict[str, object]] = []
+    design = Design.of(accounts)
     for segmentation, segment_of, order, why_not in _segmentations(accounts):
         if why_not:
             row: dict[str, object] = {"segmentation": segmentation, "unit": PER_SLATE}
             table.append(row | {"note": why_not})
             continue
+        codes = pd.factorize(segment_of)[0]
+        shared = design.unit_name if design.mixed_units(codes) else None
         parts = [
             _Segment.of(name, accounts[(segment_of == name).to_numpy()], min_slates)
             for name in order
             if (segment_of == name).any()
         ]
-        for place, (family, component, weights) in enumerate(LINES):
+        for family, component, weights in LINES:
             line: dict[str, object] = {"effect_family": family, "component": component}
             line["unit"] = PER_SLATE
             found = [part.effect(weights) for part in parts]
             estimated = [estimate for estimate in found if estimate is not None]
-            spread, compared = _spread(estimated)
-            differing.append({"segmentation": segmentation} | line | _differing(spread, compared))
+            spread, compared = (None, len(estimated)) if shared else _spread(estimated)
+            differing.append(
+                {"segmentation": segmentation} | line | _differing(spread, compared, shared)
+            )
             for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
                 row = {"segmentation": segmentation, "segment": part.name} | line
                 row |= part.counts | _numbers(estimate, spread, len(estimated))
                 if estimate is not None and min(part.design.units_per_arm()) < FEW_UNITS:
-                    rng = generator(seed, "wild_bootstrap", 1000 * (place + 1) + number)
+                    block = (len(differing) << 20) + number
+                    rng = generator(seed, "wild_bootstrap", block)
                     row["wild_bootstrap_p_value"] = part.wild(weights, rng, bootstrap_draws)
                 if part.known is not None:
                     row["known_effect"] = float(np.dot(weights, part.known))
@@ -166,10 +177,12 @@ class _Segment:
         slates = len(self.clicks)
         return {"slates": slates, "treated_slates": treated, "control_slates": slates - treated}
 
+    @cached_property
+    def arms(self) -> ArmDifference | None:
+        return None if self.note else self.design.difference(self.clicks)
+
     def effect(self, weights: tuple[int, ...]) -> Estimate | None:
-        if self.note:
-            return None
-        return self.design.difference(self.clicks).combination(weights)
+        return None if self.arms is None else self.arms.combination(weights)
 
     def wild(self, weights: tuple[int, ...], rng: np.random.Generator, draws: int) -> float | None:
         outcome = self.clicks @ np.array(weights, dtype=np.float64)
@@ -256,7 +269,9 @@ def _numbers(
     return row
 
 
-def _differing(spread: Heterogeneity | None, compared: int) -> dict[str, object]:
+def _differing(
+    spread: Heterogeneity | None, compared: int, shared: str | None
+) -> dict[str, object]:
     row: dict[str, object] = {
         "segments_compared": compared,
         "q": None,
@@ -268,7 +283,9 @@ def _differing(spread: Heterogeneity | None, compared: int) -> dict[str, object]
         "note": None,
     }
     if spread is None:
-        return row | {"note": "fewer than two segments have an effect with an error"}
+        few = "fewer than two segments have an effect with an error"
+        same = f"segments share {shared}s, so their effects are not independent: not estimated"
+        return row | {"note": same if shared else few}
     return row | {
         "q": spread.q,
         "q_df": compared - 1,

@@ -47,6 +47,15 @@ _BAR_LABELS = {
     "Other competitors": "Other\ncompetitors",
     "Full slate": "Full slate\n(net)",
 }
+_OBSERVED = (
+    "What was observed, line by line of the ledger",
+    "Clicks per promoted slate minus clicks per control slate.",
+)
+_AGAINST_KNOWN = (
+    "What was observed, against what is known about this simulated world",
+    "The same change three times: in the clicks that were drawn, in the probabilities behind them, "
+    "and of each promoted slate against what it would have been.",
+)
 _NO_CHANGE = 1e-12
 _BINS = 50
 
@@ -132,12 +141,12 @@ def observed_against_known(
         for words, marker, filled in (OUTCOMES[name] for name in found)
     ]
     names = ledger_lines(effects, found[0])["component"].to_list()
+    title, subtitle = _OBSERVED if found == ["observed_clicks"] else _AGAINST_KNOWN
     figure = sheet(
         0.72 * len(names) + 0.7,
         theme,
-        title="What was observed, against what is known about this simulated world",
-        subtitle="The same change three times: in the clicks that were drawn, in the probabilities "
-        "behind them, and of each promoted slate against what it would have been.",
+        title=title,
+        subtitle=subtitle,
         legend=legend,
         source=source,
     )

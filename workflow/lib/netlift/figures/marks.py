@@ -9,17 +9,19 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from netlift.figures.style import SMALL, Theme
 
-ESTIMATE, INTERVAL, KNOWN = "_estimate", "_interval", "_known"
+ESTIMATE, INTERVAL, KNOWN, BAND = "_estimate", "_interval", "_known", "_band"
 """Labels of the marks in an axis; the leading underscore keeps them out of its legend."""
 
+_BAND_HEIGHT = 0.5
 
-def has_known(table: pd.DataFrame) -> bool:
-    """Say whether a table of effects has known effects to draw."""
-    return "known_effect" in table and bool(table["known_effect"].notna().any())
+
+def has_known(table: pd.DataFrame, column: str = "known_effect") -> bool:
+    """Say whether a table has known values to draw."""
+    return column in table and bool(table[column].notna().any())
 
 
 def draw_estimate(
@@ -67,6 +69,16 @@ def draw_known(axes: Axes, row: float, value: float, theme: Theme) -> None:
         axes.plot([value], [row], linestyle="none", label=KNOWN, zorder=5, **_known(theme))
 
 
+def draw_band(axes: Axes, row: float, lower: float, upper: float, theme: Theme) -> None:
+    """Draw what chance alone gives in one row; draw nothing where it is missing."""
+    if math.isfinite(lower) and math.isfinite(upper):
+        corner = (lower, row - _BAND_HEIGHT / 2)
+        axes.add_patch(
+            Rectangle(corner, upper - lower, _BAND_HEIGHT, label=BAND, zorder=1, **_band(theme))
+        )
+        axes.autoscale_view()  # which a line calls for by itself, and a patch does not
+
+
 def say_missing(axes: Axes, row: float, text: str, theme: Theme) -> None:
     """Say in words, beside the line of no effect, why a row has no numbers."""
     axes.annotate(
@@ -80,9 +92,14 @@ def say_missing(axes: Axes, row: float, text: str, theme: Theme) -> None:
     )
 
 
-def known_key(theme: Theme) -> Line2D:
-    """Return the legend's handle of a known effect."""
-    return Line2D([], [], linestyle="none", label="known effect", **_known(theme))
+def known_key(theme: Theme, label: str = "known effect") -> Line2D:
+    """Return the legend's handle of a known effect, or of another known value."""
+    return Line2D([], [], linestyle="none", label=label, **_known(theme))
+
+
+def band_key(theme: Theme, label: str) -> Artist:
+    """Return the legend's handle of what chance alone gives."""
+    return Patch(label=label, **_band(theme))
 
 
 def estimate_key(
@@ -107,6 +124,10 @@ def color_key(color: str, label: str) -> Artist:
 
 def _line(color: str) -> dict[str, Any]:
     return {"color": color, "linewidth": 2, "solid_capstyle": "butt"}
+
+
+def _band(theme: Theme) -> dict[str, Any]:
+    return {"facecolor": theme.control, "edgecolor": theme.control, "alpha": 0.45}
 
 
 def _point(color: str, marker: str, face: str) -> dict[str, Any]:

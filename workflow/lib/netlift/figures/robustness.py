@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from netlift.conclusions import FAILS, HOLDS, TAKES_MORE, UNDECIDED
-from netlift.figures.marks import color_key
+from netlift.figures.marks import color_key, has_known
 from netlift.figures.style import LIGHT, SMALL, Theme, sheet, styled
 from netlift.figures.text import shortened
 
@@ -35,8 +35,8 @@ def robustness_matrix(table: pd.DataFrame, *, source: str = "", theme: Theme = L
         _CELL * len(conclusions) + 0.4,
         theme,
         title="Which conclusions hold in which world",
-        subtitle="Verdict on the observed clicks at 95%, with the estimate behind it; below, "
-        "what the known effects say where there are any.",
+        subtitle="Verdict on the observed clicks at 95%, with the estimate behind it"
+        + ("; below, what the known effects say." if has_known(table, "known_verdict") else "."),
         legend=[color_key(color, verdict) for verdict, color in colors.items()],
         note="Units: clicks per slate; ratio; clicks per item row; clicks per slate and position.",
         source=source,

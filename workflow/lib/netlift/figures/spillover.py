@@ -30,11 +30,14 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count
+from netlift.figures.text import count, signed, with_interval
+from netlift.units import PER_POSITION
 
 _ROW = 0.66
 _LINE = 13.0
 _PER_LINE = 32
+_NAME_PER_LINE = 28
+_DIGITS = 4
 
 
 @styled
@@ -46,7 +49,8 @@ def spillover_sensitivity(
     Parameters
     ----------
     spillover
-        ``spillover_sensitivity.csv``; ``known_effect`` may be missing, and estimates too.
+        ``spillover_sensitivity.csv``; ``known_effect`` may be missing, and estimates too. What one
+        position changes is no definition of who is exposed: it is said in words.
     support
         ``spillover_support.csv``: what each definition means, its rows and its slates.
     source
@@ -54,6 +58,8 @@ def spillover_sensitivity(
     theme
         Colors.
     """
+    by_position = spillover["unit"] == PER_POSITION
+    spillover, dose = spillover[~by_position], spillover[by_position]
     units = list(dict.fromkeys(spillover["unit"]))
     legend: list[Artist] = [estimate_key(theme.competitors, "estimate, 95% interval", theme)]
     if has_known(spillover):
@@ -66,7 +72,7 @@ def spillover_sensitivity(
         "definition picks.",
         legend=legend,
         note="Slates: those with at least one such item. Per slate: the sum over such items, "
-        "averaged over all slates.",
+        "averaged over all slates." + said_dose(dose),
         source=source,
     )
     widths = [0.7, *([1.0] * len(units)), 0.42]
@@ -87,6 +93,19 @@ def spillover_sensitivity(
     return figure
 
 
+def said_dose(dose: pd.DataFrame) -> str:
+    """Say what moving down by one position changes; nothing where the table does not have it."""
+    said = ""
+    for _, row in dose.iterrows():
+        values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
+        number = with_interval(*values, _DIGITS)
+        said += " For each position that an item moves down, against items that stay: "
+        said += f"{number} {row['unit']}" if number else "no estimate"
+        known = row.get("known_effect", np.nan)
+        said += f"; known: {signed(known, _DIGITS)}." if np.isfinite(known) else "."
+    return said
+
+
 def draw_definitions(axes: Axes, estimates: pd.DataFrame, theme: Theme) -> None:
     """Draw one row per definition; where an estimate is missing, say so."""
     zero_line(axes, theme)
@@ -104,19 +123,20 @@ def write_definitions(axes: Axes, support: pd.DataFrame, theme: Theme) -> None:
     for row, (name, meaning) in enumerate(
         zip(support["definition"], support["meaning"], strict=True)
     ):
+        names = textwrap.wrap(str(name), _NAME_PER_LINE)
         lines = textwrap.wrap(str(meaning), _PER_LINE)
-        top = _LINE * len(lines) / 2
-        for text, lift, va, color, weight in (
-            (str(name), top, "center", theme.ink, "bold"),
-            ("\n".join(lines), top - _LINE / 2, "top", theme.muted, "normal"),
+        top = _LINE * (len(names) + len(lines)) / 2
+        for text, lift, color, weight in (
+            (names, top, theme.ink, "bold"),
+            (lines, top - _LINE * len(names), theme.muted, "normal"),
         ):
             axes.annotate(
-                text,
+                "\n".join(text),
                 (1, row),
                 (0, lift),
                 textcoords="offset points",
                 ha="right",
-                va=va,
+                va="top",
                 color=color,
                 weight=weight,
                 size=SMALL,

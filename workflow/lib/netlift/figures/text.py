@@ -15,6 +15,8 @@ NO_GLYPH = "\N{WHITE SQUARE}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 MINUS = "\N{MINUS SIGN}"
 
+_SMALLEST_P = 0.0001
+
 
 def printable(text: object) -> str:
     """Return a text that the house font can draw, in one line.
@@ -77,6 +79,15 @@ def with_interval(value: float, lower: float, upper: float, digits: int) -> str:
         return ""
     low, high = signed(lower, digits), signed(upper, digits)
     return f"{signed(value, digits)} ({low} to {high})"
+
+
+def p_value(value: float) -> str:
+    """Write a p-value: ``0.185``, ``0.0063``, ``< 0.0001``; missing is empty."""
+    if not math.isfinite(value):
+        return ""
+    if value < _SMALLEST_P:
+        return f"< {_SMALLEST_P:.4f}"
+    return f"{value:.{3 if value >= 0.01 else 4}f}"
 
 
 def count(number: float) -> str:

@@ -1,0 +1,171 @@
+"""The ledger by every estimator, and how the errors of its parts go together."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from netlift.figures.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.style import (
+    LIGHT,
+    ROW,
+    SMALL,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import count, signed, with_interval
+from netlift.ledger import MAIN
+
+NAMES = {
+    "difference_in_means": "Difference in means",
+    "difference_in_means_ols_error": "\N{HORIZONTAL ELLIPSIS} with plain OLS errors",
+    "lin": "Lin's regression",
+    "hajek": "Hajek",
+}
+"""Estimators in words."""
+
+_DECOR = 0.85
+"""Height of a panel's title, ticks and label, in inches."""
+_CELL = 0.34
+_DARKEST = 0.6
+
+
+@styled
+def estimators(
+    component_effects: pd.DataFrame,
+    component_covariance: pd.DataFrame,
+    *,
+    source: str = "",
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Draw each line of the ledger by each estimator, and the correlations of its parts.
+
+    Parameters
+    ----------
+    component_effects
+        ``component_effects.csv``, of which the observed clicks are drawn; an estimator may lack
+        numbers, and its ``note`` says why.
+    component_covariance
+        ``component_covariance.csv``.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    effects = by_line(component_effects[component_effects["outcome_type"] == "observed_clicks"])
+    pairs = component_covariance[
+        (component_covariance["outcome_type"] == "observed_clicks")
+        & (component_covariance["estimator"] == MAIN)
+    ]
+    lines = list(dict.fromkeys(effects["component"]))
+    parts = list(dict.fromkeys(pairs["component_1"]))
+    first = effects.iloc[0]
+    heights = [ROW * (len(effects) + len(lines)) + _DECOR, _CELL * len(parts) + _DECOR]
+    figure = sheet(
+        sum(heights),
+        theme,
+        title="The same changes by four estimators",
+        subtitle=f"Observed clicks per slate, {count(first['treated_slates'])} promoted against "
+        f"{count(first['control_slates'])} control slates.",
+        legend=[estimate_key(theme.muted, "estimate, 95% interval", theme)],
+        note=_note(effects),
+        source=source,
+    )
+    grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[2, 1])
+    axes = figure.add_subplot(grid[0, 0])
+    rows = draw_estimators(axes, effects, theme)
+    write_numbers(text_axis(figure, grid[0, 1], axes), effects, rows, theme)
+    wide_enough(axes)
+    axes.set_xlabel("Change in clicks per slate")
+    draw_correlations(figure.add_subplot(grid[1, :]), pairs, parts, theme)
+    return figure
+
+
+def by_line(effects: pd.DataFrame) -> pd.DataFrame:
+    """Put all estimators of a line together, lines and estimators in the order of the table."""
+    return pd.concat([part for _, part in effects.groupby("component", sort=False)])
+
+
+def draw_estimators(axes: Axes, effects: pd.DataFrame, theme: Theme) -> list[int]:
+    """Draw one row per estimator below the name of each line; return the rows of the estimates."""
+    labels: list[str] = []
+    rows: list[int] = []
+    headings: list[int] = []
+    for component, part in effects.groupby("component", sort=False):
+        headings.append(len(labels))
+        labels.append(str(component))
+        rows += range(len(labels), len(labels) + len(part))
+        labels += [NAMES.get(name, name) for name in part["estimator"]]
+    row_axis(axes, labels)
+    zero_line(axes, theme)
+    for place in headings:
+        axes.get_yticklabels()[place].set_fontweight("bold")
+        axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8)
+    for place, (_, line) in zip(rows, effects.iterrows(), strict=True):
+        values = (line["estimate_per_slate"], line["ci_95_lower"], line["ci_95_upper"])
+        if not draw_estimate(axes, place, values, theme, color=theme.component(line["component"])):
+            say_missing(axes, place, "not estimated", theme)
+    return rows
+
+
+def write_numbers(axes: Axes, effects: pd.DataFrame, rows: list[int], theme: Theme) -> None:
+    """Write the estimates, their intervals and their standard errors."""
+    numbers = [
+        with_interval(line["estimate_per_slate"], line["ci_95_lower"], line["ci_95_upper"], 3)
+        for _, line in effects.iterrows()
+    ]
+    errors = ["" if pd.isna(error) else f"{error:.4f}" for error in effects["se"]]
+    for x, heading, texts in (
+        (0.68, "Estimate (95% interval)", numbers),
+        (1.0, "Std. error", errors),
+    ):
+        column_of_text(axes, x, heading, dict(zip(rows, texts, strict=True)), theme)
+
+
+def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str], theme: Theme) -> None:
+    """Draw the correlations of the parts' estimates as a matrix, the stronger the darker."""
+    for first, second, value in zip(
+        pairs["component_1"], pairs["component_2"], pairs["correlation"], strict=True
+    ):
+        row, column = parts.index(first), parts.index(second)
+        strength = 0.0 if pd.isna(value) else min(abs(float(value)), 1.0)
+        axes.add_patch(
+            Rectangle(
+                (column - 0.48, row - 0.46),
+                0.96,
+                0.92,
+                facecolor=theme.data,
+                edgecolor="none",
+                alpha=_DARKEST * strength,
+            )
+        )
+        text = "none: no variance" if pd.isna(value) else signed(value, 2)
+        axes.text(column, row, text, ha="center", va="center", size=SMALL)
+    row_axis(axes, parts)
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(parts)), parts)
+    axes.tick_params(axis="x", length=0)
+    axes.spines["bottom"].set_visible(False)
+    axes.set(
+        xlim=(-0.5, len(parts) - 0.5),
+        title="How the errors of the parts go together (difference in means)",
+        xlabel="Correlation of the two estimates, without unit",
+    )
+
+
+def _note(effects: pd.DataFrame) -> str:
+    """Say what the estimators are, and what the table notes about them."""
+    said = ["Hajek: means weighted by the design's probabilities."]
+    notes = effects.dropna(subset=["note"]).drop_duplicates(["estimator", "note"])
+    for estimator, note in zip(notes["estimator"], notes["note"], strict=True):
+        name = NAMES.get(estimator, estimator).lstrip("\N{HORIZONTAL ELLIPSIS} ")
+        said.append(f"{name[0].upper()}{name[1:]}: {str(note).rstrip('.')}.")
+    return " ".join(said)

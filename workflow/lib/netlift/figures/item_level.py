@@ -1,0 +1,130 @@
+"""What analyses of single items would claim, against what happens to whole slates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import (
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.spillover import write_definitions
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import signed, with_interval
+
+NET = ("Net change of whole slates", "clicks on all items, promoted against control slates")
+"""Name and meaning of what the claims are held against."""
+
+_ROW = 1.0
+
+
+@styled
+def item_level_claim(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+    """Draw each item-level claim against the net change of whole slates.
+
+    Parameters
+    ----------
+    table
+        ``item_level_claim.csv``; ``known_claim`` and ``known_net_change`` may be missing.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    legend: list[Artist] = [
+        estimate_key(theme.focal, "claim, 95% interval", theme),
+        estimate_key(theme.total, "net change, 95% interval", theme, marker="s"),
+    ]
+    if has_known(table, "known_net_change"):
+        legend.append(known_key(theme, "known value"))
+    figure = sheet(
+        _ROW * (1 + len(table)) + 0.75,
+        theme,
+        title="What an analysis of single items would claim, and how wrong it is",
+        subtitle="Clicks per 1,000 promoted slates, one promoted item in each. Shaded: the net "
+        "change's interval.",
+        legend=legend,
+        note="Intervals by randomized unit, not those that an item-level analysis would report. "
+        "Verdicts by the intervals of claim, net change and their difference.",
+        source=source,
+    )
+    grid = figure.add_gridspec(1, 3, width_ratios=[0.75, 1.1, 0.7])
+    axes = figure.add_subplot(grid[1])
+    names = pd.DataFrame(
+        {"definition": [NET[0], *table["claim_of"]], "meaning": [NET[1], *table["how"]]}
+    )
+    row_axis(axes, [""] * len(names))
+    zero_line(axes, theme)
+    draw_net(axes, table.iloc[0], theme)
+    for row, (_, line) in enumerate(table.iterrows(), start=1):
+        if draw_estimate(axes, row, values_of(line, "claim"), theme, color=theme.focal):
+            draw_known(axes, row, line.get("known_claim", np.nan), theme)
+        else:
+            say_missing(axes, row, "no estimate", theme)
+    wide_enough(axes)
+    axes.set_xlabel("Clicks per 1,000 promoted slates")
+    write_definitions(text_axis(figure, grid[0], axes), names, theme)
+    texts = words_beside(table)
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts, theme)
+    return figure
+
+
+def draw_net(axes: Axes, line: pd.Series, theme: Theme) -> None:
+    """Draw the net change in the first row, and its interval behind all rows."""
+    values = values_of(line, "net_change")
+    if not draw_estimate(axes, 0, values, theme, color=theme.total, marker="s"):
+        say_missing(axes, 0, "no estimate", theme)
+        return
+    draw_known(axes, 0, line.get("known_net_change", np.nan), theme)
+    if math.isfinite(values[1]) and math.isfinite(values[2]):
+        axes.axvspan(*values[1:], color=theme.grid, zorder=0.5, linewidth=0)
+
+
+def words_beside(table: pd.DataFrame) -> dict[float, str]:
+    """Return, by their place on the y axis, the numbers of all rows, and the verdict on each claim.
+
+    Below a claim stands its difference from the net change.
+    """
+    net = with_interval(*values_of(table.iloc[0], "net_change"), 1)
+    texts: dict[float, str] = {0.0: net or "no estimate"}
+    for row, (_, line) in enumerate(table.iterrows(), start=1):
+        texts[row] = "\n".join(
+            [
+                with_interval(*values_of(line, "claim"), 1) or "no estimate",
+                f"minus net change: {_difference(line)}",
+                f"verdict: {line['verdict']}",
+            ]
+        )
+    return texts
+
+
+def values_of(line: pd.Series, name: str) -> tuple[float, float, float]:
+    """Return a number of the table with the ends of its interval."""
+    return line[name], line[f"{name}_ci_95_lower"], line[f"{name}_ci_95_upper"]
+
+
+def _difference(line: pd.Series) -> str:
+    value, lower, upper = values_of(line, "error_of_claim")
+    if not all(map(math.isfinite, (value, lower, upper))):
+        return "no estimate"
+    return f"{signed(value, 1)}\n({signed(lower, 1)} to {signed(upper, 1)})"

@@ -1,0 +1,124 @@
+"""Leakage audit: what falls on the items that a definition of spillover leaves out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import (
+    color_key,
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+)
+from netlift.figures.spillover import write_definitions
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import with_interval
+from netlift.leakage import EXPOSED, UNEXPOSED
+
+CALLED = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
+"""What a definition calls items: marker, whether it is filled, distance from the row's middle."""
+
+_ROW = 0.78
+
+
+@styled
+def leakage(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+    """Draw the change on exposed and on unexposed items under each definition.
+
+    Parameters
+    ----------
+    table
+        ``leakage.csv``; ``known_effect`` may be missing, and a part without rows has no numbers.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    names = list(dict.fromkeys(table["definition"]))
+    legend: list[Artist] = [
+        estimate_key(
+            theme.competitors, f"{called} items, 95% interval", theme, marker=marker, filled=filled
+        )
+        for called, (marker, filled, _) in CALLED.items()
+    ]
+    if has_known(table):
+        legend.append(known_key(theme))
+    if any(map(is_true, table["coarsest_sufficient"])):
+        legend.append(color_key(theme.grid, "coarsest sufficient"))
+    figure = sheet(
+        _ROW * len(names) + 0.75,
+        theme,
+        title="Leakage: does spillover reach items that are called unexposed?",
+        subtitle="Change in clicks on the items that each definition calls exposed, and on those "
+        "that it calls unexposed. Leakage: a change on unexposed items.",
+        legend=legend,
+        note="Per slate: the sum over such items, averaged over all slates; the two parts add up "
+        "to the change on all non-focal items. Coarsest sufficient: of the definitions that leave "
+        "no leakage detectable, the one that calls the fewest items exposed.",
+        source=source,
+    )
+    grid = figure.add_gridspec(1, 3, width_ratios=[0.72, 1.2, 0.72])
+    axes = figure.add_subplot(grid[1])
+    row_axis(axes, [""] * len(names))
+    zero_line(axes, theme)
+    texts = draw_parts(axes, table, names, theme)
+    wide_enough(axes)
+    axes.set_xlabel("Change in clicks per slate")
+    verdicts = table[table["rows_called"] == UNEXPOSED].set_index("definition").loc[names]
+    described = pd.DataFrame(
+        {"definition": names, "meaning": [verdict(line) for _, line in verdicts.iterrows()]}
+    )
+    write_definitions(text_axis(figure, grid[0], axes), described, theme)
+    beside = text_axis(figure, grid[2], axes)
+    column_of_text(beside, 1, "Change (95% interval)", texts, theme)
+    return figure
+
+
+def draw_parts(axes: Axes, table: pd.DataFrame, names: list[str], theme: Theme) -> dict[float, str]:
+    """Draw both parts of every definition; return their numbers by their place on the y axis."""
+    texts = {}
+    for _, line in table.iterrows():
+        marker, filled, shift = CALLED[line["rows_called"]]
+        row = names.index(line["definition"])
+        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
+        color = theme.competitors
+        if draw_estimate(
+            axes, row + shift, values, theme, color=color, marker=marker, filled=filled
+        ):
+            draw_known(axes, row + shift, line.get("known_effect", np.nan), theme)
+        if is_true(line["coarsest_sufficient"]):
+            axes.axhspan(row - 0.46, row + 0.46, color=theme.grid, zorder=0.5, linewidth=0)
+        texts[row + shift] = with_interval(*values, 3) or f"no {line['rows_called']} items"
+    return texts
+
+
+def verdict(line: pd.Series) -> str:
+    """Say what the unexposed items show of leakage, and what they could have shown."""
+    said = "leakage detected" if is_true(line["leakage_detected"]) else "leakage not detected"
+    if not np.isfinite(line["estimate"]):
+        said = "nothing is left to leak to"
+    smallest = line["minimum_detectable_leakage"]
+    if np.isfinite(smallest):
+        said += f"; 80% power for a change of {smallest:.3f}"
+    return f"{said}; coarsest sufficient" if is_true(line["coarsest_sufficient"]) else said
+
+
+def is_true(value: object) -> bool:
+    """Say whether a cell that may be missing holds true."""
+    return not pd.isna(value) and bool(value)  # type: ignore[call-overload]

@@ -1,0 +1,153 @@
+"""Effects by segment: raw, shrunken, and whether segments differ at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import (
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.risk import write_slates
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import p_value, shortened
+from netlift.row_effects import FULL_SLATE
+
+SHIFT = 0.2
+"""Distance of a mark from the middle of its row: raw above, shrunken below."""
+
+MOST_WITHOUT = 3
+"""Segments without numbers that have a row each; more are said in one."""
+
+_ROW = 0.44
+_DECOR = 1.1
+"""Height of a panel's title, ticks and label, in inches."""
+
+
+@styled
+def segments(
+    segments: pd.DataFrame, heterogeneity: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the effect on whole slates by segment, each segmentation in a panel.
+
+    Parameters
+    ----------
+    segments
+        ``segments.csv``; ``known_effect`` may be missing, and a segment or a whole segmentation
+        may lack numbers.
+    heterogeneity
+        ``heterogeneity.csv``.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    panels = [rows_of(part) for _, part in segments.groupby("segmentation", sort=False)]
+    legend: list[Artist] = [
+        estimate_key(theme.total, "raw, simultaneous 95% interval", theme),
+        estimate_key(theme.data, "shrunken, 95% interval", theme, marker="s", filled=False),
+    ]
+    if any(has_known(rows) for rows in panels):
+        legend.append(known_key(theme))
+    figure = sheet(
+        sum(_ROW * len(rows) + _DECOR for rows in panels),
+        theme,
+        title="Do some slates lose more? The effect on the whole slate, by segment",
+        subtitle="Clicks per promoted slate minus clicks per control slate, of the observed "
+        "clicks.",
+        legend=legend,
+        note="Simultaneous: at 95%, the intervals of all segments of a panel hold at once. "
+        "Shrunken: drawn towards the panel's mean, the more so the less its slates say. p: of no "
+        "difference between segments; tau: standard deviation of their true effects.",
+        source=source,
+    )
+    heights = [_ROW * len(rows) + _DECOR for rows in panels]
+    grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[3, 1])
+    axes: Axes | None = None
+    for place, rows in enumerate(panels):
+        axes = figure.add_subplot(grid[place, 0], sharex=axes)
+        draw_segments(axes, rows, theme)
+        write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]), theme)
+        wide_enough(axes)
+        axes.set(
+            title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity),
+            xlabel="Change in clicks per slate",
+        )
+    return figure
+
+
+def rows_of(part: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one segmentation's panel: the full slate, many empty ones as one row."""
+    whole = part[part["component"] == FULL_SLATE]
+    if not len(whole):
+        return part.iloc[:1].assign(segment="")
+    without = whole[whole["estimate"].isna()]
+    if len(without) <= MOST_WITHOUT:
+        return whole
+    others = "more" if len(without) < len(whole) else "segments"
+    reasons = dict.fromkeys(reason(note) for note in without["note"])
+    counts = ["slates", "treated_slates", "control_slates"]
+    summed = without.iloc[:1].assign(
+        segment=f"{len(without)} {others}",
+        note=f"{' or '.join(reasons)} in each",
+        known_effect=np.nan,
+        **without[counts].sum(),
+    )
+    return pd.concat([whole.drop(without.index), summed])
+
+
+def reason(note: object) -> str:
+    """Return why a segment has no numbers, without the counts, which stand beside it."""
+    return str(note).partition(":")[0]
+
+
+def draw_segments(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
+    """Draw the raw and the shrunken effect of each segment; where there is none, say why."""
+    row_axis(axes, [shortened(segment, 130, size=9) for segment in rows["segment"]])
+    zero_line(axes, theme)
+    for row, (_, line) in enumerate(rows.iterrows()):
+        simultaneous = ("simultaneous_ci_95_lower", "simultaneous_ci_95_upper")
+        raw = (line["estimate"], *(line[name] for name in simultaneous))
+        if not draw_estimate(axes, row - SHIFT, raw, theme, color=theme.total):
+            say_missing(axes, row, reason(line["note"]), theme)
+            continue
+        names = ("shrunken_estimate", "shrunken_ci_95_lower", "shrunken_ci_95_upper")
+        shrunken = (line[names[0]], line[names[1]], line[names[2]])
+        draw_estimate(
+            axes, row + SHIFT, shrunken, theme, color=theme.data, marker="s", filled=False
+        )
+        draw_known(axes, row, line.get("known_effect", np.nan), theme)
+
+
+def said_title(segmentation: str, heterogeneity: pd.DataFrame) -> str:
+    """Return a panel's title: how the slates are cut, and how much the segments differ."""
+    title = f"By {segmentation}"
+    found = heterogeneity[
+        (heterogeneity["segmentation"] == segmentation) & (heterogeneity["component"] == FULL_SLATE)
+    ]
+    if not len(found):
+        return title
+    line = found.iloc[0]
+    if not np.isfinite(line["p_value"]):
+        return f"{title}\nNot tested: {line['note']}"
+    return (
+        f"{title}\nDo they differ? p = {p_value(line['p_value'])}, "
+        f"tau = {line['tau']:.3f} clicks per slate"
+    ).replace("p = <", "p <")

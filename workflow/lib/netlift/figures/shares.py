@@ -1,0 +1,186 @@
+"""Shares of the focal gain that are taken from others, with Fieller's sets."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.estimators import NAMES
+from netlift.figures.marks import (
+    INTERVAL,
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.spillover import write_definitions
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    zero_line,
+)
+from netlift.figures.text import signed, with_interval
+
+ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
+"""The estimators drawn, with the marker of each and whether it is filled."""
+
+SHIFT = 0.17
+"""Distance of an estimator's mark from the middle of its row."""
+
+FARTHEST = 10.0
+"""No axis goes farther from 0: a set that does ends in an arrow, and its numbers are beside it."""
+
+ARROW = "_arrow"
+"""Label of the marks at the ends of a set that leaves the axis."""
+
+_ROW = 0.64
+_ROOM = 0.06
+
+
+@styled
+def shares(shares: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+    """Draw each share with Fieller's 95% set, bounded or not.
+
+    Parameters
+    ----------
+    shares
+        ``shares.csv``; ``known_value`` may be missing, and an estimator may lack numbers.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    part = shares[shares["estimator"].isin(ESTIMATORS)]
+    names = part.drop_duplicates("share")
+    legend: list[Artist] = [
+        estimate_key(theme.data, f"{NAMES[name]}, 95% set", theme, marker=marker, filled=filled)
+        for name, (marker, filled) in ESTIMATORS.items()
+    ]
+    if has_known(part, "known_value"):
+        legend.append(known_key(theme, "known share"))
+    figure = sheet(
+        _ROW * len(names) + 0.7,
+        theme,
+        title="What a promotion takes from the items around it",
+        subtitle="Shares of observed clicks, with Fieller's sets. What is taken from all "
+        "competitors and what is left for the slate add up to 1.",
+        legend=legend,
+        note=_note(part),
+        source=source,
+    )
+    grid = figure.add_gridspec(1, 3, width_ratios=[0.62, 1.3, 0.72])
+    axes = figure.add_subplot(grid[1])
+    row_axis(axes, [""] * len(names))
+    axes.set_xlim(*limits(part))
+    zero_line(axes, theme)
+    axes.axvline(1, color=theme.muted, linewidth=1, linestyle=(0, (4, 2)), zorder=1.5)
+    texts = draw_shares(axes, part, names["share"].to_list(), theme)
+    described = pd.DataFrame({"definition": names["share"], "meaning": "of " + names["of"]})
+    write_definitions(text_axis(figure, grid[0], axes), described, theme)
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts, theme)
+    axes.set_xlabel("Share (ratio, without unit); dashed: 1, all of it")
+    return figure
+
+
+def limits(table: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of an axis that shows every finite number, but no farther than it may go."""
+    names = ["estimate", "ci_95_lower", "ci_95_upper", "known_value"]
+    values = table[[name for name in names if name in table]].to_numpy(dtype=np.float64)
+    values = np.clip(np.r_[values[np.isfinite(values)], 0.0, 1.0], -FARTHEST, FARTHEST)
+    room = _ROOM * float(np.ptp(values))
+    return float(values.min()) - room, float(values.max()) + room
+
+
+def draw_shares(
+    axes: Axes, table: pd.DataFrame, names: list[str], theme: Theme
+) -> dict[float, str]:
+    """Draw the shares of every estimator; return their numbers by their place on the y axis."""
+    texts = {}
+    shifts = dict(zip(ESTIMATORS, (-SHIFT, SHIFT), strict=True))
+    for _, line in table.iterrows():
+        row = names.index(line["share"])
+        place = row + shifts[line["estimator"]]
+        marker, filled = ESTIMATORS[line["estimator"]]
+        ends = (line["ci_95_lower"], line["ci_95_upper"])
+        for lower, upper in pieces(str(line["interval_kind"]), *ends):
+            _draw_piece(axes, place, lower, upper, theme)
+        point = (line["estimate"], np.nan, np.nan)
+        if abs(line["estimate"]) <= FARTHEST:
+            draw_estimate(axes, place, point, theme, color=theme.data, marker=marker, filled=filled)
+        elif pd.isna(line["interval_kind"]):
+            say_missing(axes, place, "not estimated", theme)
+        texts[place] = said(line["estimate"], *ends, str(line["interval_kind"]))
+    for share, part in table.groupby("share", sort=False):
+        draw_known(axes, names.index(str(share)), part.iloc[0].get("known_value", np.nan), theme)
+    return texts
+
+
+def pieces(kind: str, lower: float, upper: float) -> list[tuple[float, float]]:
+    """Return the pieces of a confidence set, from end to end."""
+    return {
+        "interval": [(lower, upper)],
+        "outside": [(-math.inf, lower), (upper, math.inf)],
+        "everything": [(-math.inf, math.inf)],
+    }.get(kind, [])
+
+
+def said(estimate: float, lower: float, upper: float, kind: str) -> str:
+    """Write an estimate with its confidence set."""
+    number = signed(estimate, 2) if math.isfinite(estimate) else "no estimate"
+    if kind == "interval":
+        return with_interval(estimate, lower, upper, 2)
+    if kind == "outside":
+        return f"{number} (below {signed(lower, 2)} or above {signed(upper, 2)})"
+    return f"{number} (any number)" if kind == "everything" else number
+
+
+def _draw_piece(axes: Axes, row: float, lower: float, upper: float, theme: Theme) -> None:
+    """Draw a piece of a set; where it leaves the axis, it ends in an arrow."""
+    left, right = axes.get_xlim()
+    ends = np.clip([lower, upper], left, right)
+    axes.plot(
+        ends, [row, row], color=theme.data, linewidth=2, solid_capstyle="butt", label=INTERVAL
+    )
+    for end, beyond, arrow in ((left, lower < left, "<"), (right, upper > right, ">")):
+        if beyond:
+            look: dict[str, Any] = {
+                "color": theme.data,
+                "markersize": 7,
+                "clip_on": False,
+                "zorder": 3,
+            }
+            axes.plot([end], [row], marker=arrow, linestyle="none", label=ARROW, **look)
+
+
+def _note(table: pd.DataFrame) -> str:
+    """Say what arrows mean, and why an estimator has no numbers."""
+    notes = []
+    ends = table[["ci_95_lower", "ci_95_upper"]].to_numpy(dtype=np.float64)
+    if (np.abs(ends) > FARTHEST).any():
+        notes.append("Arrow: the set goes on beyond the axis.")
+    if (table["interval_kind"] == "outside").any():
+        notes.append(
+            "Arrows and a gap: every number but those in the gap, since what it is a share of may "
+            "be zero."
+        )
+    if (table["interval_kind"] == "everything").any():
+        notes.append("Arrows, no gap: any number, since what it is a share of may be zero.")
+    missing = table.dropna(subset=["note"]).drop_duplicates("estimator")
+    notes += [
+        f"{NAMES[name]}: {str(note).rstrip('.')}."
+        for name, note in zip(missing["estimator"], missing["note"], strict=True)
+    ]
+    return " ".join(notes)
