@@ -123,7 +123,7 @@ def main() -> int:
         )
     )
     others = {
-        "the ledger by four estimators": best_of_three(lambda: component_effects(accounts)),
+        "the ledger by five estimators": best_of_three(lambda: component_effects(accounts)),
         "five definitions and the dose, all errors": best_of_three(
             lambda: spillover_sensitivity(items, near_positions=3)
         ),

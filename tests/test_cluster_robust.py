@@ -111,6 +111,16 @@ def test_differences_are_estimatrs(place):
     )
 
 
+def test_horvitz_thompson_is_estimatrs():
+    probability = SLATES["probability"].to_numpy()
+    promoted = SLATES["promoted"].to_numpy() == 1
+    design = Design(promoted, np.arange(60), np.zeros(60, dtype=int), probability, "slate")
+    found = design.expanded_difference(SLATES[["total"]].to_numpy(dtype=float)).combination((1,))
+    assert (found.value, found.se) == pytest.approx(
+        tuple(EXPECTED["horvitz_thompson_total"][["estimate", "se"]]), rel=1e-9
+    )
+
+
 @pytest.mark.parametrize("place", range(4))
 def test_differences_by_users_are_estimatrs(place):
     # estimatr fits one regression with all interactions; its CR2 is that of both arms' own fits.

@@ -1,6 +1,6 @@
 """The ledger: parts that add up exactly, errors that other people's code agrees with."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from builders import COMPONENTS, items, random_items
 
 from netlift.accounts import slate_outcomes
+from netlift.design import Design
 from netlift.errors import NetliftError
 from netlift.ledger import (
     additivity_checks,
@@ -19,7 +20,8 @@ from netlift.ledger import (
 
 OUTCOMES = ["observed_clicks", "expected_clicks", "known_lift"]
 PLAIN = {"difference_in_means": "HC2", "difference_in_means_ols_error": "nonrobust"}
-ESTIMATORS = [*PLAIN, "lin", "hajek"]
+ESTIMATORS = [*PLAIN, "lin", "hajek", "horvitz_thompson"]
+NEED_PROBABILITIES = ["hajek", "horvitz_thompson"]
 COVARIATES = ["n_same_cluster", "n_displaced", "relevance_mean", "relevance_sd", "user_activity"]
 PARTS = {
     "Focal item": COMPONENTS[:1],
@@ -156,10 +158,52 @@ def test_hajek_is_statsmodels_weighted_regression(outcome):
         assert row["treated_mean"] == pytest.approx(treated, abs=1e-12)
 
 
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_horvitz_thompson_expands_sums_by_the_probabilities(outcome):
+    accounts = ragged_accounts(6, 200)
+    effects = component_effects(accounts)
+    arm, e = accounts["promotion_applied"].to_numpy() == 1, accounts["promotion_probability"]
+    for component, members in PARTS.items():
+        summed = sum(accounts[f"{outcome}_{name}"] for name in members)
+        parts = [(summed / p)[own] for own, p in ((arm, e), (~arm, 1 - e))]
+        row = line(effects, component, outcome_type=outcome, estimator="horvitz_thompson")
+        assert row["treated_mean"] == pytest.approx(parts[0].sum() / 200, abs=1e-12)
+        assert row["control_mean"] == pytest.approx(parts[1].sum() / 200, abs=1e-12)
+        square = sum((part**2).sum() for part in parts)
+        assert row["se"] == pytest.approx(square**0.5 / 200, rel=1e-12)
+
+
+def test_horvitz_thompson_is_unbiased_over_all_assignments_and_its_error_conservative():
+    # Six slates with probabilities of their own: 64 assignments.
+    rng = np.random.default_rng(3)
+    control, promoted = rng.poisson(2, (2, 6)).astype(float)
+    probability = np.array([0.2, 0.3, 0.5, 0.5, 0.6, 0.7])
+    mean = square = error = chance_of_both = 0.0
+    for arms in product([False, True], repeat=6):
+        arm = np.array(arms)
+        chance = np.where(arm, probability, 1 - probability).prod()
+        outcome = np.where(arm, promoted, control)
+        received = np.where(arm, probability, 1 - probability)
+        value = (np.where(arm, 1, -1) * outcome / received).sum() / 6
+        mean, square = mean + chance * value, square + chance * value**2
+        error += chance * ((outcome / received) ** 2).sum() / 36
+        if min(arm.sum(), 6 - arm.sum()) < 2:
+            continue
+        chance_of_both += chance
+        units = np.arange(6)
+        design = Design(arm, units, np.zeros(6, dtype=int), probability, "slate")
+        found = design.expanded_difference(outcome[:, None]).combination((1,))
+        assert found.value == pytest.approx(value, abs=1e-12)
+        assert found.se**2 == pytest.approx(((outcome / received) ** 2).sum() / 36, rel=1e-12)
+    assert mean == pytest.approx((promoted - control).mean(), abs=1e-12)
+    assert error >= square - mean**2
+    assert 0.5 < chance_of_both < 1
+
+
 def test_estimators_without_what_they_need_say_so_and_have_no_numbers():
     accounts = ragged_accounts().drop(columns="promotion_probability")
     effects = component_effects(accounts)
-    hajek = effects[effects["estimator"] == "hajek"]
+    hajek = effects[effects["estimator"].isin(NEED_PROBABILITIES)]
     assert hajek["estimate_per_slate"].isna().all()
     assert hajek["note"].str.contains("probabilities of promotion are not known").all()
     # Nine slates: one arm has too few for a mean and five slopes.
@@ -330,7 +374,7 @@ def test_an_experiment_without_two_slates_in_each_arm_says_so(table, promoted, m
 def test_constant_clicks_give_effects_of_zero_with_no_error_and_nothing_missing(clicks):
     accounts = slate_outcomes(items(["AAB"] * 6, [2] * 6, [1, 0] * 3, [clicks] * 6))
     effects = component_effects(accounts)
-    effects = effects[effects["estimator"] != "hajek"]
+    effects = effects[~effects["estimator"].isin(NEED_PROBABILITIES)]
     for column in ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper"):
         assert (effects[column] == 0).all()
     assert additivity_checks(accounts)["holds"].all()

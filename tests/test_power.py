@@ -164,6 +164,7 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
     table = table_of(accounts)
     lines = ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"]
     estimators = ["difference_in_means", "difference_in_means_ols_error", "lin", "hajek"]
+    estimators.append("horvitz_thompson")
     keys = list(table[["estimator", "component", "question"]].itertuples(index=False, name=None))
     assert keys == [
         (estimator, component, question)
@@ -172,7 +173,7 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
         for question in (MINIMUM, GIVEN, GIVEN)
     ]
     given = table[table["question"] == GIVEN]
-    assert given["effect_per_slate"].tolist() == EFFECTS * 16
+    assert given["effect_per_slate"].tolist() == EFFECTS * 20
     assert set(table["unit"]) == {"clicks per slate"}
     assert (table["slates"] == 120).all()
     assert table["note"].isna().all()
@@ -233,11 +234,11 @@ def test_without_questions_only_the_minimum_is_answered():
 
 def test_an_estimator_without_numbers_says_why():
     table = table_of(ragged_accounts())
-    hajek = table[table["estimator"] == "hajek"]
-    assert len(hajek) == 4
+    hajek = table[table["estimator"].isin(["hajek", "horvitz_thompson"])]
+    assert len(hajek) == 8
     assert hajek[["se", "effect_per_slate", "power", "slates_needed"]].isna().all(axis=None)
     assert hajek["note"].str.contains("the probabilities of promotion are not known").all()
-    assert table.loc[table["estimator"] != "hajek", "power"].notna().all()
+    assert table.drop(index=hajek.index)["power"].notna().all()
 
 
 def test_an_outcome_that_does_not_vary_is_noted_and_has_no_power():

@@ -29,6 +29,7 @@ MADE_OF = {
 """Weights of (focal, same-cluster, other) above and below the line, from the names."""
 
 ESTIMATORS = ["difference_in_means", "difference_in_means_ols_error", "lin", "hajek"]
+ESTIMATORS.append("horvitz_thompson")
 NUMBERS = ["estimate", "ci_95_lower", "ci_95_upper", "interval_kind", "interval_said"]
 
 
@@ -83,7 +84,7 @@ def test_every_estimator_has_every_share_of_what_it_is_a_share_of():
     assert keys == [(estimator, share) for estimator in ESTIMATORS for share in MADE_OF]
     assert table[[*NUMBERS, "known_value"]].notna().all(axis=None)
     named = {(1, 0, 0): "the focal gain", (0, 1, 1): "the change of all competitors"}
-    assert list(table["of"]) == [named[bottom] for _, bottom in MADE_OF.values()] * 4
+    assert list(table["of"]) == [named[bottom] for _, bottom in MADE_OF.values()] * 5
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -255,7 +256,7 @@ def test_without_probabilities_hajeks_shares_are_missing_and_the_others_are_not(
     assert len(hajek) == len(MADE_OF)
     assert hajek[NUMBERS].isna().all(axis=None)
     assert (hajek["note"] == "not estimated: the probabilities of promotion are not known").all()
-    rest = table[table["estimator"] != "hajek"]
+    rest = table[~table["estimator"].isin(["hajek", "horvitz_thompson"])]
     assert rest["estimate"].notna().all()
     assert rest["note"].isna().all()
     # What is known does not need an estimator.
@@ -290,7 +291,7 @@ def test_competitors_that_never_change_have_nothing_taken_from_them():
 def test_constant_clicks_have_no_shares_and_say_that_any_number_would_do():
     arm = np.tile([1, 0], 10)
     table = shares(accounts_of(arm, np.ones(20), np.ones(20), np.zeros(20)))
-    estimated = table[table["estimator"] != "hajek"]
+    estimated = table[~table["estimator"].isin(["hajek", "horvitz_thompson"])]
     assert estimated[["estimate", "ci_95_lower", "ci_95_upper"]].isna().all(axis=None)
     assert (estimated["interval_kind"] == "everything").all()
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netlift.errors import NetliftError
-from netlift.inference import ArmDifference
+from netlift.inference import ArmDifference, ArmMean, need_units
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -160,6 +160,39 @@ class Design:
         return ArmDifference.of(
             outcomes, self.promoted, weights=1 / received, unit=self._unit_or_none
         )
+
+    def expanded_difference(self, outcomes: Floats) -> ArmDifference:
+        """Compare arms by Horvitz and Thompson's (1952) means: sums of y / probability, over N.
+
+        Unbiased, while the other means are nearly so; less precise, since an arm that is larger
+        by chance has a larger mean. Its covariance is the conservative one for independent
+        assignments: sums over units of (y / probability)^2, over N^2 (Aronow and Samii 2017).
+
+        Parameters
+        ----------
+        outcomes
+            Shape (N, m).
+
+        Raises
+        ------
+        NetliftError
+            The probabilities are not known, or an arm has too few units.
+        """
+        if self.probability is None:
+            raise NetliftError("the probabilities of promotion are not known")
+        need_units(self.promoted, self._unit_or_none)
+        means = []
+        for arm, received in (
+            (self.promoted, self.probability),
+            (~self.promoted, 1 - self.probability),
+        ):
+            expanded = outcomes * (arm / received)[:, None] / len(arm)
+            by_unit = self.per_unit(expanded)
+            n_units = len(np.unique(self.unit[arm]))
+            means.append(
+                ArmMean(by_unit.sum(axis=0), by_unit.T @ by_unit, n_units - 1, int(arm.sum()))
+            )
+        return ArmDifference(means[0], means[1])
 
     @property
     def _unit_or_none(self) -> Integers | None:

@@ -140,6 +140,32 @@ class ArmMean:
         return Estimate(float(w @ self.value), float(np.sqrt(variance)), self.df)
 
 
+def need_units(promoted: NDArray[np.bool_], unit: NDArray[np.int64] | None = None) -> None:
+    """Ask that both arms have two randomized units.
+
+    Parameters
+    ----------
+    promoted
+        Arm of each slate, shape (N,).
+    unit
+        Number of the randomized unit of each slate, shape (N,); each slate its own if not given.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer.
+    """
+    for name, arm in (("promoted", promoted), ("control", ~promoted)):
+        n_units = int(arm.sum()) if unit is None else len(np.unique(unit[arm]))
+        if n_units < MIN_PER_ARM:
+            what = "slates" if unit is None else "randomized units"
+            raise NetliftError(
+                f"{n_units} {name} {what} of {len(promoted)} slates: an effect with an error "
+                f"needs at least {MIN_PER_ARM} {what} in each arm. Take more slates, or a "
+                "promotion probability nearer to 0.5."
+            )
+
+
 @dataclass(frozen=True)
 class ArmDifference:
     """Difference in means between promoted and control slates for several outcomes jointly.
@@ -188,15 +214,7 @@ class ArmDifference:
         NetliftError
             An arm has fewer than two units, or too few for the covariates.
         """
-        for name, arm in (("promoted", promoted), ("control", ~promoted)):
-            n_units = int(arm.sum()) if unit is None else len(np.unique(unit[arm]))
-            if n_units < MIN_PER_ARM:
-                what = "slates" if unit is None else "randomized units"
-                raise NetliftError(
-                    f"{n_units} {name} {what} of {len(outcomes)} slates: an effect with an error "
-                    f"needs at least {MIN_PER_ARM} {what} in each arm. Take more slates, or a "
-                    "promotion probability nearer to 0.5."
-                )
+        need_units(promoted, unit)
         centered = None if covariates is None else covariates - covariates.mean(axis=0)
         treated, control = (
             ArmMean.of(

@@ -24,9 +24,15 @@ LINES = (
 INDIRECT = (0, 1, 1)
 TOTAL = (1, 1, 1)
 
-ESTIMATORS = ("difference_in_means", "difference_in_means_ols_error", "lin", "hajek")
+ESTIMATORS = (
+    "difference_in_means",
+    "difference_in_means_ols_error",
+    "lin",
+    "hajek",
+    "horvitz_thompson",
+)
 """Difference in means with Neyman's (HC2) error, and with the reference study's plain OLS error;
-Lin's regression; Hajek's means, weighted by the design's probabilities."""
+Lin's regression; Hajek's and Horvitz and Thompson's means, by the design's probabilities."""
 
 MAIN = "difference_in_means"
 """The estimator of statements, shares and figures where only one is shown."""
@@ -84,6 +90,8 @@ def arm_difference(
         return ArmDifference.of(values, design.promoted).pooled()
     if estimator == "hajek":
         return design.weighted_difference(values)
+    if estimator == "horvitz_thompson":
+        return design.expanded_difference(values)
     if estimator == "lin":
         kept, _ = adjustment(accounts, design)
         return design.difference(values, kept)

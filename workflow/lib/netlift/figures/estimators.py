@@ -29,6 +29,7 @@ NAMES = {
     "difference_in_means_ols_error": "\N{HORIZONTAL ELLIPSIS} with plain OLS errors",
     "lin": "Lin's regression",
     "hajek": "Hajek",
+    "horvitz_thompson": "Horvitz-Thompson",
 }
 """Estimators in words."""
 
@@ -72,7 +73,7 @@ def estimators(
     figure = sheet(
         sum(heights),
         theme,
-        title="The same changes by four estimators",
+        title="The same changes by several estimators",
         subtitle=f"Observed clicks per slate, {count(first['treated_slates'])} promoted against "
         f"{count(first['control_slates'])} control slates.",
         legend=[estimate_key(theme.muted, "estimate, 95% interval", theme)],
