@@ -56,6 +56,15 @@ class Estimate:
         return int(lower > ROUNDING) - int(upper < -ROUNDING)
 
 
+def numbers(estimate: Estimate | None) -> dict[str, float | None]:
+    """Return the columns of an estimate in a table; all missing where there is none."""
+    names = ("estimate", "se", "df", "ci_95_lower", "ci_95_upper")
+    if estimate is None:
+        return dict.fromkeys(names)
+    values = (estimate.value, estimate.se, estimate.df, *estimate.interval)
+    return dict(zip(names, values, strict=True))
+
+
 def quantile_t(probability: float, df: float) -> float:
     """Return a quantile of the t distribution; the normal one for infinite ``df``."""
     from scipy.special import ndtri, stdtrit

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.design import Booleans
-from netlift.inference import ROUNDING, ArmDifference, Estimate, Ratio, ratio_of
+from netlift.inference import ROUNDING, ArmDifference, Estimate, Ratio, numbers, ratio_of
 from netlift.item_rows import NON_FOCAL, SPILLOVER_DEFINITIONS, ItemRows
 from netlift.power import minimum_detectable_effect
 from netlift.shares import said
@@ -14,7 +14,6 @@ from netlift.units import PER_SLATE
 
 EXPOSED, UNEXPOSED = "exposed", "unexposed"
 
-_NUMBERS = ("estimate", "se", "df", "ci_95_lower", "ci_95_upper")
 _SHARE = ("share_of_spillover", "share_ci_95_lower", "share_ci_95_upper", "share_interval_kind")
 
 
@@ -63,7 +62,7 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
                 "rows_called": called,
                 "rows": int(part.sum()),
                 "unit": PER_SLATE,
-                **_numbers(estimate),
+                **numbers(estimate),
                 **_share(arms, weights, estimate),
                 **_converted(rows, part),
             }
@@ -90,13 +89,6 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
         if row["rows_called"] == UNEXPOSED:
             row["coarsest_sufficient"] = row["definition"] == coarsest
     return pd.DataFrame(table)
-
-
-def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
-    if estimate is None:
-        return dict.fromkeys(_NUMBERS)
-    values = (estimate.value, estimate.se, estimate.df, *estimate.interval)
-    return dict(zip(_NUMBERS, values, strict=True))
 
 
 def _share(

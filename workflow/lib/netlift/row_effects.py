@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netlift.cluster_robust import ClusteredFit
 from netlift.errors import NetliftError
-from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, clustered_coefficient
+from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, clustered_coefficient, numbers
 from netlift.item_rows import (
     FOCAL,
     NON_FOCAL,
@@ -42,8 +42,6 @@ FEW_UNITS = 50
 
 _DRAWS_AT_ONCE = 1 << 21
 """Resampled units held in memory at once."""
-
-_MISSING = dict.fromkeys(("estimate", "se", "df", "ci_95_lower", "ci_95_upper"))
 
 
 def observed_effects(
@@ -214,16 +212,19 @@ def spillover_sensitivity(
         member = rows.member(definition, near_positions)
         rng = generator(seed, "wild_bootstrap", number)
         arm = rows.promoted[member].astype(np.float64)
+        known = None
+        if rows.known is not None and member.any():
+            known = float(rows.known[member].mean())
         for unit in (PER_ROW, PER_SLATE):
             table.append({"definition": definition.label, "unit": unit} | _counts(rows, member))
             try:
                 if unit == PER_ROW:
                     design = np.column_stack([np.ones(len(arm)), arm])
-                    found = _row_effect(rows, member, design, rng, bootstrap_draws)
+                    found = _row_effect(rows, member, design, known, rng, bootstrap_draws)
                 else:
                     found = _slate_effect(rows, member)
             except NetliftError as error:
-                found = _MISSING | {"note": f"not estimated: {error}"}
+                found = {**numbers(None), "note": f"not estimated: {error}"}
             table[-1] |= found
     table.append({"definition": DOSE, "unit": PER_POSITION} | _dose(rows, seed, bootstrap_draws))
     return _ordered(pd.DataFrame(table))
@@ -243,27 +244,25 @@ def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     arm = rows.promoted[member].astype(np.float64)
     design = np.column_stack([np.ones(len(arm)), displaced, arm, change])
     rng = generator(seed, "wild_bootstrap", len(SPILLOVER_DEFINITIONS))
-    counts = _counts(rows, member)
+    counts: dict[str, object] = dict(_counts(rows, member))
+    known, moves = None, displaced == 1
+    if rows.known is not None and moves.any() and not moves.all():
+        known = float(rows.known[member][moves].mean() - rows.known[member][~moves].mean())
     try:
-        found = _row_effect(rows, member, design, rng, bootstrap_draws)
+        found = _row_effect(rows, member, design, known, rng, bootstrap_draws)
     except NetliftError as error:
-        return counts | _MISSING | {"note": f"not estimated: {error}"}
+        return counts | numbers(None) | {"note": f"not estimated: {error}"}
     # The arms' means are those of all non-focal rows, not of a dose.
-    found |= dict.fromkeys(("treated_mean", "control_mean"))
-    if rows.known is not None:
-        moved = rows.items["is_displaced"].to_numpy()[member]
-        known = rows.known[member]
-        truth = float(known[moved].mean() - known[~moved].mean())
-        found |= _against_known(_estimate_of(found), truth)
-    return counts | found
-
-
-def _estimate_of(found: dict[str, object]) -> Estimate:
-    return Estimate(*(float(found[name]) for name in ("estimate", "se", "df")))  # type: ignore[arg-type]
+    return counts | found | dict.fromkeys(("treated_mean", "control_mean"))
 
 
 def _row_effect(
-    rows: ItemRows, member: Booleans, design: Floats, rng: np.random.Generator, n_draws: int
+    rows: ItemRows,
+    member: Booleans,
+    design: Floats,
+    known: float | None,
+    rng: np.random.Generator,
+    n_draws: int,
 ) -> dict[str, object]:
     """Return the last coefficient of a fit on some rows, with all its errors."""
     click, unit = rows.click[member], rows.unit[member]
@@ -275,11 +274,9 @@ def _row_effect(
         float(fit.coefficients[-1, 0]), float(np.sqrt(fit.covariance(last)[0, 0])), fit.df(last)
     )
     found: dict[str, object] = {
-        **_with_interval(estimate),
+        **numbers(estimate),
         **_arm_means(click, promoted),
-        **_against_known(
-            estimate, None if rows.known is None else float(rows.known[member].mean())
-        ),
+        **_against_known(estimate, known),
         **_other_errors(rows, member, design),
         "se_cr3": float(np.sqrt(fit.covariance(last, "CR3")[0, 0])),
         "wild_bootstrap_p_value": None,
@@ -340,7 +337,7 @@ def _slate_effect(rows: ItemRows, member: Booleans) -> dict[str, object]:
     estimate = rows.design.difference(click[:, None]).combination((1,))
     known = None if rows.known is None else float(rows.known[member].sum() / rows.n_slates)
     return {
-        **_with_interval(estimate),
+        **numbers(estimate),
         **_arm_means(click, rows.design.promoted),
         **_against_known(estimate, known),
         "note": None,
@@ -363,6 +360,7 @@ def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[s
         **{name: value for name, value in _slate_counts(rows, member).items() if name != "slates"},
     }
     design = np.column_stack([np.ones(len(click)), promoted])
+    row: dict[str, object] = {"effect": label, "unit": unit}
     try:
         _need_units(units, promoted)
         if by_slate:
@@ -372,12 +370,10 @@ def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[s
     except NetliftError as error:
         missing = dict.fromkeys(("se_user_clustered", "treated_mean", "control_mean"))
         truth = {} if rows.known is None else {"known_effect": known}
-        found = _MISSING | missing | counts | truth | {"note": f"not estimated: {error}"}
-        return {"effect": label, "unit": unit} | found
-    return {
-        "effect": label,
-        "unit": unit,
-        **_with_interval(estimate),
+        note = {"note": f"not estimated: {error}"}
+        return row | numbers(None) | missing | counts | truth | note
+    return row | {
+        **numbers(estimate),
         "se_user_clustered": _user_clustered(click, design, users),
         **_arm_means(click, promoted),
         **counts,
@@ -405,17 +401,6 @@ def _slate_counts(rows: ItemRows, member: Booleans) -> dict[str, int]:
         "slates": int(has.sum()),
         "treated_slates": int((has & promoted).sum()),
         "control_slates": int((has & ~promoted).sum()),
-    }
-
-
-def _with_interval(estimate: Estimate) -> dict[str, float]:
-    lower, upper = estimate.interval
-    return {
-        "estimate": estimate.value,
-        "se": estimate.se,
-        "df": estimate.df,
-        "ci_95_lower": lower,
-        "ci_95_upper": upper,
     }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from netlift.cluster_robust import ClusteredFit
 from netlift.design import Design, Floats
-from netlift.inference import CONFIDENCE, MIN_PER_ARM, ArmDifference, Estimate, quantile_t
+from netlift.inference import CONFIDENCE, MIN_PER_ARM, ArmDifference, Estimate, numbers, quantile_t
 from netlift.ledger import LINES, component_columns, known_effects
 from netlift.product import focal_clusters, position_buckets
 from netlift.row_effects import FEW_UNITS
@@ -247,13 +247,7 @@ def _numbers(
         return row
     each = CONFIDENCE ** (1 / segments_with_numbers)
     half = quantile_t(0.5 + each / 2, estimate.df) * estimate.se
-    lower, upper = estimate.interval
-    row |= {
-        "estimate": estimate.value,
-        "se": estimate.se,
-        "df": estimate.df,
-        "ci_95_lower": lower,
-        "ci_95_upper": upper,
+    row |= numbers(estimate) | {
         "simultaneous_ci_95_lower": estimate.value - half,
         "simultaneous_ci_95_upper": estimate.value + half,
     }
