@@ -98,6 +98,7 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "ci_95_lower_per_1000",
         "ci_95_upper_per_1000",
         "df",
+        "is_main",
         "note",
     ]
     keys = list(zip(effects["effect_family"], effects["component"], strict=True))
@@ -128,13 +129,16 @@ def test_every_line_is_statsmodels_regression_on_the_arm(outcome, estimator):
 def test_lin_is_statsmodels_regression_with_all_interactions(outcome):
     accounts = ragged_accounts(5, 200)
     effects = component_effects(accounts)
-    arm = accounts["promotion_applied"].to_numpy(dtype=float)
+    arm, e = accounts["promotion_applied"].to_numpy(float), accounts["promotion_probability"]
+    # Slates differ in their probability, so they are weighted by it.
+    weights = 1 / np.where(arm == 1, e, 1 - e)
     x = accounts[COVARIATES].to_numpy(dtype=float)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     design = np.column_stack([arm, x, arm[:, None] * x])
     for component, members in PARTS.items():
         summed = sum(accounts[f"{outcome}_{name}"] for name in members)
-        fit = sm.OLS(summed.to_numpy(dtype=float), sm.add_constant(design)).fit(cov_type="HC2")
+        model = sm.WLS(summed.to_numpy(dtype=float), sm.add_constant(design), weights=weights)
+        fit = model.fit(cov_type="HC2")
         row = line(effects, component, outcome_type=outcome, estimator="lin")
         assert row["estimate_per_slate"] == pytest.approx(fit.params[1], abs=1e-11)
         assert row["se"] == pytest.approx(fit.bse[1], rel=1e-9)
@@ -206,12 +210,29 @@ def test_estimators_without_what_they_need_say_so_and_have_no_numbers():
     hajek = effects[effects["estimator"].isin(NEED_PROBABILITIES)]
     assert hajek["estimate_per_slate"].isna().all()
     assert hajek["note"].str.contains("probabilities of promotion are not known").all()
-    # Nine slates: one arm has too few for a mean and five slopes.
-    few = component_effects(accounts[:9])
-    lin = few[few["estimator"] == "lin"]
-    assert lin[["estimate_per_slate", "se", "ci_95_lower", "df"]].isna().all(axis=None)
-    assert lin["note"].str.startswith("not estimated: ").all()
-    assert few.loc[few["estimator"] == "difference_in_means", "se"].notna().all()
+
+
+def test_lin_has_five_slates_an_arm_for_every_coefficient_or_drops_covariates():
+    accounts = ragged_accounts()
+    arm = accounts["promotion_applied"] == 1
+    few = pd.concat([accounts[arm][:17], accounts[~arm]])
+    note = line(component_effects(few), "Full slate", estimator="lin")["note"]
+    assert note.startswith("adjusted for n_same_cluster, n_displaced; dropped: ")
+    assert note.count("(too few randomized units)") == 3
+    fewer = component_effects(pd.concat([accounts[arm][:5], accounts[~arm]]))
+    lin, plain = (line(fewer, "Full slate", estimator=name) for name in ("lin", "hajek"))
+    assert lin["note"].startswith("adjusted for nothing; dropped: ")
+    assert (lin["estimate_per_slate"], lin["se"]) == (plain["estimate_per_slate"], plain["se"])
+
+
+def test_where_probabilities_differ_plain_means_are_noted_and_hajek_is_the_main_estimator():
+    varying = component_effects(ragged_accounts())
+    assert set(varying.loc[varying["is_main"], "estimator"]) == {"hajek"}
+    plain = varying[varying["estimator"].isin(PLAIN)]
+    assert plain["note"].str.contains("probabilities of promotion differ").all()
+    same = component_effects(ragged_accounts().assign(promotion_probability=0.4))
+    assert set(same.loc[same["is_main"], "estimator"]) == {"difference_in_means"}
+    assert same.loc[same["is_main"], "note"].isna().all()
 
 
 def test_covariates_that_cannot_be_used_are_named():
@@ -277,8 +298,10 @@ def test_effects_per_1000_promoted_slates_are_1000_times_those_per_slate():
 
 
 def test_over_all_possible_assignments_the_estimate_is_right_and_its_error_not_too_small():
-    # Complete randomization of 3 of 6 slates, both potential outcomes known: 20 assignments.
+    # Complete randomization of 3 of 6 slates, both potential outcomes known: 20 assignments. They
+    # are no counts here, so that they vary in every arm.
     log = random_items(5, 6, 5).drop(columns=["p_control", "expected_click", "known_lift"])
+    log[["click_control", "click_promoted"]] += np.random.default_rng(1).normal(size=(len(log), 2))
     control = log["click_control"].groupby(log["slate_id"]).sum().to_numpy()
     promoted = log["click_promoted"].groupby(log["slate_id"]).sum().to_numpy()
     estimates, variances = [], []
@@ -338,18 +361,29 @@ def test_checks_show_the_numbers_of_the_table_of_effects():
                 assert right[identity] == pytest.approx(value, abs=1e-13)
 
 
-def test_a_row_that_belongs_to_no_component_fails_the_checks():
-    log = random_items(6, 60, 5)
-    clicked = log.index[(log["click"] == 1) & (log["component"] == "other_competitor")][0]
-    log.loc[clicked, "component"] = "misspelled"
-    checks = additivity_checks(slate_outcomes(log))
+def test_a_row_that_belongs_to_no_component_is_an_error():
+    log = random_items(6, 60, 5).astype({"component": str})
+    log.loc[7, "component"] = "misspelled"
+    with pytest.raises(NetliftError, match="1 of 300 rows have a component that is none of the"):
+        slate_outcomes(log)
+
+
+def test_totals_that_are_not_the_sum_of_their_parts_fail_the_checks():
+    accounts = ragged_accounts()
+    arm = accounts["promotion_applied"].to_numpy()
+    accounts.loc[np.flatnonzero(arm)[0], "observed_clicks_total"] += 1
+    checks = additivity_checks(accounts)
     observed = checks["outcome_type"] == "observed_clicks"
     broken = checks[observed & (checks["identity"] == "direct + indirect = total")]
-    arm = log.loc[clicked, "promotion_applied"]
-    slates = (log.groupby("slate_id")["promotion_applied"].first() == arm).sum()
     assert not broken["holds"].any()
     plain = broken[broken["estimator"].isin(PLAIN)]
-    assert plain["difference"].abs().to_numpy() == pytest.approx([1 / slates] * 2, rel=1e-9)
+    assert plain["difference"].abs().to_numpy() == pytest.approx([1 / arm.sum()] * 2, rel=1e-9)
+
+
+def test_checks_hold_for_outcomes_of_any_size():
+    log = random_items(7, 80, 5)
+    log["click"] = log["click"] * 1e9 + np.random.default_rng(1).random(len(log))
+    assert additivity_checks(slate_outcomes(log))["holds"].all()
 
 
 # --- Degenerate experiments ----------------------------------------------------------------------

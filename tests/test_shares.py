@@ -113,7 +113,7 @@ def test_shares_are_ratios_of_regressions_by_other_code():
     covariates = accounts[names].to_numpy(dtype=float)
     centered = (covariates - covariates.mean(axis=0)) / covariates.std(axis=0)
     lin = np.column_stack([design, centered, centered * promoted[:, None]])
-    effects["lin"] = [sm.OLS(y, lin).fit().params[1] for y in clicks.T]
+    effects["lin"] = [sm.WLS(y, lin, weights=1 / received).fit().params[1] for y in clicks.T]
     effects["difference_in_means_ols_error"] = effects["difference_in_means"]
     for estimator, parts in effects.items():
         for share, (top, bottom) in MADE_OF.items():

@@ -576,6 +576,8 @@ def test_simulating_adds_columns_and_changes_none():
         "known_lift",
         "click_control",
         "click_promoted",
+        "slate_variance_control",
+        "slate_variance_promoted",
     ]
 
 

@@ -50,7 +50,9 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     -------
     One row per slate, in the order of the items: the design (arm, user, focal position and
     cluster), item counts per component, pre-treatment covariates, and for each outcome type
-    ``{outcome}_{component}`` and ``{outcome}_total``, the latter summed on its own.
+    ``{outcome}_{component}`` and ``{outcome}_total``, the latter summed on its own. With a truth
+    also ``slate_variance_control`` and ``slate_variance_promoted``, the variance of the slate's
+    clicks in each arm (that of independent clicks where the items do not tell it).
 
     Raises
     ------
@@ -85,6 +87,11 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     values = {name: items[column].to_numpy(dtype=float) for name, column in outcomes.items()}
     if has_truth(items):
         values[KNOWN_EFFECT] = (items["p_promoted"] - items["p_control"]).to_numpy()
+        for arm in ("control", "promoted"):
+            name, p = f"slate_variance_{arm}", items[f"p_{arm}"].to_numpy(dtype=float)
+            columns[name] = (
+                items[name].to_numpy(dtype=float)[starts] if name in items else summed(p * (1 - p))
+            )
     for outcome, value in values.items():
         for name in COMPONENTS:
             columns[f"{outcome}_{name}"] = summed(value * member[name])

@@ -57,7 +57,7 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
             "ci_95_upper": diversion.upper,
             "held_against": 1.0,
             "verdict": _ratio_verdict(diversion),
-            "note": None,
+            "note": None if diversion.value is not None else "the focal gain is exactly zero",
         },
         _judged(SAME_CLUSTER, lambda: _same_against_other(items), "clicks per item row"),
         _judged(DEEPER, lambda: _slope_of_depth(accounts), "clicks per slate and position"),
@@ -228,7 +228,7 @@ def _same_against_other(items: pd.DataFrame) -> Estimate:
     promoted = rows.promoted[chosen].astype(np.float64)
     same = rows.member(item_rows.SAME_CLUSTER)[chosen].astype(np.float64)
     design = np.column_stack([np.ones(len(same)), promoted, same, promoted * same])
-    return clustered_coefficient(rows.click[chosen], design, rows.unit[chosen])
+    return clustered_coefficient(rows.click[chosen], design, rows.unit[chosen], rows.weight[chosen])
 
 
 def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
@@ -238,4 +238,5 @@ def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
     depth = depth - depth.mean()
     design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
     clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)
-    return clustered_coefficient(clicks, design, Design.of(accounts).unit)
+    assignment = Design.of(accounts)
+    return clustered_coefficient(clicks, design, assignment.unit, assignment.weights)

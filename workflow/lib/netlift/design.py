@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -10,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netlift.errors import NetliftError
-from netlift.inference import ArmDifference, ArmMean, need_units
+from netlift.exposure import COMPONENTS
+from netlift.inference import ROUNDING, ArmDifference, ArmMean, need_units
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -54,11 +56,16 @@ class Design:
         Raises
         ------
         NetliftError
-            A promotion or a stratum differs within a randomized unit, or a probability is not
-            between 0 and 1.
+            A promotion or a stratum differs within a randomized unit, one of them is missing, or a
+            probability is not between 0 and 1.
         """
         n_slates = len(slates)
         promoted = slates["promotion_applied"].to_numpy() == 1
+        for name in ("randomization_unit", "randomization_stratum"):
+            if name in slates and slates[name].isna().any():
+                raise NetliftError(
+                    f"{name}: missing in {int(slates[name].isna().sum()):,} of {n_slates:,} slates"
+                )
         unit, unit_name = np.arange(n_slates), "slate"
         if "randomization_unit" in slates:
             ids = slates["randomization_unit"].to_numpy()
@@ -109,6 +116,20 @@ class Design:
         """Whether each slate was randomized by itself."""
         return self.unit_name == "slate"
 
+    @property
+    def weights(self) -> Floats | None:
+        """1 / probability of the arm that happened, shape (N,); None where slates are alike in it.
+
+        Where probabilities differ between slates, means that are not weighted compare different
+        slates.
+        """
+        if self.probability is None or np.ptp(self.probability) <= ROUNDING:
+            return None
+        return self._inverse_probability(self.probability)
+
+    def _inverse_probability(self, probability: Floats) -> Floats:
+        return 1 / np.where(self.promoted, probability, 1 - probability)
+
     def subset(self, chosen: Booleans) -> Design:
         """Return the design of some of the slates, shape (N,)."""
         unit = np.unique(self.unit[chosen], return_inverse=True)[1].astype(np.int64)
@@ -125,6 +146,8 @@ class Design:
     def difference(self, outcomes: Floats, covariates: Floats | None = None) -> ArmDifference:
         """Compare arms, with errors by the unit that was randomized.
 
+        Where probabilities of promotion differ between slates, slates are weighted by them.
+
         Parameters
         ----------
         outcomes
@@ -138,8 +161,22 @@ class Design:
             An arm has too few units.
         """
         return ArmDifference.of(
-            outcomes, self.promoted, covariates=covariates, unit=self._unit_or_none
+            outcomes,
+            self.promoted,
+            covariates=covariates,
+            weights=self.weights,
+            unit=self._unit_or_none,
         )
+
+    def plain_difference(self, outcomes: Floats) -> ArmDifference:
+        """Compare arms by plain means, whatever the probabilities; outcomes of shape (N, m).
+
+        Raises
+        ------
+        NetliftError
+            An arm has too few units.
+        """
+        return ArmDifference.of(outcomes, self.promoted, unit=self._unit_or_none)
 
     def weighted_difference(self, outcomes: Floats) -> ArmDifference:
         """Compare arms by Hajek's (1971) means, each slate weighted by 1 / probability of its arm.
@@ -156,10 +193,8 @@ class Design:
         """
         if self.probability is None:
             raise NetliftError("the probabilities of promotion are not known")
-        received = np.where(self.promoted, self.probability, 1 - self.probability)
-        return ArmDifference.of(
-            outcomes, self.promoted, weights=1 / received, unit=self._unit_or_none
-        )
+        weights = self._inverse_probability(self.probability)
+        return ArmDifference.of(outcomes, self.promoted, weights=weights, unit=self._unit_or_none)
 
     def expanded_difference(self, outcomes: Floats) -> ArmDifference:
         """Compare arms by Horvitz and Thompson's (1952) means: sums of y / probability, over N.
@@ -192,7 +227,7 @@ class Design:
             means.append(
                 ArmMean(by_unit.sum(axis=0), by_unit.T @ by_unit, n_units - 1, int(arm.sum()))
             )
-        return ArmDifference(means[0], means[1])
+        return ArmDifference(means[0], means[1], exact=True)
 
     @property
     def _unit_or_none(self) -> Integers | None:
@@ -212,23 +247,30 @@ class Design:
 
 
 def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
-    """Return the first row of each slate, and the number of each row's slate.
+    """Check an items table, and return the first row of each slate and each row's slate.
 
     Raises
     ------
     NetliftError
-        The rows of a slate do not stand together, a slate has no or several focal items, or the
-        promotion differs within a slate.
+        The rows of a slate do not stand together, a slate has no or several focal items, the
+        promotion differs within a slate or is neither 0 nor 1, an outcome or a probability of a
+        click is not a finite number, or a row belongs to no component.
     """
     slate_id = items["slate_id"].to_numpy()
     changes = slate_id[1:] != slate_id[:-1]
     starts = np.flatnonzero(np.r_[len(slate_id) > 0, changes])
     if len(starts) == 0:
         raise NetliftError("items table: no rows, so there is no slate to look at")
-    if len(np.unique(slate_id[starts])) != len(starts):
+    if len(pd.unique(slate_id[starts])) != len(starts):
         raise NetliftError("items table: the rows of a slate must stand together")
     slate = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(slate_id)]))
-    n_focal = np.bincount(slate, items["is_focal_item"].to_numpy(), len(starts))
+    for wrong, what in _wrong_rows(items):
+        if wrong.any():
+            raise NetliftError(
+                f"items table: {int(wrong.sum()):,} of {len(items):,} rows have {what} "
+                f"(first: slate {slate_id[wrong][0]})"
+            )
+    n_focal = np.bincount(slate, items["is_focal_item"].to_numpy(dtype=bool), len(starts))
     promoted = items["promotion_applied"].to_numpy()
     mixed = np.bincount(slate, promoted != promoted[starts][slate], len(starts))
     for wrong, what in (
@@ -241,3 +283,17 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
                 f"(first: slate {slate_id[starts][wrong][0]})"
             )
     return starts, slate
+
+
+def _wrong_rows(items: pd.DataFrame) -> Iterator[tuple[Booleans, str]]:
+    """Yield which rows break a rule about single rows, and what they have instead."""
+    for name in ("promotion_applied", "is_focal_item"):
+        yield ~items[name].isin([0, 1]).to_numpy(), f"a {name} that is neither 0 nor 1"
+    for name in ("click", "p_control", "p_promoted", "expected_click", "known_lift"):
+        if name in items:
+            values = pd.to_numeric(items[name], errors="coerce")
+            finite = np.isfinite(values.to_numpy(np.float64, na_value=np.nan))
+            yield ~finite, f"a {name} that is missing or not a finite number"
+    if "component" in items:
+        known = items["component"].isin(COMPONENTS).to_numpy()
+        yield ~known, "a component that is none of the three"

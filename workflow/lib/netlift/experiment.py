@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from netlift import worlds
 from netlift.competition import Similarity, World
 from netlift.matching import Match, match
-from netlift.slate_arrays import Booleans, Floats, Slates
+from netlift.slate_arrays import Arm, Booleans, Floats, Slates
 from netlift.streams import outcome_uniforms
 
 
@@ -102,6 +102,11 @@ def simulate(slates: Slates, world: World, uniforms: Floats) -> Outcomes:
     return outcomes
 
 
+def _total_variance(slates: Slates, world: World, arm: Arm) -> Floats:
+    """Return the exact variance of each slate's clicks, shape (N,), block by block."""
+    return np.concatenate([world.total_variance(block, arm) for _, block in slates.split()])
+
+
 def simulate_clicks(
     exposure: pd.DataFrame, slates: Slates, world: World, *, seed: int
 ) -> pd.DataFrame:
@@ -126,11 +131,16 @@ def simulate_clicks(
     The exposure table with ``click``, ``p_control`` and ``p_promoted`` (click probability of the
     row in each arm), ``expected_click`` (in the arm that happened), ``known_lift``
     (``expected_click`` - ``p_control``), ``click_control`` and ``click_promoted`` (both potential
-    outcomes).
+    outcomes), ``slate_variance_control`` and ``slate_variance_promoted`` (exact variance of the
+    clicks of the row's slate in each arm).
     """
     uniforms = outcome_uniforms(seed, len(slates), slates.size, world.SHEETS)
     outcomes = simulate(slates, world, uniforms)
     promoted = exposure["promotion_applied"].to_numpy() == 1
+    variances = {
+        f"slate_variance_{arm}": np.repeat(_total_variance(slates, world, arm), slates.size)
+        for arm in get_args(Arm)
+    }
     p_control, p_promoted = outcomes.p_control.ravel(), outcomes.p_promoted.ravel()
     click_control = outcomes.click_control.ravel()
     click_promoted = outcomes.click_promoted.ravel()
@@ -143,4 +153,5 @@ def simulate_clicks(
         known_lift=expected_click - p_control,
         click_control=click_control.astype(np.int8),
         click_promoted=click_promoted.astype(np.int8),
+        **variances,
     )

@@ -185,11 +185,14 @@ class ArmDifference:
         The arms' means.
     pooled_df
         Degrees of freedom where one variance stands for both arms; None for Welch's.
+    exact
+        Whether an arm without variance is known exactly, as the lift of control slates is.
     """
 
     treated: ArmMean
     control: ArmMean
     pooled_df: float | None = None
+    exact: bool = False
 
     @classmethod
     def of(
@@ -263,17 +266,37 @@ class ArmDifference:
     def combination(self, weights: ArrayLike) -> Estimate:
         """Return a weighted sum of the differences.
 
-        Degrees of freedom are Welch's (1947): each arm's own variance with its own degrees.
+        Degrees of freedom are Welch's (1947): each arm's own variance with its own degrees. An arm
+        in which the sum does not vary (no click in a few slates) is not known exactly: it is given
+        the other arm's variance; where neither varies and the arms differ, the variance is that of
+        all slates together, as if there were no effect.
         """
         treated, control = self.treated.combination(weights), self.control.combination(weights)
-        parts = treated.se**2, control.se**2
+        difference = float(np.asarray(weights, dtype=np.float64) @ self.difference)
+        units = treated.df + 1, control.df + 1
+        parts = [treated.se**2, control.se**2]
+        if not self.exact:
+            parts = _of_arms_that_vary(parts, units, difference)
         variance = sum(parts)
         df = self.pooled_df
         if df is None:
             spread = parts[0] ** 2 / treated.df + parts[1] ** 2 / control.df
-            df = variance**2 / spread if spread > 0 else np.inf
-        value = float(np.asarray(weights, dtype=np.float64) @ self.difference)
-        return Estimate(value, float(np.sqrt(variance)), float(df))
+            df = variance**2 / spread if spread > 0 else sum(units) - 2
+        return Estimate(difference, float(np.sqrt(variance)), float(df))
+
+
+def _of_arms_that_vary(
+    parts: list[float], units: tuple[float, float], difference: float
+) -> list[float]:
+    """Return both arms' squared errors, with one for an arm in which nothing varies."""
+    if not any(parts) and abs(difference) > ROUNDING:
+        both = difference**2 / (sum(units) - 1)
+        return [both * other / sum(units) for other in units[::-1]]
+    if parts[0] == 0:
+        return [parts[1] * units[1] / units[0], parts[1]]
+    if parts[1] == 0:
+        return [parts[0], parts[0] * units[0] / units[1]]
+    return parts
 
 
 @dataclass(frozen=True)

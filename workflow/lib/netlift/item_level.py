@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from netlift.design import Floats
+from netlift.design import Booleans, Floats
 from netlift.errors import NetliftError
 from netlift.inference import MIN_PER_ARM, ArmDifference, Estimate, Ratio, ratio_of
 from netlift.item_rows import FOCAL, ItemRows
@@ -101,23 +101,27 @@ def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
 
 def _claims(rows: ItemRows) -> list[_Claim]:
     focal = rows.member(FOCAL)
-    promoted = rows.design.promoted
-    n_treated = int(promoted.sum())
+    promoted, weight = rows.design.promoted, rows.slate_weight
     own, others = (rows.per_slate(rows.click * part) for part in (focal, ~focal))
     n_others = rows.per_slate(~focal)
     if n_others[promoted].sum() == 0:
         raise NetliftError("promoted slates have no item but the focal one to compare with")
+
+    def mean(values: Floats, arm: Booleans) -> float:
+        return float(np.average(values[arm], weights=weight[arm])) if arm.any() else 0.0
+
     # A ratio of sums, c = sum of clicks / sum of rows, moves to first order with clicks - c rows.
-    beside = float(others[promoted].sum() / n_others[promoted].sum())
-    per_slate = float(n_others[promoted].mean())
+    per_slate = mean(n_others, promoted)
+    beside = mean(others, promoted) / per_slate
     same_slates = np.where(promoted, own - (others - beside * n_others) / per_slate, beside)
     clicks = np.where(promoted, others, own + others)
     counts = np.where(promoted, n_others, n_others + 1)
-    everywhere = float(clicks.sum() / counts.sum())
-    moved = (clicks - everywhere * counts) / counts.sum()
-    whole_log = np.where(
-        promoted, own - n_treated * moved, everywhere + (len(promoted) - n_treated) * moved
-    )
+    share = float(promoted.mean())
+    parts = ((promoted, share), (~promoted, 1 - share))
+    rows_per_slate = sum(part * mean(counts, arm) for arm, part in parts)
+    everywhere = sum(part * mean(clicks, arm) for arm, part in parts) / rows_per_slate
+    moved = (clicks - everywhere * counts) / rows_per_slate
+    whole_log = np.where(promoted, own - share * moved, everywhere + (1 - share) * moved)
     is_promoted = focal & rows.promoted
     known = _known_claims(rows, focal)
     return [

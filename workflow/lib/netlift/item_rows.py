@@ -162,6 +162,17 @@ class ItemRows:
         return self.design.unit[self.slate]
 
     @cached_property
+    def slate_weight(self) -> Floats:
+        """Design weight of each slate, shape (N,); 1 where slates are alike in probability."""
+        weights = self.design.weights
+        return np.ones(self.n_slates) if weights is None else weights
+
+    @cached_property
+    def weight(self) -> Floats:
+        """Design weight of each row, shape (R,)."""
+        return self.slate_weight[self.slate]
+
+    @cached_property
     def user(self) -> Integers:
         """Number of the user of each row, shape (R,)."""
         return _numbered(self.items["user_id"])

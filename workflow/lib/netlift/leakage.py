@@ -116,9 +116,12 @@ def _share(
 
 def _converted(rows: ItemRows, part: Booleans) -> dict[str, float | None]:
     """Return the effect per slate made from the effect per item row."""
-    promoted = rows.design.promoted
-    clicks, count = rows.per_slate(rows.click * part), rows.per_slate(part)
-    arms = [(clicks[arm].sum(), count[arm].sum(), arm.sum()) for arm in (promoted, ~promoted)]
+    promoted, weight = rows.design.promoted, rows.slate_weight
+    clicks = weight * rows.per_slate(rows.click * part)
+    count = weight * rows.per_slate(part)
+    arms = [
+        (clicks[arm].sum(), count[arm].sum(), weight[arm].sum()) for arm in (promoted, ~promoted)
+    ]
     (_, treated_rows, _), (_, control_rows, _) = arms
     treated_per_slate, control_per_slate = (float(n / slates) for _, n, slates in arms)
     row: dict[str, float | None] = {
@@ -136,7 +139,8 @@ def _converted(rows: ItemRows, part: Booleans) -> dict[str, float | None]:
     effect = treated - control
     of_rows = effect * (treated_per_slate + control_per_slate) / 2
     of_counts = (treated + control) / 2 * (treated_per_slate - control_per_slate)
-    per_slate = float(clicks[promoted].mean() - clicks[~promoted].mean())
+    (treated_clicks, _, treated_slates), (control_clicks, _, control_slates) = arms
+    per_slate = float(treated_clicks / treated_slates - control_clicks / control_slates)
     return row | {
         "row_effect": effect,
         "row_effect_times_rows": of_rows,

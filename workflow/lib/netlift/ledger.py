@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,10 @@ ESTIMATORS = (
 Lin's regression; Hajek's and Horvitz and Thompson's means, by the design's probabilities."""
 
 MAIN = "difference_in_means"
-"""The estimator of statements, shares and figures where only one is shown."""
+"""The estimator of statements and figures where slates are alike in their probability."""
+
+UNITS_PER_COEFFICIENT = 5
+"""Randomized units that each arm needs for every coefficient of its regression."""
 
 COVARIATES = (
     "n_same_cluster",
@@ -60,7 +64,7 @@ def component_columns(outcome: str) -> list[str]:
 def arm_difference(
     accounts: pd.DataFrame,
     outcome: str = "observed_clicks",
-    estimator: str = MAIN,
+    estimator: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> ArmDifference:
     """Compare arms on the three components of one outcome type (order of ``COMPONENTS``).
@@ -74,7 +78,8 @@ def arm_difference(
     outcome
         Outcome type.
     estimator
-        One of ``ESTIMATORS``.
+        One of ``ESTIMATORS``; the main one if not given: the difference in means, by Hajek's
+        weights where probabilities of promotion differ between slates.
     columns
         Columns to compare instead of the components.
 
@@ -87,15 +92,22 @@ def arm_difference(
     values = accounts[names].to_numpy(dtype=np.float64)
     design = Design.of(accounts)
     if estimator == "difference_in_means_ols_error":
-        return ArmDifference.of(values, design.promoted).pooled()
-    if estimator == "hajek":
-        return design.weighted_difference(values)
-    if estimator == "horvitz_thompson":
-        return design.expanded_difference(values)
-    if estimator == "lin":
-        kept, _ = adjustment(accounts, design)
-        return design.difference(values, kept)
-    return design.difference(values)
+        arms = ArmDifference.of(values, design.promoted).pooled()
+    elif estimator == "hajek":
+        arms = design.weighted_difference(values)
+    elif estimator == "horvitz_thompson":
+        arms = design.expanded_difference(values)
+    elif estimator == "lin":
+        arms = design.difference(values, adjustment(accounts, design)[0])
+    else:
+        arms = design.plain_difference(values) if estimator else design.difference(values)
+    # What promotion changed in control slates is nothing, and known to be.
+    return replace(arms, exact=True) if outcome == "known_lift" else arms
+
+
+def main_estimator(accounts: pd.DataFrame) -> str:
+    """Return the estimator of statements and figures: Hajek's where probabilities differ."""
+    return MAIN if Design.of(accounts).weights is None else "hajek"
 
 
 def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str, str]]:
@@ -107,6 +119,7 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
     ``COVARIATES`` either "used" or why it was dropped.
     """
     n_slates = len(accounts)
+    most = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
     fate: dict[str, str] = {}
     kept = np.empty((n_slates, 0))
     for name in COVARIATES:
@@ -125,6 +138,9 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
         parts = [unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)]
         if min(parts) <= _SAME_RANK:
             fate[name] = "a combination of the others, or constant, in an arm"
+            continue
+        if kept.shape[1] >= most:
+            fate[name] = "too few randomized units"
             continue
         kept = np.column_stack([kept, column])
         fate[name] = "used"
@@ -163,8 +179,9 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per outcome type, estimator and line; effects per slate and per 1,000 promoted
-    slates, with 95% intervals and the degrees of freedom behind them. ``note`` names the
-    covariates of Lin's regression and those dropped, or says why an estimator has no numbers.
+    slates, with 95% intervals and the degrees of freedom behind them. ``is_main`` marks the
+    estimator of statements and figures. ``note`` names the covariates of Lin's regression and
+    those dropped, or says what is wrong with an estimator, or why it has no numbers.
 
     Raises
     ------
@@ -172,7 +189,7 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
         An arm has fewer than two randomized units.
     """
     design = Design.of(accounts)
-    n_treated = int(design.promoted.sum())
+    n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
     rows = []
     for outcome in outcome_types(accounts):
         for estimator in ESTIMATORS:
@@ -189,6 +206,7 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
                         "control_slates": len(accounts) - n_treated,
                         **_per_1000(arms, weights),
                         "df": None if arms is None else arms.combination(weights).df,
+                        "is_main": estimator == main,
                         "note": note,
                     }
                 )
@@ -211,9 +229,17 @@ def estimated(
         if estimator == MAIN:
             raise
         return None, f"not estimated: {error}"
+    design = Design.of(accounts)
+    if estimator.startswith(MAIN) and design.weights is not None:
+        return arms, (
+            "probabilities of promotion differ between slates, which plain means do not take into "
+            "account: see hajek"
+        )
+    if estimator.endswith("ols_error") and not design.by_slate:
+        return arms, f"its errors ignore that {design.unit_name}s were randomized"
     if estimator != "lin":
         return arms, None
-    _, fate = adjustment(accounts, Design.of(accounts))
+    _, fate = adjustment(accounts, design)
     used = [name for name, why in fate.items() if why == "used"]
     dropped = [f"{name} ({why})" for name, why in fate.items() if why != "used"]
     note = f"adjusted for {', '.join(used) or 'nothing'}"
@@ -263,8 +289,8 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per outcome type, estimator and identity: both sides, their difference, the tolerance
-    and whether the identity holds; an estimator without numbers has no rows. The effects' unit is
-    the outcome per slate.
+    (of values above 1 relative to them) and whether the identity holds; an estimator without
+    numbers has no rows. The effects' unit is the outcome per slate.
     """
     rows = []
     for outcome in outcome_types(accounts):
@@ -366,5 +392,5 @@ def _check(
         "right": right,
         "difference": left - right,
         "tolerance": TOLERANCE,
-        "holds": abs(left - right) <= TOLERANCE,
+        "holds": abs(left - right) <= TOLERANCE * max(1.0, abs(left), abs(right)),
     }

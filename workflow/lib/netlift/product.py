@@ -69,7 +69,7 @@ def _known_values(accounts: pd.DataFrame) -> list[float | None]:
     return [
         *(1000 * float(np.dot(weights, effects)) for weights in _METRICS.values()),
         (total - direct) / direct if direct != 0 else None,
-        total / control,
+        total / control if control > 0 else None,
         1000 * control,
     ]
 

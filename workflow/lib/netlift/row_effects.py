@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from netlift.cluster_robust import ClusteredFit
 from netlift.errors import NetliftError
-from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, clustered_coefficient, numbers
+from netlift.inference import (
+    CONFIDENCE,
+    MIN_PER_ARM,
+    Estimate,
+    clustered_coefficient,
+    need_units,
+    numbers,
+)
 from netlift.item_rows import (
     FOCAL,
     NON_FOCAL,
@@ -64,12 +71,14 @@ def observed_effects(
 
     The effects: one row per group of items, per item row (difference of row means, errors
     clustered by the randomized unit, and by user beside it), and one for the full slate, per
-    slate. In a simulated world also the known effect over both arms, and the estimate's distance
-    from it in standard errors. A group without rows of two units in each arm has missing numbers
-    and says so in ``note``. The draws: one column per effect, one row per resample; missing where
+    slate; where probabilities of promotion differ, slates are weighted by them. In a simulated
+    world also the known effect over both arms, and the estimate's distance from it in standard
+    errors. A group without rows of two units in each arm has missing numbers and says so in
+    ``note``. The draws: one column per effect, one row per resample; missing where
     a resample has no row of the group in an arm, which ``bootstrap_draws`` leaves out of its count.
     """
     rows = ItemRows.of(items)
+    need_units(rows.design.promoted, rows.design.unit)
     everything = np.ones(len(items), dtype=bool)
     effects, sums = [], []
     for definition in OBSERVED_EFFECTS:
@@ -80,8 +89,8 @@ def observed_effects(
     sums.append((rows.per_slate(rows.click), np.ones(rows.n_slates)))
     design = rows.design
     draws = bootstrap(
-        design.per_unit(np.array([total for total, _ in sums]).T),
-        design.per_unit(np.array([count for _, count in sums]).T),
+        design.per_unit(rows.slate_weight[:, None] * np.array([total for total, _ in sums]).T),
+        design.per_unit(rows.slate_weight[:, None] * np.array([count for _, count in sums]).T),
         design.of_units(design.promoted),
         seed=seed,
         n_draws=bootstrap_draws,
@@ -267,15 +276,16 @@ def _row_effect(
     """Return the last coefficient of a fit on some rows, with all its errors."""
     click, unit = rows.click[member], rows.unit[member]
     promoted = rows.promoted[member]
+    weight = rows.weight[member]
     _need_units(unit, promoted)
-    fit = ClusteredFit.of(click[:, None], design, unit)
+    fit = ClusteredFit.of(click[:, None], design, unit, weight)
     last = np.eye(design.shape[1])[-1]
     estimate = Estimate(
         float(fit.coefficients[-1, 0]), float(np.sqrt(fit.covariance(last)[0, 0])), fit.df(last)
     )
     found: dict[str, object] = {
         **numbers(estimate),
-        **_arm_means(click, promoted),
+        **_arm_means(click, promoted, weight),
         **_against_known(estimate, known),
         **_other_errors(rows, member, design),
         "se_cr3": float(np.sqrt(fit.covariance(last, "CR3")[0, 0])),
@@ -303,9 +313,9 @@ def _other_errors(rows: ItemRows, member: Booleans, design: Floats) -> dict[str,
     By statsmodels. Missing where there are fewer than two clusters or the two-way variance is
     negative.
     """
-    from statsmodels.regression.linear_model import OLS
+    from statsmodels.regression.linear_model import WLS
 
-    fit = OLS(rows.click[member], design).fit()
+    fit = WLS(rows.click[member], design, weights=rows.weight[member]).fit()
 
     def se(groups: Integers, *, corrected: bool = True) -> float | None:
         if (
@@ -338,7 +348,7 @@ def _slate_effect(rows: ItemRows, member: Booleans) -> dict[str, object]:
     known = None if rows.known is None else float(rows.known[member].sum() / rows.n_slates)
     return {
         **numbers(estimate),
-        **_arm_means(click, rows.design.promoted),
+        **_arm_means(click, rows.design.promoted, rows.slate_weight),
         **_against_known(estimate, known),
         "note": None,
     }
@@ -351,6 +361,7 @@ def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[s
     promoted = rows.design.promoted if by_slate else rows.promoted[member]
     units = rows.design.unit if by_slate else rows.unit[member]
     users = rows.user[rows.starts] if by_slate else rows.user[member]
+    weight = rows.slate_weight if by_slate else rows.weight[member]
     known = None
     if rows.known is not None and member.any():
         known = float(rows.known[member].sum() / (rows.n_slates if by_slate else member.sum()))
@@ -366,7 +377,7 @@ def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[s
         if by_slate:
             estimate = rows.design.difference(click[:, None]).combination((1,))
         else:
-            estimate = clustered_coefficient(click, design, units)
+            estimate = clustered_coefficient(click, design, units, weight)
     except NetliftError as error:
         missing = dict.fromkeys(("se_user_clustered", "treated_mean", "control_mean"))
         truth = {} if rows.known is None else {"known_effect": known}
@@ -374,19 +385,19 @@ def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[s
         return row | numbers(None) | missing | counts | truth | note
     return row | {
         **numbers(estimate),
-        "se_user_clustered": _user_clustered(click, design, users),
-        **_arm_means(click, promoted),
+        "se_user_clustered": _user_clustered(click, design, users, weight),
+        **_arm_means(click, promoted, weight),
         **counts,
         **_against_known(estimate, known),
         "note": None,
     }
 
 
-def _user_clustered(click: Floats, design: Floats, users: Integers) -> float | None:
+def _user_clustered(click: Floats, design: Floats, users: Integers, weight: Floats) -> float | None:
     """Return the error clustered by user (CR2); None where an arm has fewer than two users."""
     try:
         _need_units(users, design[:, 1] == 1)
-        return clustered_coefficient(click, design, users).se
+        return clustered_coefficient(click, design, users, weight).se
     except NetliftError:
         return None
 
@@ -404,10 +415,10 @@ def _slate_counts(rows: ItemRows, member: Booleans) -> dict[str, int]:
     }
 
 
-def _arm_means(outcome: Floats, promoted: Booleans) -> dict[str, float]:
+def _arm_means(outcome: Floats, promoted: Booleans, weight: Floats) -> dict[str, float]:
     return {
-        "treated_mean": float(outcome[promoted].mean()),
-        "control_mean": float(outcome[~promoted].mean()),
+        "treated_mean": float(np.average(outcome[promoted], weights=weight[promoted])),
+        "control_mean": float(np.average(outcome[~promoted], weights=weight[~promoted])),
     }
 
 

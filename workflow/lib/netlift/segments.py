@@ -144,13 +144,14 @@ def segments(
             for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
                 row = {"segmentation": segmentation, "segment": part.name} | line
                 row |= part.counts | _numbers(estimate, spread, len(estimated))
+                still = "" if part.note or estimate is not None else "these clicks do not vary"
                 if estimate is not None and min(part.design.units_per_arm()) < FEW_UNITS:
                     block = (len(differing) << 20) + number
                     rng = generator(seed, "wild_bootstrap", block)
                     row["wild_bootstrap_p_value"] = part.wild(weights, rng, bootstrap_draws)
                 if part.known is not None:
                     row["known_effect"] = float(np.dot(weights, part.known))
-                table.append(row | {"note": part.note})
+                table.append(row | {"note": part.note or still or None})
     frame = pd.DataFrame(table)
     return frame[[*[name for name in frame if name != "note"], "note"]], pd.DataFrame(differing)
 
@@ -182,12 +183,14 @@ class _Segment:
         return None if self.note else self.design.difference(self.clicks)
 
     def effect(self, weights: tuple[int, ...]) -> Estimate | None:
-        return None if self.arms is None else self.arms.combination(weights)
+        """Return an effect; None where the clicks do not vary, so that no error is known."""
+        estimate = None if self.arms is None else self.arms.combination(weights)
+        return None if estimate is None or estimate.se == 0 else estimate
 
     def wild(self, weights: tuple[int, ...], rng: np.random.Generator, draws: int) -> float | None:
         outcome = self.clicks @ np.array(weights, dtype=np.float64)
         regressors = np.column_stack([np.ones(len(outcome)), self.design.promoted])
-        fit = ClusteredFit.of(outcome[:, None], regressors, self.design.unit)
+        fit = ClusteredFit.of(outcome[:, None], regressors, self.design.unit, self.design.weights)
         return fit.wild_bootstrap_p_value((0, 1), rng, draws)
 
 

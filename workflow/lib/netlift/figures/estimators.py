@@ -22,7 +22,6 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, signed, with_interval
-from netlift.ledger import MAIN
 
 NAMES = {
     "difference_in_means": "Difference in means",
@@ -62,9 +61,10 @@ def estimators(
         Colors.
     """
     effects = by_line(component_effects[component_effects["outcome_type"] == "observed_clicks"])
+    main = effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0]
     pairs = component_covariance[
         (component_covariance["outcome_type"] == "observed_clicks")
-        & (component_covariance["estimator"] == MAIN)
+        & (component_covariance["estimator"] == main)
     ]
     lines = list(dict.fromkeys(effects["component"]))
     parts = list(dict.fromkeys(pairs["component_1"]))
@@ -157,7 +157,7 @@ def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str], theme: 
     axes.spines["bottom"].set_visible(False)
     axes.set(
         xlim=(-0.5, len(parts) - 0.5),
-        title="How the errors of the parts go together (difference in means)",
+        title="How the errors of the parts go together",
         xlabel="Correlation of the two estimates, without unit",
     )
 

@@ -24,7 +24,6 @@ from netlift.figures.style import (
 )
 from netlift.figures.text import count, signed, with_interval
 
-ESTIMATOR = "difference_in_means"
 """The estimator whose lines are drawn."""
 
 FULL_SLATE = "Full slate"
@@ -169,7 +168,7 @@ def observed_against_known(
 
 def ledger_lines(effects: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """Return the ledger's lines of one outcome type, in the order of the table."""
-    chosen = (effects["outcome_type"] == outcome) & (effects["estimator"] == ESTIMATOR)
+    chosen = (effects["outcome_type"] == outcome) & effects["is_main"].astype(bool)
     return effects[chosen]
 
 

@@ -1,0 +1,115 @@
+"""Outcome models fitted on all slates: what they rest on, and their files in portable formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netlift.outcome_models import MODELS, ROW_MODELS, ModelData, row_learner, slate_learner
+from netlift.tables import write_table, written_whole
+
+COEFFICIENT, GAIN, IMPURITY = (
+    "coefficient, per standard deviation",
+    "share of the gain of all splits",
+    "share of the decrease of variance",
+)
+
+FILES = {
+    "linear": "linear.csv",
+    "xgboost": "xgboost.ubj",
+    "lightgbm": "lightgbm.txt",
+    "row_logistic": "row_logistic.csv",
+    "row_lightgbm": "row_lightgbm.txt",
+}
+"""File of each model that has a portable format; a random forest of scikit-learn has none. The
+LightGBM model of slates is that of the slate's total."""
+
+
+def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
+    """Fit every model on all slates; models of slates predict the total, in either arm."""
+    promoted = data.design.promoted
+    arm = promoted.astype(np.float64)
+    total = data.outcomes.sum(axis=1)
+    slates = np.column_stack([arm, data.slates])
+    rows = np.where(promoted[data.slate][:, None], data.rows.promoted, data.rows.control)
+    fitted = {}
+    for model in MODELS:
+        if model in ROW_MODELS:
+            if data.click.min() != data.click.max():
+                fitted[model] = row_learner(model, seed, threads).fit(rows, data.click > 0)
+        else:
+            features = slates
+            if model == "linear":
+                features = np.column_stack([slates, arm[:, None] * data.slates])
+            learner = slate_learner(model, seed, threads)
+            one = learner.estimator if model == "lightgbm" else learner
+            fitted[model] = one.fit(features, total)
+    return fitted
+
+
+def feature_importance(data: ModelData, fitted: dict[str, Any]) -> pd.DataFrame:
+    """Say what each model rests on.
+
+    Parameters
+    ----------
+    data
+        What the models were fitted on.
+    fitted
+        From ``fit_all``.
+
+    Returns
+    -------
+    One row per model and feature: ``importance`` and what it measures. Coefficients have a sign;
+    shares add up to 1. Importance says what predicts clicks, not what promotion changes.
+    """
+    slate_names = ["promoted", *data.slate_names]
+    table = []
+    for model, learner in fitted.items():
+        names = list(data.rows.names) if model in ROW_MODELS else slate_names
+        if model in {"linear", "row_logistic"}:
+            kind, values = COEFFICIENT, np.ravel(learner.coef_)
+            if model == "linear":
+                names = [*names, *(f"promoted x {name}" for name in data.slate_names)]
+            names, values = ["intercept", *names], np.r_[np.ravel(learner.intercept_), values]
+        elif model == "random_forest":
+            kind, values = IMPURITY, learner.feature_importances_
+        elif model == "xgboost":
+            kind, values = GAIN, learner.feature_importances_
+        else:
+            gains = learner.booster_.feature_importance("gain")
+            kind, values = GAIN, gains / gains.sum() if gains.sum() > 0 else gains
+        table += [
+            {"model": model, "feature": name, "importance": float(value), "measures": kind}
+            for name, value in zip(names, values, strict=True)
+        ]
+    return pd.DataFrame(table, columns=["model", "feature", "importance", "measures"])
+
+
+def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[str, str]) -> None:
+    """Write models in the formats of their libraries, coefficients as tables.
+
+    Parameters
+    ----------
+    fitted
+        From ``fit_all``.
+    importance
+        From ``feature_importance``, which holds the coefficients.
+    paths
+        File of each model of ``FILES``. A model that could not be fitted is an empty file.
+    """
+    for model, path in paths.items():
+        learner = fitted.get(model)
+        if Path(path).suffix == ".csv":
+            part = importance[importance["model"] == model]
+            write_table(part.rename(columns={"importance": "coefficient"}), path)
+            continue
+        with written_whole(path) as temporary:
+            if learner is None:
+                temporary.write_text("", encoding="utf-8")
+            elif model == "xgboost":
+                learner.get_booster().save_model(temporary)
+            else:
+                learner.booster_.save_model(str(temporary))

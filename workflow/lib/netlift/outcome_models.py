@@ -1,0 +1,384 @@
+"""Outcome models: what each slate's clicks would be in either arm, from pre-treatment features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.design import Design
+from netlift.exposure import COMPONENTS
+from netlift.features import RowFeatures, slate_features
+from netlift.inference import Estimate
+from netlift.item_rows import ItemRows
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+SLATE_MODELS = ("linear", "random_forest", "xgboost", "lightgbm")
+ROW_MODELS = ("row_logistic", "row_lightgbm")
+MODELS = (*SLATE_MODELS, *ROW_MODELS)
+STACKED = "stacked"
+
+_LEAF_SLATES, _LEAF_ROWS = 40, 200
+"""Slates or rows that a leaf of a tree needs: clicks are noisy, and small leaves learn noise."""
+
+_WEAK = 1e-6
+"""Inverse strength of the penalty that keeps the logistic regression's coefficients finite."""
+
+
+@dataclass(frozen=True)
+class ModelData:
+    """What outcome models are fitted on.
+
+    Attributes
+    ----------
+    slates
+        Features of slates, standardized, shape (N, k).
+    slate_names
+        Their names.
+    rows
+        Features of item rows in either arm.
+    outcomes
+        Observed clicks by component, shape (N, 3).
+    click
+        Observed clicks of rows, shape (R,).
+    slate, component
+        Number of each row's slate and component, shape (R,).
+    design
+        The assignment.
+    user
+        Number of each slate's user, shape (N,).
+    """
+
+    slates: Floats
+    slate_names: tuple[str, ...]
+    rows: RowFeatures
+    outcomes: Floats
+    click: Floats
+    slate: Integers
+    component: Integers
+    design: Design
+    user: Integers
+
+    @classmethod
+    def of(cls, items: pd.DataFrame) -> ModelData:
+        """Take what models need from an items table."""
+        rows = ItemRows.of(items)
+        features = slate_features(items)
+        features = features.loc[:, features.std() > 1e-12]
+        values = features.to_numpy(dtype=np.float64)
+        component = np.select(
+            [(items["component"] == name).to_numpy() for name in COMPONENTS], [0, 1, 2]
+        ).astype(np.int64)
+        return cls(
+            slates=(values - values.mean(axis=0)) / values.std(axis=0),
+            slate_names=tuple(features.columns),
+            rows=RowFeatures.of(items),
+            outcomes=np.column_stack(
+                [rows.per_slate(rows.click * (component == k)) for k in range(3)]
+            ),
+            click=rows.click,
+            slate=rows.slate,
+            component=component,
+            design=rows.design,
+            user=rows.user[rows.starts],
+        )
+
+    def by_component(self, values: Floats) -> Floats:
+        """Sum values of rows, shape (R,), to slates and components, shape (N, 3)."""
+        place = 3 * self.slate + self.component
+        n_slates = len(self.outcomes)
+        return np.bincount(place, values, 3 * n_slates).reshape(n_slates, 3).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Out-of-fold predictions: no slate is predicted by a model that saw its user.
+
+    Attributes
+    ----------
+    control, promoted
+        Expected clicks by component in each arm, shape (N, 3).
+    row_probability
+        Of row models, each row's click probability in the arm that happened, shape (R,).
+    """
+
+    control: Floats
+    promoted: Floats
+    row_probability: Floats | None = None
+
+    @property
+    def effect(self) -> Floats:
+        """Predicted effect of promoting each slate, shape (N,)."""
+        return np.asarray((self.promoted - self.control).sum(axis=1))
+
+    def observed_arm(self, design: Design) -> Floats:
+        """Expected clicks by component in the arm that happened, shape (N, 3)."""
+        return np.where(design.promoted[:, None], self.promoted, self.control)
+
+
+def cross_fit(
+    data: ModelData, model: str, fold: Integers, *, seed: int, threads: int
+) -> Predictions:
+    """Predict every slate by a model fitted on the other folds.
+
+    Parameters
+    ----------
+    data
+        Of N slates.
+    model
+        One of ``MODELS``.
+    fold
+        Fold of each slate, shape (N,).
+    seed
+        For models that draw.
+    threads
+        For models that can use several.
+    """
+    n_slates = len(data.outcomes)
+    control, promoted = np.empty((n_slates, 3)), np.empty((n_slates, 3))
+    by_row = model in ROW_MODELS
+    rows = [np.empty(len(data.click)), np.empty(len(data.click))] if by_row else []
+    for number in range(int(fold.max()) + 1):
+        test = fold == number
+        if by_row:
+            in_test = test[data.slate]
+            predict = _row_fit(data, ~in_test, model, seed, threads)
+            for arm, features in enumerate((data.rows.control, data.rows.promoted)):
+                rows[arm][in_test] = predict(features[in_test])
+        else:
+            predict_slates = _slate_fit(data, ~test, model, seed, threads)
+            control[test] = predict_slates(data.slates[test], 0.0)
+            promoted[test] = predict_slates(data.slates[test], 1.0)
+    if not by_row:
+        return Predictions(control, promoted)
+    arm_of_row = data.design.promoted[data.slate]
+    return Predictions(
+        data.by_component(rows[0]),
+        data.by_component(rows[1]),
+        np.where(arm_of_row, rows[1], rows[0]),
+    )
+
+
+def _row_fit(
+    data: ModelData, train: Booleans, model: str, seed: int, threads: int
+) -> Callable[[Floats], Floats]:
+    """Fit a model of single clicks on some rows; return how it predicts."""
+    promoted = data.design.promoted[data.slate]
+    features = np.where(promoted[:, None], data.rows.promoted, data.rows.control)[train]
+    click = data.click[train]
+    if click.min(initial=1) == click.max(initial=0):
+        constant = float(click.mean())
+        return lambda asked: np.full(len(asked), constant)
+    fitted = row_learner(model, seed, threads).fit(features, click > 0)
+    return lambda asked: np.asarray(fitted.predict_proba(asked)[:, 1], dtype=np.float64)
+
+
+def row_learner(model: str, seed: int, threads: int) -> Any:
+    """Return an unfitted classifier of single clicks."""
+    if model == "row_logistic":
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=1 / _WEAK, max_iter=1000, tol=1e-6)
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(n_estimators=80, min_child_samples=_LEAF_ROWS, **_lightgbm(seed, threads))
+
+
+def _lightgbm(seed: int, threads: int) -> dict[str, Any]:
+    return {
+        "learning_rate": 0.06,
+        "num_leaves": 8,
+        "random_state": seed % 2**31,
+        "n_jobs": threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+
+
+def _slate_fit(
+    data: ModelData, train: Booleans, model: str, seed: int, threads: int
+) -> Callable[[Floats, float], Floats]:
+    """Fit a model of clicks by component on some slates; return how it predicts in an arm."""
+    arm = data.design.promoted[train].astype(np.float64)
+    outcomes = data.outcomes[train]
+    fitted = slate_learner(model, seed, threads)
+    interacted = model == "linear"
+
+    def regressors(features: Floats, arms: Floats) -> Floats:
+        parts = [arms[:, None], features]
+        return np.column_stack([*parts, arms[:, None] * features] if interacted else parts)
+
+    fitted.fit(regressors(data.slates[train], arm), outcomes)
+
+    def predict(features: Floats, arm_asked: float) -> Floats:
+        asked = regressors(features, np.full(len(features), arm_asked))
+        return np.asarray(fitted.predict(asked), dtype=np.float64)
+
+    return predict
+
+
+def slate_learner(model: str, seed: int, threads: int) -> Any:
+    """Return an unfitted regression of the three components' clicks."""
+    if model == "linear":
+        from sklearn.linear_model import LinearRegression
+
+        return LinearRegression()
+    if model == "random_forest":
+        from sklearn.ensemble import RandomForestRegressor
+
+        return RandomForestRegressor(
+            n_estimators=50,
+            min_samples_leaf=_LEAF_SLATES,
+            max_features=0.5,
+            random_state=seed % 2**32,
+            n_jobs=threads,
+        )
+    if model == "xgboost":
+        from xgboost import XGBRegressor
+
+        return XGBRegressor(
+            n_estimators=80,
+            max_depth=3,
+            learning_rate=0.06,
+            min_child_weight=_LEAF_SLATES,
+            random_state=seed % 2**31,
+            n_jobs=threads,
+            tree_method="hist",
+        )
+    from lightgbm import LGBMRegressor
+    from sklearn.multioutput import MultiOutputRegressor
+
+    return MultiOutputRegressor(
+        LGBMRegressor(n_estimators=60, min_child_samples=_LEAF_SLATES, **_lightgbm(seed, threads))
+    )
+
+
+def stack(data: ModelData, predictions: dict[str, Predictions], fold: Integers) -> Predictions:
+    """Combine models with weights of at least 0 that add up to 1.
+
+    The weights for a fold come from the other folds' out-of-fold predictions of the slate totals
+    (Breiman 1996: non-negative least squares).
+    """
+    from scipy.optimize import nnls
+
+    names = list(predictions)
+    observed = np.column_stack(
+        [predictions[name].observed_arm(data.design).sum(axis=1) for name in names]
+    )
+    total = data.outcomes.sum(axis=1)
+    control, promoted = np.zeros_like(data.outcomes), np.zeros_like(data.outcomes)
+    for number in range(int(fold.max()) + 1):
+        test = fold == number
+        weights, _ = nnls(observed[~test], total[~test])
+        weights = (
+            weights / weights.sum() if weights.sum() > 0 else np.full(len(names), 1 / len(names))
+        )
+        for weight, name in zip(weights, names, strict=True):
+            control[test] += weight * predictions[name].control[test]
+            promoted[test] += weight * predictions[name].promoted[test]
+    return Predictions(control, promoted)
+
+
+def model_scores(
+    data: ModelData, predictions: dict[str, Predictions], accounts: pd.DataFrame
+) -> pd.DataFrame:
+    """Judge models by their out-of-fold predictions of the clicks that were observed.
+
+    Parameters
+    ----------
+    data
+        Of N slates.
+    predictions
+        By model.
+    accounts
+        One row per slate, in the same order.
+
+    Returns
+    -------
+    One row per model. ``rmse`` and ``r2`` of slate totals; ``mse_minus_best``, the paired
+    difference of squared errors from those of the best model, with its error clustered by user;
+    for row models the ``log_loss`` per row, and intercept and slope of calibration (logistic
+    regression of clicks on the predicted log odds: 0 and 1 if calibrated). With a truth
+    ``floor_rmse``, the root of the mean variance of a slate's clicks, which no model can be below
+    but by chance; ``excess_over_floor``, by how much the error of the predicted expectation alone
+    would raise it (in percent); and the correlation of predicted with known slate effects.
+    """
+    total = data.outcomes.sum(axis=1)
+    squared = {
+        name: (total - found.observed_arm(data.design).sum(axis=1)) ** 2
+        for name, found in predictions.items()
+    }
+    best = min(squared, key=lambda name: squared[name].mean())
+    table = []
+    for name, found in predictions.items():
+        row: dict[str, object] = {
+            "model": name,
+            "level": "row" if name in ROW_MODELS else "slate",
+            "rmse": float(np.sqrt(squared[name].mean())),
+            "r2": 1 - squared[name].mean() / total.var() if total.var() > 0 else None,
+        }
+        difference = _clustered_mean(squared[name] - squared[best], data.user)
+        row |= {
+            "mse_minus_best": difference.value,
+            "mse_minus_best_se": difference.se,
+            **_row_scores(data.click, found.row_probability),
+            **_against_truth(data, found, accounts),
+        }
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _clustered_mean(values: Floats, cluster: Integers) -> Estimate:
+    """Return a mean with its error clustered."""
+    n_clusters = int(cluster.max()) + 1
+    sums = np.bincount(cluster, values - values.mean(), n_clusters)
+    spread = float((sums**2).sum()) * n_clusters / max(n_clusters - 1, 1)
+    return Estimate(float(values.mean()), np.sqrt(spread) / len(values), n_clusters - 1)
+
+
+def _row_scores(click: Floats, probability: Floats | None) -> dict[str, float | None]:
+    names = ("log_loss", "calibration_intercept", "calibration_slope")
+    if probability is None or click.min() == click.max():
+        return dict.fromkeys(names)
+    from sklearn.linear_model import LogisticRegression
+
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    log_loss = -float(np.where(click > 0, np.log(p), np.log1p(-p)).mean())
+    odds = np.log(p / (1 - p))[:, None]
+    fit = LogisticRegression(C=np.inf, tol=1e-8).fit(odds, click > 0)
+    return dict(
+        zip(names, (log_loss, float(fit.intercept_[0]), float(fit.coef_[0, 0])), strict=True)
+    )
+
+
+def _against_truth(
+    data: ModelData, found: Predictions, accounts: pd.DataFrame
+) -> dict[str, float | None]:
+    if "known_effect_total" not in accounts:
+        return {}
+    promoted = data.design.promoted
+    variance = np.where(
+        promoted, accounts["slate_variance_promoted"], accounts["slate_variance_control"]
+    )
+    floor = float(np.sqrt(variance.mean()))
+    expected = accounts["expected_clicks_total"].to_numpy(dtype=np.float64)
+    excess = ((found.observed_arm(data.design).sum(axis=1) - expected) ** 2).mean()
+    known = accounts["known_effect_total"].to_numpy(dtype=np.float64)
+    varies = known.std() > 1e-12 and found.effect.std() > 1e-12
+    return {
+        "floor_rmse": floor,
+        "excess_over_floor": 100 * (float(np.sqrt(floor**2 + excess)) / floor - 1)
+        if floor > 0
+        else None,
+        "correlation_with_known_effect": float(np.corrcoef(found.effect, known)[0, 1])
+        if varies
+        else None,
+    }

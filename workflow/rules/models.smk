@@ -1,0 +1,61 @@
+# Outcome models, AIPW, and policies of one experiment.
+#
+# REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
+# OUTPUTS           results/{experiment}/models/*.csv, slate_effects.parquet, verdict.json,
+#                   fitted/*: the models themselves
+
+MODEL_TABLES = {
+    "outcome_models": "outcome_models.csv",
+    "feature_importance": "feature_importance.csv",
+    "aipw": "aipw.csv",
+    "slate_effects": "slate_effects.parquet",
+    "policies": "policies.csv",
+    "verdict": "verdict.json",
+}
+MODEL_FILES = {
+    "linear": "linear.csv",
+    "xgboost": "xgboost.ubj",
+    "lightgbm": "lightgbm.txt",
+    "row_logistic": "row_logistic.csv",
+    "row_lightgbm": "row_lightgbm.txt",
+}
+
+
+rule fit_models:
+    input:
+        slate_items="results/{experiment}/items.parquet",
+        accounts=rules.account_slates.output.accounts,
+        code=code("fit_models"),
+    output:
+        **{name: f"results/{{experiment}}/models/{file}" for name, file in MODEL_TABLES.items()},
+        **{
+            name: f"results/{{experiment}}/models/fitted/{file}"
+            for name, file in MODEL_FILES.items()
+        },
+    log:
+        "logs/{experiment}/fit_models.log",
+    benchmark:
+        "logs/{experiment}/fit_models.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=lambda wildcards: settings(
+            seed=seed_of(wildcards.experiment), policy=STUDY["policy"], **STUDY["models"]
+        ),
+    message:
+        "Fitting outcome models and comparing policies: {wildcards.experiment}"
+    script:
+        "../scripts/fit_models.py"
+
+
+rule models:
+    input:
+        expand(
+            "results/{experiment}/models/{file}",
+            experiment=EXPERIMENTS,
+            file=[*MODEL_TABLES.values(), *(f"fitted/{file}" for file in MODEL_FILES.values())],
+        ),
