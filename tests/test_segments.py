@@ -1,5 +1,7 @@
 """Segments: the ledger of a part, intervals for all at once, shrunken effects, and Cochran's Q."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -260,10 +262,20 @@ def test_heterogeneity_by_hand():
     assert spread.p_value == pytest.approx(stats.chi2.sf(2, 1), rel=1e-12)
     assert spread.tau == pytest.approx(0.5, rel=1e-5)
     assert (spread.mean, spread.mean_se) == pytest.approx((0.5, 0.5), rel=1e-5)
-    # Halfway to the mean: variance 1/2 1/4 of the effect and 1/4 1/4 of the mean.
+    # Halfway to the mean; two segments say too little of tau to be surer than the raw effect.
     shrunken = spread.shrunken(Estimate(0.0, 0.5, 30))
     assert shrunken.value == pytest.approx(0.25, rel=1e-5)
-    assert shrunken.se == pytest.approx((1 / 8 + 1 / 16) ** 0.5, rel=1e-5)
+    assert shrunken.se == 0.5
+    # Of five: variance 1/2 1/4 of the effect, 1/4 1/4 of the mean, and 2/2 (1/2 1/2)^2 for tau.
+    shrunken = replace(spread, segments=5).shrunken(Estimate(0.0, 0.5, 30))
+    assert shrunken.se == pytest.approx((1 / 8 + 1 / 16 + 1 / 16) ** 0.5, rel=1e-5)
+
+
+def with_tau(se: np.ndarray, moved: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    """Add Morris's term for tau to errors; of fewer than four segments take the raw errors."""
+    if len(moved) < 4:
+        return raw
+    return np.sqrt(se**2 + 2 / (len(moved) - 3) * moved**2)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -308,6 +320,7 @@ def test_the_tables_numbers_are_shrunken_by_hand_with_paule_and_mandels_tau(foun
         pulled = (errors**-2) / precision
         value = (mean / tau2 + values / errors**2) / precision
         se = np.sqrt(1 / precision + (1 - pulled) ** 2 * mean_variance)
+        se = with_tau(se, (1 - pulled) * (values - mean), errors)
         assert rows["shrunken_estimate"].to_numpy(float) == pytest.approx(value, rel=1e-4, abs=1e-6)
         assert rows["shrunken_se"].to_numpy(float) == pytest.approx(se, rel=1e-4)
         half = stats.norm.ppf(0.975) * se
@@ -326,7 +339,9 @@ def test_where_effects_differ_no_more_than_by_chance_all_are_shrunken_to_their_m
         assert line["q"] <= line["q_df"]
         rows = of(table, line["segmentation"], line["component"])
         assert rows["shrunken_estimate"].to_numpy(float) == pytest.approx(line["mean_effect"])
-        assert rows["shrunken_se"].to_numpy(float) == pytest.approx(line["mean_effect_se"])
+        values, errors = rows["estimate"].to_numpy(float), rows["se"].to_numpy(float)
+        expected = with_tau(line["mean_effect_se"], values - line["mean_effect"], errors)
+        assert rows["shrunken_se"].to_numpy(float) == pytest.approx(expected)
 
 
 def test_shrunken_estimates_are_nearer_to_the_truth_where_effects_are_alike(repeated):

@@ -49,6 +49,8 @@ class Heterogeneity:
         the effects.
     mean, mean_se
         Mean of the true effects and its error, with weights 1 / (tau^2 + se^2).
+    segments
+        Number of segments.
     """
 
     q: float
@@ -56,6 +58,7 @@ class Heterogeneity:
     tau: float
     mean: float
     mean_se: float
+    segments: int
 
     @classmethod
     def of(cls, values: Floats, errors: Floats) -> Heterogeneity:
@@ -74,17 +77,22 @@ class Heterogeneity:
             tau=float(np.sqrt(tau2)),
             mean=float(weights @ values / weights.sum()),
             mean_se=float(np.sqrt(1 / weights.sum())),
+            segments=len(values),
         )
 
     def shrunken(self, estimate: Estimate) -> Estimate:
         """Return the empirical-Bayes estimate of one segment: drawn towards the mean.
 
-        Normal with normal (Efron and Morris 1975); its error holds that of the mean, not that of
-        tau.
+        Normal with normal (Efron and Morris 1975). Its error holds that of the mean and, by
+        Morris's (1983) term, that of tau; of fewer than four segments, which say too little about tau, it
+        is that of the raw effect.
         """
         share = estimate.se**2 / (self.tau**2 + estimate.se**2)
         value = share * self.mean + (1 - share) * estimate.value
-        variance = (1 - share) * estimate.se**2 + (share * self.mean_se) ** 2
+        variance = estimate.se**2
+        if self.segments > 3:
+            of_tau = 2 / (self.segments - 3) * (share * (estimate.value - self.mean)) ** 2
+            variance = (1 - share) * estimate.se**2 + (share * self.mean_se) ** 2 + of_tau
         return Estimate(value, float(np.sqrt(variance)), np.inf)
 
 
