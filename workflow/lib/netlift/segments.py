@@ -84,8 +84,8 @@ class Heterogeneity:
         """Return the empirical-Bayes estimate of one segment: drawn towards the mean.
 
         Normal with normal (Efron and Morris 1975). Its error holds that of the mean and, by
-        Morris's (1983) term, that of tau; of fewer than four segments, which say too little about tau, it
-        is that of the raw effect.
+        Morris's (1983) term, that of tau; of fewer than four segments, which say too little about
+        tau, it is that of the raw effect.
         """
         share = estimate.se**2 / (self.tau**2 + estimate.se**2)
         value = share * self.mean + (1 - share) * estimate.value

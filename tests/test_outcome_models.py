@@ -1,0 +1,152 @@
+"""Outcome models: out of fold, reproducible, and judged by what is possible."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from builders import random_items
+from scipy import stats
+
+from netlift.accounts import slate_outcomes
+from netlift.aipw import aipw_scores
+from netlift.fitted_models import FILES, feature_importance, fit_all, save_models
+from netlift.folds import user_folds
+from netlift.outcome_models import (
+    MODELS,
+    ROW_MODELS,
+    ModelData,
+    Predictions,
+    cross_fit,
+    model_scores,
+    stack,
+)
+from netlift.policies import policy_values, rules, verdict
+
+LOG = random_items(1, 250, 6, n_users=90).assign(promotion_probability=0.5)
+DATA = ModelData.of(LOG)
+FOLD = user_folds(DATA.user, n_folds=3, seed=1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_model_sees_the_clicks_that_it_predicts(model):
+    own = FOLD == 1
+    rng = np.random.default_rng(2)
+    clicks = np.where(own[LOG["slate_id"]], rng.integers(0, 2, len(LOG)), LOG["click"])
+    other = ModelData.of(LOG.assign(click=clicks))
+    first, second = (cross_fit(data, model, FOLD, seed=1, threads=1) for data in (DATA, other))
+    assert (first.control[own] == second.control[own]).all()
+    assert (first.promoted[own] == second.promoted[own]).all()
+    assert (first.control[~own] != second.control[~own]).any()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_seed_gives_the_same_on_one_thread_and_two(model):
+    one, two = (cross_fit(DATA, model, FOLD, seed=4, threads=threads) for threads in (1, 2))
+    assert one.control == pytest.approx(two.control, abs=1e-12)
+    assert one.promoted == pytest.approx(two.promoted, abs=1e-12)
+
+
+@pytest.mark.parametrize("model", ROW_MODELS)
+def test_predictions_of_rows_sum_to_those_of_slates(model):
+    found = cross_fit(DATA, model, FOLD, seed=1, threads=1)
+    summed = np.bincount(LOG["slate_id"], found.row_probability)
+    assert found.observed_arm(DATA.design).sum(axis=1) == pytest.approx(summed, abs=1e-12)
+    assert ((found.row_probability > 0) & (found.row_probability < 1)).all()
+
+
+def test_a_stack_weighs_models_by_the_other_folds():
+    rng = np.random.default_rng(3)
+    total = DATA.outcomes.sum(axis=1)
+
+    def predicting(values: np.ndarray) -> Predictions:
+        parts = np.column_stack([values, np.zeros(250), np.zeros(250)])
+        return Predictions(parts, parts)
+
+    good, noise = predicting(total), predicting(rng.random(250))
+    found = stack(DATA, {"good": good, "noise": noise}, FOLD)
+    assert found.control[:, 0] == pytest.approx(total, abs=1e-8)
+
+
+def test_scores_by_hand_and_against_the_truth():
+    accounts = slate_outcomes(LOG)
+    rng = np.random.default_rng(5)
+    off = Predictions(rng.random((250, 3)), rng.random((250, 3)))
+    columns = [f"known_effect_{name}" for name in ("direct_focal", "same_cluster_competitor")]
+    columns.append("known_effect_other_competitor")
+    lift = accounts[columns].to_numpy()
+    arm = DATA.design.promoted[:, None]
+    expected = accounts[[name.replace("known_effect", "expected_clicks") for name in columns]]
+    control = expected.to_numpy() - arm * lift
+    probability = LOG["expected_click"].to_numpy()
+    true = Predictions(control, control + lift, probability)
+    table = model_scores(DATA, {"off": off, "row_logistic": true}, accounts).set_index("model")
+    total = DATA.outcomes.sum(axis=1)
+    error = total - off.observed_arm(DATA.design).sum(axis=1)
+    assert table.at["off", "rmse"] == pytest.approx((error**2).mean() ** 0.5)
+    assert table.at["off", "r2"] == pytest.approx(1 - (error**2).mean() / total.var())
+    p = np.where(arm[LOG["slate_id"], 0], LOG["p_promoted"], LOG["p_control"])
+    floor = np.bincount(LOG["slate_id"], p * (1 - p)).mean() ** 0.5
+    assert table["floor_rmse"].to_numpy() == pytest.approx([floor] * 2)
+    # The truth itself has no excess, and is calibrated but for chance.
+    assert table.at["row_logistic", "excess_over_floor"] == pytest.approx(0, abs=1e-9)
+    assert table.at["row_logistic", "correlation_with_known_effect"] == pytest.approx(1)
+    log_loss = -np.log(np.where(LOG["click"] == 1, p, 1 - p)).mean()
+    assert table.at["row_logistic", "log_loss"] == pytest.approx(log_loss)
+    assert abs(table.at["row_logistic", "calibration_slope"] - 1) < 0.5
+    assert table.at["row_logistic", "mse_minus_best"] == 0
+    assert pd.isna(table.at["off", "log_loss"])
+    gap = error**2 - (total - true.observed_arm(DATA.design).sum(axis=1)) ** 2
+    assert table.at["off", "mse_minus_best"] == pytest.approx(gap.mean())
+    sums = np.bincount(DATA.user, gap - gap.mean())
+    n_users = len(sums)
+    se = (n_users / (n_users - 1) * (sums**2).sum()) ** 0.5 / 250
+    assert table.at["off", "mse_minus_best_se"] == pytest.approx(se)
+
+
+def test_without_a_truth_nothing_of_it_is_said():
+    truth = [name for name in LOG if name.startswith(("p_c", "p_p", "click_", "exp", "known"))]
+    log = LOG.drop(columns=truth)
+    data = ModelData.of(log)
+    table = model_scores(
+        data, {"linear": cross_fit(data, "linear", FOLD, seed=1, threads=1)}, slate_outcomes(log)
+    )
+    assert not {"floor_rmse", "excess_over_floor"} & set(table)
+
+
+def test_shuffled_clicks_have_no_effect_and_no_rule_is_recommended():
+    # Ten logs; each gate lets 5% pass by chance, three or more of ten pass in 1.2% of seeds.
+    passed, far = 0, 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        data = ModelData.of(LOG.assign(click=rng.permutation(LOG["click"].to_numpy())))
+        found = cross_fit(data, "row_logistic", FOLD, seed=1, threads=1)
+        scores = aipw_scores(data.outcomes, found, data.design).sum(axis=1)
+        chosen = rules(found.effect, data.slates, scores, FOLD, cost=0.0, max_share=1.0)
+        values = policy_values(chosen, scores, data.design, cost=0.0, max_share=1.0, seed=seed)
+        passed += verdict(values)["verdict"] == "promote"
+        far += abs(scores.mean()) > stats.norm.ppf(0.975) * scores.std() / 250**0.5
+    assert passed < 3
+    assert far < 4
+
+
+def test_models_are_saved_in_their_own_formats_and_predict_the_same(tmp_path):
+    from lightgbm import Booster
+    from xgboost import Booster as XGBooster
+    from xgboost import DMatrix
+
+    fitted = fit_all(DATA, seed=1, threads=1)
+    importance = feature_importance(DATA, fitted)
+    paths = {model: str(tmp_path / file) for model, file in FILES.items()}
+    save_models(fitted, importance, paths)
+    slates = np.column_stack([DATA.design.promoted * 1.0, DATA.slates])
+    trees = XGBooster(model_file=paths["xgboost"])
+    assert trees.predict(DMatrix(slates)) == pytest.approx(fitted["xgboost"].predict(slates))
+    rows = DATA.rows.promoted
+    loaded = Booster(model_file=paths["row_lightgbm"]).predict(rows)
+    assert loaded == pytest.approx(fitted["row_lightgbm"].predict_proba(rows)[:, 1])
+    table = pd.read_csv(paths["row_logistic"]).set_index("feature")["coefficient"]
+    odds = table["intercept"] + rows @ table[list(DATA.rows.names)].to_numpy()
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx(
+        fitted["row_logistic"].predict_proba(rows)[:, 1], rel=1e-9
+    )
+    shares = importance[importance["measures"].str.startswith("share")]
+    assert shares.groupby("model")["importance"].sum().to_numpy() == pytest.approx(1, abs=1e-5)

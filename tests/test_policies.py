@@ -1,0 +1,202 @@
+"""Policies: rules by exact search, honest values, and a gate that knows when to promote nothing."""
+
+import numpy as np
+import pytest
+
+from netlift.design import Design
+from netlift.policies import (
+    ALL,
+    NONE,
+    PROMOTE,
+    PROMOTE_NOTHING,
+    Tree,
+    best_tree,
+    policy_values,
+    rules,
+    simultaneous_quantile,
+    top_share,
+    tree_rule,
+    verdict,
+)
+
+
+def design_of(n_slates: int) -> Design:
+    arm = np.arange(n_slates) % 2 == 0
+    return Design(
+        arm, np.arange(n_slates), np.zeros(n_slates, dtype=int), np.full(n_slates, 0.5), "slate"
+    )
+
+
+def gain_of(tree: Tree | bool, features: np.ndarray, gains: np.ndarray) -> float:
+    chosen = np.full(len(gains), tree) if isinstance(tree, bool) else tree.promotes(features)
+    return float(gains[chosen].sum())
+
+
+def brute_force(features: np.ndarray, gains: np.ndarray, depth: int) -> float:
+    """Return the best gain over all trees with cuts at every value but the largest."""
+    if depth == 0:
+        return max(gains.sum(), 0.0)
+    best = max(gains.sum(), 0.0)
+    for feature in range(features.shape[1]):
+        for cut in np.unique(features[:, feature])[:-1]:
+            left = features[:, feature] <= cut
+            best = max(
+                best,
+                brute_force(features[left], gains[left], depth - 1)
+                + brute_force(features[~left], gains[~left], depth - 1),
+            )
+    return best
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("seed", range(8))
+def test_no_tree_gains_more_than_the_one_that_is_found(depth, seed):
+    # Few values a feature, so that every one is a cut point.
+    rng = np.random.default_rng(seed)
+    features = rng.integers(0, 5, (40, 3)).astype(float)
+    gains = rng.normal(size=40)
+    tree = best_tree(features, gains, depth)
+    best = brute_force(features, gains, depth)
+    assert gain_of(tree, features, gains) == pytest.approx(best, abs=1e-9)
+
+
+def test_a_tree_of_three_questions_finds_what_one_question_cannot():
+    rng = np.random.default_rng(1)
+    features = rng.random((400, 4))
+    gains = np.where((features[:, 1] > 0.5) == (features[:, 3] > 0.5), 1.0, -1.0)
+    one, three = (gain_of(best_tree(features, gains, depth), features, gains) for depth in (1, 2))
+    assert three > 0.85 * (gains > 0).sum()
+    assert one < 0.3 * three
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_where_all_slates_are_alike_no_question_is_asked(depth, sign):
+    features = np.random.default_rng(2).random((50, 2))
+    assert best_tree(features, np.full(50, sign), depth) is (sign > 0)
+    constant = np.ones((50, 2))
+    assert best_tree(constant, np.full(50, sign), depth) is (sign > 0)
+
+
+def test_trees_are_learned_on_other_folds_than_they_are_judged_on():
+    rng = np.random.default_rng(3)
+    features, scores = rng.random((300, 3)), rng.normal(size=300)
+    fold = np.arange(300) % 3
+    chosen = tree_rule(features, scores, fold, depth=2, cost=0.0)
+    changed = np.where(fold == 1, -5 * scores, scores)
+    again = tree_rule(features, changed, fold, depth=2, cost=0.0)
+    # What happens in a fold does not decide its own tree.
+    assert (chosen[fold == 1] == again[fold == 1]).all()
+    assert (chosen[fold != 1] != again[fold != 1]).any()
+
+
+def test_shares_are_taken_within_folds():
+    predicted = np.array([5.0, 1.0, 3.0, 2.0, -1.0, -3.0, -2.0, -4.0])
+    fold = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    assert top_share(predicted, fold, 0.5).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
+
+
+def test_a_cap_keeps_the_slates_with_the_largest_predicted_effects():
+    rng = np.random.default_rng(4)
+    predicted, features = rng.normal(size=200), rng.random((200, 2))
+    fold = np.arange(200) % 5
+    options = {"cost": 0.1, "max_share": 0.2}
+    found = rules(predicted, features, predicted, fold, **options)
+    for name, chosen in found.items():
+        assert chosen.mean() <= 0.2, name
+    gaining = found["predicted to gain"]
+    assert (predicted[gaining] > 0.1).all()
+    for number in range(5):
+        own = fold == number
+        assert predicted[own & gaining].min() >= predicted[own & ~gaining].max() - 1e-12
+
+
+def test_values_by_hand():
+    scores = np.array([1.0, 3.0, -2.0, 0.0])
+    chosen = {"two": np.array([True, True, False, False]), ALL: np.ones(4, dtype=bool)}
+    known = np.array([0.5, 0.2, -1.0, 0.1])
+    table = policy_values(
+        chosen, scores, design_of(4), cost=0.5, max_share=1.0, seed=1, known=known
+    ).set_index("rule")
+    # Gains of 0.5 and 2.5 in two of four slates; of all four 0.5, 2.5, -2.5 and -0.5.
+    assert table.at["two", "value"] == pytest.approx(750)
+    assert table.at["two", "value_per_1000_promoted"] == pytest.approx(1500)
+    assert table.at[ALL, "value"] == pytest.approx(0, abs=1e-9)
+    variance = np.var([0.5, 2.5, 0, 0], ddof=1) / 4
+    assert table.at["two", "se"] == pytest.approx(1000 * variance**0.5)
+    # Known effects less the cost: 0, -0.3, -1.5, -0.4: the best rule gains nothing.
+    assert table.at["two", "known_value"] == pytest.approx(-75)
+    assert table["oracle_value"].tolist() == [0.0, 0.0, 0.0]
+    assert table.at[NONE, "value"] == table.at[NONE, "regret"] == 0
+    assert table.at["two", "regret"] == pytest.approx(75)
+
+
+def test_the_oracle_keeps_to_the_cap():
+    known = np.array([3.0, 2.0, 1.0, -5.0])
+    table = policy_values(
+        {ALL: np.ones(4, dtype=bool)},
+        known,
+        design_of(4),
+        cost=0.0,
+        max_share=0.25,
+        seed=1,
+        known=known,
+    )
+    assert table["oracle_value"].iloc[0] == pytest.approx(750)
+
+
+def test_simultaneous_bounds_are_wider_the_more_rules_and_those_of_one_rule_are_students():
+    one = simultaneous_quantile(np.eye(1), 30, 1)
+    assert one == pytest.approx(1.697, abs=0.02)
+    # Independent normals: (0.95)^(1/6) quantile, 2.387.
+    assert simultaneous_quantile(np.eye(6), 1e6, 1) == pytest.approx(2.387, abs=0.02)
+    alike = np.full((6, 6), 1.0)
+    assert simultaneous_quantile(alike, 1e6, 1) == pytest.approx(1.645, abs=0.02)
+
+
+def test_the_gate_lets_no_rule_pass_by_chance():
+    # No slate gains or loses: 400 experiments of 200 slates, 5% may pass; 4.5 standard deviations.
+    rng = np.random.default_rng(5)
+    fold, passed = np.arange(200) % 5, 0
+    design = design_of(200)
+    for seed in range(400):
+        features, scores = rng.random((200, 3)), rng.normal(size=200)
+        chosen = rules(rng.normal(size=200), features, scores, fold, cost=0.0, max_share=1.0)
+        values = policy_values(chosen, scores, design, cost=0.0, max_share=1.0, seed=seed)
+        passed += verdict(values)["verdict"] == PROMOTE
+    assert passed < 20 + 4.5 * (400 * 0.05 * 0.95) ** 0.5
+
+
+def test_a_rule_that_gains_is_recommended_and_the_best_bound_wins():
+    rng = np.random.default_rng(6)
+    effect = rng.normal(size=2000)
+    scores = effect + rng.normal(size=2000)
+    fold = np.arange(2000) % 5
+    chosen = rules(effect, effect[:, None], scores, fold, cost=0.0, max_share=1.0)
+    values = policy_values(
+        chosen, scores, design_of(2000), cost=0.0, max_share=1.0, seed=1, known=effect
+    )
+    found = verdict(values)
+    assert found["verdict"] == PROMOTE
+    assert found["lower_bound"] == values.loc[values["rule"] != NONE, "lower_bound"].max() > 0
+    assert found["known_value"] > 0.9 * found["oracle_value"]
+    assert found["rule"] in found["statement"]
+
+
+def test_where_nothing_gains_the_verdict_says_what_is_ruled_out():
+    rng = np.random.default_rng(7)
+    scores = -1 + rng.normal(size=500)
+    chosen = rules(
+        rng.normal(size=500),
+        rng.random((500, 2)),
+        scores,
+        np.arange(500) % 5,
+        cost=0.0,
+        max_share=1.0,
+    )
+    values = policy_values(chosen, scores, design_of(500), cost=0.0, max_share=1.0, seed=1)
+    found = verdict(values)
+    assert (found["verdict"], found["rule"], found["value"]) == (PROMOTE_NOTHING, NONE, 0.0)
+    hope = max(values.loc[values["rule"] != NONE, "upper_bound"].max(), 0)
+    assert found["largest_gain_not_ruled_out"] == pytest.approx(hope)
+    assert f"A gain above {hope:+,.1f} is ruled out" in found["statement"]
