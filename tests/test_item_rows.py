@@ -7,7 +7,7 @@ from builders import random_items
 
 from netlift.accounts import slate_outcomes
 from netlift.errors import NetliftError
-from netlift.item_rows import ItemRows
+from netlift.item_rows import NON_FOCAL, ItemRows
 from netlift.row_effects import observed_effects
 
 LOG = random_items(1, 40, 5)
@@ -32,12 +32,27 @@ def changed(column: str, value: object) -> pd.DataFrame:
         ("promotion_applied", np.nan, "a promotion_applied that is neither 0 nor 1"),
         ("is_focal_item", 2, "a is_focal_item that is neither 0 nor 1"),
         ("component", "misspelled", "a component that is none of the three"),
+        ("user_id", None, "no user_id"),
         ("component", None, "a component that is none of the three"),
     ],
 )
 def test_rows_that_are_not_as_agreed_are_counted_and_the_first_is_named(read, column, value, said):
     with pytest.raises(NetliftError, match=rf"1 of 200 rows have {said} .first: slate 1"):
         read(changed(column, value))
+
+
+@pytest.mark.parametrize("read", [slate_outcomes, ItemRows.of])
+@pytest.mark.parametrize("column", ["click", "user_id", "is_focal_item", "promotion_applied"])
+def test_a_column_that_is_not_there_is_named(read, column):
+    with pytest.raises(NetliftError, match=f"items table: no column {column}$"):
+        read(LOG.drop(columns=column))
+
+
+def test_flags_may_be_0_and_1():
+    flags = {"is_focal_item": int, "is_displaced": int}
+    numbers = LOG.astype(flags)
+    pd.testing.assert_frame_equal(slate_outcomes(numbers), slate_outcomes(LOG))
+    assert (ItemRows.of(numbers).member(NON_FOCAL) == ItemRows.of(LOG).member(NON_FOCAL)).all()
 
 
 @pytest.mark.parametrize("column", ["randomization_unit", "randomization_stratum"])

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netlift.design import DESIGN_COLUMNS, slates_of_rows
+from netlift.errors import NetliftError
 from netlift.exposure import COMPONENTS
 
 OUTCOMES = {
@@ -61,8 +62,10 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
         in their promotion.
     """
     starts, slate = slates_of_rows(items)
+    if "click" not in items:
+        raise NetliftError("items table: no column click")
     n_slates = len(starts)
-    is_focal = items["is_focal_item"].to_numpy()
+    is_focal = items["is_focal_item"].to_numpy(dtype=bool)
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(slate, values, n_slates).astype(np.float64)

@@ -252,10 +252,13 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
     Raises
     ------
     NetliftError
-        The rows of a slate do not stand together, a slate has no or several focal items, the
-        promotion differs within a slate or is neither 0 nor 1, an outcome or a probability of a
-        click is not a finite number, or a row belongs to no component.
+        A column is missing, the rows of a slate do not stand together, a slate has no or several
+        focal items, the promotion differs within a slate or is neither 0 nor 1, an outcome or a
+        probability of a click is not a finite number, a row belongs to no component, or to no user.
     """
+    for name in ("slate_id", "user_id", "is_focal_item", "promotion_applied"):
+        if name not in items:
+            raise NetliftError(f"items table: no column {name}")
     slate_id = items["slate_id"].to_numpy()
     changes = slate_id[1:] != slate_id[:-1]
     starts = np.flatnonzero(np.r_[len(slate_id) > 0, changes])
@@ -287,6 +290,7 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
 
 def _wrong_rows(items: pd.DataFrame) -> Iterator[tuple[Booleans, str]]:
     """Yield which rows break a rule about single rows, and what they have instead."""
+    yield items["user_id"].isna().to_numpy(), "no user_id"
     for name in ("promotion_applied", "is_focal_item"):
         yield ~items[name].isin([0, 1]).to_numpy(), f"a {name} that is neither 0 nor 1"
     for name in ("click", "p_control", "p_promoted", "expected_click", "known_lift"):

@@ -17,19 +17,13 @@ COEFFICIENT, GAIN, IMPURITY = (
     "share of the decrease of variance",
 )
 
-FILES = {
-    "linear": "linear.csv",
-    "xgboost": "xgboost.ubj",
-    "lightgbm": "lightgbm.txt",
-    "row_logistic": "row_logistic.csv",
-    "row_lightgbm": "row_lightgbm.txt",
-}
-"""File of each model that has a portable format; a random forest of scikit-learn has none. The
-LightGBM model of slates is that of the slate's total."""
-
 
 def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
-    """Fit every model on all slates; models of slates predict the total, in either arm."""
+    """Fit every model on all slates.
+
+    Models of slates predict the total from the arm and the features; those of rows predict clicks
+    in the arm that happened.
+    """
     promoted = data.design.promoted
     arm = promoted.astype(np.float64)
     total = data.outcomes.sum(axis=1)
@@ -98,7 +92,9 @@ def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[st
     importance
         From ``feature_importance``, which holds the coefficients.
     paths
-        File of each model of ``FILES``. A model that could not be fitted is an empty file.
+        File by model: a table (``.csv``) of coefficients, or the format of the model's library. A
+        random forest of scikit-learn has none that is portable. A model that could not be fitted
+        is an empty file.
     """
     for model, path in paths.items():
         learner = fitted.get(model)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from netlift.accounts import has_truth
 from netlift.design import DESIGN_COLUMNS, Design, slates_of_rows
+from netlift.errors import NetliftError
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -136,6 +137,11 @@ class ItemRows:
             the promotion differs within a slate.
         """
         starts, slate = slates_of_rows(items)
+        if "click" not in items:
+            raise NetliftError("items table: no column click")
+        # Flags may come as 0 and 1; the sets of rows below negate them.
+        flags = ["is_focal_item", "is_displaced"]
+        items = items.assign(**{name: items[name].astype(bool) for name in flags})
         first = items.iloc[starts]
         columns = ["slate_id", "user_id", "promotion_applied"]
         columns += [name for name in DESIGN_COLUMNS if name in items]
