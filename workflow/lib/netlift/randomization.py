@@ -284,18 +284,23 @@ def randomization_tests(
             "permuted_over": _permuted_over(design),
             "note": None,
         }
-        if not present[k]:
-            empty = ("estimate", "null_95_lower", "null_95_upper", "statistic", "p_value")
-            row |= dict.fromkeys((*empty, "p_value_adjusted"))
-            row["note"] = "not tested: no item row fits"
-        elif not np.isfinite(statistic[k]):
-            row["statistic"] = None
-            row["note"] = "the arms differ and neither varies: the statistic is infinite"
+        row |= _without_number(present=present[k], statistic=statistic[k])
         if rows.known is not None:
-            changed = np.abs(rows.known[members[k]]) > ROUNDING
-            row["known_null"] = not bool(changed.any())
+            row["known_null"] = not bool((np.abs(rows.known[members[k]]) > ROUNDING).any())
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _without_number(*, present: bool, statistic: float) -> dict[str, object]:
+    """Return what is missing of a test that has no rows or no finite statistic, and why."""
+    if not present:
+        empty = ("estimate", "null_95_lower", "null_95_upper", "statistic", "p_value")
+        missing = dict.fromkeys((*empty, "p_value_adjusted"))
+        return {**missing, "note": "not tested: no item row fits"}
+    if not np.isfinite(statistic):
+        why = "the arms differ and neither varies: the statistic is infinite"
+        return {"statistic": None, "note": why}
+    return {}
 
 
 def _permuted_over(design: Design) -> str:
