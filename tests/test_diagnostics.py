@@ -433,7 +433,7 @@ def test_arms_that_are_too_small_are_not_checked_and_say_so(promoted, unchecked)
 def test_few_users_with_many_slates_are_too_few_to_split():
     accounts = accounts_of(21, 60).assign(user_id=np.arange(60) // 10)
     table = diagnosed(by_user(accounts, np.array([0, 1, 2])))
-    assert line(table, PLACEBO)["note"] == "too few control units to split"
+    assert line(table, PLACEBO)["note"] == "too few control users to split"
     assert is_honest(table)
 
 

@@ -10,6 +10,7 @@ from netlift.errors import NetliftError
 from netlift.inference import MIN_PER_ARM, quantile_t
 from netlift.ledger import COVARIATES, LINES, component_columns, unexplained
 from netlift.randomization import Statistics, assignments, p_value
+from netlift.units import PER_SLATE
 
 SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
     "sample ratio",
@@ -206,72 +207,58 @@ def _placebo(
     """Split control slates at random, where no effect can be."""
     subject, unit = "total effect, false alarms", "share of random splits"
     control = accounts[~design.promoted]
-    if len(control) < 2 * MIN_PER_ARM or design.n_units < 2 * MIN_PER_ARM:
-        why = "too few control slates to split"
-        return [_row(PLACEBO, subject, unit, expected=0.05, note=why)]
-    whole = Design.of(control.assign(promotion_applied=0))
-    # The units of each stratum are split as nearly in halves as their number allows.
-    rank = np.zeros(whole.n_units, dtype=np.int64)
-    strata = whole.of_units(whole.stratum)
-    for number in np.unique(strata):
-        own = np.flatnonzero(strata == number)
-        rank[own] = np.arange(len(own))
-    split = Design((rank % 2 == 1)[whole.unit], whole.unit, whole.stratum, None, whole.unit_name)
-    if min(split.units_per_arm()) < MIN_PER_ARM:
-        why = "too few control units to split"
+    split = _halves(Design.of(control.assign(promotion_applied=0))) if len(control) else None
+    if split is None or min(split.units_per_arm()) < MIN_PER_ARM:
+        why = f"too few control {design.unit_name}s to split"
         return [_row(PLACEBO, subject, unit, expected=0.05, note=why)]
     components = control[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
-    total = components.sum(axis=1, keepdims=True)
-    statistics = Statistics.of(total, split)
-    drawn = np.concatenate(
-        [
-            statistics(block)[1][:, 0]
-            for block in assignments(
-                split, seed=seed, draws=min(permutations, PLACEBO_SPLITS), stream="placebo_test"
-            )
-        ]
-    )
+    statistics = Statistics.of(components.sum(axis=1, keepdims=True), split)
+    draws = min(permutations, PLACEBO_SPLITS)
+    blocks = assignments(split, seed=seed, draws=draws, stream="placebo_test")
+    drawn = np.concatenate([statistics(block)[1][:, 0] for block in blocks])
     critical = quantile_t(0.975, max(min(split.units_per_arm()) - 1, 1) * 2)
     alarms = int((np.abs(drawn) > critical).sum())
     from scipy.stats import binomtest
 
-    test = binomtest(alarms, len(drawn), 0.05)
-    interval = test.proportion_ci()
-    share = alarms / len(drawn)
-    rows = [
-        _row(
-            PLACEBO,
-            subject,
-            unit,
-            value=share,
-            expected=0.05,
-            lower_95=float(interval.low),
-            upper_95=float(interval.high),
-            # With few slates intervals may miss a little more often; twice as often is looked into.
-            verdict=LOOK if interval.low > 0.1 else FINE,
-            note=f"{alarms:,} of {len(drawn):,} splits; lower_95 and upper_95 are the simulation's",
-        )
-    ]
+    interval = binomtest(alarms, draws, 0.05).proportion_ci()
+    counted = _row(
+        PLACEBO,
+        subject,
+        unit,
+        value=alarms / draws,
+        expected=0.05,
+        lower_95=float(interval.low),
+        upper_95=float(interval.high),
+        # With few slates intervals may miss a little more often; twice as often is looked into.
+        verdict=LOOK if interval.low > 0.1 else FINE,
+        note=f"{alarms:,} of {draws:,} splits; lower_95 and upper_95 are the simulation's",
+    )
+    return [counted, *_first_split(components, split, seed)]
+
+
+def _halves(whole: Design) -> Design:
+    """Split the units of each stratum as nearly in halves as their number allows."""
+    rank, strata = np.zeros(whole.n_units, dtype=np.int64), whole.of_units(whole.stratum)
+    for number in np.unique(strata):
+        own = np.flatnonzero(strata == number)
+        rank[own] = np.arange(len(own))
+    return Design((rank % 2 == 1)[whole.unit], whole.unit, whole.stratum, None, whole.unit_name)
+
+
+def _first_split(components: Floats, split: Design, seed: int) -> list[dict[str, object]]:
+    """Return the effects that one random split of control slates shows."""
     first = next(assignments(split, seed=seed, draws=1, stream="placebo_test"))[0] == 1
     placed = Design(first[split.unit], split.unit, split.stratum, None, split.unit_name)
     try:
         arms = placed.difference(components)
     except NetliftError as error:
-        return [*rows, _row(PLACEBO, "one split", "clicks per slate", note=str(error))]
+        return [_row(PLACEBO, "first split", PER_SLATE, note=str(error))]
+    rows = []
     for _, component, weights in LINES:
         estimate = arms.combination(weights)
         lower, upper = estimate.interval
-        rows.append(
-            _row(
-                PLACEBO,
-                f"{component}, first split",
-                "clicks per slate",
-                value=estimate.value,
-                expected=0.0,
-                lower_95=lower,
-                upper_95=upper,
-                verdict=FINE,
-                note="one split of twenty has an interval without zero",
-            )
-        )
+        numbers = {"value": estimate.value, "expected": 0.0, "lower_95": lower, "upper_95": upper}
+        note = "one split of twenty has an interval without zero"
+        row = _row(PLACEBO, f"{component}, first split", PER_SLATE, verdict=FINE, note=note)
+        rows.append(row | numbers)
     return rows

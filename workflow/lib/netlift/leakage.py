@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from netlift.design import Booleans
 from netlift.inference import ROUNDING, ArmDifference, Estimate, Ratio, numbers, ratio_of
-from netlift.item_rows import NON_FOCAL, SPILLOVER_DEFINITIONS, ItemRows
+from netlift.item_rows import NON_FOCAL, SPILLOVER_DEFINITIONS, Definition, ItemRows
 from netlift.power import minimum_detectable_effect
 from netlift.shares import said
 from netlift.units import PER_SLATE
@@ -47,48 +49,55 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
         An arm has fewer than two randomized units.
     """
     rows = ItemRows.of(items)
-    non_focal = rows.member(NON_FOCAL)
-    table, sufficient = [], {}
-    for definition in SPILLOVER_DEFINITIONS:
-        exposed = rows.member(definition, near_positions)
-        unexposed = non_focal & ~exposed
-        arms = rows.design.difference(
-            np.column_stack([rows.per_slate(rows.click * part) for part in (exposed, unexposed)])
-        )
-        for called, part, weights in ((EXPOSED, exposed, (1, 0)), (UNEXPOSED, unexposed, (0, 1))):
-            estimate = arms.combination(weights) if part.any() else None
-            row = {
-                "definition": definition.label,
-                "rows_called": called,
-                "rows": int(part.sum()),
-                "unit": PER_SLATE,
-                **numbers(estimate),
-                **_share(arms, weights, estimate),
-                **_converted(rows, part),
-            }
-            if rows.known is not None:
-                row["known_effect"] = float(rows.known[part].sum() / rows.n_slates)
-            row |= {
-                "leakage_detected": None,
-                "minimum_detectable_leakage": None,
-                "coarsest_sufficient": None,
-                "note": None if part.any() else f"no item row is called {called}",
-            }
-            if called == UNEXPOSED:
-                detected = estimate is not None and estimate.sign != 0
-                row["leakage_detected"] = None if estimate is None else detected
-                if estimate is not None and estimate.se > 0:
-                    row["minimum_detectable_leakage"] = minimum_detectable_effect(
-                        estimate.se, estimate.df
-                    )
-                if not detected and exposed.any():
-                    sufficient[definition.label] = int(exposed.sum())
-            table.append(row)
-    coarsest = min(sufficient, key=lambda label: sufficient[label]) if sufficient else None
-    for row in table:
-        if row["rows_called"] == UNEXPOSED:
-            row["coarsest_sufficient"] = row["definition"] == coarsest
+    table = [
+        row
+        for definition in SPILLOVER_DEFINITIONS
+        for row in _parts(rows, definition, near_positions)
+    ]
+    exposed = {row["definition"]: row["rows"] for row in table if row["rows_called"] == EXPOSED}
+    unexposed = [row for row in table if row["rows_called"] == UNEXPOSED]
+    enough = [row["definition"] for row in unexposed if row["leakage_detected"] is not True]
+    candidates = [name for name in enough if exposed[name] > 0]
+    coarsest = min(candidates, key=lambda name: exposed[name]) if candidates else None
+    for row in unexposed:
+        row["coarsest_sufficient"] = row["definition"] == coarsest
     return pd.DataFrame(table)
+
+
+def _parts(rows: ItemRows, definition: Definition, near_positions: int) -> list[dict[str, Any]]:
+    """Return the effects on the rows that a definition calls exposed, and on the others."""
+    exposed = rows.member(definition, near_positions)
+    unexposed = rows.member(NON_FOCAL) & ~exposed
+    arms = rows.design.difference(
+        np.column_stack([rows.per_slate(rows.click * part) for part in (exposed, unexposed)])
+    )
+    table = []
+    for called, part, weights in ((EXPOSED, exposed, (1, 0)), (UNEXPOSED, unexposed, (0, 1))):
+        estimate = arms.combination(weights) if part.any() else None
+        row: dict[str, Any] = {
+            "definition": definition.label,
+            "rows_called": called,
+            "rows": int(part.sum()),
+            "unit": PER_SLATE,
+            **numbers(estimate),
+            **_share(arms, weights, estimate),
+            **_converted(rows, part),
+        }
+        if rows.known is not None:
+            row["known_effect"] = float(rows.known[part].sum() / rows.n_slates)
+        row |= {
+            "leakage_detected": None,
+            "minimum_detectable_leakage": None,
+            "coarsest_sufficient": None,
+            "note": None if part.any() else f"no item row is called {called}",
+        }
+        if called == UNEXPOSED and estimate is not None:
+            row["leakage_detected"] = estimate.sign != 0
+            if estimate.se > 0:
+                smallest = minimum_detectable_effect(estimate.se, estimate.df)
+                row["minimum_detectable_leakage"] = smallest
+        table.append(row)
+    return table
 
 
 def _share(

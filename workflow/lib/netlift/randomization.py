@@ -245,26 +245,11 @@ def randomization_tests(
         An arm has fewer than two randomized units.
     """
     rows = ItemRows.of(items)
-    design = rows.design
-    if min(design.units_per_arm()) < MIN_PER_ARM:
-        treated, control = design.units_per_arm()
-        raise NetliftError(
-            f"{treated} promoted and {control} control {design.unit_name}s: a randomization test "
-            f"needs at least {MIN_PER_ARM} in each arm"
-        )
+    _need_units(rows.design)
     members = [rows.member(test.definition, near_positions) for test in HYPOTHESES]
-    outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
-    statistics = Statistics.of(outcomes, design, studentized=studentized)
-    observed = design.of_units(design.promoted).astype(np.float64)[None, :]
-    difference, statistic = (values[0] for values in statistics(observed))
-    drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
-    differences = np.concatenate([block[0] for block in drawn])
-    reached = np.abs(np.concatenate([block[1] for block in drawn]))
-    extreme = np.abs(statistic)
+    tests = _Drawn.of(rows, members, permutations, seed, studentized=studentized)
     present = [bool(member.any()) for member in members]
-    p_values = [p_value(extreme[k], reached[:, k]) for k in range(len(HYPOTHESES))]
-    adjusted = closed_test(extreme, reached, np.array(present))
-    tail = (1 - CONFIDENCE) / 2
+    adjusted = closed_test(tests.observed, tests.reached, np.array(present))
     table = []
     for k, test in enumerate(HYPOTHESES):
         row: dict[str, object] = {
@@ -273,22 +258,73 @@ def randomization_tests(
             "rows": int(members[k].sum()),
             "slates": int((rows.per_slate(members[k]) > 0).sum()),
             "unit": PER_SLATE,
-            "estimate": difference[k],
-            "null_95_lower": np.nanquantile(differences[:, k], tail),
-            "null_95_upper": np.nanquantile(differences[:, k], 1 - tail),
-            "statistic": statistic[k],
+            **tests.numbers(k),
             "statistic_is": "difference / standard error" if studentized else "difference",
-            "p_value": p_values[k],
+            "p_value": p_value(tests.observed[k], tests.reached[:, k]),
             "p_value_adjusted": adjusted[k],
             "permutations": permutations,
-            "permuted_over": _permuted_over(design),
+            "permuted_over": _permuted_over(rows.design),
             "note": None,
         }
-        row |= _without_number(present=present[k], statistic=statistic[k])
+        row |= _without_number(present=present[k], statistic=tests.statistic[k])
         if rows.known is not None:
             row["known_null"] = not bool((np.abs(rows.known[members[k]]) > ROUNDING).any())
         table.append(row)
     return pd.DataFrame(table)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Differences and statistics as observed, shape (m,), and in each draw, shape (R, m)."""
+
+    difference: Floats
+    statistic: Floats
+    differences: Floats
+    reached: Floats
+
+    @classmethod
+    def of(
+        cls,
+        rows: ItemRows,
+        members: list[NDArray[np.bool_]],
+        permutations: int,
+        seed: int,
+        *,
+        studentized: bool,
+    ) -> _Drawn:
+        design = rows.design
+        outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
+        statistics = Statistics.of(outcomes, design, studentized=studentized)
+        made = design.of_units(design.promoted).astype(np.float64)[None, :]
+        difference, statistic = (values[0] for values in statistics(made))
+        drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
+        differences = np.concatenate([block[0] for block in drawn])
+        reached = np.abs(np.concatenate([block[1] for block in drawn]))
+        return cls(difference, statistic, differences, reached)
+
+    @property
+    def observed(self) -> Floats:
+        return np.abs(self.statistic)
+
+    def numbers(self, k: int) -> dict[str, object]:
+        """Return one test's difference, its range under the null hypothesis, and its statistic."""
+        tail = (1 - CONFIDENCE) / 2
+        lower, upper = np.nanquantile(self.differences[:, k], [tail, 1 - tail])
+        return {
+            "estimate": self.difference[k],
+            "null_95_lower": lower,
+            "null_95_upper": upper,
+            "statistic": self.statistic[k],
+        }
+
+
+def _need_units(design: Design) -> None:
+    treated, control = design.units_per_arm()
+    if min(treated, control) < MIN_PER_ARM:
+        raise NetliftError(
+            f"{treated} promoted and {control} control {design.unit_name}s: a randomization test "
+            f"needs at least {MIN_PER_ARM} in each arm"
+        )
 
 
 def _without_number(*, present: bool, statistic: float) -> dict[str, object]:
