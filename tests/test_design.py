@@ -230,10 +230,6 @@ def test_slates_are_summed_over_their_unit_wherever_they_stand():
     assert design.per_unit(values).tolist() == [[12, 120], [5, 50], [4, 40]]
     assert design.of_units(design.promoted).tolist() == [False, True, True]
     assert design.mixed_units(np.array([1, 2, 1, 2, 0, 3])) == 1
-    some = design.subset(np.array([True, False, True, False, True, False]))
-    assert some.n_units == 2
-    assert some.units_per_arm() == (2, 0)
-    assert some.per_unit(values[[0, 2, 4]]).tolist() == [[5, 50], [4, 40]]
 
 
 # --- Differences between arms --------------------------------------------------------------------

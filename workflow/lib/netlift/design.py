@@ -130,14 +130,6 @@ class Design:
     def _inverse_probability(self, probability: Floats) -> Floats:
         return 1 / np.where(self.promoted, probability, 1 - probability)
 
-    def subset(self, chosen: Booleans) -> Design:
-        """Return the design of some of the slates, shape (N,)."""
-        unit = np.unique(self.unit[chosen], return_inverse=True)[1].astype(np.int64)
-        probability = None if self.probability is None else self.probability[chosen]
-        return Design(
-            self.promoted[chosen], unit, self.stratum[chosen], probability, self.unit_name
-        )
-
     def units_per_arm(self) -> tuple[int, int]:
         """Return the number of promoted and of control units."""
         treated = len(np.unique(self.unit[self.promoted]))
