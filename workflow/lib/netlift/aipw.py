@@ -48,9 +48,7 @@ def aipw_scores(outcomes: Floats, predictions: Predictions, design: Design) -> F
     NetliftError
         The probabilities of promotion are not known.
     """
-    if design.probability is None:
-        raise NetliftError("the probabilities of promotion are not known")
-    e, promoted = design.probability[:, None], design.promoted[:, None]
+    e, promoted = design.known_probability()[:, None], design.promoted[:, None]
     return np.asarray(
         predictions.promoted
         - predictions.control

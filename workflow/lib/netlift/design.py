@@ -125,10 +125,23 @@ class Design:
         """
         if self.probability is None or np.ptp(self.probability) <= ROUNDING:
             return None
-        return self._inverse_probability(self.probability)
+        return self._inverse_probability()
 
-    def _inverse_probability(self, probability: Floats) -> Floats:
+    def _inverse_probability(self) -> Floats:
+        probability = self.known_probability()
         return 1 / np.where(self.promoted, probability, 1 - probability)
+
+    def known_probability(self) -> Floats:
+        """Return the probability that each slate was promoted, shape (N,).
+
+        Raises
+        ------
+        NetliftError
+            It is not known.
+        """
+        if self.probability is None:
+            raise NetliftError("the probabilities of promotion are not known")
+        return self.probability
 
     def units_per_arm(self) -> tuple[int, int]:
         """Return the number of promoted and of control units."""
@@ -183,9 +196,7 @@ class Design:
         NetliftError
             The probabilities are not known, or an arm has too few units.
         """
-        if self.probability is None:
-            raise NetliftError("the probabilities of promotion are not known")
-        weights = self._inverse_probability(self.probability)
+        weights = self._inverse_probability()
         return ArmDifference.of(outcomes, self.promoted, weights=weights, unit=self._unit_or_none)
 
     def expanded_difference(self, outcomes: Floats) -> ArmDifference:
@@ -205,13 +216,12 @@ class Design:
         NetliftError
             The probabilities are not known, or an arm has too few units.
         """
-        if self.probability is None:
-            raise NetliftError("the probabilities of promotion are not known")
+        probability = self.known_probability()
         need_units(self.promoted, self._unit_or_none)
         means = []
         for arm, received in (
-            (self.promoted, self.probability),
-            (~self.promoted, 1 - self.probability),
+            (self.promoted, probability),
+            (~self.promoted, 1 - probability),
         ):
             expanded = outcomes * (arm / received)[:, None] / len(arm)
             by_unit = self.per_unit(expanded)

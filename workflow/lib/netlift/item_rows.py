@@ -133,8 +133,8 @@ class ItemRows:
         Raises
         ------
         NetliftError
-            The rows of a slate do not stand together, a slate has no or several focal items, or
-            the promotion differs within a slate.
+            The table is not as agreed (see ``slates_of_rows``) or has no clicks, or its design is
+            not (see ``Design.of``).
         """
         starts, slate = slates_of_rows(items)
         if "click" not in items:
