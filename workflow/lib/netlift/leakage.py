@@ -81,7 +81,7 @@ def _parts(rows: ItemRows, definition: Definition, near_positions: int) -> list[
             "unit": PER_SLATE,
             **numbers(estimate),
             **_share(arms, weights, estimate),
-            **_converted(rows, part),
+            **_converted(rows, part, estimate),
         }
         if rows.known is not None:
             row["known_effect"] = float(rows.known[part].sum() / rows.n_slates)
@@ -123,8 +123,10 @@ def _share(
     return {**dict(zip(_SHARE, values, strict=True)), "share_interval_said": words}
 
 
-def _converted(rows: ItemRows, part: Booleans) -> dict[str, float | None]:
-    """Return the effect per slate made from the effect per item row."""
+def _converted(
+    rows: ItemRows, part: Booleans, estimate: Estimate | None
+) -> dict[str, float | None]:
+    """Return the effect per slate made from item rows, and how far the estimate is from it."""
     promoted, weight = rows.design.promoted, rows.slate_weight
     clicks = weight * rows.per_slate(rows.click * part)
     count = weight * rows.per_slate(part)
@@ -142,17 +144,15 @@ def _converted(rows: ItemRows, part: Booleans) -> dict[str, float | None]:
         "row_count_imbalance": None,
         "check_difference": None,
     }
-    if not (treated_rows and control_rows):
+    if estimate is None or not (treated_rows and control_rows):
         return row
     treated, control = (float(total / n) for total, n, _ in arms)
     effect = treated - control
     of_rows = effect * (treated_per_slate + control_per_slate) / 2
     of_counts = (treated + control) / 2 * (treated_per_slate - control_per_slate)
-    (treated_clicks, _, treated_slates), (control_clicks, _, control_slates) = arms
-    per_slate = float(treated_clicks / treated_slates - control_clicks / control_slates)
     return row | {
         "row_effect": effect,
         "row_effect_times_rows": of_rows,
         "row_count_imbalance": of_counts,
-        "check_difference": per_slate - (of_rows + of_counts),
+        "check_difference": estimate.value - (of_rows + of_counts),
     }
