@@ -1,16 +1,17 @@
-# Outcome models, AIPW, and policies of one experiment.
+# Outcome models, effect models, AIPW, and policies of one experiment.
 #
 # REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
-# OUTPUTS           results/{experiment}/models/*.csv, slate_effects.parquet, verdict.json,
-#                   fitted/*: the models themselves
+# OUTPUTS           results/{experiment}/models/*.csv, slate_effects.parquet,
+#                   slate_policies.parquet, verdict.json, fitted/*: the models themselves
 
 MODEL_TABLES = {
     "outcome_models": "outcome_models.csv",
+    "calibration": "calibration.csv",
     "feature_importance": "feature_importance.csv",
     "aipw": "aipw.csv",
+    "heterogeneity": "heterogeneity.csv",
+    "toc": "toc.csv",
     "slate_effects": "slate_effects.parquet",
-    "policies": "policies.csv",
-    "verdict": "verdict.json",
 }
 MODEL_FILES = {
     "linear": "linear.csv",
@@ -18,6 +19,11 @@ MODEL_FILES = {
     "lightgbm": "lightgbm.txt",
     "row_logistic": "row_logistic.csv",
     "row_lightgbm": "row_lightgbm.txt",
+}
+POLICY_TABLES = {
+    "policies": "policies.csv",
+    "slate_policies": "slate_policies.parquet",
+    "verdict": "verdict.json",
 }
 
 
@@ -43,13 +49,38 @@ rule fit_models:
         mem_mb=1000,
         runtime=30,
     params:
-        settings=lambda wildcards: settings(
-            seed=seed_of(wildcards.experiment), policy=STUDY["policy"], **STUDY["models"]
-        ),
+        settings=lambda wildcards: settings(seed=seed_of(wildcards.experiment), **STUDY["models"]),
     message:
-        "Fitting outcome models and comparing policies: {wildcards.experiment}"
+        "Fitting outcome models and effect models: {wildcards.experiment}"
     script:
         "../scripts/fit_models.py"
+
+
+rule compare_policies:
+    input:
+        slate_items="results/{experiment}/items.parquet",
+        slate_effects=rules.fit_models.output.slate_effects,
+        aipw=rules.fit_models.output.aipw,
+        heterogeneity=rules.fit_models.output.heterogeneity,
+        code=code("compare_policies"),
+    output:
+        **{name: f"results/{{experiment}}/models/{file}" for name, file in POLICY_TABLES.items()},
+    log:
+        "logs/{experiment}/compare_policies.log",
+    benchmark:
+        "logs/{experiment}/compare_policies.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=lambda wildcards: settings(seed=seed_of(wildcards.experiment), **STUDY["policy"]),
+    message:
+        "Comparing policies: {wildcards.experiment}"
+    script:
+        "../scripts/compare_policies.py"
 
 
 rule models:
@@ -57,5 +88,8 @@ rule models:
         expand(
             "results/{experiment}/models/{file}",
             experiment=EXPERIMENTS,
-            file=[*MODEL_TABLES.values(), *(f"fitted/{file}" for file in MODEL_FILES.values())],
+            file=[
+                *(MODEL_TABLES | POLICY_TABLES).values(),
+                *(f"fitted/{file}" for file in MODEL_FILES.values()),
+            ],
         ),

@@ -1,26 +1,35 @@
-"""Fit outcome models, estimate the ledger by AIPW, and compare policies."""
+"""Fit outcome models and effect models, estimate the ledger by AIPW, and see who gains."""
 
-import pandas as pd
-
-from netlift.aipw import advice, aipw_scores, aipw_table
+from netlift.aipw import aipw_scores, aipw_table
+from netlift.effect_models import DR_LEARNER, T_LEARNER, dr_learner, t_learner
 from netlift.fitted_models import feature_importance, fit_all, save_models
 from netlift.folds import user_folds
-from netlift.outcome_models import MODELS, STACKED, ModelData, cross_fit, model_scores, stack
-from netlift.policies import policy_values, rules, verdict
-from netlift.tables import read_table, write_json, write_table
+from netlift.outcome_models import (
+    MODELS,
+    ROW_MODELS,
+    STACKED,
+    ModelData,
+    Predictions,
+    calibration_table,
+    cross_fit,
+    model_scores,
+    stack,
+)
+from netlift.tables import read_table, write_table
+from netlift.targeting import Experiment, who_gains
 from netlift.workflow import job
 
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, threads: int) -> None:
-    """Read items and accounts; write the models, the estimates and the verdict."""
+    """Read items and accounts; write the models, what they say, and the estimates."""
     slates = read_table(accounts)
     data = ModelData.of(read_table(items))
-    seed, policy = settings["seed"], settings["policy"]
+    seed = settings["seed"]
     folds = [
         user_folds(data.user, n_folds=settings["folds"], seed=seed, repetition=repetition)
         for repetition in range(settings["repetitions"])
     ]
-    repetitions: dict[str, list] = {model: [] for model in (*MODELS, STACKED)}
+    repetitions: dict[str, list[Predictions]] = {model: [] for model in (*MODELS, STACKED)}
     for repetition, fold in enumerate(folds):
         found = {
             model: cross_fit(data, model, fold, seed=seed + repetition, threads=threads)
@@ -28,27 +37,35 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
         }
         for model, predictions in (found | {STACKED: stack(data, found, fold)}).items():
             repetitions[model].append(predictions)
-    first = {model: predictions[0] for model, predictions in repetitions.items()}
-    estimates = aipw_table(slates, data.outcomes, repetitions)
+    # Effects by slate come from the first repetition: each slate has one prediction and one score.
+    fold, first = folds[0], {model: found[0] for model, found in repetitions.items()}
     scores = aipw_scores(data.outcomes, first[STACKED], data.design).sum(axis=1)
+    effects = {model: found.effect for model, found in first.items()}
+    effects[T_LEARNER] = t_learner(data, fold, seed=seed, threads=threads)
+    effects[DR_LEARNER] = dr_learner(data, scores, fold)
     known = slates["known_effect_total"].to_numpy() if "known_effect_total" in slates else None
-    chosen = rules(first[STACKED].effect, data.slates, scores, folds[0], **policy)
-    values = policy_values(chosen, scores, data.design, **policy, seed=seed, known=known)
-    effects = {f"predicted_{model}": found.effect for model, found in first.items()}
+    judged = {name: effects[name] for name in (*ROW_MODELS, STACKED, T_LEARNER, DR_LEARNER)}
+    experiment = Experiment(scores, fold, data.design.unit, seed, known)
+    heterogeneity, toc = who_gains(experiment, judged)
     fitted = fit_all(data, seed=seed, threads=threads)
     importance = feature_importance(data, fitted)
-    identity = slates[["slate_id", "user_id"]].assign(fold=folds[0], aipw_score=scores)
     truth = {} if known is None else {"known_effect": known}
     tables = {
         "outcome_models": model_scores(data, first, slates),
+        "calibration": calibration_table(data, first),
         "feature_importance": importance,
-        "aipw": estimates,
-        "slate_effects": identity.assign(**effects, **truth, **pd.DataFrame(chosen)),
-        "policies": values,
+        "aipw": aipw_table(slates, data.outcomes, repetitions),
+        "heterogeneity": heterogeneity,
+        "toc": toc,
+        "slate_effects": slates[["slate_id", "user_id"]].assign(
+            fold=fold,
+            aipw_score=scores,
+            **{f"predicted_{name}": effect for name, effect in effects.items()},
+            **truth,
+        ),
     }
     for name, table in tables.items():
         write_table(table, outputs.pop(name))
-    write_json(verdict(values) | {"advice": advice(estimates)}, outputs.pop("verdict"))
     save_models(fitted, importance, outputs)
 
 

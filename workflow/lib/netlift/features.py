@@ -23,7 +23,9 @@ _ITEM_COLUMNS = ("relevance", "item_liked_rate", "item_popularity")
 ROW_FEATURES = (
     "attention",
     "relevance",
+    "relevance_squared",
     "attention_x_relevance",
+    "others_relevance",
     "same_cluster_above",
     "others_above",
     "promoted_focal",
@@ -42,9 +44,10 @@ class RowFeatures:
     """Features of every item row in each arm, as it would be if its slate were in that arm.
 
     ``attention`` is 1 / log2(position + 1) at the row's position in the arm; ``relevance``,
-    ``log_popularity`` and the liked rates are standardized over all rows; ``same_cluster_above``
-    and ``others_above`` are the attention on items above it in the arm, of its own cluster and of
-    others; the four ``promoted_`` features are 0 in the control arm.
+    ``log_popularity`` and the liked rates are standardized over all rows; ``others_relevance`` is
+    the sum of attention x relevance over the slate's other items before promotion;
+    ``same_cluster_above`` and ``others_above`` are the attention on items above it in the arm, of
+    its own cluster and of others; the four ``promoted_`` features are 0 in the control arm.
 
     Attributes
     ----------
@@ -105,10 +108,26 @@ class RowFeatures:
                 **standardized,
             }
             if "relevance" in standardized:
-                columns["attention_x_relevance"] = attention * standardized["relevance"]
+                relevance = standardized["relevance"]
+                columns |= {
+                    "relevance_squared": relevance**2,
+                    "attention_x_relevance": attention * relevance,
+                    "others_relevance": _of_others(slate, relevance / np.log2(seed + 1.0)),
+                }
             names = tuple(name for name in ROW_FEATURES if name in columns)
             arms[arm] = np.column_stack([columns[name] for name in names]).astype(np.float64)
         return cls(names, arms["control"], arms["promoted"])
+
+
+def item_features(items: pd.DataFrame) -> dict[str, Floats]:
+    """Return the columns of items that features are made of, shape (R,) each."""
+    found = {name: _column(items, name) for name in _ITEM_COLUMNS}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _of_others(slate: Integers, values: Floats) -> Floats:
+    """Return for each row the sum of values over the other rows of its slate."""
+    return np.asarray(np.bincount(slate, values)[slate] - values)
 
 
 def _attention_above(
@@ -164,10 +183,7 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
         values = _column(items, name)
         if values is not None:
             features[name] = values[starts]
-    for name in _ITEM_COLUMNS:
-        values = _column(items, name)
-        if values is None:
-            continue
+    for name, values in item_features(items).items():
         if name == "item_popularity":
             name, values = "log_popularity", np.log1p(values)
         mean = summed(values) / count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from netlift.design import Design
 from netlift.exposure import COMPONENTS
-from netlift.features import RowFeatures, slate_features
+from netlift.features import RowFeatures, item_features, slate_features
 from netlift.inference import Estimate
 from netlift.item_rows import ItemRows
+from netlift.leaks import refuse_leaks
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -27,6 +28,9 @@ STACKED = "stacked"
 
 _LEAF_SLATES, _LEAF_ROWS = 40, 200
 """Slates or rows that a leaf of a tree needs: clicks are noisy, and small leaves learn noise."""
+
+N_BINS = 10
+"""Bins of predicted probability in the table of calibration."""
 
 _WEAK = 1e-6
 """Inverse strength of the penalty that keeps the logistic regression's coefficients finite."""
@@ -68,9 +72,22 @@ class ModelData:
 
     @classmethod
     def of(cls, items: pd.DataFrame) -> ModelData:
-        """Take what models need from an items table."""
+        """Take what models need from an items table.
+
+        Raises
+        ------
+        NetliftError
+            A feature was not known before promotion (see ``leaks``).
+        """
         rows = ItemRows.of(items)
         features = slate_features(items)
+        refuse_leaks(
+            features,
+            item_features(items),
+            total=rows.per_slate(rows.click),
+            click=rows.click,
+            design=rows.design,
+        )
         features = features.loc[:, features.std() > 1e-12]
         values = features.to_numpy(dtype=np.float64)
         component = np.select(
@@ -185,7 +202,7 @@ def row_learner(model: str, seed: int, threads: int) -> Any:
     if model == "row_logistic":
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(C=1 / _WEAK, max_iter=1000, tol=1e-6)
+        return LogisticRegression(C=1 / _WEAK, solver="newton-cholesky", tol=1e-8)
     from lightgbm import LGBMClassifier
 
     return LGBMClassifier(n_estimators=80, min_child_samples=_LEAF_ROWS, **_lightgbm(seed, threads))
@@ -336,6 +353,46 @@ def model_scores(
     return pd.DataFrame(table)
 
 
+def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -> pd.DataFrame:
+    """Hold predicted click probabilities against the clicks that came, tenth by tenth.
+
+    Parameters
+    ----------
+    data
+        Of R rows.
+    predictions
+        Out of fold, by model; those of slates only are left out.
+
+    Returns
+    -------
+    One row per row model and ``bin``: its rows, the mean ``predicted`` probability, the
+    ``click_rate`` with its error clustered by user, and its 95% interval.
+    """
+    table = []
+    user = data.user[data.slate]
+    for name, found in predictions.items():
+        if found.row_probability is None:
+            continue
+        cuts = np.unique(np.quantile(found.row_probability, np.arange(1, N_BINS) / N_BINS))
+        place = np.searchsorted(cuts, found.row_probability)
+        for number in np.unique(place):
+            own = place == number
+            rate = _clustered_mean(data.click[own], np.unique(user[own], return_inverse=True)[1])
+            table.append(
+                {
+                    "model": name,
+                    "bin": int(number) + 1,
+                    "rows": int(own.sum()),
+                    "predicted": float(found.row_probability[own].mean()),
+                    "click_rate": rate.value,
+                    "se": rate.se,
+                    "ci_95_lower": rate.interval[0],
+                    "ci_95_upper": rate.interval[1],
+                }
+            )
+    return pd.DataFrame(table)
+
+
 def _clustered_mean(values: Floats, cluster: Integers) -> Estimate:
     """Return a mean with its error clustered."""
     n_clusters = int(cluster.max()) + 1
@@ -353,7 +410,7 @@ def _row_scores(click: Floats, probability: Floats | None) -> dict[str, float | 
     p = np.clip(probability, 1e-6, 1 - 1e-6)
     log_loss = -float(np.where(click > 0, np.log(p), np.log1p(-p)).mean())
     odds = np.log(p / (1 - p))[:, None]
-    fit = LogisticRegression(C=np.inf, tol=1e-8).fit(odds, click > 0)
+    fit = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(odds, click > 0)
     return dict(
         zip(names, (log_loss, float(fit.intercept_[0]), float(fit.coef_[0, 0])), strict=True)
     )

@@ -333,6 +333,8 @@ def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
 def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
 
+    Of the rules whose lower bound is above zero, the one of the largest value is recommended.
+
     Parameters
     ----------
     policies
@@ -344,8 +346,11 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     largest gain that the data do not rule out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
+    gaining = compared[compared["lower_bound"] > ROUNDING]
+    shipped = len(gaining) > 0
     best = compared.iloc[int(compared["lower_bound"].argmax())]
-    shipped = bool(best["lower_bound"] > ROUNDING)
+    if shipped:
+        best = gaining.iloc[int(gaining["value"].argmax())]
     hope = compared.iloc[int(compared["upper_bound"].argmax())]
     largest = max(float(hope["upper_bound"]), 0.0)
     if shipped:
@@ -370,7 +375,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         "value": float(row["value"]),
         "lower_bound": float(row["lower_bound"]),
         "share_promoted": float(row["share_promoted"]),
-        "best_lower_bound": float(best["lower_bound"]),
+        "best_lower_bound": float(compared["lower_bound"].max()),
         "largest_gain_not_ruled_out": largest,
         "confidence": CONFIDENCE,
         "rules_compared": len(compared),

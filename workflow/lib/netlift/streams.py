@@ -28,6 +28,7 @@ Stream = Literal[
     "candidates",
     "focal",
     "folds",
+    "half_samples",
     "outcome",
     "outcome_2",
     "outcome_3",
