@@ -68,6 +68,41 @@ def test_row_features_by_hand():
             assert table[name].to_numpy() == pytest.approx(np.array(values, float), abs=1e-12)
 
 
+def test_relevance_of_the_item_and_of_the_others_by_hand():
+    # Two slates of relevance 1, 2, 3 and 4, 4, 4: of mean 3 and variance 8/6.
+    log = items(["ABA", "AAB"], [3, 2], [1, 0], ["000"] * 2).assign(relevance=[1, 2, 3, 4, 4, 4])
+    found = RowFeatures.of(log)
+    z = (np.array([1, 2, 3, 4, 4, 4]) - 3) / (8 / 6) ** 0.5
+    # Seen with attention 1, 0.63 and 0.5 before promotion, wherever an item stands after it.
+    first, second, third = 1, 1 / np.log2(3), 1 / 2
+    others = [
+        second * z[1] + third * z[2],
+        first * z[0] + third * z[2],
+        first * z[0] + second * z[1],
+        second * z[4] + third * z[5],
+        first * z[3] + third * z[5],
+        first * z[3] + second * z[4],
+    ]
+    for arm in (found.control, found.promoted):
+        table = pd.DataFrame(arm, columns=list(found.names))
+        assert table["relevance"].to_numpy() == pytest.approx(z, abs=1e-12)
+        assert table["relevance_squared"].to_numpy() == pytest.approx(z**2, abs=1e-12)
+        assert table["others_relevance"].to_numpy() == pytest.approx(others, abs=1e-12)
+    moved = found.names.index("attention_x_relevance")
+    attention = np.array([second, third, first, second, first, third])
+    assert found.promoted[:, moved] == pytest.approx(attention * z, abs=1e-12)
+    without = RowFeatures.of(log.drop(columns="relevance")).names
+    assert not {"relevance_squared", "attention_x_relevance", "others_relevance"} & set(without)
+
+
+def test_what_the_others_are_worth_is_the_same_in_both_arms():
+    found = RowFeatures.of(random_items(4, 50, (2, 7)))
+    for name in ("relevance", "relevance_squared", "others_relevance", "user_liked_rate"):
+        place = found.names.index(name)
+        assert (found.control[:, place] == found.promoted[:, place]).all(), name
+        assert found.control[:, place].std() > 0
+
+
 def test_slates_do_not_look_at_each_other():
     log = random_items(2, 40, (3, 8))
     whole = RowFeatures.of(log)

@@ -12,9 +12,11 @@ from netlift.fitted_models import feature_importance, fit_all, save_models
 from netlift.folds import user_folds
 from netlift.outcome_models import (
     MODELS,
+    N_BINS,
     ROW_MODELS,
     ModelData,
     Predictions,
+    calibration_table,
     cross_fit,
     model_scores,
     stack,
@@ -100,6 +102,56 @@ def test_scores_by_hand_and_against_the_truth():
     n_users = len(sums)
     se = (n_users / (n_users - 1) * (sums**2).sum()) ** 0.5 / 250
     assert table.at["off", "mse_minus_best_se"] == pytest.approx(se)
+
+
+def some_rows(probability: np.ndarray) -> Predictions:
+    nothing = np.zeros((250, 3))
+    return Predictions(nothing, nothing, probability)
+
+
+def test_calibration_is_by_tenths_of_rows_with_rates_and_errors_by_hand():
+    found = cross_fit(DATA, "row_logistic", FOLD, seed=1, threads=1)
+    nothing = Predictions(found.control, found.promoted)
+    table = calibration_table(DATA, {"row_logistic": found, "linear": nothing})
+    assert set(table["model"]) == {"row_logistic"}
+    assert table["bin"].tolist() == list(range(1, N_BINS + 1))
+    assert table["rows"].tolist() == [150] * 10
+    order = np.argsort(found.row_probability, kind="stable")
+    click, user = LOG["click"].to_numpy(), LOG["user_id"].to_numpy()
+    for place, row in table.iterrows():
+        own = order[150 * place : 150 * (place + 1)]
+        rate = click[own].mean()
+        assert row["predicted"] == pytest.approx(found.row_probability[own].mean())
+        assert row["click_rate"] == pytest.approx(rate)
+        sums = [(click[own] - rate)[user[own] == one].sum() for one in set(user[own])]
+        n_users = len(sums)
+        se = (n_users / (n_users - 1) * (np.array(sums) ** 2).sum()) ** 0.5 / 150
+        assert row["se"] == pytest.approx(se)
+        half = stats.t.ppf(0.975, n_users - 1) * se
+        interval = row["ci_95_lower"], row["ci_95_upper"]
+        assert interval == pytest.approx((rate - half, rate + half))
+    assert (table["rows"] @ table["click_rate"]) == pytest.approx(click.sum())
+    assert (table["rows"] @ table["predicted"]) == pytest.approx(found.row_probability.sum())
+
+
+def test_probabilities_that_are_alike_are_in_one_bin():
+    few = np.resize([0.2, 0.2, 0.7], len(LOG))
+    table = calibration_table(DATA, {"few": some_rows(few), "one": some_rows(np.full(1500, 0.3))})
+    by_model = table.groupby("model")["rows"].agg(list)
+    assert by_model["few"] == [1000, 500]
+    assert by_model["one"] == [1500]
+    own = table[table["model"] == "few"]
+    assert own["predicted"].to_numpy() == pytest.approx([0.2, 0.7])
+    rates = [LOG["click"][few == value].mean() for value in (0.2, 0.7)]
+    assert own["click_rate"].to_numpy() == pytest.approx(rates)
+
+
+def test_the_true_probabilities_are_calibrated():
+    # 10 bins, each off by more than 3.3 errors in 0.1% of experiments.
+    table = calibration_table(DATA, {"true": some_rows(LOG["expected_click"].to_numpy())})
+    off = (table["click_rate"] - table["predicted"]).abs() / table["se"]
+    assert len(table) == N_BINS
+    assert (off < 3.3).all()
 
 
 def test_without_a_truth_nothing_of_it_is_said():

@@ -1,6 +1,7 @@
 """Policies: rules by exact search, honest values, and a gate that knows when to promote nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from netlift.design import Design
@@ -167,7 +168,7 @@ def test_the_gate_lets_no_rule_pass_by_chance():
     assert passed < 20 + 4.5 * (400 * 0.05 * 0.95) ** 0.5
 
 
-def test_a_rule_that_gains_is_recommended_and_the_best_bound_wins():
+def test_a_rule_that_gains_is_recommended():
     rng = np.random.default_rng(6)
     effect = rng.normal(size=2000)
     scores = effect + rng.normal(size=2000)
@@ -178,9 +179,50 @@ def test_a_rule_that_gains_is_recommended_and_the_best_bound_wins():
     )
     found = verdict(values)
     assert found["verdict"] == PROMOTE
-    assert found["lower_bound"] == values.loc[values["rule"] != NONE, "lower_bound"].max() > 0
+    gaining = values[values["lower_bound"] > 0]
+    assert found["value"] == gaining["value"].max() > 0
     assert found["known_value"] > 0.9 * found["oracle_value"]
     assert found["rule"] in found["statement"]
+
+
+def compared(rules_: dict[str, tuple[float, float]]) -> pd.DataFrame:
+    """Write a table of policies by hand: value and lower bound of each rule."""
+    rows = [
+        {"rule": name, "value": value, "lower_bound": lower, "upper_bound": 2 * value - lower}
+        for name, (value, lower) in ({NONE: (0.0, 0.0)} | rules_).items()
+    ]
+    return pd.DataFrame(rows).assign(share_promoted=0.5)
+
+
+def test_of_rules_that_are_shown_to_gain_that_of_the_largest_value_is_recommended():
+    # "sure" has the largest bound, "large" the largest value, "hope" a larger one that may be none.
+    table = compared({"sure": (40.0, 30.0), "hope": (90.0, -5.0), "large": (60.0, 10.0)})
+    found = verdict(table)
+    assert (found["verdict"], found["rule"]) == (PROMOTE, "large")
+    assert (found["value"], found["lower_bound"]) == (60.0, 10.0)
+    assert found["best_lower_bound"] == 30.0
+    assert found["largest_gain_not_ruled_out"] == 185.0
+    assert "Promote by the rule 'large': it gains +60.0" in found["statement"]
+    assert "at least +10.0" in found["statement"]
+    assert "all 3 rules" in found["statement"]
+    # A rule that is known to gain nothing at all is not shown to gain.
+    none = verdict(compared({"hope": (90.0, -5.0), "loss": (-9.0, -20.0), "same": (0.0, 0.0)}))
+    assert (none["verdict"], none["rule"]) == (PROMOTE_NOTHING, NONE)
+    assert "best lower bound +0.0" in none["statement"]
+
+
+def test_values_and_bounds_of_the_same_experiment_can_disagree_on_the_rule():
+    # Half of the slates gain 1 for sure; the others gain 0.2 on average, with a lot of noise.
+    rng = np.random.default_rng(8)
+    noisy = np.arange(400) % 2 == 1
+    scores = np.where(noisy, 4 * rng.standard_normal(400), 1 + 0.1 * rng.random(400))
+    scores += noisy * (0.2 - scores[noisy].mean())
+    chosen = {ALL: np.ones(400, dtype=bool), "half": ~noisy}
+    values = policy_values(chosen, scores, design_of(400), cost=0.0, max_share=1.0, seed=1)
+    table = values.set_index("rule")
+    assert table.at[ALL, "value"] > table.at["half", "value"]
+    assert 0 < table.at[ALL, "lower_bound"] < table.at["half", "lower_bound"]
+    assert verdict(values)["rule"] == ALL
 
 
 def test_where_nothing_gains_the_verdict_says_what_is_ruled_out():

@@ -4,6 +4,7 @@
 #                   results/{dataset}/size={size}/seed={seed}/exposure.parquet
 #                   results/{experiment}/slate_outcomes.parquet
 #                   results/{experiment}/effects/*.csv, bootstrap_draws.parquet
+#                   results/{experiment}/models/*.csv, slate_effects.parquet, verdict.json
 # OUTPUTS           results/{dataset}/size={size}/seed={seed}/figures/*.svg, *.png
 #                   results/{experiment}/figures/*.svg, *.png
 
@@ -26,10 +27,18 @@ INFERENCE_FIGURES = {
     "item_level_claim": "Item-level claims",
     "segments": "Segments",
 }
+MODEL_FIGURES = {
+    "outcome_models": "Outcome models",
+    "feature_importance": "Feature importance",
+    "aipw": "Effects with models",
+    "who_gains": "Who gains",
+    "policies": "Policies",
+}
 # Only a simulated world has a truth to draw.
 TRUTH_FIGURES = {
     "known_lift_by_slate": "Known lift by slate",
     "observed_against_known": "Observed against known",
+    "predicted_effects": "Predicted effects",
 }
 
 
@@ -146,10 +155,50 @@ rule plot_inference:
         "../scripts/plot_inference.py"
 
 
+rule plot_models:
+    input:
+        outcome_models=rules.fit_models.output.outcome_models,
+        calibration=rules.fit_models.output.calibration,
+        feature_importance=rules.fit_models.output.feature_importance,
+        aipw=rules.fit_models.output.aipw,
+        heterogeneity=rules.fit_models.output.heterogeneity,
+        toc=rules.fit_models.output.toc,
+        policies=rules.compare_policies.output.policies,
+        verdict=rules.compare_policies.output.verdict,
+        observed_effects=rules.estimate_row_effects.output.observed_effects,
+        code=code("plot_models"),
+    output:
+        **{
+            name: report(
+                f"results/{{experiment}}/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Models and policies",
+                labels={"experiment": "{experiment}", "figure": title},
+            )
+            for name, title in MODEL_FIGURES.items()
+        },
+        png=expand("results/{{experiment}}/figures/{figure}.png", figure=MODEL_FIGURES),
+    log:
+        "logs/{experiment}/plot_models.log",
+    benchmark:
+        "logs/{experiment}/plot_models.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Drawing models, who gains, and policies: {wildcards.experiment}"
+    script:
+        "../scripts/plot_models.py"
+
+
 rule plot_truth:
     input:
         accounts=rules.account_slates.output.accounts,
         component_effects=rules.estimate_ledger.output.component_effects,
+        slate_effects=rules.fit_models.output.slate_effects,
         code=code("plot_truth"),
     output:
         **{
@@ -217,6 +266,6 @@ rule figures:
         expand(
             "results/{experiment}/figures/{figure}.{format}",
             experiment=EXPERIMENTS,
-            figure=EFFECT_FIGURES | INFERENCE_FIGURES | TRUTH_FIGURES,
+            figure=EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES | TRUTH_FIGURES,
             format=["svg", "png"],
         ),

@@ -23,8 +23,18 @@ ALMOST_THE_OUTCOME = 0.9
 ALMOST_THE_CLICK = 0.99
 """Area under the ROC curve for single clicks from which a feature is taken for them."""
 
+OF_THE_SHAPE = (
+    "focal_seed_position",
+    "n_items",
+    "n_same_cluster",
+    "n_displaced",
+    "n_same_cluster_displaced",
+)
+"""Features that come from no column that could leak; long slates may well have many clicks."""
+
 _ENOUGH = 30
-"""Slates, or clicks, below which a feature may be like the outcome by chance."""
+"""Units in an arm, slates of other than the most common number of clicks, or clicks, below which a
+feature may differ between arms, or be like the outcome, by chance."""
 
 
 def refuse_leaks(
@@ -38,7 +48,7 @@ def refuse_leaks(
     """Refuse features that promotion moved, or that all but are the outcome.
 
     What was known before a promotion that was randomized differs between arms by chance alone, and
-    does not tell clicks apart without error.
+    does not tell clicks apart without error. In a few slates it may: they are not asked.
 
     Parameters
     ----------
@@ -74,6 +84,8 @@ def refuse_leaks(
 def _moved(slates: pd.DataFrame, design: Design) -> Iterator[str]:
     from scipy.special import stdtr
 
+    if min(design.units_per_arm()) < _ENOUGH:
+        return
     values = slates.to_numpy(dtype=np.float64)
     spread = values.std(axis=0)
     arms = design.difference((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
@@ -90,9 +102,10 @@ def _moved(slates: pd.DataFrame, design: Design) -> Iterator[str]:
 
 
 def _same_as_total(slates: pd.DataFrame, total: Floats) -> Iterator[str]:
-    if len(total) < _ENOUGH or total.std() <= ROUNDING:
+    most_common = np.unique(total, return_counts=True)[1].max()
+    if len(total) - most_common < _ENOUGH:
         return
-    for name in slates:
+    for name in slates.columns.difference(list(OF_THE_SHAPE), sort=False):
         values = slates[name].to_numpy(dtype=np.float64)
         if values.std() <= ROUNDING:
             continue

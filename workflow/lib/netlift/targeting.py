@@ -203,8 +203,8 @@ def who_gains(
     table, curves = [detectable_spread(experiment)], []
     for name, effects in predicted.items():
         common = {"predictor": name, "unit": PER_SLATE}
-        if np.ptp(effects) <= ROUNDING:
-            why = "the same effect is predicted for all slates"
+        if np.ptp(_within(effects, experiment.fold)) <= ROUNDING:
+            why = "the same effect is predicted for all slates of a fold"
             table += [
                 {**common, "measure": measure, **numbers(None), "note": why}
                 for measure in (SPREAD, SLOPE, AUTOC, QINI)

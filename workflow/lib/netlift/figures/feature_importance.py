@@ -1,0 +1,154 @@
+"""What each outcome model rests on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+from netlift.figures.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.outcome_models import MODEL_NAMES
+from netlift.figures.style import (
+    LIGHT,
+    ROW,
+    Theme,
+    row_axis,
+    sheet,
+    styled,
+    wide_enough,
+    zero_line,
+)
+
+LOGISTIC, TREES_BY_ROW = "row_logistic", "row_lightgbm"
+
+TREES = {"random_forest": ("s", True), "xgboost": ("o", False), "lightgbm": ("o", True)}
+"""Models of trees that predict slates, with the marker of each and whether it is filled."""
+
+INTERCEPT = "intercept"
+
+MOST = 10
+"""Features of slates that are drawn: those with the largest mean share."""
+
+SHIFT = 0.25
+"""Distance between the marks of two models in one row."""
+
+_ROW = 0.4
+
+_DECOR = 0.95
+"""Height of a panel's title, ticks and label, in inches."""
+
+
+@styled
+def feature_importance(
+    feature_importance: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the coefficients of the logistic regression, and shares of what trees gain.
+
+    Parameters
+    ----------
+    feature_importance
+        ``feature_importance.csv``; a model that was not fitted is not in it.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    rows, slates = features_of_rows(feature_importance), features_of_slates(feature_importance)
+    found = [name for name in TREES if name in slates]
+    colors = dict(zip(TREES, (theme.muted, theme.data, theme.data), strict=True))
+    legend: list[Artist] = [estimate_key(theme.total, "by item row", theme, interval=False)]
+    for name in found:
+        marker, filled = TREES[name]
+        words = f"by slate: {MODEL_NAMES[name]}"
+        legend.append(
+            estimate_key(colors[name], words, theme, marker=marker, filled=filled, interval=False)
+        )
+    heights = [
+        height * max(len(table), 2) + _DECOR for height, table in ((ROW, rows), (_ROW, slates))
+    ]
+    figure = sheet(
+        sum(heights),
+        theme,
+        title="What do the outcome models rest on?",
+        subtitle="Models of all slates. Importance says what predicts clicks, not what promotion "
+        "changes.",
+        legend=legend,
+        note="Without the intercept. Relevance, popularity and liked rates are in standard "
+        "deviations; attention is 1 / log2(position + 1); promoted: 0 or 1, by component. Share: "
+        "of what all splits gain; of the random forest, of the decrease of variance.",
+        source=source,
+    )
+    grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[1.25, 1])
+    _row_panels(figure, grid, rows, theme)
+    axes = figure.add_subplot(grid[1, :])
+    draw_shares(axes, slates, {name: (colors[name], *TREES[name]) for name in found}, theme)
+    axes.set_title(f"Trees by slate: the {len(slates)} features with the largest mean share")
+    return figure
+
+
+def features_of_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return coefficient and share of each feature of item rows, the largest coefficient first."""
+    part = table[table["model"].isin([LOGISTIC, TREES_BY_ROW]) & (table["feature"] != INTERCEPT)]
+    wide = part.pivot(index="feature", columns="model", values="importance")
+    wide = wide.reindex(columns=[LOGISTIC, TREES_BY_ROW])
+    by = LOGISTIC if wide[LOGISTIC].notna().any() else TREES_BY_ROW
+    return wide.sort_values(by, key=np.abs, ascending=False)
+
+
+def features_of_slates(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of the features of slates that matter most, one column per model."""
+    part = table[table["model"].isin(TREES)]
+    wide = part.pivot(index="feature", columns="model", values="importance").fillna(0.0)
+    return wide.loc[wide.mean(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]]
+
+
+def _row_panels(figure: Figure, grid: GridSpec, rows: pd.DataFrame, theme: Theme) -> None:
+    """Draw both models of item rows, with the same features in the same rows."""
+    axes = figure.add_subplot(grid[0, 0])
+    row_axis(axes, words(rows))
+    draw_values(axes, rows[LOGISTIC], theme)
+    axes.set(
+        title=f"Coefficients: {MODEL_NAMES[LOGISTIC]}",
+        xlabel="Change in log odds of a click, per unit",
+    )
+    axes = figure.add_subplot(grid[0, 1])
+    row_axis(axes, [""] * len(rows))
+    draw_values(axes, rows[TREES_BY_ROW], theme)
+    axes.set(title=f"Gain: {MODEL_NAMES[TREES_BY_ROW]}", xlabel="Share of the gain")
+
+
+def draw_values(axes: Axes, values: pd.Series, theme: Theme) -> None:
+    """Draw one mark per feature; where the model was not fitted, say so."""
+    zero_line(axes, theme)
+    for row, value in enumerate(values):
+        draw_estimate(axes, row, (value, np.nan, np.nan), theme, color=theme.total)
+    if not values.notna().any():
+        say_missing(axes, 0, "not fitted: all clicks are the same", theme)
+    wide_enough(axes)
+
+
+def draw_shares(
+    axes: Axes, slates: pd.DataFrame, marks: dict[str, tuple[str, str, bool]], theme: Theme
+) -> None:
+    """Draw the share of each feature in each model."""
+    row_axis(axes, words(slates))
+    zero_line(axes, theme)
+    for place, (name, (color, marker, filled)) in enumerate(marks.items()):
+        shift = SHIFT * (place - (len(marks) - 1) / 2)
+        for row, value in enumerate(slates[name]):
+            share = (value, np.nan, np.nan)
+            draw_estimate(
+                axes, row + shift, share, theme, color=color, marker=marker, filled=filled
+            )
+    if not marks:
+        say_missing(axes, 0, "no model of trees", theme)
+    wide_enough(axes)
+    axes.set_xlabel("Share of the gain (random forest: of the decrease of variance)")
+
+
+def words(table: pd.DataFrame) -> list[str]:
+    """Return features in words."""
+    return [str(name).replace("_", " ") for name in table.index]

@@ -1,0 +1,192 @@
+"""How well each outcome model predicts the clicks of slates that it has not seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.lines import Line2D
+
+from netlift.figures.marks import (
+    ESTIMATE,
+    INTERVAL,
+    draw_estimate,
+    estimate_key,
+    has_known,
+    say_missing,
+)
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    zero_line,
+)
+from netlift.figures.text import signed
+
+MODEL_NAMES = {
+    "linear": "Linear",
+    "random_forest": "Random forest",
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "row_logistic": "Logistic, by item",
+    "row_lightgbm": "LightGBM, by item",
+    "stacked": "Stacked",
+    "t_learner": "T-learner",
+    "dr_learner": "DR-learner",
+}
+"""Outcome models and effect models in words."""
+
+DIAGONAL = "_diagonal"
+"""Label of the line on which a prediction is what happens."""
+
+EXCESS = "excess_over_floor"
+
+_PANEL = 2.25
+"""Height of a panel of calibration, in inches."""
+
+
+@styled
+def outcome_models(
+    outcome_models: pd.DataFrame,
+    calibration: pd.DataFrame,
+    *,
+    source: str = "",
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Draw the held-out error of each model, and the calibration of those of item rows.
+
+    Parameters
+    ----------
+    outcome_models
+        ``outcome_models.csv``; without a truth it has no floor, and the errors themselves are
+        drawn.
+    calibration
+        ``calibration.csv``: a model may have no bins.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    by_row = outcome_models[outcome_models["level"] == "row"]
+    figure = sheet(
+        _PANEL * max(len(by_row), 2),
+        theme,
+        title="How well do models predict the clicks of slates that they have not seen?",
+        subtitle="Clicks per slate, each slate predicted by models fitted on other users' slates.",
+        legend=[
+            estimate_key(theme.data, "error, or click rate with its 95% interval", theme),
+            Line2D([], [], label="clicks as predicted", **diagonal_look(theme)),
+        ],
+        note=_note(outcome_models),
+        source=source,
+    )
+    grid = figure.add_gridspec(max(len(by_row), 1), 3, width_ratios=[1, 1.32, 1.05])
+    axes = figure.add_subplot(grid[:, 0])
+    draw_errors(axes, outcome_models, theme)
+    write_scores(text_axis(figure, grid[:, 1], axes), outcome_models, theme)
+    _calibration_panels(figure, grid, by_row, calibration, theme)
+    return figure
+
+
+def draw_errors(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
+    """Draw each model's error above the floor; without a truth, its error."""
+    row_axis(axes, [MODEL_NAMES.get(name, name) for name in models["model"]])
+    column = EXCESS if has_known(models, EXCESS) else "rmse"
+    if column == EXCESS:
+        zero_line(axes, theme)
+    for row, value in enumerate(models[column].to_numpy(dtype=np.float64)):
+        if not draw_estimate(axes, row, (value, np.nan, np.nan), theme, color=theme.data):
+            say_missing(axes, row, "no error", theme)
+    axes.margins(x=0.12)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_title("Held-out error")
+    axes.set_xlabel(
+        "Above the floor, in percent" if column == EXCESS else "RMSE, in clicks per slate"
+    )
+
+
+def write_scores(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
+    """Write each model's error, and how much larger its squared error is than the best one's."""
+    columns = {
+        0.16: ("RMSE", [written(value, "{:.4f}") for value in models["rmse"]]),
+        0.38: ("R\N{SUPERSCRIPT TWO}", [written(value, "{:.3f}") for value in models["r2"]]),
+        1.0: (
+            "MSE over best (error)",
+            [
+                f"{signed(more, 4)} ({error:.4f})" if more > 0 else "best" if more == 0 else ""
+                for more, error in zip(
+                    models["mse_minus_best"], models["mse_minus_best_se"], strict=True
+                )
+            ],
+        ),
+    }
+    for x, (heading, texts) in columns.items():
+        column_of_text(axes, x, heading, texts, theme)
+
+
+def _calibration_panels(
+    figure: Figure, grid: GridSpec, models: pd.DataFrame, calibration: pd.DataFrame, theme: Theme
+) -> None:
+    axes: Axes | None = None
+    for place, (_, model) in enumerate(models.iterrows()):
+        axes = figure.add_subplot(grid[place, 2], sharex=axes, sharey=axes)
+        slope = model["calibration_slope"]
+        said = f"slope {slope:.2f}" if np.isfinite(slope) else "no slope"
+        name = str(model["model"])
+        axes.set(
+            title=f"Calibration, {said}\n{MODEL_NAMES.get(name, name)}",
+            ylabel="Click rate",
+        )
+        draw_calibration(axes, calibration[calibration["model"] == name], theme)
+    if axes is not None:
+        axes.set_xlabel("Predicted click probability")
+
+
+def draw_calibration(axes: Axes, bins: pd.DataFrame, theme: Theme) -> None:
+    """Draw click rates against predicted probabilities, and the line of perfect calibration."""
+    axes.axline((0, 0), slope=1, label=DIAGONAL, zorder=1.5, **diagonal_look(theme))
+    for predicted, rate, lower, upper in bins[
+        ["predicted", "click_rate", "ci_95_lower", "ci_95_upper"]
+    ].to_numpy(dtype=np.float64):
+        ends = [lower, upper]
+        axes.plot([predicted] * 2, ends, color=theme.data, linewidth=1.6, label=INTERVAL)
+        axes.plot([predicted], [rate], "o", color=theme.data, markersize=4.5, label=ESTIMATE)
+    if not len(bins):
+        say_missing(axes, 0, "no predictions of rows", theme)
+    axes.set(xlim=(0, None), ylim=(min(0.0, axes.get_ylim()[0]), None))
+    axes.locator_params(nbins=5)
+    axes.grid(visible=True)
+
+
+def diagonal_look(theme: Theme) -> dict[str, Any]:
+    """Return how the line looks on which what happens is as predicted."""
+    return {"color": theme.muted, "linewidth": 1, "linestyle": (0, (4, 2))}
+
+
+def written(value: float, form: str) -> str:
+    """Write a number by a form; a missing one is empty."""
+    return form.format(value).replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else ""
+
+
+def _note(models: pd.DataFrame) -> str:
+    """Say what the columns are, and what no model can do better than."""
+    notes = []
+    if has_known(models, EXCESS):
+        notes.append(
+            f"Floor: an RMSE of {models['floor_rmse'].iloc[0]:.4f}. Clicks are drawn by chance, so "
+            "no model can be below it, but by luck; above it is what errors of the predicted "
+            "expectation add."
+        )
+    notes.append(
+        "MSE over best: mean squared error less that of the best model on the same slates, with "
+        "its standard error. Slope: 1 if calibrated, below 1 if predictions are too extreme."
+    )
+    return " ".join(notes)

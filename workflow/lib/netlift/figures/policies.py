@@ -1,0 +1,143 @@
+"""Which slates to promote: the value of each rule, and whether any is shown to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from netlift.figures.aipw import best_look
+from netlift.figures.marks import (
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.outcome_models import written
+from netlift.figures.risk import VERDICTS
+from netlift.figures.style import (
+    LIGHT,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    text_axis,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import signed
+from netlift.inference import ROUNDING
+from netlift.policies import PROMOTE
+
+OWN, ORACLE = "_own_interval", "_oracle"
+"""Labels of each rule's own interval, and of the line at the best possible value."""
+
+_ROW = 0.4
+
+
+@styled
+def policies(
+    policies: pd.DataFrame, verdict: Mapping[str, Any], *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the value of each rule, with bounds that hold for all rules at once.
+
+    Parameters
+    ----------
+    policies
+        ``policies.csv``; ``known_value`` and ``oracle_value`` may be missing.
+    verdict
+        ``verdict.json``.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    ships = verdict["verdict"] == PROMOTE
+    figure = sheet(
+        _ROW * len(policies) + 0.85,
+        theme,
+        title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule']}"
+        "\N{RIGHT SINGLE QUOTATION MARK}"
+        if ships
+        else "Promote nothing: no rule is shown to gain",
+        subtitle=str(verdict["statement"]),
+        legend=_legend(policies, theme),
+        note="Bounds: at 95%, the lower ends of all rules hold at once, and so do the upper ends; "
+        "a rule gains if its lower end is above 0. Each rule is fitted on other slates than those "
+        "it is valued on.",
+        source=source,
+    )
+    grid = figure.add_gridspec(1, 2, width_ratios=[1.9, 1])
+    axes = figure.add_subplot(grid[0])
+    draw_rules(axes, policies, theme)
+    row = policies["rule"].to_list().index(verdict["rule"])
+    axes.get_yticklabels()[row].set_fontweight("bold")
+    write_values(text_axis(figure, grid[1], axes), policies, theme)
+    return figure
+
+
+def _legend(policies: pd.DataFrame, theme: Theme) -> list[Artist]:
+    found = {verdict_of(line) for _, line in policies.iterrows()}
+    keys: list[Artist] = [
+        estimate_key(getattr(theme, verdict), f"{verdict}, bounds", theme, marker=marker)
+        for verdict, marker in VERDICTS.items()
+        if verdict in found
+    ]
+    keys.append(Line2D([], [], label="own 95% interval", **_own(theme.muted)))
+    if has_known(policies, "known_value"):
+        keys.append(known_key(theme, "known value"))
+    if has_known(policies, "oracle_value"):
+        keys.append(Line2D([], [], label="best possible", **best_look(theme)))
+    return keys
+
+
+def verdict_of(rule: pd.Series) -> str:
+    """Say what the simultaneous bounds say of a rule; promoting none is undecided."""
+    if rule["lower_bound"] > ROUNDING:
+        return "gains"
+    return "loses" if rule["upper_bound"] < -ROUNDING else "undecided"
+
+
+def draw_rules(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:
+    """Draw one row per rule: value, simultaneous bounds, own interval and known value."""
+    row_axis(axes, [str(name).capitalize() for name in policies["rule"]])
+    zero_line(axes, theme)
+    for row, (_, line) in enumerate(policies.iterrows()):
+        verdict = verdict_of(line)
+        color, marker = getattr(theme, verdict), VERDICTS[verdict]
+        values = (line["value"], line["lower_bound"], line["upper_bound"])
+        if not draw_estimate(axes, row, values, theme, color=color, marker=marker):
+            say_missing(axes, row, "no value", theme)
+            continue
+        own = [line["ci_95_lower"], line["ci_95_upper"]]
+        axes.plot(own, [row, row], label=OWN, zorder=2.5, **_own(color))
+        draw_known(axes, row, line.get("known_value", np.nan), theme)
+    if has_known(policies, "oracle_value"):
+        oracle = float(policies["oracle_value"].max())
+        axes.axvline(oracle, label=ORACLE, zorder=1.5, **best_look(theme))
+    wide_enough(axes)
+    axes.set_xlabel("Value, in clicks per 1,000 eligible slates")
+
+
+def write_values(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:
+    """Write the share that each rule promotes, its value and its lower bound."""
+    columns = {
+        "Promoted": [written(100 * share, "{:.0f}%") for share in policies["share_promoted"]],
+        "Value": [signed(x, 1) if np.isfinite(x) else "" for x in policies["value"]],
+        "Lower bound": [signed(x, 1) if np.isfinite(x) else "" for x in policies["lower_bound"]],
+    }
+    for place, (heading, texts) in enumerate(columns.items()):
+        column_of_text(axes, (0.24, 0.52, 1)[place], heading, texts, theme)
+
+
+def _own(color: str) -> dict[str, Any]:
+    return {"color": color, "linewidth": 6, "solid_capstyle": "butt", "alpha": 0.4}

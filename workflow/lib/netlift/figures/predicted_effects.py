@@ -1,0 +1,154 @@
+"""Predicted against known effects, slate by slate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES, diagonal_look
+from netlift.figures.style import LIGHT, Theme, sheet, styled, wide_enough
+from netlift.figures.text import count, signed
+from netlift.inference import ROUNDING
+
+Floats = NDArray[np.float64]
+
+PREDICTORS = ("row_logistic", "row_lightgbm", "stacked", "t_learner", "dr_learner")
+"""Predictors drawn, where the table has them."""
+
+POINTS = 800
+"""Slates drawn as points, at most."""
+
+N_GROUPS = 20
+"""Groups of slates by predicted effect, whose means are drawn."""
+
+SLATES, MEANS = "_slates", "_means"
+"""Labels of the marks in an axis."""
+
+_COLUMNS = 3
+_PANEL = 2.35
+_PREFIX = "predicted_"
+
+
+@styled
+def predicted_effects(
+    slate_effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the known effect of promoting each slate against each predictor's out-of-fold effect.
+
+    Parameters
+    ----------
+    slate_effects
+        ``slate_effects.parquet`` of a simulated world: ``known_effect`` and predicted effects.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    found = [name for name in PREDICTORS if f"{_PREFIX}{name}" in slate_effects]
+    n_rows = max(-(-len(found) // _COLUMNS), 1)
+    known = slate_effects["known_effect"].to_numpy(dtype=np.float64)
+    figure = sheet(
+        _PANEL * n_rows + 0.2,
+        theme,
+        title="Do models find which slates gain? Predicted against known effects",
+        subtitle=f"Of {count(len(known))} slates, each predicted by models fitted on other users' "
+        "slates.",
+        legend=[
+            Line2D([], [], label="slate", alpha=1, **_slates(theme)),
+            Line2D([], [], label="mean of a twentieth of slates, by prediction", **_means(theme)),
+            Line2D([], [], label="known as predicted", **diagonal_look(theme)),
+        ],
+        note=_note(len(known)),
+        source=source,
+    )
+    grid = figure.add_gridspec(n_rows, _COLUMNS)
+    first: Axes | None = None
+    for place, name in enumerate(found):
+        axes = figure.add_subplot(grid[divmod(place, _COLUMNS)], sharey=first)
+        first = first or axes
+        predicted = slate_effects[f"{_PREFIX}{name}"].to_numpy(dtype=np.float64)
+        draw_effects(axes, predicted, known, theme)
+        said = agreement(predicted, known)
+        axes.set(title=f"{MODEL_NAMES[name]}\n{said}", xlabel="Predicted, clicks per slate")
+        if place % _COLUMNS == 0:
+            axes.set_ylabel("Known, clicks per slate")
+    return figure
+
+
+def agreement(predicted: Floats, known: Floats) -> str:
+    """Say how predicted and known effects go together, or why that cannot be said."""
+    if np.ptp(known) <= ROUNDING:
+        return "known effects are all equal"
+    if np.ptp(predicted) <= ROUNDING:
+        return "one effect for all slates"
+    return f"correlation {signed(float(np.corrcoef(predicted, known)[0, 1]), 2)}"
+
+
+def draw_effects(axes: Axes, predicted: Floats, known: Floats, theme: Theme) -> None:
+    """Draw slates, the means of twentieths of them, and where both effects are the same."""
+    every = -(-len(known) // POINTS)
+    axes.plot(
+        predicted[::every],
+        known[::every],
+        label=SLATES,
+        alpha=0.45,
+        rasterized=True,
+        zorder=2,
+        **_slates(theme),
+    )
+    axes.plot(*twentieths(predicted, known), label=MEANS, zorder=3, **_means(theme))
+    wide_enough(axes)
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.axline((0, 0), slope=1, label=DIAGONAL, zorder=2.5, **diagonal_look(theme))
+    axes.set(xlim=limits[0], ylim=limits[1])
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(visible=True)
+
+
+def twentieths(predicted: Floats, known: Floats) -> tuple[Floats, Floats]:
+    """Return the mean predicted and known effect of each twentieth of slates by prediction.
+
+    Slates that are predicted alike stay together, so that there may be fewer groups.
+    """
+    cuts = np.unique(np.quantile(predicted, np.arange(1, N_GROUPS) / N_GROUPS))
+    place = np.unique(np.searchsorted(cuts, predicted), return_inverse=True)[1]
+    counts = np.bincount(place)
+    return np.bincount(place, predicted) / counts, np.bincount(place, known) / counts
+
+
+def _note(n_slates: int) -> str:
+    """Say what is drawn, and how to read it."""
+    every = -(-n_slates // POINTS)
+    drawn = "All slates are drawn" if every == 1 else f"One slate in {every} is drawn"
+    return (
+        f"{drawn}; means and correlations are of all. Panels share the upright axis alone. Means "
+        "flatter than the dashed line: predictions spread more than the effects that they stand "
+        "for. Stripes: each fold of slates has a model of its own."
+    )
+
+
+def _slates(theme: Theme) -> dict[str, Any]:
+    return {
+        "linestyle": "none",
+        "marker": "o",
+        "markersize": 2.4,
+        "markerfacecolor": theme.control,
+        "markeredgecolor": "none",
+    }
+
+
+def _means(theme: Theme) -> dict[str, Any]:
+    return {
+        "linestyle": "none",
+        "marker": "o",
+        "markersize": 4.8,
+        "markerfacecolor": theme.data,
+        "markeredgecolor": theme.paper,
+        "markeredgewidth": 0.7,
+    }

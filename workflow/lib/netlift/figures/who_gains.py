@@ -1,0 +1,192 @@
+"""Who gains: effects by predicted effect, and what promoting the first slates alone would add."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from netlift.figures.marks import (
+    BAND,
+    draw_estimate,
+    draw_known,
+    estimate_key,
+    has_known,
+    known_key,
+    say_missing,
+)
+from netlift.figures.outcome_models import MODEL_NAMES
+from netlift.figures.style import (
+    LIGHT,
+    ROW,
+    Theme,
+    column_of_text,
+    row_axis,
+    sheet,
+    styled,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.text import with_interval
+from netlift.targeting import ANY, AUTOC, GROUP, N_GROUPS, QINI, SLOPE, detectability
+
+SHOWN = "stacked"
+"""The predictor whose groups and curve are drawn."""
+
+MEASURES = {AUTOC: ("AUTOC", 4), QINI: ("Qini", 4), SLOPE: ("Calibration slope", 2)}
+"""Measures of every predictor: the heading of each, and the digits of its numbers."""
+
+CURVES = {"toc": "_toc", "known_toc": "_known_toc", "best_toc": "_best_toc"}
+"""Curves by column, with the label of each line."""
+
+ALIKE = "predictions do not differ between slates"
+"""Said where there are no groups to draw, and no curve."""
+
+_PANEL = 3.0
+_DECOR = 0.75
+"""Height of the table's title and heading, in inches."""
+
+
+@styled
+def who_gains(
+    heterogeneity: pd.DataFrame, toc: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw effects by fifth of predicted effect and the TOC; write the measures of all predictors.
+
+    Parameters
+    ----------
+    heterogeneity
+        ``heterogeneity.csv``; ``known`` may be missing, and a predictor that says the same of all
+        slates has no numbers.
+    toc
+        ``toc.csv``; ``known_toc`` and ``best_toc`` may be missing, and predictors too.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    measured = heterogeneity[heterogeneity["predictor"] != ANY]
+    shown = measured[measured["predictor"] == SHOWN]
+    groups, curve = shown[shown["measure"] == GROUP], toc[toc["predictor"] == SHOWN]
+    predictors = list(dict.fromkeys(measured["predictor"]))
+    heights = [_PANEL, ROW * len(predictors) + _DECOR]
+    figure = sheet(
+        sum(heights),
+        theme,
+        title="Who gains? Do slates with a large predicted effect have a large effect?",
+        subtitle=detectability(heterogeneity),
+        legend=_legend(groups, theme),
+        note=_note(measured),
+        source=source,
+    )
+    grid = figure.add_gridspec(2, 2, height_ratios=heights)
+    draw_groups(figure.add_subplot(grid[0, 0]), groups, theme)
+    draw_toc(figure.add_subplot(grid[0, 1]), curve, theme)
+    write_measures(figure.add_subplot(grid[1, :]), measured, predictors, theme)
+    return figure
+
+
+def _legend(groups: pd.DataFrame, theme: Theme) -> list[Artist]:
+    keys: list[Artist] = [
+        estimate_key(theme.total, "estimate, 95% interval", theme),
+        estimate_key(theme.data, "predicted", theme, marker="s", filled=False, interval=False),
+    ]
+    if has_known(groups, "known"):
+        looks = _curves(theme)
+        keys.append(known_key(theme))
+        keys.append(Line2D([], [], label="known curve", **looks["known_toc"]))
+        keys.append(Line2D([], [], label="best possible curve", **looks["best_toc"]))
+    return keys
+
+
+def draw_groups(axes: Axes, groups: pd.DataFrame, theme: Theme) -> None:
+    """Draw the effect on each fifth of slates, beside what was predicted for it."""
+    names = {1: "Lowest fifth", N_GROUPS: "Highest fifth"}
+    row_axis(axes, [names.get(int(n), f"Fifth {int(n)}") for n in groups["group"]])
+    zero_line(axes, theme)
+    for row, (_, line) in enumerate(groups.iterrows()):
+        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
+        draw_estimate(axes, row, values, theme, color=theme.total)
+        predicted = (line["predicted"], np.nan, np.nan)
+        draw_estimate(axes, row, predicted, theme, color=theme.data, marker="s", filled=False)
+        draw_known(axes, row, line.get("known", np.nan), theme)
+    if not len(groups):
+        axes.set_xlim(0, 1)
+        say_missing(axes, 0, ALIKE, theme)
+    wide_enough(axes)
+    axes.locator_params(axis="x", nbins=6)
+    axes.set(title="Effect by predicted effect", xlabel="Change in clicks per slate")
+
+
+def draw_toc(axes: Axes, curve: pd.DataFrame, theme: Theme) -> None:
+    """Draw what the slates promoted first gain more than all, with what is known of it."""
+    zero_line(axes, theme, vertical=False)
+    share = curve["share"].to_numpy(dtype=np.float64)
+    lower, upper = (
+        curve[name].to_numpy(dtype=np.float64) for name in ("ci_95_lower", "ci_95_upper")
+    )
+    axes.fill_between(share, lower, upper, color=theme.total, alpha=0.15, linewidth=0, label=BAND)
+    for name, label in CURVES.items():
+        if has_known(curve, name):
+            axes.plot(share, curve[name], label=label, zorder=3, **_curves(theme)[name])
+    if not len(curve):
+        axes.set_ylim(-1, 1)
+        say_missing(axes, 0.5, ALIKE, theme)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(visible=True, axis="y")
+    axes.set(
+        title="TOC: gain of the slates promoted first",
+        xlabel="Share promoted, the largest predictions first",
+        ylabel="Clicks per slate more than all",
+    )
+
+
+def write_measures(axes: Axes, measured: pd.DataFrame, predictors: list[str], theme: Theme) -> None:
+    """Write AUTOC, Qini and calibration slope of each predictor, with their intervals."""
+    row_axis(axes, [MODEL_NAMES.get(name, name) for name in predictors])
+    axes.set(xlim=(0, 1))
+    axes.set_title("Every predictor", pad=22)
+    axes.grid(visible=False)
+    axes.xaxis.set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+    for place, (measure, (heading, digits)) in enumerate(MEASURES.items(), start=1):
+        lines = measured[measured["measure"] == measure].set_index("predictor")
+        lines = lines.reindex(predictors)
+        texts = [
+            with_interval(line["estimate"], line["ci_95_lower"], line["ci_95_upper"], digits)
+            or "none"
+            for _, line in lines.iterrows()
+        ]
+        heading = f"{heading} (95% interval)"
+        column_of_text(axes, place / len(MEASURES), heading, texts, theme)
+
+
+def _curves(theme: Theme) -> dict[str, dict[str, Any]]:
+    return {
+        "toc": {"color": theme.total, "linewidth": 2},
+        "known_toc": {"color": theme.focal, "linewidth": 1.8, "linestyle": (0, (4, 2))},
+        "best_toc": {"color": theme.gains, "linewidth": 1.6, "linestyle": (0, (1, 1.5))},
+    }
+
+
+def _note(measured: pd.DataFrame) -> str:
+    """Say what the measures are, and why a predictor has none."""
+    notes = [
+        f"Above: of the predictor {MODEL_NAMES[SHOWN]}; the band holds point by point. AUTOC and "
+        "Qini, in clicks per slate: how much more the first slates gain than all; 0 if the "
+        "prediction says nothing. Calibration slope: 1 if predictions are right on average, 0 if "
+        "they say nothing."
+    ]
+    missing = measured.dropna(subset=["note"]).drop_duplicates("predictor")
+    notes += [
+        f"{MODEL_NAMES.get(name, name)}: {str(note).rstrip('.')}."
+        for name, note in zip(missing["predictor"], missing["note"], strict=True)
+    ]
+    return " ".join(notes)
