@@ -14,7 +14,7 @@ unexport PYTHONHOME PYTHONPATH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint format docs env lock clean FORCE
+.PHONY: help run sweep validate test test-fast lint format docs env lock clean FORCE
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ help: ## List these commands
 run: .venv/.ready ## Run the study and say where the results are
 	@$(activate) snakemake --cores $(CORES) $(ARGS)
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
+
+sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep
+	@$(activate) snakemake --cores $(CORES) --keep-going $(ARGS) -- sweep
+
+validate: .venv/.ready ## Draw assignment and clicks anew, and judge every interval and test
+	@$(activate) snakemake --cores $(CORES) --keep-going $(ARGS) -- validate
 
 test: .venv/.ready-dev ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \

@@ -1,17 +1,12 @@
 """The workflow as a user runs it: end to end, twice, and after one edit at a time."""
 
 import csv
-import os
-import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from runs import ROOT, checkout, edit, run, stale
 
-ROOT = Path(__file__).parents[1]
 SLATES = "results/tiny/size=6/seed=20260428"
 WORLDS = ("reference", "logit", "similarity")
 MOVED = "worlds={moved: {model: similarity, target_click_rate: 0.2, kappa: 0.5}}"
@@ -23,56 +18,6 @@ OVER_WORLDS = {
 }
 """What puts all worlds side by side."""
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
-
-
-def checkout(folder: Path) -> Path:
-    """Copy what a study needs of the project into an empty folder."""
-    for name in ("workflow", "config", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "environment.yml", folder)
-    return folder
-
-
-def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
-    environment = {
-        k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "OMP_NUM_THREADS"}
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    output = done.stdout + done.stderr
-    assert (done.returncode == 0) == ok, output
-    return output
-
-
-def run(folder: Path, *arguments: str, cores: int = 2, ok: bool = True) -> str:
-    tiny = ["--configfile", "config/studies/tiny.yaml", "--cores", str(cores)]
-    return snakemake(folder, *arguments, *tiny, ok=ok)
-
-
-def stale(folder: Path, *arguments: str) -> set[str]:
-    """Return what the next run would rebuild: paths below results/tiny/, without endings."""
-    table = run(folder, "--summary", *arguments)
-    lines = [line.split("\t") for line in table.splitlines() if line.count("\t") >= 5]
-    header = lines[0]
-    rows = [dict(zip(header, line, strict=True)) for line in lines[1:]]
-    assert rows, table
-    return {
-        re.sub(r"\.\w+$", "", row["output_file"]).removeprefix("results/tiny/")
-        for row in rows
-        if row["plan"] != "no update"
-    }
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

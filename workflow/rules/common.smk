@@ -12,9 +12,18 @@ sys.path.insert(0, LIBRARY)
 # Scripts run as processes of their own and find the library here.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from netlift.config import canonical, check_config, grid_world, typed
+from netlift.config import (
+    canonical,
+    changed_world,
+    check_config,
+    check_sweep,
+    check_validation,
+    grid_world,
+    typed,
+)
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
+from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
 
@@ -83,15 +92,35 @@ def slate_settings(wildcards):
     own = dict(slates[builder])
     for key in ("damping", "factors"):
         own.pop(key, None)  # these are the scorer's, and reach the slates through its files
+    seed = {"seed": int(wildcards.seed)} if "seed" in wildcards.keys() else {}
     return settings(
         builder=builder,
         clusters=slates["clusters"],
         n_slates=slates["n_slates"],
         max_per_user=slates["max_per_user"],
         size=int(wildcards.size),
-        seed=int(wildcards.seed),
+        **seed,
         **{builder: own},
     )
+
+
+def sweep_files(dataset, file):
+    """Return a file of every block of the sweep; blocks that were made before are taken again."""
+    try:
+        sweep = check_sweep(STUDY)
+    except NetliftError as error:
+        raise WorkflowError(str(error))
+    files = []
+    for size in sweep["sizes"]:
+        folder = Path(f"results/{dataset}/sweep/size={size}")
+        existing = [path.name.removeprefix("seeds=") for path in folder.glob("seeds=*")]
+        blocks = seed_blocks(sweep["seeds"], sweep["block_size"], existing)
+        files += [
+            f"{folder}/seeds={block}/{world}/{file}"
+            for block in blocks
+            for world in sweep["worlds"]
+        ]
+    return files
 
 
 def world_code(script, world):
@@ -131,3 +160,67 @@ def grid_settings(wildcards):
         seed=grid.get("seed", study["seeds"][0]),
         near_positions=STUDY["inference"]["near_positions"],
     )
+
+
+def validation_case(name):
+    """Return a case of the validation, with what it does not say taken from the study."""
+    case, study = STUDY["validation"]["cases"][name], STUDY["study"]
+    return {
+        "size": case.get("size", study["sizes"][0]),
+        "n_slates": case.get("n_slates", STUDY["slates"]["n_slates"]),
+        "worlds": case.get("worlds", study["worlds"]),
+        "promotion": STUDY["promotion"] | case["promotion"],
+        "changes": case["changes"],
+        "model_replicates": case.get("model_replicates", 0),
+    }
+
+
+def validation_world(case, world):
+    """Return the entry of a world with a case's changes made."""
+    return changed_world(STUDY, world, validation_case(case)["changes"])
+
+
+def validation_inputs(wildcards):
+    """Return the slates that a case is drawn on, and what its world asks of items."""
+    size, seed = validation_case(wildcards.case)["size"], STUDY["study"]["seeds"][0]
+    return {
+        "slates": f"results/{wildcards.dataset}/size={size}/seed={seed}/slates.parquet",
+        **similarity_tables(wildcards.dataset, validation_world(wildcards.case, wildcards.world)),
+    }
+
+
+def validation_settings(wildcards):
+    """Return the settings of a case in one world."""
+    case, validation = validation_case(wildcards.case), STUDY["validation"]
+    return settings(
+        case=wildcards.case,
+        name=wildcards.world,
+        world=validation_world(wildcards.case, wildcards.world),
+        seed=STUDY["study"]["seeds"][0],
+        n_slates=case["n_slates"],
+        promotion=case["promotion"],
+        replicates=validation["replicates"],
+        test_replicates=validation["test_replicates"],
+        permutations=validation["permutations"],
+        model_replicates=case["model_replicates"],
+        near_positions=STUDY["inference"]["near_positions"],
+        folds=STUDY["models"]["folds"],
+        policy=STUDY["policy"],
+    )
+
+
+def validation_files(file):
+    """Return a function that gives a file of every case and world of the validation."""
+
+    def files(wildcards):
+        try:
+            check_validation(STUDY)
+        except NetliftError as error:
+            raise WorkflowError(str(error))
+        return [
+            f"results/{wildcards.dataset}/validation/{case}/{world}/{file}"
+            for case in STUDY["validation"]["cases"]
+            for world in validation_case(case)["worlds"]
+        ]
+
+    return files

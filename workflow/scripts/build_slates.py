@@ -1,8 +1,7 @@
 """Build the slates of one size and seed."""
 
-from netlift.catalog import item_clusters
-from netlift.scorer import Scorer, training_rows
-from netlift.slates import history_slates, scorer_slates
+from netlift.scorer import Scorer
+from netlift.slate_builder import SlateBuilder
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
 
@@ -11,17 +10,11 @@ def main(
     ratings: str, movies: str, scorer_tables: tuple[str, str] | None, slates: str, settings: dict
 ) -> None:
     """Read ratings, movies and, for the builder scorer, its tables; write slates."""
-    table = read_table(ratings)
-    clusters = item_clusters(read_table(movies, ["item_id", "genres"]), settings["clusters"])
-    common = {key: settings[key] for key in ("n_slates", "size", "seed", "max_per_user")}
-    if scorer_tables is None:
-        built = history_slates(table, clusters, **common, **settings["history"])
-    else:
-        own = dict(settings["scorer"])
-        training = table[training_rows(table, own.pop("train_share"))]
-        scorer = Scorer(*(read_table(path) for path in scorer_tables))
-        built = scorer_slates(training, scorer, clusters, **common, **own)
-    write_table(built, slates)
+    scorer = None if scorer_tables is None else Scorer(*(read_table(t) for t in scorer_tables))
+    builder = SlateBuilder(
+        read_table(ratings), read_table(movies, ["item_id", "genres"]), scorer, settings
+    )
+    write_table(builder.slates(settings["size"], settings["seed"]), slates)
 
 
 if "snakemake" in globals():

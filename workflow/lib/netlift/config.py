@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from netlift import worlds
 from netlift.errors import NetliftError
+from netlift.seed_blocks import expanded_seeds
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -51,6 +52,11 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         problems = list(_cross_problems(complete))
     if not problems:
         problems = [text for name in complete["study"]["grids"] for text in _grid(complete, name)]
+    _refuse(problems)
+    return complete
+
+
+def _refuse(problems: Sequence[str]) -> None:
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
         raise NetliftError(
@@ -58,7 +64,6 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
             + "\n".join(f"  - {problem}" for problem in problems)
             + "\nEvery key is explained in config/README.md."
         )
-    return complete
 
 
 def dataset_schema(entry: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
@@ -230,10 +235,7 @@ def _cross_problems(config: Json) -> Iterator[str]:
     study, promotion = config["study"], config["promotion"]
     if config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
-    for name in study["worlds"]:
-        if name not in config["worlds"]:
-            yield _unknown_name("study.worlds", name, config["worlds"])
-    yield from _similarity_problems(config)
+    yield from _world_problems(config, study["worlds"], "study.worlds")
     first, last = promotion["focal_position_first"], promotion.get("focal_position_last")
     if last is not None and last < first:
         yield (
@@ -245,45 +247,109 @@ def _cross_problems(config: Json) -> Iterator[str]:
             "promotion.unit: user cannot be combined with promotion.assignment: stratified, since "
             "a user's slates have different focal positions; take bernoulli or complete"
         )
-    slates = config["slates"]
     for size in study["sizes"]:
-        if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
-            yield (
-                f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
-                f"slates of {size}; give at least {size}"
-            )
-        if slates["builder"] == "history" and slates["history"]["window"] < size:
-            yield (
-                f"slates.history.window: a window of {slates['history']['window']} ratings cannot "
-                f"fill slates of {size}; give at least {size}"
-            )
-        for name, entry in config["worlds"].items():
-            try:
-                worlds.model_class(entry["model"]).check(entry, size)
-            except NetliftError as error:
-                yield f"worlds.{name}: {error}"
-        deepest = first if last is None else last
-        if size < deepest:
-            yield (
-                f"study.sizes: a slate of {size} has no position {deepest}, from which focal items "
-                "are drawn; take larger slates or lower promotion.focal_position_first and _last"
-            )
+        yield from _size_problems(config, size, "study.sizes")
 
 
-def _similarity_problems(config: Json) -> Iterator[str]:
-    """Check that a world that compares items by the scorer's factors has a scorer."""
-    for name in config["study"]["worlds"]:
-        entry = config["worlds"].get(name, {})
-        if config["slates"]["builder"] == "history" and entry.get("source", "genres") != "genres":
+def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:
+    """Check that slates of a size can be built, and that every world can use them."""
+    slates, promotion = config["slates"], config["promotion"]
+    first, last = promotion["focal_position_first"], promotion.get("focal_position_last")
+    if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
+        yield (
+            f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
+            f"slates of {size}; give at least {size}"
+        )
+    if slates["builder"] == "history" and slates["history"]["window"] < size:
+        yield (
+            f"slates.history.window: a window of {slates['history']['window']} ratings cannot "
+            f"fill slates of {size}; give at least {size}"
+        )
+    for name, entry in config["worlds"].items():
+        try:
+            worlds.model_class(entry["model"]).check(entry, size)
+        except NetliftError as error:
+            yield f"worlds.{name}: {error}"
+    deepest = first if last is None else last
+    if size < deepest:
+        yield (
+            f"{key}: a slate of {size} has no position {deepest}, from which focal items "
+            "are drawn; take larger slates or lower promotion.focal_position_first and _last"
+        )
+
+
+def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[str]:
+    """Check that worlds exist, and that one that compares items by the scorer's factors has one."""
+    for name in names:
+        if name not in config["worlds"]:
+            yield _unknown_name(key, name, config["worlds"])
+            continue
+        source = config["worlds"][name].get("source", "genres")
+        if config["slates"]["builder"] == "history" and source != "genres":
             yield (
-                f"worlds.{name}.source: {entry['source']!r} needs the scorer's item factors, which "
+                f"worlds.{name}.source: {source!r} needs the scorer's item factors, which "
                 "slates of the builder history do not have; take genres"
             )
 
 
+def check_sweep(config: Mapping[str, Any]) -> Json:
+    """Return the sweep of a checked configuration, with its seeds written out.
+
+    Checked on its own, since a study that is not swept need not be able to.
+
+    Raises
+    ------
+    NetliftError
+        All problems at once, a line each.
+    """
+    sweep = dict(config["sweep"])
+    problems = list(_world_problems(dict(config), sweep["worlds"], "sweep.worlds"))
+    for size in sweep["sizes"]:
+        problems += _size_problems(dict(config), size, "sweep.sizes")
+    try:
+        sweep["seeds"] = expanded_seeds(sweep["seeds"])
+    except NetliftError as error:
+        problems.append(f"sweep.seeds: {error}")
+    _refuse(problems)
+    return sweep
+
+
+def check_validation(config: Mapping[str, Any]) -> None:
+    """Check the cases of the validation of a checked configuration.
+
+    Raises
+    ------
+    NetliftError
+        All problems at once, a line each.
+    """
+    problems = []
+    for name, case in config["validation"]["cases"].items():
+        key = f"validation.cases.{name}"
+        case_worlds = case.get("worlds", config["study"]["worlds"])
+        missing = list(_world_problems(dict(config), case_worlds, f"{key}.worlds"))
+        problems += missing
+        size = case.get("size", config["study"]["sizes"][0])
+        problems += _size_problems(dict(config), size, f"{key}.size")
+        if case.get("n_slates", 0) > config["slates"]["n_slates"]:
+            problems.append(
+                f"{key}.n_slates: {case['n_slates']:,} slates are more than slates.n_slates "
+                f"({config['slates']['n_slates']:,})"
+            )
+        for world in [] if missing else case_worlds:
+            entry = changed_world(config, world, case["changes"])
+            path = ("validation", "cases", name, "changes")
+            problems += _schema_problems(entry, worlds.schema(entry["model"]), path)
+    _refuse(problems)
+
+
 def grid_world(config: Mapping[str, Any], grid: Mapping[str, Any]) -> Json:
     """Return the entry of a grid's world with the grid's changes made, complete."""
-    entry = {**config["worlds"][grid["world"]], **grid["changes"]}
+    return changed_world(config, grid["world"], grid["changes"])
+
+
+def changed_world(config: Mapping[str, Any], name: str, changes: Mapping[str, Any]) -> Json:
+    """Return the entry of a world with changes made, complete."""
+    entry = {**config["worlds"][name], **changes}
     return cast(Json, completed(entry, worlds.schema(entry["model"])))
 
 

@@ -49,6 +49,9 @@ def _keys(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             _escaped(allowed_values(child)),
             default,
         )
+        named = child.get("additionalProperties")
+        if isinstance(named, dict):
+            yield from _keys(named, f"{key}.NAME.")
 
 
 def _plain(value: Any) -> str:

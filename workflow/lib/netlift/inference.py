@@ -139,6 +139,12 @@ class ArmMean:
         first = np.eye(design.shape[1])[0]
         return cls(fit.coefficients[0] + center, fit.covariance(first), fit.df(first), n)
 
+    def part(self, outcomes: slice) -> ArmMean:
+        """Return the means of some of the outcomes."""
+        return replace(
+            self, value=self.value[outcomes], covariance=self.covariance[outcomes, outcomes]
+        )
+
     def combination(self, weights: ArrayLike) -> Estimate:
         """Return a weighted sum of the means."""
         w = np.asarray(weights, dtype=np.float64)
@@ -248,6 +254,12 @@ class ArmDifference:
     def covariance(self) -> Floats:
         """Covariance of the differences, shape (m, m)."""
         return self.treated.covariance + self.control.covariance
+
+    def part(self, outcomes: slice) -> ArmDifference:
+        """Return the differences of some of the outcomes."""
+        return replace(
+            self, treated=self.treated.part(outcomes), control=self.control.part(outcomes)
+        )
 
     def pooled(self) -> ArmDifference:
         """Return the same difference with one variance for both arms: plain OLS errors.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +53,8 @@ COVARIATES = (
 
 TOLERANCE = 1e-12
 
-_SAME_RANK = 1e-8
+SAME_RANK = 1e-8
+"""Share of its spread that a covariate needs of its own."""
 
 
 def component_columns(outcome: str) -> list[str]:
@@ -89,20 +90,25 @@ def arm_difference(
         An arm has too few randomized units, or the estimator asks for what is not known.
     """
     names = component_columns(outcome) if columns is None else list(columns)
-    values = accounts[names].to_numpy(dtype=np.float64)
-    design = Design.of(accounts)
-    if estimator == "difference_in_means_ols_error":
-        arms = ArmDifference.of(values, design.promoted).pooled()
-    elif estimator == "hajek":
-        arms = design.weighted_difference(values)
-    elif estimator == "horvitz_thompson":
-        arms = design.expanded_difference(values)
-    elif estimator == "lin":
-        arms = design.difference(values, adjustment(accounts, design)[0])
-    else:
-        arms = design.plain_difference(values) if estimator else design.difference(values)
+    arms = _compared(accounts, Design.of(accounts), names, estimator)
     # What promotion changed in control slates is nothing, and known to be.
     return replace(arms, exact=True) if outcome == "known_lift" else arms
+
+
+def _compared(
+    accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str | None
+) -> ArmDifference:
+    """Compare arms on some columns of the accounts by one estimator."""
+    values = accounts[list(columns)].to_numpy(dtype=np.float64)
+    if estimator == "difference_in_means_ols_error":
+        return ArmDifference.of(values, design.promoted).pooled()
+    if estimator == "hajek":
+        return design.weighted_difference(values)
+    if estimator == "horvitz_thompson":
+        return design.expanded_difference(values)
+    if estimator == "lin":
+        return design.difference(values, adjustment(accounts, design)[0])
+    return design.plain_difference(values) if estimator else design.difference(values)
 
 
 def main_estimator(accounts: pd.DataFrame) -> str:
@@ -131,12 +137,12 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
             fate[name] = "has missing values"
             continue
         spread = values.std()
-        if spread <= _SAME_RANK * max(1.0, np.abs(values).max()):
+        if spread <= SAME_RANK * max(1.0, np.abs(values).max()):
             fate[name] = "constant"
             continue
         column = (values - values.mean()) / spread
         parts = [unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)]
-        if min(parts) <= _SAME_RANK:
+        if min(parts) <= SAME_RANK:
             fate[name] = "a combination of the others, or constant, in an arm"
             continue
         if kept.shape[1] >= most:
@@ -191,26 +197,49 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     design = Design.of(accounts)
     n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
     rows = []
-    for outcome in outcome_types(accounts):
-        for estimator in ESTIMATORS:
-            arms, note = estimated(accounts, outcome, estimator)
-            for family, component, weights in LINES:
-                rows.append(
-                    {
-                        "outcome_type": outcome,
-                        "effect_family": family,
-                        "component": component,
-                        "estimator": estimator,
-                        **_line(arms, weights),
-                        "treated_slates": n_treated,
-                        "control_slates": len(accounts) - n_treated,
-                        **_per_1000(arms, weights),
-                        "df": None if arms is None else arms.combination(weights).df,
-                        "is_main": estimator == main,
-                        "note": note,
-                    }
-                )
+    for outcome, estimator, arms, note in ledgers(accounts):
+        for family, component, weights in LINES:
+            rows.append(
+                {
+                    "outcome_type": outcome,
+                    "effect_family": family,
+                    "component": component,
+                    "estimator": estimator,
+                    **_line(arms, weights),
+                    "treated_slates": n_treated,
+                    "control_slates": len(accounts) - n_treated,
+                    **_per_1000(arms, weights),
+                    "df": None if arms is None else arms.combination(weights).df,
+                    "is_main": estimator == main,
+                    "note": note,
+                }
+            )
     return pd.DataFrame(rows)
+
+
+def ledgers(
+    accounts: pd.DataFrame,
+) -> Iterator[tuple[str, str, ArmDifference | None, str | None]]:
+    """Yield every outcome type and estimator, with its joint effects and note as ``estimated``.
+
+    All outcome types go through one fit per estimator.
+
+    Raises
+    ------
+    NetliftError
+        The difference in means itself, on which all else rests, cannot be estimated.
+    """
+    outcomes = outcome_types(accounts)
+    columns = [name for outcome in outcomes for name in component_columns(outcome)]
+    design = Design.of(accounts)
+    found = {name: _estimated(accounts, design, columns, name) for name in ESTIMATORS}
+    for place, outcome in enumerate(outcomes):
+        own = slice(len(COMPONENTS) * place, len(COMPONENTS) * (place + 1))
+        for estimator, (arms, note) in found.items():
+            part = None if arms is None else arms.part(own)
+            if part is not None and outcome == "known_lift":
+                part = replace(part, exact=True)
+            yield outcome, estimator, part, note
 
 
 def estimated(
@@ -223,13 +252,21 @@ def estimated(
     NetliftError
         The difference in means itself, on which all else rests, cannot be estimated.
     """
+    arms, note = _estimated(accounts, Design.of(accounts), component_columns(outcome), estimator)
+    if arms is not None and outcome == "known_lift":
+        arms = replace(arms, exact=True)
+    return arms, note
+
+
+def _estimated(
+    accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str
+) -> tuple[ArmDifference | None, str | None]:
     try:
-        arms = arm_difference(accounts, outcome, estimator)
+        arms = _compared(accounts, design, columns, estimator)
     except NetliftError as error:
         if estimator == MAIN:
             raise
         return None, f"not estimated: {error}"
-    design = Design.of(accounts)
     if estimator.startswith(MAIN) and design.weights is not None:
         return arms, (
             "probabilities of promotion differ between slates, which plain means do not take into "
@@ -257,29 +294,27 @@ def component_covariance(accounts: pd.DataFrame) -> pd.DataFrame:
     """
     names = [component for _, component, _ in LINES[: len(COMPONENTS)]]
     rows = []
-    for outcome in outcome_types(accounts):
-        for estimator in ESTIMATORS:
-            arms, note = estimated(accounts, outcome, estimator)
-            for i, first in enumerate(names):
-                for j, second in enumerate(names):
-                    covariance = correlation = None
-                    if arms is not None:
-                        matrix = arms.covariance
-                        covariance = float(matrix[i, j])
-                        scale = float(np.sqrt(matrix[i, i] * matrix[j, j]))
-                        correlation = covariance / scale if scale > 0 else None
-                    rows.append(
-                        {
-                            "outcome_type": outcome,
-                            "estimator": estimator,
-                            "component_1": first,
-                            "component_2": second,
-                            "covariance": covariance,
-                            "correlation": correlation,
-                            "unit": "(clicks per slate) squared",
-                            "note": note if arms is None else None,
-                        }
-                    )
+    for outcome, estimator, arms, note in ledgers(accounts):
+        for i, first in enumerate(names):
+            for j, second in enumerate(names):
+                covariance = correlation = None
+                if arms is not None:
+                    matrix = arms.covariance
+                    covariance = float(matrix[i, j])
+                    scale = float(np.sqrt(matrix[i, i] * matrix[j, j]))
+                    correlation = covariance / scale if scale > 0 else None
+                rows.append(
+                    {
+                        "outcome_type": outcome,
+                        "estimator": estimator,
+                        "component_1": first,
+                        "component_2": second,
+                        "covariance": covariance,
+                        "correlation": correlation,
+                        "unit": "(clicks per slate) squared",
+                        "note": note if arms is None else None,
+                    }
+                )
     return pd.DataFrame(rows)
 
 

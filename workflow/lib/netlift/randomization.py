@@ -8,7 +8,7 @@ slates and any dependence among clicks (Fisher 1935; Phipson and Smyth 2010 for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -246,10 +246,10 @@ def randomization_tests(
     """
     rows = ItemRows.of(items)
     _need_units(rows.design)
-    members = [rows.member(test.definition, near_positions) for test in HYPOTHESES]
-    tests = _Drawn.of(rows, members, permutations, seed, studentized=studentized)
+    members = hypothesis_rows(rows, near_positions)
+    tests = DrawnTests.of(rows, members, permutations, seed, studentized=studentized)
     present = [bool(member.any()) for member in members]
-    adjusted = closed_test(tests.observed, tests.reached, np.array(present))
+    p_values, adjusted = tests.p_values(present)
     table = []
     for k, test in enumerate(HYPOTHESES):
         row: dict[str, object] = {
@@ -260,7 +260,7 @@ def randomization_tests(
             "unit": PER_SLATE,
             **tests.numbers(k),
             "statistic_is": "difference / standard error" if studentized else "difference",
-            "p_value": p_value(tests.observed[k], tests.reached[:, k]),
+            "p_value": p_values[k],
             "p_value_adjusted": adjusted[k],
             "permutations": permutations,
             "permuted_over": _permuted_over(rows.design),
@@ -273,8 +273,13 @@ def randomization_tests(
     return pd.DataFrame(table)
 
 
+def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool_]]:
+    """Say for each hypothesis which rows it is about, shape (R,) each."""
+    return [rows.member(test.definition, near_positions) for test in HYPOTHESES]
+
+
 @dataclass(frozen=True)
-class _Drawn:
+class DrawnTests:
     """Differences and statistics as observed, shape (m,), and in each draw, shape (R, m)."""
 
     difference: Floats
@@ -291,7 +296,8 @@ class _Drawn:
         seed: int,
         *,
         studentized: bool,
-    ) -> _Drawn:
+    ) -> DrawnTests:
+        """Compute the statistics of sets of rows as observed, and in so many draws."""
         design = rows.design
         outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
         statistics = Statistics.of(outcomes, design, studentized=studentized)
@@ -304,7 +310,13 @@ class _Drawn:
 
     @property
     def observed(self) -> Floats:
+        """Absolute statistics as observed, shape (m,)."""
         return np.abs(self.statistic)
+
+    def p_values(self, present: Sequence[bool]) -> tuple[list[float], list[float | None]]:
+        """Return each test's p-value, and those of the closed test over the tests with rows."""
+        single = [p_value(one, self.reached[:, k]) for k, one in enumerate(self.observed)]
+        return single, closed_test(self.observed, self.reached, np.array(present))
 
     def numbers(self, k: int) -> dict[str, object]:
         """Return one test's difference, its range under the null hypothesis, and its statistic."""

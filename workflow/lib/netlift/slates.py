@@ -258,6 +258,9 @@ def _candidate_pool(
     Item rows, shape (slates in the block, pool), in the order drawn.
     """
     n_items = len(cumulative)
+    owners, local = np.unique(owner, return_inverse=True)
+    refused = _seen_by(owners, seen, n_items)
+    padded, guide = _guide(cumulative)
     found = np.full((len(owner), pool), -1, dtype=np.int64)
     count = np.zeros(len(owner), dtype=np.int64)
     draws = generator(seed, "candidates", block)
@@ -266,11 +269,10 @@ def _candidate_pool(
         if len(open_slates) == 0:
             return found
         uniforms = draws.random((BLOCK, _DRAWS_PER_ROUND * pool))[open_slates]
-        item = np.minimum(np.searchsorted(cumulative, uniforms, side="right"), n_items - 1)
+        item = np.minimum(_looked_up(uniforms, padded, guide), n_items - 1)
         known = np.concatenate([found[open_slates], item], axis=1)
         fresh = _first_occurrence(known) & (known >= 0)
-        key = owner[open_slates, None] * np.int64(n_items) + item
-        fresh[:, pool:] &= ~_contains(seen, key)
+        fresh[:, pool:] &= ~refused[local[open_slates, None], item]
         # The fresh ones move to the front in the order drawn; what is over the pool falls away.
         front = np.argsort(~fresh, axis=1, kind="stable")[:, :pool]
         chosen = np.take_along_axis(known, front, axis=1)
@@ -295,10 +297,36 @@ def _first_occurrence(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     return marked
 
 
-def _contains(ordered: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which values are in a sorted array."""
-    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
-    return np.asarray(ordered[place] == values)
+def _seen_by(owners: NDArray[np.int64], seen: NDArray[np.int64], n_items: int) -> NDArray[np.bool_]:
+    """Return which items each user has seen, shape (users, items), from sorted pairs."""
+    marked = np.zeros((len(owners), n_items), dtype=bool)
+    ends = np.searchsorted(seen, [owners * n_items, (owners + 1) * n_items])
+    for row, (first, last) in enumerate(ends.T):
+        marked[row, seen[first:last] - owners[row] * n_items] = True
+    return marked
+
+
+def _guide(cumulative: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return what ``_looked_up`` needs: the sums, and where each of many equal steps begins.
+
+    (The table of guides of Chen and Asau 1974.)
+    """
+    steps = 1 << (4 * len(cumulative)).bit_length()
+    guide = np.searchsorted(cumulative, np.arange(steps) / steps, side="right")
+    return np.r_[cumulative, np.inf], guide.astype(np.int64)
+
+
+def _looked_up(
+    uniforms: NDArray[np.float64], padded: NDArray[np.float64], guide: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the number of sums that are at most each uniform number, as a search would find it."""
+    place = guide[(uniforms * len(guide)).astype(np.int64)].ravel()
+    flat = uniforms.ravel()
+    behind = np.flatnonzero(padded[place] <= flat)
+    while len(behind):
+        place[behind] += 1
+        behind = behind[padded[place[behind]] <= flat[behind]]
+    return place.reshape(uniforms.shape)
 
 
 def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:

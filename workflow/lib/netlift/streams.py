@@ -36,6 +36,7 @@ Stream = Literal[
     "placebo_test",
     "policy_gate",
     "ranking",
+    "replicates",
     "scorer",
     "synthetic",
     "user_effect",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +115,55 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
             frame.to_parquet(temporary, index=False, compression="zstd")
         else:
             frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def write_groups(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
+    """Write tables of the same columns into one Parquet file, whole or not at all.
+
+    Only one of them is held in memory at a time; ``read_groups`` gives them back one by one.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with written_whole(path) as temporary:
+        writer: pq.ParquetWriter | None = None
+        try:
+            for frame in frames:
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                if writer is None:
+                    writer = pq.ParquetWriter(temporary, table.schema, compression="zstd")
+                writer.write_table(table.cast(writer.schema), row_group_size=max(len(frame), 1))
+        finally:
+            if writer is not None:
+                writer.close()
+
+
+def read_groups(path: str | Path) -> Iterator[pd.DataFrame]:
+    """Yield the tables of a file that ``write_groups`` wrote.
+
+    Raises
+    ------
+    NetliftError
+        The file cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group).to_pandas()
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise NetliftError(
+            f"{path}: cannot be read as a parquet table ({error}). "
+            "Delete the file and run again: it will be rebuilt."
+        ) from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Read plain values that ``write_json`` wrote."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def write_json(value: Any, path: str | Path) -> None:

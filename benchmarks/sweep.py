@@ -1,0 +1,262 @@
+"""Measure sweeps and validation: replicates per second, overhead per job, the best block size.
+
+    .venv/bin/python benchmarks/sweep.py [--slates 3000] [--size 12] [--full]
+
+First, on one thread, replicates of the ledger with intervals, beside the time of drawing their
+uniform numbers alone and beside the same loop written with pandas and statsmodels, with and without
+a bootstrap over copies of tables (a few rounds of these). Then sweeps of the same seeds with blocks
+of several sizes: from their times follow the overhead per job and the best block size. With --full
+also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, and a second run of it. Exit code
+1 if a figure is missed at the default size.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "workflow/lib"), str(ROOT / "benchmarks")]
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import statsmodels.api as sm  # noqa: E402
+from inference import best_of_three, pandas_bootstrap  # noqa: E402
+from study import copied  # noqa: E402
+
+from netlift.accounts import slate_outcomes  # noqa: E402
+from netlift.array_ledger import array_ledger  # noqa: E402
+from netlift.config import completed  # noqa: E402
+from netlift.design import Design  # noqa: E402
+from netlift.experiment import fit_world, simulate_clicks  # noqa: E402
+from netlift.exposure import assign_promotion  # noqa: E402
+from netlift.ledger import COVARIATES  # noqa: E402
+from netlift.replicates import Replicates  # noqa: E402
+from netlift.seed_blocks import block_name  # noqa: E402
+from netlift.slate_arrays import Slates  # noqa: E402
+from netlift.streams import generator  # noqa: E402
+from netlift.worlds import schema  # noqa: E402
+
+REPLICATES, PANDAS_ROUNDS, BOOTSTRAP_DRAWS = 400, 20, 500
+MIN_PER_SECOND, MIN_LIN, MAX_TO_UNIFORMS = 1500, 250, 3.0
+MIN_RATIO, MIN_BOOTSTRAP_RATIO = 40, 2000
+MAX_SWEEP_SECONDS, MAX_IDLE_SECONDS, MAX_OVERHEAD, MAX_MB = 360, 10, 15, 1000
+
+SEEDS, BLOCK_SIZES = 16, (1, 2, 4, 8, 16)
+FULL = "{seeds: [1-200], sizes: [6, 12, 24], worlds: [reference, logit, mnl]}"
+
+Row = tuple[str, str, str, bool]
+
+
+def experiment(n_slates: int, size: int) -> tuple[pd.DataFrame, pd.DataFrame, Replicates]:
+    """Make an experiment at random in the world ``logit``: items, accounts, and its replicates."""
+    rng = np.random.default_rng(1)
+    n = n_slates * size
+    slates = pd.DataFrame(
+        {
+            "slate_id": np.repeat(np.arange(n_slates), size),
+            "user_id": np.repeat(rng.integers(n_slates // 4, size=n_slates), size),
+            "item_id": rng.integers(9000, size=n),
+            "spillover_cluster": rng.choice([f"genre {number}" for number in range(12)], n),
+            "slate_position_seed": np.tile(np.arange(1, size + 1), n_slates),
+            "relevance": rng.normal(4, 0.4, n),
+            "item_popularity": rng.integers(1, 500, n),
+            "item_liked_rate": rng.random(n),
+            "user_liked_rate": np.repeat(rng.random(n_slates), size),
+            "user_activity": np.repeat(rng.integers(20, 500, n_slates), size),
+        }
+    )
+    exposure = assign_promotion(
+        slates, seed=1, probability=0.5, assignment="bernoulli", focal_position_first=2
+    )
+    arrays = Slates.from_exposure(exposure, seed=1)
+    entry = completed({"model": "logit", "target_click_rate": 0.2}, schema("logit"))
+    world, _ = fit_world(entry, arrays)
+    items = simulate_clicks(exposure, arrays, world, seed=1)
+    accounts = slate_outcomes(items)
+    design = Design.of(accounts)
+    return items, accounts, Replicates.of(arrays, world, design, assignment="bernoulli", seed=1)
+
+
+def reference_replicate(items: pd.DataFrame) -> None:
+    """Estimate four effects as a notebook does: a pivot, and a fit of each."""
+    sums = items.pivot_table(
+        index="slate_id", columns="component", values="click", aggfunc="sum", observed=False
+    ).fillna(0)
+    promoted = items.groupby("slate_id")["promotion_applied"].first().to_numpy(dtype=float)
+    for outcome in (*(sums[name] for name in sums), sums.sum(axis=1)):
+        sm.OLS(outcome.to_numpy(), sm.add_constant(promoted)).fit(cov_type="HC2")
+
+
+def replicate_speed(n_slates: int, size: int) -> list[Row]:
+    """Measure replicates per second, and what else could be done in that time."""
+    items, accounts, replicates = experiment(n_slates, size)
+    numbers = range(REPLICATES)
+    covariates = accounts[list(COVARIATES)].to_numpy(dtype=float)
+    shape = replicates.p_control.shape
+
+    def uniforms() -> None:
+        for number in numbers:
+            generator(1, "replicates", number).random(shape)
+
+    def ledgers() -> None:
+        for _, promoted, outcomes in replicates.blocks(numbers):
+            array_ledger(promoted, outcomes, probability=0.5)
+
+    def with_lin() -> None:
+        for _, promoted, outcomes in replicates.blocks(numbers):
+            array_ledger(promoted, outcomes, probability=0.5, covariates=covariates)
+
+    ledger = best_of_three(ledgers) / REPLICATES
+    alone = best_of_three(uniforms) / REPLICATES
+    lin = best_of_three(with_lin) / REPLICATES
+    start = time.perf_counter()
+    for _ in range(PANDAS_ROUNDS):
+        reference_replicate(items)
+    notebook = (time.perf_counter() - start) / PANDAS_ROUNDS
+    start = time.perf_counter()
+    pandas_bootstrap(items, PANDAS_ROUNDS // 4)
+    bootstrap = (time.perf_counter() - start) / (PANDAS_ROUNDS // 4) * BOOTSTRAP_DRAWS
+    ratio, with_bootstrap = notebook / ledger, (notebook + bootstrap) / ledger
+    return [
+        (
+            "replicates a second: ledger with intervals",
+            f"{1 / ledger:,.0f}",
+            f"at least {MIN_PER_SECOND:,}",
+            1 / ledger >= MIN_PER_SECOND,
+        ),
+        (
+            "its time over that of its uniform numbers",
+            f"{ledger / alone:.2f}",
+            f"at most {MAX_TO_UNIFORMS:g}",
+            ledger / alone <= MAX_TO_UNIFORMS,
+        ),
+        (
+            "replicates a second: with Lin",
+            f"{1 / lin:,.0f}",
+            f"at least {MIN_LIN}",
+            1 / lin >= MIN_LIN,
+        ),
+        ("the same in pandas and statsmodels, a replicate", f"{1000 * notebook:.0f} ms", "", True),
+        ("its bootstrap of 500 draws", f"{bootstrap:.1f} s", "", True),
+        (
+            "times the speed of pandas and statsmodels",
+            f"{ratio:,.0f}",
+            f"at least {MIN_RATIO}",
+            ratio >= MIN_RATIO,
+        ),
+        (
+            "the same with the bootstrap",
+            f"{with_bootstrap:,.0f}",
+            f"at least {MIN_BOOTSTRAP_RATIO:,}",
+            with_bootstrap >= MIN_BOOTSTRAP_RATIO,
+        ),
+    ]
+
+
+def snakemake(folder: Path, *arguments: str, cores: str = "1") -> tuple[float, float]:
+    """Run the workflow; return its wall-clock and CPU seconds."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", cores, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _blocks(block_size: int) -> list[str]:
+    """Return the files of a sweep of a few seeds in blocks."""
+    folder = "results/ml-small/sweep/size=12"
+    names = [
+        block_name(range(first, first + block_size)) for first in range(1, SEEDS + 1, block_size)
+    ]
+    return [f"{folder}/seeds={name}/logit/effects.parquet" for name in names]
+
+
+def block_sizes(folder: Path) -> tuple[list[Row], float]:
+    """Sweep the same seeds in blocks of several sizes; return the rows and seconds per job."""
+    rows, cpu, jobs = [], [], []
+    snakemake(folder, "slates")
+    for block_size in BLOCK_SIZES:
+        _, used = snakemake(folder, "--", *_blocks(block_size))
+        cpu.append(used)
+        jobs.append(2 * SEEDS // block_size)
+        rows.append((f"{SEEDS} seeds in blocks of {block_size}", f"{used:.1f} CPU-s", "", True))
+    return rows, float(np.polyfit(jobs, cpu, 1)[0])
+
+
+def main() -> int:
+    """Print a table; return 1 if a figure is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--slates", type=int, default=3000)
+    parser.add_argument("--size", type=int, default=12)
+    parser.add_argument(
+        "--full", action="store_true", help="run the sweep of 1,800 experiments too"
+    )
+    given = parser.parse_args()
+    rows = replicate_speed(given.slates, given.size)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = copied(Path(temporary))
+        found, per_job = block_sizes(folder)
+        rows += found
+        rows.append(("overhead of a job", f"{per_job:.2f} CPU-s", "", True))
+        if given.full:
+            rows += full_sweep(folder, per_job)
+    print(f"{given.slates:,} slates of {given.size}, one thread; {platform.platform()}\n")
+    print("| figure | measured | wanted |\n|---|---|---|")
+    for what, value, wanted, met in rows:
+        print(f"| {what} | {value} | {wanted}{'' if met else ' MISSED'} |")
+    at_default = (given.slates, given.size) == (3000, 12)
+    return int(at_default and not all(met for *_, met in rows))
+
+
+def full_sweep(folder: Path, per_job: float) -> list[Row]:
+    """Run the sweep of 1,800 experiments, and again with nothing to do."""
+    given = ("--config", f"sweep={FULL}", "--", "sweep")
+    seconds, cpu = snakemake(folder, *given, cores="all")
+    idle, _ = snakemake(folder, *given, cores="all")
+    logs = sorted(folder.glob("logs/*/sweep/**/*.tsv"))
+    memory = max(pd.read_csv(log, sep="\t")["max_rss"].max() for log in logs)
+    overhead = 100 * per_job * len(logs) / cpu
+    return [
+        (
+            "1,800 experiments",
+            f"{seconds:.0f} s",
+            f"{MAX_SWEEP_SECONDS} s",
+            seconds <= MAX_SWEEP_SECONDS,
+        ),
+        ("their CPU time", f"{cpu:.0f} s", "", True),
+        (
+            "overhead of their jobs",
+            f"{overhead:.0f}%",
+            f"{MAX_OVERHEAD}%",
+            overhead <= MAX_OVERHEAD,
+        ),
+        ("largest memory of a job", f"{memory:.0f} MB", f"{MAX_MB} MB", memory <= MAX_MB),
+        (
+            "a second run, nothing to do",
+            f"{idle:.1f} s",
+            f"{MAX_IDLE_SECONDS} s",
+            idle <= MAX_IDLE_SECONDS,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Sweeps and validation as a user runs them: the same values alone and in blocks, only new jobs."""
+
+import re
+
+import pandas as pd
+import pytest
+from runs import checkout, run
+from scipy.stats import t
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+
+SWEEP = "results/tiny/sweep"
+VALIDATION = "results/tiny/validation"
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A finished sweep and validation of the tiny study."""
+    folder = checkout(tmp_path_factory.mktemp("sweep"))
+    run(folder, "--keep-going", "--", "sweep", "validate")
+    return folder
+
+
+def jobs(folder, *arguments: str) -> dict[str, int]:
+    """Return how many jobs of each rule a run would start."""
+    said = run(folder, "--dry-run", *arguments)
+    counts = re.findall(
+        r"^ ?(sweep slates|sweep effects|combine sweep|fit scorer|validate case|"
+        r"combine validation|build slates) +(\d+)",
+        said,
+        re.MULTILINE,
+    )
+    return {rule: int(count) for rule, count in counts}
+
+
+def test_every_seed_size_and_world_is_there_once(swept):
+    rows = pd.read_parquet(swept / SWEEP / "effects.parquet")
+    keys = rows[["seed", "size", "world"]].drop_duplicates()
+    assert len(keys) == 4 * 2 * 2
+    assert len(rows) == len(keys) * 5 * 4
+    assert not list((swept / SWEEP).glob("**/exposure.parquet"))
+
+
+def test_nothing_is_left_to_do(swept):
+    assert jobs(swept, "--", "sweep", "validate") == {}
+
+
+def test_a_seed_alone_gives_the_same_values(swept):
+    effects = "results/tiny/size=8/seed=3/similarity/effects"
+    run(swept, "--", f"{effects}/component_effects.csv", f"{effects}/conclusions.csv")
+    for name, key in (("component_effects", "effects"), ("conclusions", "conclusions")):
+        alone = pd.read_csv(swept / effects / f"{name}.csv", float_precision="round_trip")
+        rows = pd.read_parquet(swept / SWEEP / f"{key}.parquet")
+        own = rows[(rows["seed"] == 3) & (rows["size"] == 8) & (rows["world"] == "similarity")]
+        if name == "component_effects":
+            alone = alone[alone["outcome_type"] == "observed_clicks"]
+        shared = [column for column in alone if column in own]
+        assert len(shared) >= 8
+        pd.testing.assert_frame_equal(
+            own[shared].reset_index(drop=True),
+            alone[shared].reset_index(drop=True),
+            check_exact=True,
+            check_dtype=False,
+        )
+
+
+def test_added_seeds_run_alone(swept):
+    more = ["--config", "sweep={seeds: [1-7]}", "--", "sweep"]
+    assert jobs(swept, *more) == {"sweep slates": 4, "sweep effects": 8, "combine sweep": 1}
+
+
+def test_an_added_world_runs_alone(swept):
+    more = ["--config", "sweep={worlds: [logit, similarity, mnl]}", "--", "sweep"]
+    assert jobs(swept, *more) == {"sweep slates": 4, "sweep effects": 4, "combine sweep": 1}
+
+
+def test_another_block_size_runs_nothing(swept):
+    assert jobs(swept, "--config", "sweep={block_size: 3}", "--", "sweep") == {}
+
+
+def test_an_edited_world_runs_alone(swept):
+    edited = ["--config", "worlds={similarity: {model: similarity, g: 1.0}}", "--", "sweep"]
+    assert jobs(swept, *edited) == {"sweep slates": 4, "sweep effects": 4, "combine sweep": 1}
+
+
+def test_other_blocks_and_one_core_give_the_same_table(swept, tmp_path):
+    folder = checkout(tmp_path)
+    sweep = "sweep={seeds: [4, 1-3], block_size: 3, sizes: [6]}"
+    run(folder, "--config", sweep, "--", f"{SWEEP}/effects.parquet", cores=1)
+    rows = pd.read_parquet(swept / SWEEP / "effects.parquet")
+    found = pd.read_parquet(folder / SWEEP / "effects.parquet")
+    expected = rows[rows["size"] == 6].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_a_wrong_sweep_is_refused_in_words(swept):
+    wrong = "sweep={seeds: [9-1], sizes: [50], worlds: [logitt]}"
+    said = run(swept, "--config", wrong, "--", "sweep", ok=False)
+    assert "there is no 'logitt'; did you mean logit?" in said
+    assert "a pool of 20 candidates cannot fill slates of 50" in said
+    assert "did you mean 1-9?" in said
+
+
+def test_coverage_is_what_the_replicates_say(swept):
+    table = pd.read_csv(swept / VALIDATION / "coverage.csv")
+    assert set(table["case"]) == {
+        "standard",
+        "slates_100",
+        "rare_clicks",
+        "users_randomized",
+        "no_spillover",
+    }
+    row = table[(table["case"] == "standard") & (table["world"] == "logit")]
+    row = row[(row["estimator"] == "lin") & (row["component"] == "Full slate")].iloc[0]
+    drawn = pd.read_parquet(swept / VALIDATION / "standard/logit/ledgers.parquet")
+    drawn = drawn[(drawn["estimator"] == "lin") & (drawn["component"] == "Full slate")]
+    half = t.ppf(0.975, drawn["df"]) * drawn["se"]
+    held = (drawn["estimate"] - drawn["known_effect"]).abs() <= half
+    assert row["coverage_95"] == pytest.approx(held.mean())
+    assert row["replicates"] == 100
+    assert row["verdict"] == "no claim"
+
+
+def test_a_case_s_numbers_do_not_hang_on_the_number_of_replicates(swept, tmp_path):
+    folder = checkout(tmp_path)
+    fewer = "validation={replicates: 10, cases: {standard: {model_replicates: 0}}}"
+    target = f"{VALIDATION}/standard/logit/ledgers.parquet"
+    run(folder, "--config", fewer, "--", target)
+    few, many = (pd.read_parquet(where / target) for where in (folder, swept))
+    many = many[(many["replicate"] < 10) & ~many["estimator"].str.startswith("aipw")]
+    order = ["replicate", "estimator", "component"]
+    pd.testing.assert_frame_equal(
+        few.sort_values(order, ignore_index=True),
+        many.sort_values(order, ignore_index=True),
+        check_exact=True,
+    )
+
+
+def test_the_size_of_tests_is_judged_where_nothing_spills_over(swept):
+    tests = pd.read_csv(swept / VALIDATION / "tests.csv")
+    silent = tests[tests["case"] == "no_spillover"]
+    assert silent["is_true"].all()
+    assert (silent["means"] == "size").all()
+    assert not tests.loc[tests["case"] == "standard", "is_true"].all()

@@ -1,0 +1,55 @@
+"""Building slates as the config asks, any number of times from one reading of the ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from netlift.catalog import item_clusters
+from netlift.scorer import Scorer, training_rows
+from netlift.slates import history_slates, scorer_slates
+
+
+class SlateBuilder:
+    """Builds slates of any size and seed.
+
+    Parameters
+    ----------
+    ratings, movies
+        Of the data set.
+    scorer
+        Fitted to the training ratings; None for the builder ``history``.
+    settings
+        ``clusters``, ``n_slates``, ``max_per_user``, and the settings of the chosen builder under
+        its name.
+    """
+
+    def __init__(
+        self,
+        ratings: pd.DataFrame,
+        movies: pd.DataFrame,
+        scorer: Scorer | None,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._clusters = item_clusters(movies, settings["clusters"])
+        self._common = {key: settings[key] for key in ("n_slates", "max_per_user")}
+        self._scorer = scorer
+        self._own = dict(settings["history" if scorer is None else "scorer"])
+        self._ratings = ratings
+        if scorer is not None:
+            self._ratings = ratings[training_rows(ratings, self._own.pop("train_share"))]
+
+    def slates(self, size: int, seed: int) -> pd.DataFrame:
+        """Build the slates of one size and seed.
+
+        Raises
+        ------
+        NetliftError
+            The ratings cannot give so many slates.
+        """
+        given = {**self._common, **self._own, "size": size, "seed": seed}
+        if self._scorer is None:
+            return history_slates(self._ratings, self._clusters, **given)
+        return scorer_slates(self._ratings, self._scorer, self._clusters, **given)

@@ -1,0 +1,429 @@
+"""Validation: do estimates, intervals, tests and verdicts keep what they promise?
+
+With slates and worlds fixed, assignment and clicks are drawn anew many times, and every estimator
+sees each replicate as it would see an experiment. The truth is the mean known effect of the slates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.aipw import MeanScore, aipw_scores
+from netlift.array_ledger import Estimates, array_ledger
+from netlift.folds import user_folds
+from netlift.inference import ROUNDING, Estimate
+from netlift.item_rows import ItemRows
+from netlift.ledger import COVARIATES, INDIRECT, LINES, component_columns, estimated
+from netlift.outcome_models import STACKED, ModelData, cross_fit, stack
+from netlift.policies import NONE, policy_values, rules, verdict
+from netlift.randomization import HYPOTHESES, DrawnTests, hypothesis_rows
+from netlift.replicates import Replicates
+
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+
+SHARE = "taken from others, share of the focal gain"
+FIELLER = "fieller"
+MODELS = ("linear", "row_logistic")
+"""Outcome models of the replicates: the two that take a fraction of a second."""
+
+LEVELS = (0.90, 0.95, 0.99)
+CLAIMED = (0.94, 0.96)
+"""Range in which the coverage of 95% intervals has to be, but for Monte Carlo error."""
+
+CLAIMED_FROM = 300
+"""Slates from which the coverage is claimed."""
+
+MC_ERRORS = 3.0
+"""Monte Carlo errors that a bias or a coverage may be off."""
+
+PASS, FAIL, NO_CLAIM = "pass", "fail", "no claim"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set of slates in one world, and what its replicates are judged by.
+
+    Attributes
+    ----------
+    replicates
+        What is drawn.
+    items, accounts
+        Tables of one experiment on these slates, in whose place each replicate stands.
+    """
+
+    replicates: Replicates
+    items: pd.DataFrame
+    accounts: pd.DataFrame
+
+    @cached_property
+    def known(self) -> Floats:
+        """Known effects of the three components, mean over slates, shape (3,)."""
+        change = self.replicates.p_promoted - self.replicates.p_control
+        slates = self.replicates.slates
+        same = slates.is_same_cluster.T
+        focal = change[slates.focal, np.arange(len(slates))].mean()
+        competitors = (change * same).sum(axis=0).mean()
+        total = change.sum(axis=0).mean()
+        return np.array([focal, competitors, total - focal - competitors])
+
+    @property
+    def probability(self) -> float:
+        """Probability of promotion, the same for every slate."""
+        return float(self.replicates.design.known_probability()[0])
+
+    @property
+    def bound_se(self) -> float | None:
+        """Least standard error of the total's estimates over these slates (see ``aipw``).
+
+        Without the spread of effects between slates, since the slates are fixed. None where users
+        were randomized.
+        """
+        if not self.replicates.design.by_slate:
+            return None
+        e, accounts = self.probability, self.accounts
+        variance = accounts["slate_variance_promoted"] / e
+        variance += accounts["slate_variance_control"] / (1 - e)
+        return float(np.sqrt(variance.mean() / len(accounts)))
+
+
+def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
+    """Estimate the ledger of every replicate.
+
+    Returns
+    -------
+    One row per replicate, estimator and line: estimate, error and degrees of freedom, clicks per
+    slate, and ``t``, the estimate less the truth over the error. Of the ratio of what is taken from
+    others to the focal gain, ``t`` is Fieller's: its sets hold the truth where |t| is below the
+    quantile.
+    """
+    parts = []
+    covariates = case.accounts[list(COVARIATES)].to_numpy(dtype=np.float64)
+    design = case.replicates.design
+    unit = None if design.by_slate else design.unit
+    truth = np.r_[case.known, case.known.sum()]
+    for numbers, promoted, outcomes in case.replicates.blocks(replicates):
+        found = array_ledger(
+            promoted, outcomes, probability=case.probability, covariates=covariates, unit=unit
+        )
+        found["lin"] = _with_tables(case, promoted, outcomes, found.get("lin"))
+        for estimator, estimates in found.items():
+            parts.append(_long(numbers, estimator, estimates, truth))
+        parts.append(_ratio(numbers, found["difference_in_means"], case.known))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _with_tables(
+    case: Case, promoted: Booleans, outcomes: Floats, found: Estimates | None
+) -> Estimates:
+    """Fill in Lin's estimates that the array form leaves to the table form."""
+    b = len(promoted)
+    value, se, df = (np.full((b, len(LINES)), np.nan) for _ in range(3))
+    covariance = np.full((b, 3, 3), np.nan)
+    if found is not None:
+        value, se, df, covariance = found.value, found.se, found.df, found.covariance
+    columns = component_columns("observed_clicks")
+    for place in np.flatnonzero(np.isnan(value[:, 0])):
+        table = case.accounts.assign(
+            promotion_applied=promoted[place].astype(np.int8),
+            **dict(zip(columns, outcomes[place], strict=True)),
+        )
+        arms = None
+        if 1 < promoted[place].sum() < promoted.shape[1] - 1:
+            arms, _ = estimated(table, "observed_clicks", "lin")
+        if arms is not None:
+            lines = [arms.combination(weights) for _, _, weights in LINES]
+            value[place] = [line.value for line in lines]
+            se[place], df[place] = [line.se for line in lines], [line.df for line in lines]
+    return Estimates(value, se, df, covariance)
+
+
+def _long(numbers: range, estimator: str, found: Estimates, truth: Floats) -> pd.DataFrame:
+    n, lines = len(numbers), len(LINES)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (found.value - truth) / found.se
+    return pd.DataFrame(
+        {
+            "replicate": np.repeat(numbers, lines),
+            "effect_family": np.tile([family for family, _, _ in LINES], n),
+            "component": np.tile([component for _, component, _ in LINES], n),
+            "estimator": estimator,
+            "estimate": found.value.ravel(),
+            "se": found.se.ravel(),
+            "df": found.df.ravel(),
+            "t": np.where(np.abs(found.value - truth) <= ROUNDING, 0.0, t).ravel(),
+            "known_effect": np.tile(truth, n),
+        }
+    )
+
+
+def _ratio(numbers: range, found: Estimates, known: Floats) -> pd.DataFrame:
+    """Return the ratio of what others lose to the focal gain, judged by Fieller's sets."""
+    direct = found.value[:, 0]
+    lost = -(found.value[:, 1] + found.value[:, 2])
+    if abs(known[0]) <= ROUNDING:
+        return pd.DataFrame()
+    true = -float(np.array(INDIRECT) @ known) / known[0]
+    weights = np.array([-true, -1.0, -1.0])
+    variance = np.einsum("i,bij,j->b", weights, found.covariance, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio, t = lost / direct, (lost - true * direct) / np.sqrt(variance)
+    return pd.DataFrame(
+        {
+            "replicate": list(numbers),
+            "effect_family": "Ratio",
+            "component": SHARE,
+            "estimator": FIELLER,
+            "estimate": ratio,
+            "se": np.nan,
+            "df": found.df.min(axis=1),
+            "t": t,
+            "known_effect": true,
+        }
+    )
+
+
+def replicate_tests(
+    case: Case, replicates: range, *, permutations: int, near_positions: int
+) -> pd.DataFrame:
+    """Run the randomization tests on replicates.
+
+    Returns
+    -------
+    One row per replicate and hypothesis: ``p_value``, ``p_value_adjusted``, and ``known_null``,
+    whether the click probabilities fulfill the hypothesis.
+    """
+    base = ItemRows.of(case.items)
+    members = hypothesis_rows(base, near_positions)
+    present = [bool(member.any()) for member in members]
+    assert base.known is not None
+    null = [not bool((np.abs(base.known[member]) > ROUNDING).any()) for member in members]
+    rows = []
+    for number in replicates:
+        promoted, clicks = case.replicates.draw(number)
+        drawn = replace(
+            base,
+            click=clicks.T.ravel().astype(np.float64),
+            promoted=promoted[base.slate],
+            design=replace(base.design, promoted=promoted),
+        )
+        tests = DrawnTests.of(drawn, members, permutations, case.replicates.seed, studentized=True)
+        single, adjusted = tests.p_values(present)
+        for k, hypothesis in enumerate(HYPOTHESES):
+            if present[k]:
+                rows.append((number, hypothesis.label, single[k], adjusted[k], null[k]))
+    names = ["replicate", "hypothesis", "p_value", "p_value_adjusted", "known_null"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def replicate_models(
+    case: Case, replicates: range, *, folds: int, cost: float, max_share: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fit the fast outcome models on replicates, estimate by AIPW and compare policies.
+
+    Returns
+    -------
+    Rows of the ledger by AIPW, as ``replicate_ledgers`` has them; and one row per replicate with
+    the verdict: what is recommended, its known value, its lower bound, the oracle's value, and
+    whether all lower bounds lie below their rules' known values.
+    """
+    base = ModelData.of(case.items)
+    design = case.replicates.design
+    truth = np.r_[case.known, case.known.sum()]
+    known = case.accounts["known_effect_total"].to_numpy(dtype=np.float64)
+    parts, judged = [], []
+    for number in replicates:
+        promoted, clicks = case.replicates.draw(number)
+        data = replace(
+            base,
+            click=clicks.T.ravel().astype(np.float64),
+            design=replace(design, promoted=promoted),
+        )
+        data = replace(data, outcomes=data.by_component(data.click))
+        seed = case.replicates.seed
+        fold = user_folds(data.user, n_folds=folds, seed=seed, repetition=number)
+        found = {name: cross_fit(data, name, fold, seed=seed, threads=1) for name in MODELS}
+        found[STACKED] = stack(data, found, fold)
+        for name, predictions in found.items():
+            scores = aipw_scores(data.outcomes, predictions, data.design)
+            mean = MeanScore.of(scores, data.design)
+            lines = [mean.combination(weights) for _, _, weights in LINES]
+            parts.append(_long(range(number, number + 1), f"aipw_{name}", _one(lines), truth))
+        total = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)
+        given: dict[str, Any] = {"cost": cost, "max_share": max_share}
+        chosen = rules(found[STACKED].effect, data.slates, total, fold, **given)
+        values = policy_values(chosen, total, data.design, **given, seed=seed, known=known)
+        judged.append({"replicate": number, **_judged_verdict(values)})
+    return pd.concat(parts, ignore_index=True), pd.DataFrame(judged)
+
+
+def _one(lines: Sequence[Estimate]) -> Estimates:
+    """Return one experiment's lines as arrays."""
+    value, se, df = (
+        np.array(numbers)[None, :] for numbers in zip(*map(astuple, lines), strict=True)
+    )
+    return Estimates(value, se, df, np.full((1, 3, 3), np.nan))
+
+
+def _judged_verdict(values: pd.DataFrame) -> dict[str, object]:
+    said = verdict(values)
+    compared = values[values["rule"] != NONE]
+    names = ("verdict", "rule", "value", "lower_bound", "known_value", "oracle_value")
+    return {
+        **{name: said[name] for name in names},
+        "bounds_hold": bool((compared["lower_bound"] <= compared["known_value"] + 1e-9).all()),
+    }
+
+
+def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
+    """Say how estimates and intervals of one case did.
+
+    Parameters
+    ----------
+    replicates
+        Rows of ``replicate_ledgers`` and ``replicate_models``.
+    facts
+        ``case``, ``world``, ``slates`` and ``bound_se``.
+
+    Returns
+    -------
+    One row per estimator and line: the truth, bias with its Monte Carlo error, root of the mean
+    squared error, mean standard error beside the standard deviation of the estimates, coverage of
+    90%, 95% and 99% intervals with the Monte Carlo error of the second, for totals the percent of
+    the efficiency bound, and ``verdict``: pass or fail where a claim is made (from 300 slates on).
+    Replicates in which an estimator has no numbers are counted in ``without_estimate``.
+    """
+    table = []
+    group = ["effect_family", "component", "estimator"]
+    for key, part in replicates.groupby(group, sort=False):
+        numbers = _numbers(part)
+        row = {"case": facts["case"], "world": facts["world"], "slates": facts["slates"]}
+        row |= dict(zip(group, key, strict=True))
+        row |= {"unit": "ratio, without unit" if key[0] == "Ratio" else "clicks per slate"}
+        row |= numbers
+        bound, sd = facts["bound_se"], numbers["sd"]
+        if key[0] == "Total" and bound is not None and sd is not None and sd > 0:
+            row["percent_of_bound"] = 100 * (float(bound) / float(sd)) ** 2  # type: ignore[arg-type]
+        row["verdict"] = _verdict(row)
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _numbers(part: pd.DataFrame) -> dict[str, Any]:
+    from scipy.special import stdtrit
+
+    known = float(part["known_effect"].iloc[0])
+    there = part[part["t"].notna() & part["df"].gt(0)]
+    n = len(there)
+    row: dict[str, Any] = {
+        "replicates": n,
+        "without_estimate": len(part) - n,
+        "known_effect": known,
+    }
+    names = ("mean_estimate", "bias", "bias_mc_error", "rmse", "sd", "mean_se")
+    row |= dict.fromkeys((*names, "coverage_90", "coverage_95", "coverage_99", "coverage_mc_error"))
+    if n < 2:
+        return row
+    ratio = bool(part["se"].isna().all())
+    if not ratio:
+        error = there["estimate"] - known
+        row |= {
+            "mean_estimate": float(there["estimate"].mean()),
+            "bias": float(error.mean()),
+            "bias_mc_error": float(error.std() / np.sqrt(n)),
+            "rmse": float(np.sqrt((error**2).mean())),
+            "sd": float(error.std()),
+            "mean_se": float(there["se"].mean()),
+        }
+    for level in LEVELS:
+        limit = stdtrit(there["df"].to_numpy(), 0.5 + level / 2)
+        row[f"coverage_{round(100 * level)}"] = float((there["t"].abs() <= limit).mean())
+    share = row["coverage_95"]
+    row["coverage_mc_error"] = float(np.sqrt(max(share * (1 - share), 0.95 * 0.05) / n))
+    return row
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    """Judge by number: coverage in the claimed range and no bias, but for Monte Carlo error."""
+    claims_errors = row["estimator"] != "difference_in_means_ols_error"
+    if row["slates"] < CLAIMED_FROM or row["coverage_95"] is None or not claims_errors:
+        return NO_CLAIM
+    room = MC_ERRORS * row["coverage_mc_error"]
+    covered = CLAIMED[0] - room <= row["coverage_95"] <= CLAIMED[1] + room
+    biased = row["bias"] is not None and abs(row["bias"]) > MC_ERRORS * row["bias_mc_error"]
+    return PASS if covered and not biased else FAIL
+
+
+def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
+    """Say how often each test rejected at 5%: its size where it is true, its power where not."""
+    table = []
+    for (label, null), part in tests.groupby(["hypothesis", "known_null"], sort=False):
+        share, n = float((part["p_value"] <= 0.05).mean()), len(part)
+        adjusted = float((part["p_value_adjusted"] <= 0.05).mean())
+        error = float(np.sqrt(max(share * (1 - share), 0.05 * 0.95) / n))
+        is_null = bool(null)
+        table.append(
+            {
+                "case": facts["case"],
+                "world": facts["world"],
+                "slates": facts["slates"],
+                "hypothesis": label,
+                "is_true": is_null,
+                "means": "size" if is_null else "power",
+                "replicates": n,
+                "rejected": share,
+                "rejected_mc_error": error,
+                "rejected_adjusted": adjusted,
+                "verdict": (PASS if share <= 0.05 + MC_ERRORS * error else FAIL)
+                if is_null
+                else NO_CLAIM,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def policies_table(judged: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
+    """Say how often the gate promoted, how often wrongly, and what that was worth.
+
+    ``promoted_at_a_loss``: a rule was recommended whose known value is not above zero; claimed to
+    happen in at most 5% of experiments, as all lower bounds together hold in at least 95%.
+    """
+    n = len(judged)
+    promotes = judged["verdict"] == "promote"
+    wrong = float((promotes & (judged["known_value"] <= 0)).mean())
+    hold = float(judged["bounds_hold"].mean())
+    room = MC_ERRORS * float(np.sqrt(0.05 * 0.95 / n))
+    return pd.DataFrame(
+        [
+            {
+                "case": facts["case"],
+                "world": facts["world"],
+                "slates": facts["slates"],
+                "replicates": n,
+                "promoted": float(promotes.mean()),
+                "promoted_at_a_loss": wrong,
+                "bounds_hold": hold,
+                "mean_known_value": float(judged["known_value"].mean()),
+                "oracle_value": float(judged["oracle_value"].mean()),
+                "unit": "clicks per 1,000 eligible slates",
+                "verdict": PASS if wrong <= 0.05 + room and hold >= 0.95 - room else FAIL,
+            }
+        ]
+    )
+
+
+def failures(tables: Sequence[pd.DataFrame]) -> Iterator[str]:
+    """Yield in words every claim that was not kept."""
+    for table in tables:
+        for _, row in table[table["verdict"] == FAIL].iterrows():
+            what = [
+                str(row[name]) for name in ("component", "estimator", "hypothesis") if name in row
+            ]
+            yield f"{row['case']}, {row['world']}: {', '.join(what) or 'policies'}"

@@ -1,0 +1,117 @@
+# Sweeps: the ledger of many seeds, slate sizes and worlds, in blocks of seeds.
+#
+# REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
+#                   results/{dataset}/scorer/users.parquet, items.parquet
+# OUTPUTS           results/{dataset}/sweep/size={size}/seeds={seeds}/exposure.parquet (temporary)
+#                   results/{dataset}/sweep/size={size}/seeds={seeds}/{world}/*.parquet
+#                   results/{dataset}/sweep/*.parquet, *.csv, *.svg, *.png
+
+SWEEP_FIGURES = {
+    "sweep_estimates": "Estimates by seed",
+    "sweep_distribution": "Distribution over seeds",
+    "sweep_conclusions": "Conclusions over seeds",
+}
+SWEEP_FOLDER = "results/{dataset}/sweep/size={size}/seeds={seeds}"
+
+
+wildcard_constraints:
+    seeds=r"[0-9,-]+",
+
+
+rule sweep_slates:
+    input:
+        ratings=rules.import_ratings.output.ratings,
+        movies=rules.import_ratings.output.movies,
+        scorer_users=rules.fit_scorer.output.scorer_users if USES_SCORER else [],
+        scorer_items=rules.fit_scorer.output.scorer_items if USES_SCORER else [],
+        code=code("sweep_slates"),
+    output:
+        exposure=temp(f"{SWEEP_FOLDER}/exposure.parquet"),
+    log:
+        "logs/{dataset}/sweep/size={size}/seeds={seeds}/sweep_slates.log",
+    benchmark:
+        "logs/{dataset}/sweep/size={size}/seeds={seeds}/sweep_slates.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: settings(
+            seeds=wildcards.seeds,
+            slates=slate_settings(wildcards),
+            promotion=STUDY["promotion"],
+        ),
+    message:
+        "Building slates of {wildcards.size} items for seeds {wildcards.seeds}"
+    script:
+        "../scripts/sweep_slates.py"
+
+
+rule sweep_effects:
+    input:
+        unpack(
+            lambda wildcards: similarity_tables(
+                wildcards.dataset, STUDY["worlds"][wildcards.world]
+            )
+        ),
+        exposure=rules.sweep_slates.output.exposure,
+        code=lambda wildcards: world_code("sweep_effects", wildcards.world),
+    output:
+        effects=f"{SWEEP_FOLDER}/{{world}}/effects.parquet",
+        conclusions=f"{SWEEP_FOLDER}/{{world}}/conclusions.parquet",
+    log:
+        "logs/{dataset}/sweep/size={size}/seeds={seeds}/{world}/sweep_effects.log",
+    benchmark:
+        "logs/{dataset}/sweep/size={size}/seeds={seeds}/{world}/sweep_effects.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: settings(
+            name=wildcards.world,
+            world=STUDY["worlds"][wildcards.world],
+            size=int(wildcards.size),
+        ),
+    message:
+        "World {wildcards.world}, slates of {wildcards.size}, seeds {wildcards.seeds}"
+    script:
+        "../scripts/sweep_effects.py"
+
+
+rule combine_sweep:
+    input:
+        effects=lambda wildcards: sweep_files(wildcards.dataset, "effects.parquet"),
+        conclusions=lambda wildcards: sweep_files(wildcards.dataset, "conclusions.parquet"),
+        code=code("combine_sweep"),
+    output:
+        effects="results/{dataset}/sweep/effects.parquet",
+        conclusions="results/{dataset}/sweep/conclusions.parquet",
+        summary="results/{dataset}/sweep/summary.csv",
+        shares="results/{dataset}/sweep/conclusion_shares.csv",
+    log:
+        "logs/{dataset}/sweep/combine_sweep.log",
+    benchmark:
+        "logs/{dataset}/sweep/combine_sweep.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "Putting the blocks of the sweep together"
+    script:
+        "../scripts/combine_sweep.py"
+
+
+rule sweep:
+    input:
+        expand(
+            rules.combine_sweep.output,
+            dataset=STUDY["dataset"],
+        ),

@@ -1,0 +1,72 @@
+# Validation: with slates and worlds fixed, assignment and clicks are drawn anew many times.
+#
+# REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/slates.parquet
+# OUTPUTS           results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
+#                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
+
+VALIDATION_FILES = {
+    "ledgers": "ledgers.parquet",
+    "tests": "tests.parquet",
+    "policies": "policies.parquet",
+    "facts": "facts.json",
+}
+
+
+wildcard_constraints:
+    case="|".join(STUDY["validation"]["cases"]) or "none",
+
+
+rule validate_case:
+    input:
+        unpack(validation_inputs),
+        code=lambda wildcards: world_code("validate_case", wildcards.world),
+    output:
+        **{
+            name: f"results/{{dataset}}/validation/{{case}}/{{world}}/{file}"
+            for name, file in VALIDATION_FILES.items()
+        },
+    log:
+        "logs/{dataset}/validation/{case}/{world}/validate_case.log",
+    benchmark:
+        "logs/{dataset}/validation/{case}/{world}/validate_case.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        settings=validation_settings,
+    message:
+        "Validating case {wildcards.case} in world {wildcards.world}"
+    script:
+        "../scripts/validate_case.py"
+
+
+rule combine_validation:
+    input:
+        **{name: validation_files(file) for name, file in VALIDATION_FILES.items()},
+        code=code("combine_validation"),
+    output:
+        coverage="results/{dataset}/validation/coverage.csv",
+        tests="results/{dataset}/validation/tests.csv",
+        policies="results/{dataset}/validation/policies.csv",
+    log:
+        "logs/{dataset}/validation/combine_validation.log",
+    benchmark:
+        "logs/{dataset}/validation/combine_validation.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "Judging the replicates"
+    script:
+        "../scripts/combine_validation.py"
+
+
+rule validate:
+    input:
+        expand(rules.combine_validation.output, dataset=STUDY["dataset"]),

@@ -1,0 +1,24 @@
+"""Put the blocks of a sweep together, and say what they say of the estimators."""
+
+from netlift.sweep import combined, conclusion_shares, sweep_summary
+from netlift.tables import read_table, write_table
+from netlift.workflow import job
+
+
+def main(effects: list[str], conclusions: list[str], outputs: dict[str, str]) -> None:
+    """Read the blocks; write the sweep's tables."""
+    rows = combined(read_table(path) for path in effects)
+    judged = combined(read_table(path) for path in conclusions)
+    write_table(rows, outputs["effects"])
+    write_table(judged, outputs["conclusions"])
+    write_table(sweep_summary(rows), outputs["summary"])
+    write_table(conclusion_shares(judged), outputs["shares"])
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(
+            snakemake.input.effects,
+            snakemake.input.conclusions,
+            dict(snakemake.output.items()),
+        )

@@ -1,0 +1,39 @@
+"""Build slates and draw promotions for a block of seeds, as for single experiments."""
+
+import logging
+
+from netlift.errors import NetliftError
+from netlift.exposure import assign_promotion
+from netlift.scorer import Scorer
+from netlift.seed_blocks import block_seeds
+from netlift.slate_builder import SlateBuilder
+from netlift.sweep import name_failures
+from netlift.tables import read_table, write_groups
+from netlift.workflow import job
+
+
+def main(inputs: dict, exposure: str, settings: dict) -> None:
+    """Read ratings, movies and the scorer; write the exposure tables, one group for each seed."""
+    scorer = None
+    if inputs["scorer_users"]:
+        scorer = Scorer(*(read_table(inputs[f"scorer_{which}"]) for which in ("users", "items")))
+    movies = read_table(inputs["movies"], ["item_id", "genres"])
+    builder = SlateBuilder(read_table(inputs["ratings"]), movies, scorer, settings["slates"])
+    failures: dict[int, str] = {}
+
+    def exposures():
+        for seed in block_seeds(settings["seeds"]):
+            try:
+                slates = builder.slates(settings["slates"]["size"], seed)
+                yield assign_promotion(slates, seed=seed, **settings["promotion"]).assign(seed=seed)
+            except NetliftError as error:
+                failures[seed] = str(error)
+                logging.getLogger("netlift").error("seed %s: %s", seed, error)
+        name_failures(failures)
+
+    write_groups(exposures(), exposure)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(dict(snakemake.input.items()), snakemake.output.exposure, snakemake.params.settings)
