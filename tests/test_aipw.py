@@ -80,10 +80,10 @@ def test_without_a_model_it_is_the_expanded_difference():
 
 def test_parts_add_up_in_every_row_of_the_table():
     accounts = experiment()
-    repetitions = {
-        name: [some_predictions(seed, 300) for seed in seeds]
-        for name, seeds in (("one", [1]), ("three", [2, 3, 4]))
-    }
+    repetitions = [
+        {"one": some_predictions(1, 300), "three": some_predictions(seed, 300)}
+        for seed in (2, 3, 4)
+    ]
     table = aipw_table(accounts, outcomes_of(accounts), repetitions)
     for _, part in table.groupby("estimator"):
         values = part.set_index("component")["estimate"]
@@ -92,7 +92,7 @@ def test_parts_add_up_in_every_row_of_the_table():
     design = Design.of(accounts)
     each = [
         MeanScore.of(aipw_scores(outcomes_of(accounts), found, design), design).combination(ZERO)
-        for found in repetitions["three"]
+        for found in (repetition["three"] for repetition in repetitions)
     ]
     values = [found.value for found in each]
     assert totals.at["aipw_three", "estimate"] == pytest.approx(np.median(values), abs=1e-13)
@@ -170,8 +170,8 @@ def test_the_true_expectations_reach_the_bound():
 
 
 def test_the_advice_says_what_is_left():
-    accounts, predictions = experiment(), [some_predictions(1, 300)]
-    table = aipw_table(accounts, outcomes_of(accounts), {"row_logistic": predictions})
+    accounts, predictions = experiment(), some_predictions(1, 300)
+    table = aipw_table(accounts, outcomes_of(accounts), [{"row_logistic": predictions}])
     said = advice(table)
     own = table[table["component"] == "Full slate"].iloc[-1]
     assert "No model narrows the interval" in said
@@ -179,7 +179,7 @@ def test_the_advice_says_what_is_left():
     assert f"cannot narrow it by more than {left:.1f}%" in said
     truth = [name for name in accounts if "known" in name or "variance" in name]
     log = accounts.drop(columns=truth)
-    without = aipw_table(log, outcomes_of(log), {"linear": predictions})
+    without = aipw_table(log, outcomes_of(log), [{"linear": predictions}])
     assert "not known without a truth" in advice(without)
     assert "bound_se" not in without
 
@@ -187,4 +187,4 @@ def test_the_advice_says_what_is_left():
 def test_unknown_probabilities_are_an_error():
     accounts = experiment().drop(columns="promotion_probability")
     with pytest.raises(NetliftError, match="probabilities of promotion are not known"):
-        aipw_table(accounts, outcomes_of(accounts), {"linear": [some_predictions(1, 300)]})
+        aipw_table(accounts, outcomes_of(accounts), [{"linear": some_predictions(1, 300)}])

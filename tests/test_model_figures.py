@@ -72,7 +72,7 @@ def tables_of(items, folder):
     )
     settings = {"seed": 1, "folds": 2, "repetitions": 1}
     fit(files["items"], files["accounts"], dict(fitted), settings, threads=1)
-    inputs = fitted | {"slate_items": files["items"]}
+    inputs = fitted | {"slate_items": files["items"], "accounts": files["accounts"]}
     files["verdict"] = str(folder / "verdict.json")
     compare(inputs, files, {"seed": 1, "cost": 0.0, "max_share": 1.0})
     found = {name: read_table(path) for name, path in files.items() if name != "verdict"}

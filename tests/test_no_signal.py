@@ -11,9 +11,10 @@ from threadpoolctl import threadpool_limits
 from netlift.aipw import aipw_scores
 from netlift.design import Design
 from netlift.effect_models import dr_learner
-from netlift.folds import user_folds
-from netlift.outcome_models import STACKED, ModelData, cross_fit, stack
-from netlift.policies import ALL, NONE, PROMOTE, PROMOTE_NOTHING, policy_values, rules, verdict
+from netlift.features import slate_features
+from netlift.folds import splits, user_folds
+from netlift.outcome_models import STACKED, ModelData, cross_fit_all
+from netlift.policies import ALL, NONE, PROMOTE, PROMOTE_NOTHING, compare_rules, verdict
 from netlift.targeting import AUTOC, QINI, SLOPE, SPREAD, Experiment, who_gains
 
 FAST = ("linear", "row_logistic")
@@ -75,13 +76,23 @@ def decided(log: pd.DataFrame, seed: int, cost: float = 0.0) -> tuple[dict, pd.S
     """
     data = ModelData.of(log)
     fold = user_folds(data.user, n_folds=4, seed=seed)
-    found = {model: cross_fit(data, model, fold, seed=seed, threads=1) for model in FAST}
-    found[STACKED] = stack(data, found, fold)
-    scores = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)
-    chosen = rules(found[STACKED].effect, data.slates, scores, fold, cost=cost, max_share=1.0)
-    values = policy_values(chosen, scores, data.design, cost=cost, max_share=1.0, seed=seed)
-    experiment = Experiment(scores, fold, data.design.unit, seed)
-    judged = who_gains(experiment, {"dr": dr_learner(data, scores, fold)})[0]
+    given = {"seed": seed, "threads": 1, "models": FAST}
+    found = cross_fit_all(data, fold, **given)[STACKED]
+    scores = aipw_scores(data.outcomes, found, data.design).sum(axis=1)
+    predicted = cross_fit_all(data, fold, **given, sequential=True)[STACKED].effect
+    _, values = compare_rules(
+        predicted,
+        slate_features(log),
+        scores,
+        fold,
+        data.design,
+        cost=cost,
+        max_share=1.0,
+        seed=seed,
+    )
+    experiment = Experiment.of_later_folds(scores, fold, data.design, seed, None)
+    effects = dr_learner(data, scores, fold, sequential=True)[fold > 0]
+    judged = who_gains(experiment, {"dr": effects})[0]
     p = judged.loc[judged["measure"] == SLOPE, "p_value"].iloc[0]
     return verdict(values), values.set_index("rule").loc[ALL], float(p)
 
@@ -139,56 +150,57 @@ def test_without_an_effect_the_total_is_zero_and_its_errors_are_right(chains):
     assert z.std() == pytest.approx(1, abs=3.3 / (2 * len(z)) ** 0.5)
 
 
-LEARNED_ON_EACH_OTHER = (
-    "rules and predictions of each fold are learned on all others, so that folds are not "
-    "independent where nothing is to be learned: errors of pooled values are too small "
-    "(Luedtke and van der Laan 2016; Wager 2024)"
-)
-
-
 @pytest.mark.slow
-@pytest.mark.xfail(reason=LEARNED_ON_EACH_OTHER)
 def test_without_an_effect_5_of_100_experiments_show_that_effects_differ(chains):
     assert (chains["p_value"] < 0.05).sum() <= at_most(0.05, 4 * EACH) == 21
 
 
-def cross_fitted(features: np.ndarray, scores: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Predict scores by least squares on the other folds."""
-    regressors, predicted = sm.add_constant(features), np.empty(len(scores))
-    for number in np.unique(fold):
-        own = fold == number
-        slopes = np.linalg.lstsq(regressors[~own], scores[~own], rcond=None)[0]
-        predicted[own] = regressors[own] @ slopes
+def learned(features: np.ndarray, scores: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Predict scores by least squares on the earlier folds."""
+    regressors, predicted = sm.add_constant(features), np.full(len(scores), np.nan)
+    for train, test in splits(fold, sequential=True):
+        slopes = np.linalg.lstsq(regressors[train], scores[train], rcond=None)[0]
+        predicted[test] = regressors[test] @ slopes
     return predicted
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason=LEARNED_ON_EACH_OTHER)
-def test_the_gate_lets_one_in_twenty_pass_where_rules_are_learned_on_other_folds():
-    # Scores of no effect, independent of each other and of all features, in 10 folds.
+def test_the_gate_lets_one_in_twenty_pass():
+    # Scores of no effect, independent of each other and of all features, in 10 folds. Of rules
+    # that learn on all other folds 9% pass, of a gate for one rule 15% and more.
     rng, fold, passed = np.random.default_rng(5), np.arange(200) % 10, 0
     unit = np.arange(200)
     design = Design(unit % 2 == 0, unit, np.zeros(200, dtype=int), np.full(200, 0.5), "slate")
     for seed in range(600):
         features, scores = rng.normal(size=(200, 2)), rng.normal(size=200)
-        predicted = cross_fitted(features, scores, fold)
-        chosen = rules(predicted, features, scores, fold, cost=0.0, max_share=1.0)
-        values = policy_values(chosen, scores, design, cost=0.0, max_share=1.0, seed=seed)
+        _, values = compare_rules(
+            learned(features, scores, fold),
+            pd.DataFrame(features),
+            scores,
+            fold,
+            design,
+            cost=0.0,
+            max_share=1.0,
+            seed=seed,
+        )
         passed += verdict(values)["verdict"] == PROMOTE
     # 49 at the most, if it is 30 on average.
     assert passed <= at_most(0.05, 600) == 49
 
 
-@pytest.mark.xfail(reason=LEARNED_ON_EACH_OTHER)
-def test_predictions_learned_on_other_folds_are_shown_to_be_right_in_one_of_twenty():
+def test_predictions_are_shown_to_be_right_in_one_of_twenty():
     rng, alarms = np.random.default_rng(6), np.zeros(4)
     fold, unit = np.arange(300) % 5, np.arange(300)
-    for seed in range(200):
-        features, scores = rng.normal(size=(300, 4)), rng.normal(size=300)
-        predicted = cross_fitted(features, scores, fold)
-        table = who_gains(Experiment(scores, fold, unit, seed), {"one": predicted})[0]
-        p = table.set_index("measure").loc[[SPREAD, SLOPE, AUTOC, QINI], "p_value"]
-        alarms += p.to_numpy(dtype=float) < 0.05
+    later = fold > 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("netlift.targeting.HALF_SAMPLES", 100)
+        for seed in range(200):
+            features, scores = rng.normal(size=(300, 4)), rng.normal(size=300)
+            predicted = learned(features, scores, fold)[later]
+            judged = Experiment(scores[later], fold[later], unit[: later.sum()], seed)
+            table = who_gains(judged, {"one": predicted})[0]
+            p = table.set_index("measure").loc[[SPREAD, SLOPE, AUTOC, QINI], "p_value"]
+            alarms += p.to_numpy(dtype=float) < 0.05
     # 21 at the most, if it is 10 on average.
     assert (alarms <= at_most(0.05, 200)).all()
 

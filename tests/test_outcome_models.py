@@ -1,5 +1,7 @@
 """Outcome models: out of fold, reproducible, and judged by what is possible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,14 +16,16 @@ from netlift.outcome_models import (
     MODELS,
     N_BINS,
     ROW_MODELS,
+    STACKED,
     ModelData,
     Predictions,
     calibration_table,
     cross_fit,
+    cross_fit_all,
     model_scores,
     stack,
 )
-from netlift.policies import policy_values, rules, verdict
+from netlift.policies import compare_rules, verdict
 
 LOG = random_items(1, 250, 6, n_users=90).assign(promotion_probability=0.5)
 DATA = ModelData.of(LOG)
@@ -172,8 +176,10 @@ def test_shuffled_clicks_have_no_effect_and_no_rule_is_recommended():
         data = ModelData.of(LOG.assign(click=rng.permutation(LOG["click"].to_numpy())))
         found = cross_fit(data, "row_logistic", FOLD, seed=1, threads=1)
         scores = aipw_scores(data.outcomes, found, data.design).sum(axis=1)
-        chosen = rules(found.effect, data.slates, scores, FOLD, cost=0.0, max_share=1.0)
-        values = policy_values(chosen, scores, data.design, cost=0.0, max_share=1.0, seed=seed)
+        in_order = cross_fit(data, "row_logistic", FOLD, seed=1, threads=1, sequential=True)
+        features = pd.DataFrame(data.slates, columns=list(data.slate_names))
+        given = {"cost": 0.0, "max_share": 1.0, "seed": seed}
+        _, values = compare_rules(in_order.effect, features, scores, FOLD, data.design, **given)
         passed += verdict(values)["verdict"] == "promote"
         far += abs(scores.mean()) > stats.norm.ppf(0.975) * scores.std() / 250**0.5
     assert passed < 3
@@ -203,3 +209,31 @@ def test_models_are_saved_in_their_own_formats_and_predict_the_same(tmp_path):
     )
     shares = importance[importance["measures"].str.startswith("share")]
     assert shares.groupby("model")["importance"].sum().to_numpy() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("model", ["linear", "row_logistic"])
+def test_models_that_learn_in_order_see_no_later_fold(model):
+    first_fold, later = FOLD == 0, FOLD.max() == FOLD
+    one = cross_fit(DATA, model, FOLD, seed=1, threads=1, sequential=True)
+    clicks = np.where(later[DATA.slate], 1 - DATA.click, DATA.click)
+    other = replace(DATA, click=clicks, outcomes=DATA.by_component(clicks))
+    two = cross_fit(other, model, FOLD, seed=1, threads=1, sequential=True)
+    assert np.isnan(one.effect[first_fold]).all()
+    assert np.isfinite(one.effect[~first_fold]).all()
+    assert (one.effect[~first_fold] == two.effect[~first_fold]).all()
+
+
+def test_a_stack_that_learns_in_order_starts_with_equal_weights():
+    given = {"seed": 1, "threads": 1, "models": ("linear", "row_logistic")}
+    one = cross_fit_all(DATA, FOLD, **given, sequential=True)
+    second = FOLD == 1
+    mean = (one["linear"].promoted + one["row_logistic"].promoted) / 2
+    assert one[STACKED].promoted[second] == pytest.approx(mean[second], abs=1e-12)
+    # From then on by the clicks of earlier folds that had predictions: those of fold 1 decide.
+    last = FOLD == 2
+    clicks = np.where(second[DATA.slate], 1 - DATA.click, DATA.click)
+    weights = []
+    for data in (DATA, replace(DATA, outcomes=DATA.by_component(clicks))):
+        found = stack(data, {name: one[name] for name in given["models"]}, FOLD, sequential=True)
+        weights.append(found.promoted[last])
+    assert (weights[0] != weights[1]).any()

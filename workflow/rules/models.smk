@@ -59,6 +59,7 @@ rule fit_models:
 rule compare_policies:
     input:
         slate_items="results/{experiment}/items.parquet",
+        accounts=rules.account_slates.output.accounts,
         slate_effects=rules.fit_models.output.slate_effects,
         aipw=rules.fit_models.output.aipw,
         heterogeneity=rules.fit_models.output.heterogeneity,

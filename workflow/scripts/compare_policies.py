@@ -3,8 +3,10 @@
 import pandas as pd
 
 from netlift.aipw import advice
-from netlift.outcome_models import STACKED, ModelData
-from netlift.policies import policy_values, rules, verdict
+from netlift.design import Design
+from netlift.features import slate_features
+from netlift.outcome_models import STACKED
+from netlift.policies import compare_rules, verdict
 from netlift.tables import read_table, write_json, write_table
 from netlift.targeting import detectability
 from netlift.workflow import job
@@ -13,16 +15,18 @@ from netlift.workflow import job
 def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> None:
     """Read items and what models say of slates; write policies and the verdict."""
     effects = read_table(inputs["slate_effects"])
-    data = ModelData.of(read_table(inputs["slate_items"]))
-    seed = settings.pop("seed")
-    scores, fold = (effects[name].to_numpy() for name in ("aipw_score", "fold"))
-    known = effects["known_effect"].to_numpy() if "known_effect" in effects else None
-    predicted = effects[f"predicted_{STACKED}"].to_numpy()
-    chosen = rules(predicted, data.slates, scores, fold, **settings)
-    values = policy_values(chosen, scores, data.design, **settings, seed=seed, known=known)
+    chosen, values = compare_rules(
+        effects[f"in_order_{STACKED}"].to_numpy(),
+        slate_features(read_table(inputs["slate_items"])),
+        effects["aipw_score"].to_numpy(),
+        effects["fold"].to_numpy(),
+        Design.of(read_table(inputs["accounts"])),
+        **settings,
+        known=effects["known_effect"].to_numpy() if "known_effect" in effects else None,
+    )
     write_table(values, outputs["policies"])
-    identity = effects[["slate_id", "user_id"]]
-    write_table(identity.assign(**pd.DataFrame(chosen)), outputs["slate_policies"])
+    identity = effects[["slate_id", "user_id", "fold", "aipw_score"]]
+    write_table(pd.concat([identity.loc[chosen.index], chosen], axis=1), outputs["slate_policies"])
     said = {
         "advice": advice(read_table(inputs["aipw"])),
         "who_gains": detectability(read_table(inputs["heterogeneity"])),

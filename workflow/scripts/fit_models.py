@@ -1,19 +1,15 @@
 """Fit outcome models and effect models, estimate the ledger by AIPW, and see who gains."""
 
 from netlift.aipw import aipw_scores, aipw_table
-from netlift.effect_models import DR_LEARNER, T_LEARNER, dr_learner, t_learner
+from netlift.effect_models import JUDGED, effect_models
 from netlift.fitted_models import feature_importance, fit_all, save_models
 from netlift.folds import user_folds
 from netlift.outcome_models import (
-    MODELS,
-    ROW_MODELS,
     STACKED,
     ModelData,
-    Predictions,
     calibration_table,
-    cross_fit,
+    cross_fit_all,
     model_scores,
-    stack,
 )
 from netlift.tables import read_table, write_table
 from netlift.targeting import Experiment, who_gains
@@ -29,27 +25,22 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
         user_folds(data.user, n_folds=settings["folds"], seed=seed, repetition=repetition)
         for repetition in range(settings["repetitions"])
     ]
-    repetitions: dict[str, list[Predictions]] = {model: [] for model in (*MODELS, STACKED)}
-    for repetition, fold in enumerate(folds):
-        found = {
-            model: cross_fit(data, model, fold, seed=seed + repetition, threads=threads)
-            for model in MODELS
-        }
-        for model, predictions in (found | {STACKED: stack(data, found, fold)}).items():
-            repetitions[model].append(predictions)
+    repetitions = [
+        cross_fit_all(data, fold, seed=seed + repetition, threads=threads)
+        for repetition, fold in enumerate(folds)
+    ]
     # Effects by slate come from the first repetition: each slate has one prediction and one score.
-    fold, first = folds[0], {model: found[0] for model, found in repetitions.items()}
+    fold, first, given = folds[0], repetitions[0], {"seed": seed, "threads": threads}
     scores = aipw_scores(data.outcomes, first[STACKED], data.design).sum(axis=1)
-    effects = {model: found.effect for model, found in first.items()}
-    effects[T_LEARNER] = t_learner(data, fold, seed=seed, threads=threads)
-    effects[DR_LEARNER] = dr_learner(data, scores, fold)
+    effects = effect_models(data, first, scores, fold, **given)
+    # What is judged by a fold was learned on earlier ones.
+    in_order = cross_fit_all(data, fold, **given, sequential=True)
+    in_order = effect_models(data, in_order, scores, fold, **given, sequential=True)
     known = slates["known_effect_total"].to_numpy() if "known_effect_total" in slates else None
-    judged = {name: effects[name] for name in (*ROW_MODELS, STACKED, T_LEARNER, DR_LEARNER)}
-    experiment = Experiment(scores, fold, data.design.unit, seed, known)
-    heterogeneity, toc = who_gains(experiment, judged)
-    fitted = fit_all(data, seed=seed, threads=threads)
+    experiment = Experiment.of_later_folds(scores, fold, data.design, seed, known)
+    heterogeneity, toc = who_gains(experiment, {name: in_order[name][fold > 0] for name in JUDGED})
+    fitted = fit_all(data, **given)
     importance = feature_importance(data, fitted)
-    truth = {} if known is None else {"known_effect": known}
     tables = {
         "outcome_models": model_scores(data, first, slates),
         "calibration": calibration_table(data, first),
@@ -61,7 +52,8 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
             fold=fold,
             aipw_score=scores,
             **{f"predicted_{name}": effect for name, effect in effects.items()},
-            **truth,
+            **{f"in_order_{name}": in_order[name] for name in JUDGED},
+            **({} if known is None else {"known_effect": known}),
         ),
     }
     for name, table in tables.items():

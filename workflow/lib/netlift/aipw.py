@@ -128,7 +128,7 @@ def efficiency_bound(accounts: pd.DataFrame, design: Design) -> float | None:
 
 
 def aipw_table(
-    accounts: pd.DataFrame, outcomes: Floats, repetitions: Mapping[str, Sequence[Predictions]]
+    accounts: pd.DataFrame, outcomes: Floats, repetitions: Sequence[Mapping[str, Predictions]]
 ) -> pd.DataFrame:
     """Estimate the ledger by AIPW with each model, beside the estimators without one.
 
@@ -139,7 +139,7 @@ def aipw_table(
     outcomes
         Observed clicks by component, shape (N, 3), in the same order.
     repetitions
-        Out-of-fold predictions by model, one for each repetition of cross-fitting.
+        For each repetition of cross-fitting, out-of-fold predictions by model.
 
     Returns
     -------
@@ -167,10 +167,10 @@ def aipw_table(
         for line in LINES:
             estimate = arms.combination(line[2])
             table.append(_row(estimator, line, _measured(estimate, line, bound)))
-    for model, predictions in repetitions.items():
+    for model in repetitions[0]:
         found = [
-            MeanScore.of(aipw_scores(outcomes, prediction, design), design)
-            for prediction in predictions
+            MeanScore.of(aipw_scores(outcomes, predictions[model], design), design)
+            for predictions in repetitions
         ]
         middle = found[median_repetition(found)]
         for line in LINES:

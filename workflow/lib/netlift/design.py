@@ -143,6 +143,14 @@ class Design:
             raise NetliftError("the probabilities of promotion are not known")
         return self.probability
 
+    def subset(self, chosen: Booleans) -> Design:
+        """Return the design of some of the slates, shape (N,), whole units among them."""
+        unit = np.unique(self.unit[chosen], return_inverse=True)[1].astype(np.int64)
+        probability = None if self.probability is None else self.probability[chosen]
+        return Design(
+            self.promoted[chosen], unit, self.stratum[chosen], probability, self.unit_name
+        )
+
     def units_per_arm(self) -> tuple[int, int]:
         """Return the number of promoted and of control units."""
         treated = len(np.unique(self.unit[self.promoted]))

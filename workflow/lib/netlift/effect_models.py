@@ -6,23 +6,60 @@ effects alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from netlift.errors import NetliftError
+from netlift.folds import splits
 from netlift.inference import MIN_PER_ARM
-from netlift.outcome_models import ModelData, slate_learner
+from netlift.outcome_models import ROW_MODELS, STACKED, ModelData, Predictions, slate_learner
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 T_LEARNER, DR_LEARNER = "t_learner", "dr_learner"
-EFFECT_MODELS = (T_LEARNER, DR_LEARNER)
+JUDGED = (*ROW_MODELS, STACKED, T_LEARNER, DR_LEARNER)
+"""Models whose predicted effects are judged."""
 
 _PENALTIES = np.logspace(0, 6, 13)
 
 
-def t_learner(data: ModelData, fold: Integers, *, seed: int, threads: int) -> Floats:
+def effect_models(
+    data: ModelData,
+    predictions: Mapping[str, Predictions],
+    scores: Floats,
+    fold: Integers,
+    *,
+    seed: int,
+    threads: int,
+    sequential: bool = False,
+) -> dict[str, Floats]:
+    """Predict effects by every outcome model, and by the two models that are made for them.
+
+    Parameters
+    ----------
+    data, fold, seed, threads, sequential
+        As of ``t_learner``.
+    predictions
+        By outcome model, learned on the same folds.
+    scores
+        As of ``dr_learner``.
+
+    Returns
+    -------
+    By model, shape (N,) each.
+    """
+    found = {model: prediction.effect for model, prediction in predictions.items()}
+    found[T_LEARNER] = t_learner(data, fold, seed=seed, threads=threads, sequential=sequential)
+    found[DR_LEARNER] = dr_learner(data, scores, fold, sequential=sequential)
+    return found
+
+
+def t_learner(
+    data: ModelData, fold: Integers, *, seed: int, threads: int, sequential: bool = False
+) -> Floats:
     """Predict effects as the difference of two models of totals, one fitted on each arm's slates.
 
     (Kuenzel, Sekhon, Bickel and Yu 2019.) The models are gradient-boosted trees (LightGBM).
@@ -35,35 +72,38 @@ def t_learner(data: ModelData, fold: Integers, *, seed: int, threads: int) -> Fl
         Fold of each slate, shape (N,).
     seed, threads
         For the learner.
+    sequential
+        Whether to learn from the earlier folds only; predictions of the first are then NaN.
 
     Returns
     -------
-    Predicted effect of promoting each slate, by models of the other folds, shape (N,).
+    Predicted effect of promoting each slate, out of fold, shape (N,).
 
     Raises
     ------
     NetliftError
-        Without one fold, an arm has no slates to speak of.
+        Of the folds to learn from, an arm has no slates to speak of.
     """
     total = data.outcomes.sum(axis=1)
-    predicted = np.empty(len(total))
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
+    predicted = np.full(len(total), np.nan)
+    for train, test in splits(fold, sequential=sequential):
         arms = []
         for arm in (data.design.promoted, ~data.design.promoted):
-            train = arm & ~test
-            if train.sum() < MIN_PER_ARM:
+            own = arm & train
+            if own.sum() < MIN_PER_ARM:
                 raise NetliftError(
-                    f"without fold {number} an arm has {int(train.sum())} slates: too few to learn "
-                    "from. Take more slates, or a promotion probability nearer to 0.5."
+                    f"of {int(train.sum()):,} slates to learn from, {int(own.sum())} are in one of "
+                    "the arms: too few. Take more slates, or a promotion probability nearer to 0.5."
                 )
             learner = slate_learner("lightgbm", seed, threads).estimator
-            arms.append(learner.fit(data.slates[train], total[train]).predict(data.slates[test]))
+            arms.append(learner.fit(data.slates[own], total[own]).predict(data.slates[test]))
         predicted[test] = arms[0] - arms[1]
     return predicted
 
 
-def dr_learner(data: ModelData, scores: Floats, fold: Integers) -> Floats:
+def dr_learner(
+    data: ModelData, scores: Floats, fold: Integers, *, sequential: bool = False
+) -> Floats:
     """Predict effects by a regression of AIPW scores on the slates' features.
 
     (Kennedy 2023.) The regression is linear with a ridge penalty chosen by leaving one out.
@@ -76,16 +116,17 @@ def dr_learner(data: ModelData, scores: Floats, fold: Integers) -> Floats:
         Cross-fitted AIPW scores of the total effect, shape (N,).
     fold
         Shape (N,).
+    sequential
+        Whether to learn from the earlier folds only; predictions of the first are then NaN.
 
     Returns
     -------
-    Predicted effect of promoting each slate, by models of the other folds, shape (N,).
+    Predicted effect of promoting each slate, out of fold, shape (N,).
     """
     from sklearn.linear_model import RidgeCV
 
-    predicted = np.empty(len(scores))
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
-        learner = RidgeCV(alphas=_PENALTIES).fit(data.slates[~test], scores[~test])
+    predicted = np.full(len(scores), np.nan)
+    for train, test in splits(fold, sequential=sequential):
+        learner = RidgeCV(alphas=_PENALTIES).fit(data.slates[train], scores[train])
         predicted[test] = learner.predict(data.slates[test])
     return predicted

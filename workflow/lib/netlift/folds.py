@@ -1,6 +1,8 @@
-"""Folds for cross-fitting: users are never split."""
+"""Folds for cross-fitting and for sequential validation: users are never split."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,3 +53,27 @@ def user_folds(
         fold_of[one] = fold
         sizes[fold] += counts[one]
     return fold_of[user]
+
+
+def splits(
+    fold: NDArray[np.int64], *, sequential: bool = False
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Yield which slates a model learns from and which it then predicts, fold by fold.
+
+    Parameters
+    ----------
+    fold
+        Fold of each slate, 0 to K - 1, shape (N,).
+    sequential
+        Whether models learn from the earlier folds only, so that nothing is predicted in the first.
+        What is learned from all other folds makes folds depend on each other: each is judged by
+        noise that the others were fitted to. In order, each fold is new to what is judged on it
+        (Luedtke and van der Laan 2016; Wager 2024).
+
+    Yields
+    ------
+    Two masks of shape (N,).
+    """
+    for number in range(int(sequential), int(fold.max()) + 1):
+        test = fold == number
+        yield (fold < number if sequential else ~test), test

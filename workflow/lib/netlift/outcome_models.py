@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netlift.design import Design
 from netlift.exposure import COMPONENTS
 from netlift.features import RowFeatures, item_features, slate_features
+from netlift.folds import splits
 from netlift.inference import Estimate
 from netlift.item_rows import ItemRows
 from netlift.leaks import refuse_leaks
@@ -141,7 +142,13 @@ class Predictions:
 
 
 def cross_fit(
-    data: ModelData, model: str, fold: Integers, *, seed: int, threads: int
+    data: ModelData,
+    model: str,
+    fold: Integers,
+    *,
+    seed: int,
+    threads: int,
+    sequential: bool = False,
 ) -> Predictions:
     """Predict every slate by a model fitted on the other folds.
 
@@ -157,20 +164,21 @@ def cross_fit(
         For models that draw.
     threads
         For models that can use several.
+    sequential
+        Whether to learn from the earlier folds only; predictions of the first are then NaN.
     """
-    n_slates = len(data.outcomes)
-    control, promoted = np.empty((n_slates, 3)), np.empty((n_slates, 3))
+    n_slates, n_rows = len(data.outcomes), len(data.click)
+    control, promoted = np.full((n_slates, 3), np.nan), np.full((n_slates, 3), np.nan)
     by_row = model in ROW_MODELS
-    rows = [np.empty(len(data.click)), np.empty(len(data.click))] if by_row else []
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
+    rows = [np.full(n_rows, np.nan), np.full(n_rows, np.nan)] if by_row else []
+    for train, test in splits(fold, sequential=sequential):
         if by_row:
             in_test = test[data.slate]
-            predict = _row_fit(data, ~in_test, model, seed, threads)
+            predict = _row_fit(data, train[data.slate], model, seed, threads)
             for arm, features in enumerate((data.rows.control, data.rows.promoted)):
                 rows[arm][in_test] = predict(features[in_test])
         else:
-            predict_slates = _slate_fit(data, ~test, model, seed, threads)
+            predict_slates = _slate_fit(data, train, model, seed, threads)
             control[test] = predict_slates(data.slates[test], 0.0)
             promoted[test] = predict_slates(data.slates[test], 1.0)
     if not by_row:
@@ -181,6 +189,21 @@ def cross_fit(
         data.by_component(rows[1]),
         np.where(arm_of_row, rows[1], rows[0]),
     )
+
+
+def cross_fit_all(
+    data: ModelData,
+    fold: Integers,
+    *,
+    seed: int,
+    threads: int,
+    sequential: bool = False,
+    models: Sequence[str] = MODELS,
+) -> dict[str, Predictions]:
+    """Predict every slate by several models and by their combination, as ``cross_fit``."""
+    given: dict[str, Any] = {"seed": seed, "threads": threads, "sequential": sequential}
+    found = {model: cross_fit(data, model, fold, **given) for model in models}
+    return found | {STACKED: stack(data, found, fold, sequential=sequential)}
 
 
 def _row_fit(
@@ -278,11 +301,18 @@ def slate_learner(model: str, seed: int, threads: int) -> Any:
     )
 
 
-def stack(data: ModelData, predictions: dict[str, Predictions], fold: Integers) -> Predictions:
+def stack(
+    data: ModelData,
+    predictions: Mapping[str, Predictions],
+    fold: Integers,
+    *,
+    sequential: bool = False,
+) -> Predictions:
     """Combine models with weights of at least 0 that add up to 1.
 
-    The weights for a fold come from the other folds' out-of-fold predictions of the slate totals
-    (Breiman 1996: non-negative least squares).
+    The weights for a fold come from the out-of-fold predictions of the slate totals of the other
+    folds, or of the earlier ones (Breiman 1996: non-negative least squares). Where none were
+    predicted, all models weigh the same.
     """
     from scipy.optimize import nnls
 
@@ -291,16 +321,20 @@ def stack(data: ModelData, predictions: dict[str, Predictions], fold: Integers) 
         [predictions[name].observed_arm(data.design).sum(axis=1) for name in names]
     )
     total = data.outcomes.sum(axis=1)
-    control, promoted = np.zeros_like(data.outcomes), np.zeros_like(data.outcomes)
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
-        weights, _ = nnls(observed[~test], total[~test])
-        weights = (
-            weights / weights.sum() if weights.sum() > 0 else np.full(len(names), 1 / len(names))
+    predicted = np.isfinite(observed).all(axis=1)
+    control, promoted = (np.full_like(data.outcomes, np.nan) for _ in range(2))
+    for train, test in splits(fold, sequential=sequential):
+        known = train & predicted
+        weights = nnls(observed[known], total[known])[0] if known.any() else np.zeros(len(names))
+        if not weights.sum() > 0:
+            weights = np.ones(len(names))
+        shares = dict(zip(names, weights / weights.sum(), strict=True))
+        control[test] = sum(
+            share * predictions[name].control[test] for name, share in shares.items()
         )
-        for weight, name in zip(weights, names, strict=True):
-            control[test] += weight * predictions[name].control[test]
-            promoted[test] += weight * predictions[name].promoted[test]
+        promoted[test] = sum(
+            share * predictions[name].promoted[test] for name, share in shares.items()
+        )
     return Predictions(control, promoted)
 
 

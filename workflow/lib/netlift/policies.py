@@ -1,15 +1,16 @@
 """Policies: which slates to promote, what that is worth, and when to promote nothing.
 
 A rule's value is the mean of pi (G - cost) over all slates, with pi whether the rule promotes a
-slate and G its AIPW score: what the rule gains against promoting nothing. Rules are fitted on other
-folds than the slates that they are valued on, so that no rule is judged by the noise that it was
-chosen for (Athey and Wager 2021).
+slate and G its AIPW score: what the rule gains against promoting nothing. Rules are learned on the
+folds before the one that they are valued on: no rule is judged by the noise that it was chosen for,
+and no fold by a rule that was fitted to the noise of a fold that is judged by it in turn, which
+would make errors too small where nothing is to be gained (Luedtke and van der Laan 2016). The first
+fold is only learned from. What is shipped learns on all slates, and should be no worse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from netlift.aipw import MeanScore
 from netlift.design import Design
+from netlift.folds import splits
 from netlift.inference import CONFIDENCE, ROUNDING, quantile_t
 from netlift.streams import generator
+from netlift.trees import best_tree, in_words
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -30,157 +33,37 @@ PER_1000_ELIGIBLE = "clicks per 1,000 eligible slates"
 NONE, ALL = "promote none", "promote all"
 PROMOTE, PROMOTE_NOTHING = "promote", "promote nothing"
 
-_CUTS = 32
-"""Cut points of a feature that a tree may use: its quantiles."""
-
 _GATE_DRAWS = 100_000
 
 
-@dataclass(frozen=True)
-class Tree:
-    """A rule that asks one question, and perhaps one more on either side.
-
-    Attributes
-    ----------
-    feature, cut
-        Slates with features[:, feature] <= cut go left.
-    left, right
-        Whether to promote, or another question.
-    """
-
-    feature: int
-    cut: float
-    left: bool | Tree
-    right: bool | Tree
-
-    def promotes(self, features: Floats) -> Booleans:
-        """Say which slates are promoted; features of shape (N, k), result (N,)."""
-        goes_left = features[:, self.feature] <= self.cut
-        sides = [
-            np.full(len(features), side) if isinstance(side, bool) else side.promotes(features)
-            for side in (self.left, self.right)
-        ]
-        return np.where(goes_left, *sides)
-
-
-def best_tree(features: Floats, gains: Floats, depth: int) -> Tree | bool:
-    """Find the tree of depth 1 or 2 whose promoted slates gain most, by exact search.
-
-    All trees are looked at whose cuts are among 32 quantiles of each feature: sums of gains over
-    pairs of binned features give every tree's value without visiting slates again.
-
-    Parameters
-    ----------
-    features
-        Shape (N, k).
-    gains
-        What promoting each slate is worth, shape (N,).
-    depth
-        1 or 2.
-
-    Returns
-    -------
-    The tree; or whether to promote all slates, where no question is better than that.
-    """
-    cuts = [_cut_points(column) for column in features.T]
-    bins = [
-        np.searchsorted(points, column) for points, column in zip(cuts, features.T, strict=True)
-    ]
-    best_value, best = max(gains.sum(), 0.0), bool(gains.sum() > 0)
-    found: Tree | bool = best
-    sizes = [len(points) + 1 for points in cuts]
-    for first, points in enumerate(cuts):
-        if not len(points):
-            continue
-        if depth == 1:
-            sums = np.cumsum(np.bincount(bins[first], gains, sizes[first]))
-            left, right = sums[:-1], sums[-1] - sums[:-1]
-            value = np.maximum(left, 0) + np.maximum(right, 0)
-            place = int(np.argmax(value))
-            if value[place] > best_value + ROUNDING:
-                best_value = float(value[place])
-                found = Tree(
-                    first, float(points[place]), bool(left[place] > 0), bool(right[place] > 0)
-                )
-            continue
-        value, children = _best_children(bins, gains, sizes, first)
-        place = int(np.argmax(value))
-        if value[place] > best_value + ROUNDING:
-            best_value = float(value[place])
-            left_child, right_child = (
-                _child(cuts, side[0][place], side[1][place], side[2][place], side[3][place])
-                for side in children
-            )
-            found = Tree(first, float(points[place]), left_child, right_child)
-    return found
-
-
-def _cut_points(column: Floats) -> Floats:
-    points = np.unique(np.quantile(column, np.arange(1, _CUTS + 1) / (_CUTS + 1), method="lower"))
-    return np.asarray(points[points < column.max()])
-
-
-def _best_children(
-    bins: list[Integers], gains: Floats, sizes: list[int], first: int
-) -> tuple[Floats, list[list[NDArray[Any]]]]:
-    """Return the best value for each cut of the first question, and each side's best question."""
-    n_cuts = sizes[first] - 1
-    sides = [
-        [
-            np.full(n_cuts, -np.inf),
-            np.zeros(n_cuts, int),
-            np.zeros(n_cuts, int),
-            np.zeros((n_cuts, 2)),
-        ]
-        for _ in range(2)
-    ]
-    for second, size in enumerate(sizes):
-        both = np.bincount(bins[first] * size + bins[second], gains, sizes[first] * size)
-        by_first = np.cumsum(both.reshape(sizes[first], size), axis=0)
-        for side, sums in zip(sides, (by_first[:-1], by_first[-1] - by_first[:-1]), strict=True):
-            left = np.cumsum(sums, axis=1)
-            # The last place is no question at all: all of the side on the left.
-            right = left[:, -1:] - left
-            value = np.maximum(left, 0) + np.maximum(right, 0)
-            place = value.argmax(axis=1)
-            row = np.arange(n_cuts)
-            better = value[row, place] > side[0] + ROUNDING
-            side[0] = np.where(better, value[row, place], side[0])
-            side[1] = np.where(better, second, side[1])
-            side[2] = np.where(better, place, side[2])
-            signs = np.column_stack([left[row, place] > 0, right[row, place] > 0])
-            side[3] = np.where(better[:, None], signs, side[3])
-    return sides[0][0] + sides[1][0], [[*side[1:], side[0]] for side in sides]
-
-
-def _child(
-    cuts: list[Floats], feature: int, place: int, signs: Floats, value: float
-) -> Tree | bool:
-    left, right = (bool(sign) for sign in signs)
-    if value <= 0:
-        return False
-    if place >= len(cuts[feature]):
-        return left
-    return left if left == right else Tree(int(feature), float(cuts[feature][place]), left, right)
+TOP_50, TOP_25, POSITIVE = (
+    "top 50% by predicted effect",
+    "top 25% by predicted effect",
+    "predicted to gain",
+)
+TREES = {"tree of one question": 1, "tree of three questions": 2}
+"""Depth by name."""
 
 
 def tree_rule(
     features: Floats, scores: Floats, fold: Integers, *, depth: int, cost: float
 ) -> Booleans:
-    """Say which slates are promoted by a tree learned on the other folds, shape (N,)."""
+    """Say which slates are promoted by a tree learned on the earlier folds, shape (N,)."""
     chosen = np.zeros(len(scores), dtype=bool)
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
-        tree = best_tree(features[~test], scores[~test] - cost, depth)
+    for train, test in splits(fold, sequential=True):
+        tree = best_tree(features[train], scores[train] - cost, depth)
         chosen[test] = tree if isinstance(tree, bool) else tree.promotes(features[test])
     return chosen
 
 
 def top_share(predicted: Floats, fold: Integers, share: float) -> Booleans:
-    """Say which slates are in the top share of their fold by predicted effect, shape (N,)."""
+    """Say which slates are in the top share of their fold by predicted effect, shape (N,).
+
+    Of the first fold none are.
+    """
     chosen = np.zeros(len(predicted), dtype=bool)
-    for number in range(int(fold.max()) + 1):
-        own = np.flatnonzero(fold == number)
+    for _, test in splits(fold, sequential=True):
+        own = np.flatnonzero(test)
         order = own[np.argsort(-predicted[own], kind="stable")]
         chosen[order[: round(share * len(own))]] = True
     return chosen
@@ -195,12 +78,12 @@ def rules(
     cost: float,
     max_share: float,
 ) -> dict[str, Booleans]:
-    """Apply every rule to every slate, by models and trees of the other folds.
+    """Apply every rule to the slates of all folds but the first.
 
     Parameters
     ----------
     predicted
-        Predicted effects, out of fold, shape (N,).
+        Predicted effects, learned on earlier folds; those of the first are not used. Shape (N,).
     features
         Pre-treatment features of slates, shape (N, k).
     scores
@@ -212,17 +95,94 @@ def rules(
     max_share
         Most slates that may be promoted, as a share; of more, those with the largest predicted
         effects are kept.
+
+    Returns
+    -------
+    By rule, shape (N,) each.
     """
-    everything = np.ones(len(scores), dtype=bool)
     found = {
-        ALL: everything,
-        "top 50% by predicted effect": top_share(predicted, fold, 0.5),
-        "top 25% by predicted effect": top_share(predicted, fold, 0.25),
-        "predicted to gain": predicted > cost,
-        "tree of one question": tree_rule(features, scores, fold, depth=1, cost=cost),
-        "tree of three questions": tree_rule(features, scores, fold, depth=2, cost=cost),
+        ALL: fold > 0,
+        TOP_50: top_share(predicted, fold, 0.5),
+        TOP_25: top_share(predicted, fold, 0.25),
+        POSITIVE: (predicted > cost) & (fold > 0),
     }
+    for name, depth in TREES.items():
+        found[name] = tree_rule(features, scores, fold, depth=depth, cost=cost)
     return {name: _capped(chosen, predicted, fold, max_share) for name, chosen in found.items()}
+
+
+def rules_in_words(
+    features: pd.DataFrame, scores: Floats, *, cost: float, max_share: float
+) -> dict[str, str]:
+    """Say what each rule does once it has learned on all slates.
+
+    Parameters
+    ----------
+    features
+        Pre-treatment features of slates in their own units, shape (N, k).
+    scores
+        AIPW scores of the total effect, shape (N,).
+    cost, max_share
+        As of ``rules``.
+    """
+    said = {
+        NONE: "promote no slate",
+        ALL: "promote every slate",
+        TOP_50: "promote the half of slates with the largest predicted effects",
+        TOP_25: "promote the quarter of slates with the largest predicted effects",
+        POSITIVE: f"promote slates whose predicted effect is above {cost:g} clicks",
+    }
+    names, values = [str(name) for name in features], features.to_numpy(dtype=np.float64)
+    for name, depth in TREES.items():
+        said[name] = in_words(best_tree(values, scores - cost, depth), names)
+    if max_share < 1:
+        most = f"; at most {100 * max_share:g}% of slates, those with the largest predicted effects"
+        said = {name: text + ("" if name == NONE else most) for name, text in said.items()}
+    return said
+
+
+def compare_rules(
+    predicted: Floats,
+    features: pd.DataFrame,
+    scores: Floats,
+    fold: Integers,
+    design: Design,
+    *,
+    cost: float,
+    max_share: float,
+    seed: int,
+    known: Floats | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Apply all rules, and value each on the slates of all folds but the first.
+
+    Parameters
+    ----------
+    predicted, scores, fold, cost, max_share
+        As of ``rules``, of N slates.
+    features
+        Pre-treatment features of slates in their own units, shape (N, k).
+    design, seed, known
+        As of ``policy_values``, of N slates.
+
+    Returns
+    -------
+    Which slates each rule promotes, one column per rule, with the index of the slates that are
+    valued; and ``policy_values`` of them with ``in_words``.
+    """
+    given = {"cost": cost, "max_share": max_share}
+    chosen = pd.DataFrame(rules(predicted, features.to_numpy(float), scores, fold, **given))
+    valued = fold > 0
+    chosen = chosen[valued]
+    values = policy_values(
+        {str(name): column.to_numpy() for name, column in chosen.items()},
+        scores[valued],
+        design.subset(valued),
+        **given,
+        seed=seed,
+        known=None if known is None else known[valued],
+    )
+    said = rules_in_words(features, scores, **given)
+    return chosen, values.assign(in_words=values["rule"].map(said))
 
 
 def _capped(chosen: Booleans, predicted: Floats, fold: Integers, max_share: float) -> Booleans:
@@ -262,24 +222,25 @@ def policy_values(
 
     Returns
     -------
-    One row per rule, promoting none among them: share promoted; value per 1,000 eligible slates
-    with its error and 95% interval; ``lower_bound`` and ``upper_bound``, one-sided at 95%, which
-    hold for all rules at once (maximum of correlated normals); the value per 1,000 promoted
-    slates; with a truth the known value, that of the best possible rule (the oracle, under the
-    same cost and cap) and the regret.
+    One row per rule, promoting none among them: slates that it is valued on, share promoted; value
+    per 1,000 eligible slates with its error and 95% interval; ``lower_bound`` and ``upper_bound``,
+    one-sided at 95%, which hold for all rules at once (maximum of correlated normals); the value
+    per 1,000 promoted slates; with a truth the known value, that of the best possible rule (the
+    oracle, under the same cost and cap) and the regret.
     """
     names = list(chosen)
     gains = np.column_stack([chosen[name] * (scores - cost) for name in names])
     mean = MeanScore.of(gains, design)
     critical = simultaneous_quantile(mean.covariance, mean.df, seed)
     oracle = None if known is None else _oracle(known - cost, max_share)
-    table = [_none(oracle)]
+    table = [_none(oracle, len(scores))]
     for place, name in enumerate(names):
         estimate = mean.combination(np.eye(len(names))[place]).scaled(1000)
         share = float(chosen[name].mean())
         lower, upper = estimate.interval
         row: dict[str, object] = {
             "rule": name,
+            "slates": len(scores),
             "share_promoted": share,
             "unit": PER_1000_ELIGIBLE,
             "value": estimate.value,
@@ -297,9 +258,10 @@ def policy_values(
     return pd.DataFrame(table)
 
 
-def _none(oracle: float | None) -> dict[str, object]:
-    zeros = ("share_promoted", "value", "se", "ci_95_lower", "ci_95_upper")
-    row: dict[str, object] = {"rule": NONE, "unit": PER_1000_ELIGIBLE, **dict.fromkeys(zeros, 0.0)}
+def _none(oracle: float | None, n_slates: int) -> dict[str, object]:
+    row: dict[str, object] = {"rule": NONE, "slates": n_slates, "share_promoted": 0.0}
+    row |= {"unit": PER_1000_ELIGIBLE}
+    row |= dict.fromkeys(("value", "se", "ci_95_lower", "ci_95_upper"), 0.0)
     row |= {"lower_bound": 0.0, "upper_bound": 0.0, "value_per_1000_promoted": None}
     if oracle is not None:
         row |= {"known_value": 0.0, "oracle_value": oracle, "regret": oracle}
@@ -338,12 +300,13 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     Parameters
     ----------
     policies
-        From ``policy_values``.
+        From ``compare_rules`` or ``policy_values``.
 
     Returns
     -------
-    Plain values: ``verdict`` (promote, or promote nothing), ``rule``, the numbers behind it, the
-    largest gain that the data do not rule out, and a ``statement``.
+    Plain values: ``verdict`` (promote, or promote nothing), ``rule``, with ``in_words`` what it
+    does (from ``compare_rules``), the numbers behind it, the largest gain that the data do not rule
+    out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
     gaining = compared[compared["lower_bound"] > ROUNDING]
@@ -380,6 +343,8 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         "confidence": CONFIDENCE,
         "rules_compared": len(compared),
     }
+    if "in_words" in policies:
+        found["in_words"] = str(row["in_words"])
     if "known_value" in policies:
         found |= {name: float(row[name]) for name in ("known_value", "oracle_value", "regret")}
     return found

@@ -1,13 +1,14 @@
 """Who gains: do slates with a large predicted effect have a large effect?
 
-Predictions are out of fold, and slates are only ever compared with slates of their own fold: models
-of different folds have different means, each the lower the higher the effects are in the fold that
-it does not see.
+Slates are only ever compared with slates of their own fold, since models of different folds have
+different means, and a fold is judged by models of earlier folds only: models that learn on all
+other folds fit the noise of slates by which they are judged in turn, and where effects are alike
+one experiment in ten would show that they differ instead of one in twenty.
 
 Sources: Chernozhukov, Demirer, Duflo and Fernandez-Val (2018) for group effects and the best linear
 predictor; Yadlowsky, Fleming, Shah, Brunskill and Wager (2025, "Evaluating treatment prioritization
 rules via rank-weighted average treatment effects") for TOC, AUTOC, Qini and the half-sample
-bootstrap.
+bootstrap; Wager (2024, "Sequential validation of treatment heterogeneity") for learning in order.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netlift.cluster_robust import ClusteredFit
+from netlift.design import Design
 from netlift.inference import ROUNDING, Estimate, numbers, quantile_t
 from netlift.streams import generator
 from netlift.units import PER_SLATE
@@ -168,6 +170,15 @@ class Experiment:
     seed: int
     known: Floats | None = None
 
+    @classmethod
+    def of_later_folds(
+        cls, scores: Floats, fold: Integers, design: Design, seed: int, known: Floats | None
+    ) -> Experiment:
+        """Take the slates of all folds but the first: those with predictions learned in order."""
+        later = fold > 0
+        unit = design.subset(later).unit
+        return cls(scores[later], fold[later], unit, seed, None if known is None else known[later])
+
 
 def who_gains(
     experiment: Experiment, predicted: Mapping[str, Floats]
@@ -179,7 +190,7 @@ def who_gains(
     experiment
         Of N slates.
     predicted
-        Out-of-fold effects by predictor, shape (N,) each.
+        Effects by predictor, each slate's learned on earlier folds, shape (N,) each.
 
     Returns
     -------

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from netlift.aipw import MeanScore, aipw_scores
 from netlift.array_ledger import Estimates, array_ledger
+from netlift.features import slate_features
 from netlift.folds import user_folds
 from netlift.inference import ROUNDING, Estimate
 from netlift.item_rows import ItemRows
 from netlift.ledger import COVARIATES, INDIRECT, LINES, component_columns, estimated
-from netlift.outcome_models import STACKED, ModelData, cross_fit, stack
-from netlift.policies import NONE, policy_values, rules, verdict
+from netlift.outcome_models import STACKED, ModelData, cross_fit_all
+from netlift.policies import NONE, compare_rules, verdict
 from netlift.randomization import HYPOTHESES, DrawnTests, hypothesis_rows
 from netlift.replicates import Replicates
 
@@ -235,7 +236,7 @@ def replicate_models(
     whether all lower bounds lie below their rules' known values.
     """
     base = ModelData.of(case.items)
-    design = case.replicates.design
+    design, features = case.replicates.design, slate_features(case.items)
     truth = np.r_[case.known, case.known.sum()]
     known = case.accounts["known_effect_total"].to_numpy(dtype=np.float64)
     parts, judged = [], []
@@ -249,17 +250,17 @@ def replicate_models(
         data = replace(data, outcomes=data.by_component(data.click))
         seed = case.replicates.seed
         fold = user_folds(data.user, n_folds=folds, seed=seed, repetition=number)
-        found = {name: cross_fit(data, name, fold, seed=seed, threads=1) for name in MODELS}
-        found[STACKED] = stack(data, found, fold)
+        fitting: dict[str, Any] = {"seed": seed, "threads": 1, "models": MODELS}
+        found = cross_fit_all(data, fold, **fitting)
         for name, predictions in found.items():
             scores = aipw_scores(data.outcomes, predictions, data.design)
             mean = MeanScore.of(scores, data.design)
             lines = [mean.combination(weights) for _, _, weights in LINES]
             parts.append(_long(range(number, number + 1), f"aipw_{name}", _one(lines), truth))
         total = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)
-        given: dict[str, Any] = {"cost": cost, "max_share": max_share}
-        chosen = rules(found[STACKED].effect, data.slates, total, fold, **given)
-        values = policy_values(chosen, total, data.design, **given, seed=seed, known=known)
+        in_order = cross_fit_all(data, fold, **fitting, sequential=True)[STACKED].effect
+        given: dict[str, Any] = {"cost": cost, "max_share": max_share, "seed": seed, "known": known}
+        _, values = compare_rules(in_order, features, total, fold, data.design, **given)
         judged.append({"replicate": number, **_judged_verdict(values)})
     return pd.concat(parts, ignore_index=True), pd.DataFrame(judged)
 

@@ -1,0 +1,180 @@
+"""Measure outcome models, AIPW and policies over worlds and seeds: what they find, what they cost.
+
+    .venv/bin/python benchmarks/models.py [--slates 3000] [--seeds 20] [--worlds logit mnl]
+
+The default study must have been run (`make run`). Per world: the share of slates that gain, the
+error of AIPW over the least possible, how far the best row model is from the floor, how well slate
+effects are predicted, how often the gate promotes and what that is worth by the known effects, per
+1,000 eligible slates, against the oracle. One thread; seconds are CPU seconds of fitting models and
+comparing policies, imports left out. Exit code 1 if a figure is missed.
+"""
+
+import argparse
+import os
+import resource
+import runpy
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow/lib"))
+
+import pandas as pd  # noqa: E402
+import yaml  # noqa: E402
+
+from netlift.accounts import slate_outcomes  # noqa: E402
+from netlift.config import check_config  # noqa: E402
+from netlift.experiment import fit_world, simulate_clicks  # noqa: E402
+from netlift.exposure import assign_promotion  # noqa: E402
+from netlift.outcome_models import ROW_MODELS, STACKED  # noqa: E402
+from netlift.scorer import Scorer  # noqa: E402
+from netlift.similarity import item_similarity  # noqa: E402
+from netlift.slate_arrays import Slates  # noqa: E402
+from netlift.slate_builder import SlateBuilder  # noqa: E402
+from netlift.tables import read_json, read_table, write_table  # noqa: E402
+
+RESOURCES, SCORER = ROOT / "resources/datasets/ml-small", ROOT / "results/ml-small/scorer"
+TABLES = ("outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc")
+MODELS = {
+    "linear": "csv",
+    "xgboost": "ubj",
+    "lightgbm": "txt",
+    "row_logistic": "csv",
+    "row_lightgbm": "txt",
+}
+LARGE = 100_000
+MAX_OVER_BOUND, MAX_EXCESS, MIN_CORRELATION, MIN_CAPTURED, MIN_VALUE = 1.03, 0.5, 0.8, 0.8, -0.5
+MAX_SECONDS, MAX_SECONDS_LARGE, MAX_MB = 30, 360, 3000
+
+
+def study() -> dict:
+    """Return the default study."""
+    config: dict = {}
+    for name in ("datasets", "config"):
+        config |= yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
+    return check_config(config)
+
+
+def builder_of(config: dict, n_slates: int) -> SlateBuilder:
+    """Return what builds slates from the ratings of the default study."""
+    if not SCORER.exists():
+        sys.exit(f"{SCORER}: not there yet; run `make run` first")
+    settings = config["slates"]
+    own = {key: value for key, value in settings["scorer"].items() if key != "damping"}
+    own.pop("factors")
+    each = max(settings["max_per_user"], n_slates // 500)
+    settings = {**settings, "scorer": own, "n_slates": n_slates, "max_per_user": each}
+    scorer = Scorer(*(read_table(SCORER / f"{which}.parquet") for which in ("users", "items")))
+    movies = read_table(RESOURCES / "movies.parquet", ["item_id", "genres"])
+    return SlateBuilder(read_table(RESOURCES / "ratings.parquet"), movies, scorer, settings)
+
+
+def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict:
+    """Run the stage on one experiment; return what it found."""
+    files = {name: str(folder / f"{name}.csv") for name in TABLES}
+    parquet = ("slate_items", "accounts", "slate_effects", "slate_policies")
+    files |= {name: str(folder / f"{name}.parquet") for name in parquet}
+    files |= {"policies": str(folder / "policies.csv"), "verdict": str(folder / "verdict.json")}
+    accounts = slate_outcomes(items)
+    write_table(items, files["slate_items"])
+    write_table(accounts, files["accounts"])
+    fit, compare = (
+        runpy.run_path(str(ROOT / f"workflow/scripts/{name}.py"))["main"]
+        for name in ("fit_models", "compare_policies")
+    )
+    outputs = {name: files[name] for name in (*TABLES, "slate_effects")}
+    outputs |= {name: str(folder / f"{name}_model.{end}") for name, end in MODELS.items()}
+    start = time.process_time()
+    fit(files["slate_items"], files["accounts"], outputs, {"seed": seed, **config["models"]}, 1)
+    compare(files, files, {"seed": seed, **config["policy"]})
+    seconds = time.process_time() - start
+    models = read_table(files["outcome_models"]).set_index("model")
+    aipw = read_table(files["aipw"]).set_index(["estimator", "component"])
+    said = read_json(files["verdict"])
+    return {
+        "gain": float((accounts["known_effect_total"] > 0).mean()),
+        "over_bound": float(aipw.at[(f"aipw_{STACKED}", "Full slate"), "se_over_bound"]),
+        "excess": float(models.loc[list(ROW_MODELS), "excess_over_floor"].min()),
+        "correlation": float(models["correlation_with_known_effect"].max()),
+        "promotes": said["verdict"] == "promote",
+        "known_value": said["known_value"],
+        "oracle_value": said["oracle_value"],
+        "seconds": seconds,
+    }
+
+
+def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> pd.DataFrame:
+    """Run every seed and world; return one row each."""
+    builder, rows = builder_of(config, n_slates), []
+    movies, factors = (RESOURCES / "movies.parquet", SCORER / "items.parquet")
+    for seed in range(1, seeds + 1):
+        exposure = assign_promotion(builder.slates(12, seed), seed=seed, **config["promotion"])
+        slates = Slates.from_exposure(exposure, seed=seed)
+        for name in worlds:
+            entry = config["worlds"][name]
+            tables = (
+                [read_table(movies), read_table(factors)] if "source" in entry else [None, None]
+            )
+            similarity = item_similarity(entry, *tables)
+            world, _ = fit_world(entry, slates, similarity)
+            items = simulate_clicks(exposure, slates, world, seed=seed)
+            with tempfile.TemporaryDirectory() as folder:
+                found = measured(items, config, seed, Path(folder))
+            rows.append({"world": name, "seed": seed, **found})
+            print(f"  {name}, seed {seed}: {found['seconds']:.1f} s", file=sys.stderr)
+    return pd.DataFrame(rows)
+
+
+def misses(world: str, row: pd.Series, n_slates: int) -> list[str]:
+    """Name the figures that a world misses."""
+    large = n_slates >= LARGE
+    targeted = 0.1 <= row["gain"] <= 0.6
+    checks = {
+        "error over the bound": world == "reference" and row["over_bound"] > MAX_OVER_BOUND,
+        "excess over the floor": row["excess"] > MAX_EXCESS,
+        "correlation": large and world == "logit" and row["correlation"] < MIN_CORRELATION,
+        "value": row["known_value"] < (0 if world == "reference" else MIN_VALUE),
+        "share of the oracle's value": large
+        and targeted
+        and row["known_value"] < MIN_CAPTURED * row["oracle_value"],
+        "seconds": row["seconds"] > (MAX_SECONDS_LARGE if large else MAX_SECONDS),
+    }
+    return [name for name, missed in checks.items() if missed]
+
+
+def main() -> int:
+    """Measure, print a table, and return 1 if a figure is missed."""
+    config = study()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--slates", type=int, default=3000)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--worlds", nargs="+", default=list(config["worlds"]))
+    asked = parser.parse_args()
+    table = experiments(config, asked.slates, asked.seeds, asked.worlds)
+    means, missed = table.drop(columns="seed").groupby("world", sort=False).mean(), False
+    print(f"{asked.slates:,} slates, {asked.seeds} seeds: means over seeds\n")
+    print(
+        "| world | gain | error / bound | excess, % | correlation | promotes | value | oracle | s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for world, row in means.iterrows():
+        found = misses(str(world), row, asked.slates)
+        missed |= bool(found)
+        print(
+            f"| {world} | {row['gain']:.2f} | {row['over_bound']:.3f} | {row['excess']:.2f} | "
+            f"{row['correlation']:.2f} | {row['promotes']:.2f} | {row['known_value']:+.2f} | "
+            f"{row['oracle_value']:+.2f} | {row['seconds']:.1f} |"
+            + (f" misses: {', '.join(found)}" if found else "")
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    missed |= asked.slates >= LARGE and peak > MAX_MB
+    print(f"\nLargest memory: {peak:,.0f} MB (wanted with {LARGE:,} slates: {MAX_MB:,})")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
