@@ -72,8 +72,8 @@ def policies(
         subtitle=str(verdict["statement"]),
         legend=_legend(policies, theme),
         note="Bounds: at 95%, the lower ends of all rules hold at once, and so do the upper ends; "
-        "a rule gains if its lower end is above 0. Each rule is fitted on other slates than those "
-        "it is valued on.",
+        "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of slates "
+        "than those it is valued on.",
         source=source,
     )
     grid = figure.add_gridspec(1, 2, width_ratios=[1.9, 1])
