@@ -95,7 +95,7 @@ def t_learner(
                     f"of {int(train.sum()):,} slates to learn from, {int(own.sum())} are in one of "
                     "the arms: too few. Take more slates, or a promotion probability nearer to 0.5."
                 )
-            learner = slate_learner("lightgbm", seed, threads).estimator
+            learner = slate_learner("lightgbm", int(own.sum()), seed, threads).estimator
             arms.append(learner.fit(data.slates[own], total[own]).predict(data.slates[test]))
         predicted[test] = arms[0] - arms[1]
     return predicted

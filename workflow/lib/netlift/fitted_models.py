@@ -38,7 +38,7 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
             features = slates
             if model == "linear":
                 features = np.column_stack([slates, arm[:, None] * data.slates])
-            learner = slate_learner(model, seed, threads)
+            learner = slate_learner(model, len(arm), seed, threads)
             one = learner.estimator if model == "lightgbm" else learner
             fitted[model] = one.fit(features, total)
     return fitted

@@ -30,6 +30,9 @@ STACKED = "stacked"
 _LEAF_SLATES, _LEAF_ROWS = 40, 200
 """Slates or rows that a leaf of a tree needs: clicks are noisy, and small leaves learn noise."""
 
+_TREE_SLATES = 20_000
+"""Slates that each tree of a forest is grown on at the most."""
+
 N_BINS = 10
 """Bins of predicted probability in the table of calibration."""
 
@@ -249,7 +252,7 @@ def _slate_fit(
     """Fit a model of clicks by component on some slates; return how it predicts in an arm."""
     arm = data.design.promoted[train].astype(np.float64)
     outcomes = data.outcomes[train]
-    fitted = slate_learner(model, seed, threads)
+    fitted = slate_learner(model, len(arm), seed, threads)
     interacted = model == "linear"
 
     def regressors(features: Floats, arms: Floats) -> Floats:
@@ -265,8 +268,8 @@ def _slate_fit(
     return predict
 
 
-def slate_learner(model: str, seed: int, threads: int) -> Any:
-    """Return an unfitted regression of the three components' clicks."""
+def slate_learner(model: str, n_slates: int, seed: int, threads: int) -> Any:
+    """Return an unfitted regression of the three components' clicks, for so many slates."""
     if model == "linear":
         from sklearn.linear_model import LinearRegression
 
@@ -278,6 +281,7 @@ def slate_learner(model: str, seed: int, threads: int) -> Any:
             n_estimators=50,
             min_samples_leaf=_LEAF_SLATES,
             max_features=0.5,
+            max_samples=min(n_slates, _TREE_SLATES),
             random_state=seed % 2**32,
             n_jobs=threads,
         )
