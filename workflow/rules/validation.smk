@@ -1,7 +1,8 @@
 # Validation: with slates and worlds fixed, assignment and clicks are drawn anew many times.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/slates.parquet
-# OUTPUTS           results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
+# OUTPUTS           results/{dataset}/validation/{case}/slates.parquet, where a case has its own
+#                   results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
 #                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
 
 VALIDATION_FILES = {
@@ -14,6 +15,19 @@ VALIDATION_FILES = {
 
 wildcard_constraints:
     case="|".join(STUDY["validation"]["cases"]) or "none",
+
+
+use rule build_slates as build_case_slates with:
+    output:
+        slates="results/{dataset}/validation/{case}/slates.parquet",
+    log:
+        "logs/{dataset}/validation/{case}/build_slates.log",
+    benchmark:
+        "logs/{dataset}/validation/{case}/build_slates.tsv"
+    params:
+        settings=case_slate_settings,
+    message:
+        "Building the slates of case {wildcards.case}"
 
 
 rule validate_case:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from netlift.aipw import MeanScore, aipw_scores
 from netlift.array_ledger import Estimates, array_ledger
+from netlift.array_rows import MEMBERS, RowEffects, array_row_effects
 from netlift.folds import user_folds
 from netlift.inference import ROUNDING, Estimate
 from netlift.item_rows import ItemRows
@@ -25,14 +26,27 @@ from netlift.outcome_models import STACKED, ModelData, cross_fit, stack
 from netlift.policies import NONE, policy_values, rules, verdict
 from netlift.randomization import HYPOTHESES, DrawnTests, hypothesis_rows
 from netlift.replicates import Replicates
+from netlift.row_effects import OBSERVED_EFFECTS
+from netlift.units import PER_ROW, PER_SLATE, RATIO
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 SHARE = "taken from others, share of the focal gain"
 FIELLER = "fieller"
+SHARES, ROWS = "Ratio", "Item rows"
+"""Families of effects beside those of the ledger."""
+
+UNITS = {SHARES: RATIO, ROWS: PER_ROW}
+"""Of these families; the ledger's is clicks per slate."""
+
+BY_SLATE, BY_USER = "rows_clustered_by_slate", "rows_clustered_by_user"
 MODELS = ("linear", "row_logistic")
 """Outcome models of the replicates: the two that take a fraction of a second."""
+
+LEDGER_LINES = [(family, component) for family, component, _ in LINES]
+ROW_LINES = [(ROWS, definition.label) for definition in OBSERVED_EFFECTS]
 
 LEVELS = (0.90, 0.95, 0.99)
 CLAIMED = (0.94, 0.96)
@@ -74,6 +88,32 @@ class Case:
         total = change.sum(axis=0).mean()
         return np.array([focal, competitors, total - focal - competitors])
 
+    @cached_property
+    def rows(self) -> Integers:
+        """Item rows of each component, shape (3, N)."""
+        same = self.replicates.slates.is_same_cluster.sum(axis=1)
+        size = len(self.replicates.p_control)
+        return np.array([np.ones_like(same), same, size - 1 - same], dtype=np.int64)
+
+    @cached_property
+    def known_by_row(self) -> Floats:
+        """Known effects per item row of the groups of rows, shape (4,); NaN of none."""
+        totals = self.known * len(self.replicates.slates)
+        with np.errstate(invalid="ignore"):
+            return np.asarray((MEMBERS @ totals) / (MEMBERS @ self.rows.sum(axis=1)))
+
+    @cached_property
+    def clusters(self) -> dict[str, Integers]:
+        """Numbers of the clusters that errors of item rows are taken by, shape (N,) each.
+
+        The randomized unit, and the user where users have several slates.
+        """
+        user = np.unique(self.accounts["user_id"], return_inverse=True)[1]
+        found = {BY_USER: user} if len(np.unique(user)) < len(user) else {}
+        if self.replicates.design.by_slate:
+            found = {BY_SLATE: np.arange(len(user)), **found}
+        return found
+
     @property
     def probability(self) -> float:
         """Probability of promotion, the same for every slate."""
@@ -95,12 +135,13 @@ class Case:
 
 
 def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
-    """Estimate the ledger of every replicate.
+    """Estimate the ledger and the effects on item rows of every replicate.
 
     Returns
     -------
     One row per replicate, estimator and line: estimate, error and degrees of freedom, clicks per
-    slate, and ``t``, the estimate less the truth over the error. Of the ratio of what is taken from
+    slate (of the family ``Item rows`` clicks per item row), and ``t``, the estimate less the truth
+    over the error. Of the ratio of what is taken from
     others to the focal gain, ``t`` is Fieller's: its sets hold the truth where |t| is below the
     quantile.
     """
@@ -117,6 +158,9 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
         for estimator, estimates in found.items():
             parts.append(_long(numbers, estimator, estimates, truth))
         parts.append(_ratio(numbers, found["difference_in_means"], case.known))
+        for estimator, cluster in case.clusters.items():
+            effects = array_row_effects(promoted, outcomes, case.rows, cluster)
+            parts.append(_long(numbers, estimator, effects, case.known_by_row, ROW_LINES))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -145,15 +189,21 @@ def _with_tables(
     return Estimates(value, se, df, covariance)
 
 
-def _long(numbers: range, estimator: str, found: Estimates, truth: Floats) -> pd.DataFrame:
-    n, lines = len(numbers), len(LINES)
+def _long(
+    numbers: range,
+    estimator: str,
+    found: Estimates | RowEffects,
+    truth: Floats,
+    names: Sequence[tuple[str, str]] = LEDGER_LINES,
+) -> pd.DataFrame:
+    n, lines = len(numbers), len(names)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (found.value - truth) / found.se
     return pd.DataFrame(
         {
             "replicate": np.repeat(numbers, lines),
-            "effect_family": np.tile([family for family, _, _ in LINES], n),
-            "component": np.tile([component for _, component, _ in LINES], n),
+            "effect_family": np.tile([family for family, _ in names], n),
+            "component": np.tile([component for _, component in names], n),
             "estimator": estimator,
             "estimate": found.value.ravel(),
             "se": found.se.ravel(),
@@ -178,7 +228,7 @@ def _ratio(numbers: range, found: Estimates, known: Floats) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "replicate": list(numbers),
-            "effect_family": "Ratio",
+            "effect_family": SHARES,
             "component": SHARE,
             "estimator": FIELLER,
             "estimate": ratio,
@@ -306,7 +356,7 @@ def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.
         numbers = _numbers(part)
         row = {"case": facts["case"], "world": facts["world"], "slates": facts["slates"]}
         row |= dict(zip(group, key, strict=True))
-        row |= {"unit": "ratio, without unit" if key[0] == "Ratio" else "clicks per slate"}
+        row |= {"unit": UNITS.get(str(key[0]), PER_SLATE)}
         row |= numbers
         bound, sd = facts["bound_se"], numbers["sd"]
         if key[0] == "Total" and bound is not None and sd is not None and sd > 0:
