@@ -5,8 +5,8 @@ import pytest
 from builders import random_items
 
 from netlift.array_rows import MEMBERS, array_row_effects
-from netlift.item_rows import ItemRows
 from netlift.inference import clustered_coefficient
+from netlift.item_rows import ItemRows
 from netlift.row_effects import OBSERVED_EFFECTS, observed_effects
 
 

@@ -109,9 +109,39 @@ rule combine_sweep:
         "../scripts/combine_sweep.py"
 
 
+rule plot_sweep:
+    input:
+        effects=rules.combine_sweep.output.effects,
+        shares=rules.combine_sweep.output.shares,
+        code=code("plot_sweep"),
+    output:
+        **{
+            name: report(
+                f"results/{{dataset}}/sweep/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Sweep",
+                labels={"data set": "{dataset}", "figure": title},
+            )
+            for name, title in SWEEP_FIGURES.items()
+        },
+        png=expand("results/{{dataset}}/sweep/{figure}.png", figure=SWEEP_FIGURES),
+    log:
+        "logs/{dataset}/sweep/plot_sweep.log",
+    benchmark:
+        "logs/{dataset}/sweep/plot_sweep.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "Drawing the sweep of {wildcards.dataset}"
+    script:
+        "../scripts/plot_sweep.py"
+
+
 rule sweep:
     input:
-        expand(
-            rules.combine_sweep.output,
-            dataset=STUDY["dataset"],
-        ),
+        expand(rules.combine_sweep.output, dataset=STUDY["dataset"]),
+        expand(rules.plot_sweep.output, dataset=STUDY["dataset"]),

@@ -90,21 +90,21 @@ def _arm(arm: Booleans, clicks: Floats, rows: Floats, starts: Integers) -> _Arm:
 
 def _difference(treated: _Arm, control: _Arm) -> tuple[Floats, Floats, Floats]:
     """Return value, error and degrees of freedom, each of shape (b,)."""
-    influence, own, shared, reached = 0.0, 0.0, 0.0, []
-    for arm, sign in ((treated, 1.0), (control, -1.0)):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # A cluster that is its arm's only one decides the mean and has no residual.
-            rest = np.where(arm.share < 1, 1 / (1 - arm.share), 0.0)
-            influence = influence + sign * arm.residual * np.sqrt(rest) / arm.rows
-            own = own + arm.share * rest / arm.rows
-            shared = shared + arm.share**2 * rest / arm.rows
-            reached.append(sign * arm.share * np.sqrt(rest / arm.rows))
-    pairs = np.stack(reached, axis=1)
-    products = pairs @ pairs.transpose(0, 2, 1)
-    square = (np.square(own) - 2 * own * shared).sum(axis=1) + (products**2).sum(axis=(1, 2))
+    arms, sign = (treated, control), np.array([1.0, -1.0])[:, None, None]
+    share, rows, residual = (
+        np.stack([getattr(arm, name) for arm in arms]) for name in ("share", "rows", "residual")
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
+        # A cluster that is its arm's only one decides the mean and has no residual.
+        rest = np.where(share < 1, 1 / (1 - share), 0.0)
+        influence = (sign * residual * np.sqrt(rest) / rows).sum(axis=0)
+        own = (share * rest / rows).sum(axis=0)
+        shared = (share**2 * rest / rows).sum(axis=0)
+        reached = (sign * share * np.sqrt(rest / rows)).transpose(1, 0, 2)
+        products = reached @ reached.transpose(0, 2, 1)
+        square = (own**2 - 2 * own * shared).sum(axis=1) + (products**2).sum(axis=(1, 2))
         df = (own - shared).sum(axis=1) ** 2 / square
-    few = np.minimum(*((arm.share > 0).sum(axis=1) for arm in (treated, control))) < MIN_PER_ARM
-    value = treated.mean - control.mean
-    se = np.sqrt(np.square(influence).sum(axis=1))
-    return tuple(np.where(few, np.nan, found) for found in (value, se, df))  # type: ignore[return-value]
+    few = (share > 0).sum(axis=2).min(axis=0) < MIN_PER_ARM
+    value, se = treated.mean - control.mean, np.sqrt((influence**2).sum(axis=1))
+    value, se, df = (np.where(few, np.nan, found) for found in (value, se, df))
+    return value, se, df
