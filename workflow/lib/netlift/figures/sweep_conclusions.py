@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.conclusions import FAILS, HOLDS, UNDECIDED
-from netlift.figures.marks import color_key, has_known
+from netlift.figures.marks import color_key
 from netlift.figures.style import (
     LIGHT,
     ROW,
@@ -35,7 +35,7 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = 
     Parameters
     ----------
     shares
-        ``sweep/conclusion_shares.csv``; ``holds_by_known_effects`` and ``wrong`` may be missing.
+        ``sweep/conclusion_shares.csv``.
     source
         Where the numbers come from, for the foot.
     theme
@@ -43,7 +43,6 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = 
     """
     conclusions = list(dict.fromkeys(shares["conclusion"]))
     n_rows = int(shares.groupby("conclusion").size().max())
-    known = has_known(shares, "holds_by_known_effects")
     colors = {HOLDS: theme.gains, UNDECIDED: theme.undecided, FAILS: theme.loses}
     figure = sheet(
         len(conclusions) * (ROW * n_rows + _DECOR),
@@ -54,9 +53,7 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = 
         legend=[color_key(color, verdict) for verdict, color in colors.items()],
         note="Known: the share of seeds in which the known effects, without the noise of clicks, "
         "say that the conclusion holds. Wrong: verdicts that they contradict; at 95%, at most 2.5% "
-        "are expected."
-        if known
-        else "",
+        "are expected.",
         source=source,
     )
     grid = figure.add_gridspec(len(conclusions), 2, width_ratios=[4, 1])
@@ -67,8 +64,7 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = 
         axes.set_title(conclusion)
         if place == len(conclusions) - 1:
             axes.set_xlabel("Share of seeds")
-        if known:
-            write_known(text_axis(figure, grid[place, 1], axes), part, theme)
+        write_known(text_axis(figure, grid[place, 1], axes), part, theme)
     return figure
 
 

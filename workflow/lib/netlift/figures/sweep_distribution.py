@@ -122,8 +122,7 @@ def draw_spread(axes: Axes, part: pd.DataFrame, sizes: list[int], color: str, th
                 solid_capstyle="butt",
                 label=label,
             )
-        if "known_effect" in own:
-            draw_known(axes, row - 0.12, float(own["known_effect"].mean()), theme)
+        draw_known(axes, row - 0.12, float(own["known_effect"].mean()), theme)
 
 
 def scattered(n: int) -> NDArray[np.float64]:

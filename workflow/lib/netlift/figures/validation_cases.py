@@ -207,7 +207,7 @@ def mark_of(verdict: str, color: str, theme: Theme) -> dict[str, Any]:
 
 def verdict_keys(theme: Theme) -> list[Artist]:
     """Return the legend's handles of the verdicts."""
-    words = {PASS: "claim kept", FAIL: "not kept", NO_CLAIM: "no claim"}
+    words = {PASS: "kept", FAIL: "not kept", NO_CLAIM: "no claim"}
     return [
         Line2D([], [], linestyle="none", label=said, **mark_of(verdict, theme.muted, theme))
         for verdict, said in words.items()

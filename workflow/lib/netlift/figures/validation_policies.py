@@ -49,13 +49,7 @@ def validation_policies(
         Colors.
     """
     if policies.empty:
-        return sheet(
-            0.3,
-            theme,
-            title="No case of the validation compares policies",
-            subtitle="Give a case model_replicates, and the gate is judged.",
-            source=source,
-        )
+        return _empty(source, theme)
     labels = case_labels(policies)
     figure = sheet(
         _ROW * len(labels) + DECOR,
@@ -81,6 +75,18 @@ def validation_policies(
     draw_value(panels[-1], policies, rows, theme)
     for axes in panels:
         case_axis(axes, labels if axes is panels[0] else [""] * len(labels), theme)
+    return figure
+
+
+def _empty(source: str, theme: Theme) -> Figure:
+    figure = sheet(
+        0.3,
+        theme,
+        title="No case of the validation compares policies",
+        subtitle="Give a case model_replicates, and the gate is judged.",
+        source=source,
+    )
+    figure.subplots().set_axis_off()
     return figure
 
 
