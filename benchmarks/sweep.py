@@ -6,8 +6,9 @@ First, on one thread, replicates of the ledger with intervals, beside the time o
 uniform numbers alone and beside the same loop written with pandas and statsmodels, with and without
 a bootstrap over copies of tables (a few rounds of these). Then sweeps of the same seeds with blocks
 of several sizes: from their times follow the overhead per job and the best block size. With --full
-also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, and a second run of it. Exit code
-1 if a figure is missed at the default size.
+also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, first half of the seeds and then
+all of them, a second run of it, and a dry run of 100,000 experiments. What is printed is a table in
+Markdown. Exit code 1 if a figure is missed at the default size.
 """
 
 import argparse
@@ -48,9 +49,10 @@ REPLICATES, PANDAS_ROUNDS, BOOTSTRAP_DRAWS = 400, 20, 500
 MIN_PER_SECOND, MIN_LIN, MAX_TO_UNIFORMS = 1500, 250, 3.0
 MIN_RATIO, MIN_BOOTSTRAP_RATIO = 40, 2000
 MAX_SWEEP_SECONDS, MAX_IDLE_SECONDS, MAX_OVERHEAD, MAX_MB = 360, 10, 15, 1000
+MAX_DRY_SECONDS, DOUBLED = 60, (1.8, 2.2)
 
 SEEDS, BLOCK_SIZES = 16, (1, 2, 4, 8, 16)
-FULL = "{seeds: [1-200], sizes: [6, 12, 24], worlds: [reference, logit, mnl]}"
+FULL = "sweep={{seeds: [{seeds}], sizes: [6, 12, 24], worlds: [reference, logit, mnl]}}"
 
 Row = tuple[str, str, str, bool]
 
@@ -227,10 +229,16 @@ def main() -> int:
 
 
 def full_sweep(folder: Path, per_job: float) -> list[Row]:
-    """Run the sweep of 1,800 experiments, and again with nothing to do."""
-    given = ("--config", f"sweep={FULL}", "--", "sweep")
-    seconds, cpu = snakemake(folder, *given, cores="all")
-    idle, _ = snakemake(folder, *given, cores="all")
+    """Run the sweep of 1,800 experiments, again with nothing to do, and one of 100,800 dry."""
+
+    def arguments(seeds: str) -> tuple[str, ...]:
+        return "--config", FULL.format(seeds=seeds), "--", "sweep"
+
+    half, cpu = snakemake(folder, *arguments("1-100"), cores="all")
+    rest, more = snakemake(folder, *arguments("1-200"), cores="all")
+    seconds, cpu = half + rest, cpu + more
+    idle, _ = snakemake(folder, *arguments("1-200"), cores="all")
+    dry, _ = snakemake(folder, "--dry-run", "--quiet", "all", *arguments("1-11200"), cores="all")
     logs = sorted(folder.glob("logs/*/sweep/**/*.tsv"))
     memory = max(pd.read_csv(log, sep="\t")["max_rss"].max() for log in logs)
     overhead = 100 * per_job * len(logs) / cpu
@@ -240,6 +248,12 @@ def full_sweep(folder: Path, per_job: float) -> list[Row]:
             f"{seconds:.0f} s",
             f"{MAX_SWEEP_SECONDS} s",
             seconds <= MAX_SWEEP_SECONDS,
+        ),
+        (
+            "times the time of half the seeds",
+            f"{seconds / half:.2f}",
+            f"{DOUBLED[0]} to {DOUBLED[1]}",
+            DOUBLED[0] <= seconds / half <= DOUBLED[1],
         ),
         ("their CPU time", f"{cpu:.0f} s", "", True),
         (
@@ -254,6 +268,12 @@ def full_sweep(folder: Path, per_job: float) -> list[Row]:
             f"{idle:.1f} s",
             f"{MAX_IDLE_SECONDS} s",
             idle <= MAX_IDLE_SECONDS,
+        ),
+        (
+            "a dry run of 100,800 experiments",
+            f"{dry:.0f} s",
+            f"{MAX_DRY_SECONDS} s",
+            dry <= MAX_DRY_SECONDS,
         ),
     ]
 

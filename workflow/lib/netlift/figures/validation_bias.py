@@ -63,7 +63,7 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = 
         ],
         note="One in 370 unbiased estimates lies more than 3 Monte Carlo errors off; cases share "
         "their draws. Right: below 1 errors are stated too small; where they are right, chance "
-        f"moves marks by up to {_by_chance(table)}. Arrows: further out.",
+        f"moves marks by {_by_chance(table)}. Arrows: further out.",
         source=source,
     )
     bias, ratio = figure.subplots(1, 2)

@@ -113,7 +113,7 @@ def blocks(table: pd.DataFrame, column: str, order: Sequence[str]) -> Iterator[B
     there = [name for name in order if (table[column] == name).any()]
     cells = {name: table.loc[table[column] == name, ["case", "world"]] for name in there}
     most = max((len(part.drop_duplicates()) for part in cells.values()), default=0)
-    full = [name for name in there if len(cells[name].drop_duplicates()) > most / 2]
+    full = [name for name in there if len(cells[name].drop_duplicates()) >= most / 2]
     for group in (full, [name for name in there if name not in full]):
         for start in range(0, len(group), _PER_BLOCK):
             chosen = group[start : start + _PER_BLOCK]
