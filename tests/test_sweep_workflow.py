@@ -44,7 +44,6 @@ def test_every_seed_size_and_world_is_there_once(swept):
     keys = rows[["seed", "size", "world"]].drop_duplicates()
     assert len(keys) == 4 * 2 * 2
     assert len(rows) == len(keys) * 5 * 4
-    assert not list((swept / SWEEP).glob("**/exposure.parquet"))
 
 
 def test_nothing_is_left_to_do(swept):
@@ -77,7 +76,7 @@ def test_added_seeds_run_alone(swept):
 
 def test_an_added_world_runs_alone(swept):
     more = ["--config", "sweep={worlds: [logit, similarity, mnl]}", "--", "sweep"]
-    assert jobs(swept, *more) == {"sweep slates": 4, "sweep effects": 4, "combine sweep": 1}
+    assert jobs(swept, *more) == {"sweep effects": 4, "combine sweep": 1}
 
 
 def test_another_block_size_runs_nothing(swept):
@@ -86,7 +85,7 @@ def test_another_block_size_runs_nothing(swept):
 
 def test_an_edited_world_runs_alone(swept):
     edited = ["--config", "worlds={similarity: {model: similarity, g: 1.0}}", "--", "sweep"]
-    assert jobs(swept, *edited) == {"sweep slates": 4, "sweep effects": 4, "combine sweep": 1}
+    assert jobs(swept, *edited) == {"sweep effects": 4, "combine sweep": 1}
 
 
 def test_other_blocks_and_one_core_give_the_same_table(swept, tmp_path):

@@ -2,7 +2,7 @@
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
 #                   results/{dataset}/scorer/users.parquet, items.parquet
-# OUTPUTS           results/{dataset}/sweep/size={size}/seeds={seeds}/exposure.parquet (temporary)
+# OUTPUTS           results/{dataset}/sweep/size={size}/seeds={seeds}/exposure.parquet
 #                   results/{dataset}/sweep/size={size}/seeds={seeds}/{world}/*.parquet
 #                   results/{dataset}/sweep/*.parquet, *.csv, *.svg, *.png
 
@@ -26,7 +26,8 @@ rule sweep_slates:
         scorer_items=rules.fit_scorer.output.scorer_items if USES_SCORER else [],
         code=code("sweep_slates"),
     output:
-        exposure=temp(f"{SWEEP_FOLDER}/exposure.parquet"),
+        # Kept: were it made again for a world that is added, Snakemake would run all worlds anew.
+        exposure=f"{SWEEP_FOLDER}/exposure.parquet",
     log:
         "logs/{dataset}/sweep/size={size}/seeds={seeds}/sweep_slates.log",
     benchmark:
