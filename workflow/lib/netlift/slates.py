@@ -168,11 +168,11 @@ def scorer_slates(
     """
     if pool < size:
         raise NetliftError(f"a pool of {pool} candidates cannot fill slates of {size} items")
-    n_users, n_items = len(scorer.users), len(scorer.items)
+    n_items = len(scorer.items)
     user = np.searchsorted(scorer.users["user_id"].to_numpy(), training["user_id"].to_numpy())
     item = np.searchsorted(scorer.items["item_id"].to_numpy(), training["item_id"].to_numpy())
     seen = np.sort(user * np.int64(n_items) + item)
-    unseen = n_items - np.bincount(user, minlength=n_users)
+    unseen = n_items - np.bincount(user, minlength=len(scorer.users))
     eligible = [np.flatnonzero(unseen >= pool)] * max_per_user
     owner, _ = _rounds(eligible, n_slates, n_users, seed, _too_few_sessions(pool, max_per_user))
 
