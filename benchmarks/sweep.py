@@ -2,13 +2,13 @@
 
     .venv/bin/python benchmarks/sweep.py [--slates 3000] [--size 12] [--full]
 
-First, on one thread and in CPU seconds, replicates of the ledger with intervals, beside the time of drawing their
-uniform numbers alone and beside the same loop written with pandas and statsmodels, with and without
-a bootstrap over copies of tables (a few rounds of these). Then sweeps of the same seeds with blocks
-of several sizes: from their times follow the overhead per job and the best block size. With --full
-also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, first half of the seeds and then
-all of them, a second run of it, and a dry run of 100,000 experiments. What is printed is a table in
-Markdown. Exit code 1 if a figure is missed at the default size.
+First, on one thread and in CPU seconds, replicates of the ledger with intervals, beside the time of
+drawing their uniform numbers alone and beside the same loop written with pandas and statsmodels,
+with and without a bootstrap over copies of tables (a few rounds of these). Then sweeps of the same
+seeds with blocks of several sizes: from their times follow the overhead per job and the best block
+size. With --full also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, first half of
+the seeds and then all of them, a second run of it, and a dry run of 100,800 experiments. What is
+printed is a table in Markdown. Exit code 1 if a figure is missed at the default size.
 """
 
 import argparse
