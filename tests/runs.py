@@ -37,7 +37,7 @@ def snakemake(folder: Path, *arguments: str, ok: bool = True) -> str:
 
 def run(folder: Path, *arguments: str, cores: int = 2, ok: bool = True) -> str:
     tiny = ["--configfile", "config/studies/tiny.yaml", "--cores", str(cores)]
-    return snakemake(folder, *arguments, *tiny, ok=ok)
+    return snakemake(folder, *tiny, *arguments, ok=ok)
 
 
 def stale(folder: Path, *arguments: str) -> set[str]:

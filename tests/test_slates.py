@@ -190,6 +190,19 @@ def test_everyone_gets_a_slate_before_anyone_gets_the_next(build):
 
 
 @pytest.mark.parametrize("build", [partial(history, window=3), by_scorer])
+def test_slates_of_a_few_users_are_theirs_in_rounds(build):
+    table = random_ratings(3, 20, 90, (12, 12))
+    slates = build(table, n_slates=11, n_users=4, max_per_user=3)
+    users = slates.groupby("slate_id")["user_id"].first()
+    assert len(set(users)) == 4
+    assert set(users[:4]) == set(users[4:8]) == set(users)
+    chosen = {frozenset(build(table, n_slates=4, n_users=4, seed=s)["user_id"]) for s in range(4)}
+    assert len(chosen) > 1
+    with pytest.raises(NetliftError, match="the data give 12"):
+        build(table, n_slates=13, n_users=4, max_per_user=3)
+
+
+@pytest.mark.parametrize("build", [partial(history, window=3), by_scorer])
 def test_the_first_slates_are_the_same_however_many_follow(build):
     table = random_ratings(4, 400, 90, (12, 14))
     many = build(table, n_slates=1100, max_per_user=4).drop(columns="spillover_cluster")

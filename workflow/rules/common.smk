@@ -85,23 +85,17 @@ def seed_of(experiment):
     return int(experiment.split("seed=")[1].split("/")[0])
 
 
-def slate_settings(wildcards):
-    """Return the settings of the chosen builder alone."""
+def slate_settings(wildcards, **case):
+    """Return the settings of the chosen builder alone; a case of the validation has some others."""
     slates = STUDY["slates"]
     builder = slates["builder"]
     own = dict(slates[builder])
     for key in ("damping", "factors"):
         own.pop(key, None)  # these are the scorer's, and reach the slates through its files
     seed = {"seed": int(wildcards.seed)} if "seed" in wildcards.keys() else {}
-    return settings(
-        builder=builder,
-        clusters=slates["clusters"],
-        n_slates=slates["n_slates"],
-        max_per_user=slates["max_per_user"],
-        size=int(wildcards.size),
-        **seed,
-        **{builder: own},
-    )
+    size = {"size": int(wildcards.size)} if "size" in wildcards.keys() else {}
+    shared = {key: slates[key] for key in ("clusters", "n_slates", "max_per_user")}
+    return settings(builder=builder, **{builder: own}, **(shared | size | seed | case))
 
 
 def sweep_files(dataset, file):
@@ -172,7 +166,15 @@ def validation_case(name):
         "promotion": STUDY["promotion"] | case["promotion"],
         "changes": case["changes"],
         "model_replicates": case.get("model_replicates", 0),
+        **{key: case[key] for key in ("n_users",) if key in case},
     }
+
+
+def case_slate_settings(wildcards):
+    """Return the settings of slates that a case has of its own: those of a few users."""
+    case = validation_case(wildcards.case)
+    own = {key: case[key] for key in ("size", "n_slates", "n_users")}
+    return slate_settings(wildcards, seed=STUDY["study"]["seeds"][0], **own)
 
 
 def validation_world(case, world):
@@ -182,9 +184,12 @@ def validation_world(case, world):
 
 def validation_inputs(wildcards):
     """Return the slates that a case is drawn on, and what its world asks of items."""
-    size, seed = validation_case(wildcards.case)["size"], STUDY["study"]["seeds"][0]
+    case, seed = validation_case(wildcards.case), STUDY["study"]["seeds"][0]
+    folder = f"size={case['size']}/seed={seed}"
+    if "n_users" in case:
+        folder = f"validation/{wildcards.case}"
     return {
-        "slates": f"results/{wildcards.dataset}/size={size}/seed={seed}/slates.parquet",
+        "slates": f"results/{wildcards.dataset}/{folder}/slates.parquet",
         **similarity_tables(wildcards.dataset, validation_world(wildcards.case, wildcards.world)),
     }
 

@@ -2,7 +2,7 @@
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
 #                   results/{dataset}/scorer/users.parquet, items.parquet
-# OUTPUTS           results/{dataset}/sweep/size={size}/seeds={seeds}/exposure.parquet (temporary)
+# OUTPUTS           results/{dataset}/sweep/size={size}/seeds={seeds}/exposure.parquet
 #                   results/{dataset}/sweep/size={size}/seeds={seeds}/{world}/*.parquet
 #                   results/{dataset}/sweep/*.parquet, *.csv, *.svg, *.png
 
@@ -26,7 +26,8 @@ rule sweep_slates:
         scorer_items=rules.fit_scorer.output.scorer_items if USES_SCORER else [],
         code=code("sweep_slates"),
     output:
-        exposure=temp(f"{SWEEP_FOLDER}/exposure.parquet"),
+        # Kept: were it made again for a world that is added, Snakemake would run all worlds anew.
+        exposure=f"{SWEEP_FOLDER}/exposure.parquet",
     log:
         "logs/{dataset}/sweep/size={size}/seeds={seeds}/sweep_slates.log",
     benchmark:
@@ -109,9 +110,39 @@ rule combine_sweep:
         "../scripts/combine_sweep.py"
 
 
+rule plot_sweep:
+    input:
+        effects=rules.combine_sweep.output.effects,
+        shares=rules.combine_sweep.output.shares,
+        code=code("plot_sweep"),
+    output:
+        **{
+            name: report(
+                f"results/{{dataset}}/sweep/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Sweep",
+                labels={"data set": "{dataset}", "figure": title},
+            )
+            for name, title in SWEEP_FIGURES.items()
+        },
+        png=expand("results/{{dataset}}/sweep/{figure}.png", figure=SWEEP_FIGURES),
+    log:
+        "logs/{dataset}/sweep/plot_sweep.log",
+    benchmark:
+        "logs/{dataset}/sweep/plot_sweep.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "Drawing the sweep of {wildcards.dataset}"
+    script:
+        "../scripts/plot_sweep.py"
+
+
 rule sweep:
     input:
-        expand(
-            rules.combine_sweep.output,
-            dataset=STUDY["dataset"],
-        ),
+        expand(rules.combine_sweep.output, dataset=STUDY["dataset"]),
+        expand(rules.plot_sweep.output, dataset=STUDY["dataset"]),

@@ -1,9 +1,18 @@
 # Validation: with slates and worlds fixed, assignment and clicks are drawn anew many times.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/slates.parquet
-# OUTPUTS           results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
+# OUTPUTS           results/{dataset}/validation/{case}/slates.parquet, where a case has its own
+#                   results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
+#                   results/{dataset}/validation/validation.md
 #                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
+#                   results/{dataset}/validation/*.svg, *.png
 
+VALIDATION_FIGURES = {
+    "validation_coverage": "Coverage of intervals",
+    "validation_bias": "Bias and standard errors",
+    "validation_tests": "Size and power of tests",
+    "validation_policies": "Error rates of the gate",
+}
 VALIDATION_FILES = {
     "ledgers": "ledgers.parquet",
     "tests": "tests.parquet",
@@ -14,6 +23,19 @@ VALIDATION_FILES = {
 
 wildcard_constraints:
     case="|".join(STUDY["validation"]["cases"]) or "none",
+
+
+use rule build_slates as build_case_slates with:
+    output:
+        slates="results/{dataset}/validation/{case}/slates.parquet",
+    log:
+        "logs/{dataset}/validation/{case}/build_slates.log",
+    benchmark:
+        "logs/{dataset}/validation/{case}/build_slates.tsv"
+    params:
+        settings=case_slate_settings,
+    message:
+        "Building the slates of case {wildcards.case}"
 
 
 rule validate_case:
@@ -51,6 +73,7 @@ rule combine_validation:
         coverage="results/{dataset}/validation/coverage.csv",
         tests="results/{dataset}/validation/tests.csv",
         policies="results/{dataset}/validation/policies.csv",
+        report="results/{dataset}/validation/validation.md",
     log:
         "logs/{dataset}/validation/combine_validation.log",
     benchmark:
@@ -67,6 +90,40 @@ rule combine_validation:
         "../scripts/combine_validation.py"
 
 
+rule plot_validation:
+    input:
+        coverage=rules.combine_validation.output.coverage,
+        tests=rules.combine_validation.output.tests,
+        policies=rules.combine_validation.output.policies,
+        code=code("plot_validation"),
+    output:
+        **{
+            name: report(
+                f"results/{{dataset}}/validation/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Validation",
+                labels={"data set": "{dataset}", "figure": title},
+            )
+            for name, title in VALIDATION_FIGURES.items()
+        },
+        png=expand("results/{{dataset}}/validation/{figure}.png", figure=VALIDATION_FIGURES),
+    log:
+        "logs/{dataset}/validation/plot_validation.log",
+    benchmark:
+        "logs/{dataset}/validation/plot_validation.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Drawing the validation of {wildcards.dataset}"
+    script:
+        "../scripts/plot_validation.py"
+
+
 rule validate:
     input:
         expand(rules.combine_validation.output, dataset=STUDY["dataset"]),
+        expand(rules.plot_validation.output, dataset=STUDY["dataset"]),

@@ -4,38 +4,40 @@ import logging
 
 import pandas as pd
 
-from netlift.tables import read_json, read_table, write_table
-from netlift.validation import coverage_table, failures, policies_table, rejection_table
+from netlift.tables import read_json, read_table, write_table, write_text
+from netlift.validation import coverage_table, policies_table, rejection_table
+from netlift.validation_report import failures, n_claims, validation_report
 from netlift.workflow import job
 
 
-def main(inputs: dict[str, list[str]], outputs: dict[str, str]) -> None:
-    """Read the replicates of all cases; write the tables of the validation."""
+def main(inputs: dict[str, list[str]], outputs: dict[str, str], source: str) -> None:
+    """Read the replicates of all cases; write the tables and the page of the validation."""
     coverage, tests, policies = [], [], []
     files = (inputs["facts"], inputs["ledgers"], inputs["tests"], inputs["policies"])
     for facts_file, ledgers, tested, judged in zip(*files, strict=True):
         facts = read_json(facts_file)
         coverage.append(coverage_table(read_table(ledgers), facts))
         tests.append(rejection_table(read_table(tested), facts))
-        verdicts = read_table(judged)
-        if len(verdicts):
-            policies.append(policies_table(verdicts, facts))
+        policies.append(policies_table(read_table(judged), facts))
     tables = {
-        name: pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        name: pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
         for name, parts in (("coverage", coverage), ("tests", tests), ("policies", policies))
     }
     for name, table in tables.items():
         write_table(table, outputs[name])
-    broken = list(failures([table for table in tables.values() if len(table)]))
+    write_text(validation_report(**tables, source=source), outputs["report"])
+    broken = list(failures(**tables))
     log = logging.getLogger("netlift.progress")
-    claims = sum(
-        int((table["verdict"] != "no claim").sum()) for table in tables.values() if len(table)
-    )
+    claims = sum(n_claims(table) for table in tables.values())
     log.info("Validation: %d of %d claims kept", claims - len(broken), claims)
     for claim in broken:
-        log.info("  not kept: %s", claim)
+        log.info("  not kept: %s: %s: %s", *claim)
 
 
 if "snakemake" in globals():
     with job(snakemake):
-        main(dict(snakemake.input.items()), dict(snakemake.output.items()))
+        main(
+            dict(snakemake.input.items()),
+            dict(snakemake.output.items()),
+            snakemake.wildcards.dataset,
+        )

@@ -330,7 +330,7 @@ def check_validation(config: Mapping[str, Any]) -> None:
         problems += missing
         size = case.get("size", config["study"]["sizes"][0])
         problems += _size_problems(dict(config), size, f"{key}.size")
-        if case.get("n_slates", 0) > config["slates"]["n_slates"]:
+        if "n_users" not in case and case.get("n_slates", 0) > config["slates"]["n_slates"]:
             problems.append(
                 f"{key}.n_slates: {case['n_slates']:,} slates are more than slates.n_slates "
                 f"({config['slates']['n_slates']:,})"

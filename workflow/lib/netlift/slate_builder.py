@@ -22,8 +22,8 @@ class SlateBuilder:
     scorer
         Fitted to the training ratings; None for the builder ``history``.
     settings
-        ``clusters``, ``n_slates``, ``max_per_user``, and the settings of the chosen builder under
-        its name.
+        ``clusters``, ``n_slates``, ``max_per_user``, the settings of the chosen builder under its
+        name, and ``n_users`` where slates are made of some users alone.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class SlateBuilder:
     ) -> None:
         self._clusters = item_clusters(movies, settings["clusters"])
         self._common = {key: settings[key] for key in ("n_slates", "max_per_user")}
+        self._common["n_users"] = settings.get("n_users")
         self._scorer = scorer
         self._own = dict(settings["history" if scorer is None else "scorer"])
         self._ratings = ratings

@@ -49,6 +49,7 @@ def history_slates(
     seed: int,
     window: int,
     max_per_user: int,
+    n_users: int | None = None,
 ) -> pd.DataFrame:
     """Build slates from windows of each user's own ratings (the reference study's recipe).
 
@@ -69,6 +70,8 @@ def history_slates(
         Ratings in a window.
     max_per_user
         Slates of one user at the most.
+    n_users
+        Users that slates are made of, drawn at random; all of them if not given.
 
     Returns
     -------
@@ -92,7 +95,9 @@ def history_slates(
     first = np.cumsum(n_ratings) - n_ratings
 
     eligible = [np.flatnonzero(n_ratings >= window * visit + size) for visit in range(max_per_user)]
-    owner, visit = _rounds(eligible, n_slates, seed, _too_few_windows(window, size, max_per_user))
+    owner, visit = _rounds(
+        eligible, n_slates, n_users, seed, _too_few_windows(window, size, max_per_user)
+    )
 
     start = first[owner] + window * visit
     length = np.minimum(window, n_ratings[owner] - window * visit)
@@ -122,6 +127,7 @@ def scorer_slates(
     pool: int,
     ranker: Mapping[str, float],
     max_per_user: int,
+    n_users: int | None = None,
 ) -> pd.DataFrame:
     """Build slates as an imperfect ranker would: the top of a pool of unseen movies.
 
@@ -148,6 +154,8 @@ def scorer_slates(
         Weights ``score``, ``popularity`` and ``noise``.
     max_per_user
         Slates of one user at the most.
+    n_users
+        Users that slates are made of, drawn at random; all of them if not given.
 
     Returns
     -------
@@ -160,13 +168,13 @@ def scorer_slates(
     """
     if pool < size:
         raise NetliftError(f"a pool of {pool} candidates cannot fill slates of {size} items")
-    n_users, n_items = len(scorer.users), len(scorer.items)
+    n_items = len(scorer.items)
     user = np.searchsorted(scorer.users["user_id"].to_numpy(), training["user_id"].to_numpy())
     item = np.searchsorted(scorer.items["item_id"].to_numpy(), training["item_id"].to_numpy())
     seen = np.sort(user * np.int64(n_items) + item)
-    unseen = n_items - np.bincount(user, minlength=n_users)
+    unseen = n_items - np.bincount(user, minlength=len(scorer.users))
     eligible = [np.flatnonzero(unseen >= pool)] * max_per_user
-    owner, _ = _rounds(eligible, n_slates, seed, _too_few_sessions(pool, max_per_user))
+    owner, _ = _rounds(eligible, n_slates, n_users, seed, _too_few_sessions(pool, max_per_user))
 
     shown = np.empty((n_slates, size), dtype=np.int64)
     relevance = np.empty((n_slates, size))
@@ -199,13 +207,20 @@ def _ranker_values(
 
 
 def _rounds(
-    eligible: list[NDArray[np.int64]], n_slates: int, seed: int, complaint: str
+    eligible: list[NDArray[np.int64]],
+    n_slates: int,
+    n_users: int | None,
+    seed: int,
+    complaint: str,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give each slate its user and the user's visit (0, 1, ...), round by round.
 
     ``eligible`` holds the users of each round. Each round draws its own random order, so the
     first slates are the same however many follow.
     """
+    if n_users is not None:
+        chosen = generator(seed, "chosen_users").permutation(eligible[0])[:n_users]
+        eligible = [np.intersect1d(users, chosen) for users in eligible]
     capacity = sum(len(users) for users in eligible)
     if capacity < n_slates:
         raise NetliftError(

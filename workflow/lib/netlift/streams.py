@@ -26,6 +26,7 @@ Stream = Literal[
     "balance_test",
     "bootstrap",
     "candidates",
+    "chosen_users",
     "focal",
     "folds",
     "half_samples",

@@ -149,4 +149,6 @@ def name_failures(failures: Mapping[int, str]) -> None:
         f"{len(failures)} seed{'s' if len(failures) > 1 else ''} of this block failed "
         f"({block_name(sorted(failures))}); the block is not written, other blocks are:\n"
         + "\n".join(reasons)
+        + "\nMend what is wrong, or take these seeds out of sweep.seeds, and run again: what is "
+        "done stays."
     )

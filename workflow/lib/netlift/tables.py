@@ -168,5 +168,10 @@ def read_json(path: str | Path) -> Any:
 
 def write_json(value: Any, path: str | Path) -> None:
     """Write plain values as JSON, whole or not at all. NaN and infinity are refused."""
+    write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", path)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text, whole or not at all."""
     with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

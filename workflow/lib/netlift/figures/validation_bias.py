@@ -1,0 +1,133 @@
+"""Bias of every estimator in Monte Carlo errors, and its standard errors against the true ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import ESTIMATE, band_key
+from netlift.figures.style import LIGHT, ROW, Theme, sheet, styled, zero_line
+from netlift.figures.validation_cases import (
+    DECOR,
+    case_axis,
+    case_labels,
+    in_order,
+    line_color,
+    line_keys,
+    mark_of,
+    row_numbers,
+    spread,
+    title_of,
+    verdict_keys,
+)
+from netlift.figures.validation_coverage import without_twins
+from netlift.validation import FAIL, MC_ERRORS, PASS
+
+_FURTHEST = 5.0
+"""Monte Carlo errors that are drawn at their place."""
+_RATIO = (0.8, 1.25)
+_ROW = 1.35 * ROW
+
+
+@styled
+def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+    """Draw bias and standard errors of all estimators, a row for each case and world.
+
+    Parameters
+    ----------
+    coverage
+        ``validation/coverage.csv``; an estimator may lack numbers.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    table, _ = without_twins(coverage.dropna(subset=["bias"]))
+    labels = case_labels(table)
+    order = in_order(table["estimator"])
+    names = [title_of(name).replace("-\n", "-").replace("\n", " ") for name in order]
+    figure = sheet(
+        _ROW * len(labels) + DECOR,
+        theme,
+        title="Are estimates right on average, and do they know how wrong they may be?",
+        subtitle="Each mark is one line of one estimator; in a row from the top: "
+        f"{'; '.join(names)}.",
+        legend=[
+            *line_keys(table, theme),
+            *verdict_keys(theme)[:2],
+            band_key(theme, "3 Monte Carlo errors"),
+        ],
+        note="One in 370 unbiased estimates lies more than 3 Monte Carlo errors off; cases share "
+        "their draws. Right: below 1 errors are stated too small; where they are right, chance "
+        f"moves marks by {_by_chance(table)}. Arrows: further out.",
+        source=source,
+    )
+    bias, ratio = figure.subplots(1, 2)
+
+    def place(names: pd.Series) -> pd.Series:
+        return names.map(order.index)
+
+    rows = row_numbers(table)
+    for axes, shown in ((bias, labels), (ratio, [""] * len(labels))):
+        case_axis(axes, shown, theme)
+    for key, part in table.groupby(["case", "world"], sort=False):
+        middle = rows[(str(key[0]), str(key[1]))]
+        part = part.sort_values(
+            "estimator", key=lambda names: names.map(order.index), kind="stable"
+        )
+        for offset, (_, line) in zip(spread(len(part)), part.iterrows(), strict=True):
+            draw_bias(bias, middle + 1.3 * offset, line, theme)
+            draw_ratio(ratio, middle + 1.3 * offset, line, theme)
+    zero_line(bias, theme)
+    bias.axvspan(-MC_ERRORS, MC_ERRORS, color=theme.control, alpha=0.3, linewidth=0, zorder=0.5)
+    bias.set(xlim=(-_FURTHEST - 0.2, _FURTHEST + 0.2), xlabel="Bias, in Monte Carlo errors")
+    ratio.axvline(1, color=theme.ink, linewidth=1, zorder=1.5)
+    ratio.set(
+        xlim=(_RATIO[0] - 0.01, _RATIO[1] + 0.01),
+        xlabel="Mean standard error over the true one",
+    )
+    return figure
+
+
+def _look(line: pd.Series, wrong: bool, theme: Theme) -> dict[str, Any]:
+    color = line_color(str(line["component"]), theme)
+    verdict = str(line["verdict"])
+    # A claim may be broken by the coverage, and not by what is drawn here.
+    if verdict == FAIL and not wrong:
+        verdict = PASS
+    return mark_of(verdict, color, theme) | ({"markersize": 3} if verdict != FAIL else {})
+
+
+def draw_bias(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+    """Draw a bias in Monte Carlo errors; nothing where it has none."""
+    if not line["bias_mc_error"] > 0:
+        return
+    value = float(line["bias"] / line["bias_mc_error"])
+    look = _look(line, abs(value) > MC_ERRORS, theme)
+    if abs(value) > _FURTHEST:
+        value = float(np.copysign(_FURTHEST, value))
+        look["marker"] = ">" if value > 0 else "<"
+    axes.plot([value], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
+
+
+def draw_ratio(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+    """Draw the mean standard error over the estimates' standard deviation."""
+    if not line["sd"] > 0:
+        return
+    value = float(line["mean_se"] / line["sd"])
+    look = _look(line, wrong=False, theme=theme)
+    placed = float(np.clip(value, *_RATIO))
+    if placed != value:
+        look["marker"] = ">" if value > placed else "<"
+    axes.plot([placed], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
+
+
+def _by_chance(table: pd.DataFrame) -> str:
+    """Say how far off a standard deviation of so many normal numbers is, for each number."""
+    numbers = sorted(set(table["replicates"]))
+    ends = dict.fromkeys((numbers[0], numbers[-1]))
+    return " and ".join(f"{1.96 / np.sqrt(2 * n):.0%} ({n:,} replicates)" for n in ends)

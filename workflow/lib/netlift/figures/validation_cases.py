@@ -1,0 +1,224 @@
+"""What the figures of the validation share: rows of cases and worlds, columns, and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from netlift.figures.style import ROW, SMALL, Theme, row_axis
+from netlift.figures.text import shortened
+from netlift.validation import BY_SLATE, BY_USER, FAIL, FIELLER, NO_CLAIM, PASS
+
+VERDICTS = {PASS: "gains", FAIL: "loses", NO_CLAIM: "undecided"}
+"""Verdicts, and the color of each."""
+
+DECOR = 0.75
+"""Height of a block's titles, ticks and label, in inches."""
+
+TITLES = {
+    "difference_in_means": "Difference\nin means",
+    "difference_in_means_ols_error": "Plain OLS\nerrors",
+    "hajek": "Hajek",
+    "lin": "Lin",
+    "horvitz_thompson": "Horvitz-\nThompson",
+    FIELLER: "Ratio,\nFieller",
+    BY_SLATE: "Item rows,\nby slate",
+    BY_USER: "Item rows,\nby user",
+    "aipw_linear": "AIPW,\nlinear",
+    "aipw_row_logistic": "AIPW,\nlogistic",
+    "aipw_stacked": "AIPW,\nstacked",
+}
+"""Estimators in short, in the order of the figures."""
+
+_LINES = {
+    "Focal item": "focal",
+    "Same-cluster competitors": "same cluster",
+    "Other competitors": "other",
+    "All competitors": "both",
+    "Full slate": "full slate",
+}
+"""Lines of the ledger and groups of rows, in short."""
+
+_LABEL = 150.0
+_PER_BLOCK = 7
+_SPREAD = 0.6
+"""Share of a row over which its marks are spread."""
+
+Draw = Callable[[Axes, float, pd.Series], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some columns of a matrix, and the rows that have values in them.
+
+    Attributes
+    ----------
+    columns
+        Values of the column that is laid out.
+    part
+        Their part of the table.
+    labels
+        Of the rows of the figure: each case followed by its worlds.
+    """
+
+    columns: list[str]
+    part: pd.DataFrame
+    labels: list[str]
+
+    @property
+    def height(self) -> float:
+        """In inches."""
+        return ROW * len(self.labels) + DECOR
+
+
+def case_labels(table: pd.DataFrame) -> list[str]:
+    """Return the rows of a figure: each case, with the number of its slates, then its worlds."""
+    labels = []
+    for (case, slates), part in table.groupby(["case", "slates"], sort=False):
+        labels.append(f"{case} ({slates:,})")
+        labels += [str(world) for world in dict.fromkeys(part["world"])]
+    return labels
+
+
+def row_numbers(table: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Return the row of each case and world in such a figure."""
+    rows, place = {}, 0
+    for case, part in table.groupby("case", sort=False):
+        for world in dict.fromkeys(part["world"]):
+            place += 1
+            rows[(str(case), str(world))] = place
+        place += 1
+    return rows
+
+
+def blocks(table: pd.DataFrame, column: str, order: Sequence[str]) -> Iterator[Block]:
+    """Yield as many columns at a time as fit beside each other.
+
+    Parameters
+    ----------
+    table
+        With ``case``, ``world``, ``slates`` and the column that is laid out.
+    column
+        Its name.
+    order
+        Its values. Those that the same cases and worlds have stand together.
+    """
+    there = [name for name in order if (table[column] == name).any()]
+    cells = {name: table.loc[table[column] == name, ["case", "world"]] for name in there}
+    most = max((len(part.drop_duplicates()) for part in cells.values()), default=0)
+    full = [name for name in there if len(cells[name].drop_duplicates()) >= most / 2]
+    for group in (full, [name for name in there if name not in full]):
+        for start in range(0, len(group), _PER_BLOCK):
+            chosen = group[start : start + _PER_BLOCK]
+            part = table[table[column].isin(chosen)]
+            yield Block(chosen, part, case_labels(part))
+
+
+def draw_blocks(
+    figure: Figure,
+    found: Sequence[Block],
+    column: str,
+    titles: Callable[[str], str],
+    draw: Draw,
+    theme: Theme,
+) -> list[Axes]:
+    """Draw an axis for each column, marks of one row spread around its middle.
+
+    Parameters
+    ----------
+    figure
+        An empty sheet.
+    found
+        From ``blocks``.
+    column
+        What is laid out.
+    titles
+        Gives the title of a column.
+    draw
+        Draws one row of the table at a height.
+    theme
+        Colors.
+
+    Returns
+    -------
+    The axes, block by block.
+    """
+    panels = []
+    width = max(len(block.columns) for block in found)
+    grid = figure.add_gridspec(len(found), width, height_ratios=[block.height for block in found])
+    for number, block in enumerate(found):
+        rows = row_numbers(block.part)
+        for place, name in enumerate(block.columns):
+            axes = figure.add_subplot(grid[number, place])
+            case_axis(axes, block.labels if place == 0 else [""] * len(block.labels), theme)
+            axes.set_title(titles(name), size=SMALL)
+            own = block.part[block.part[column] == name]
+            for key, cell in own.groupby(["case", "world"], sort=False):
+                for offset, (_, line) in zip(spread(len(cell)), cell.iterrows(), strict=True):
+                    draw(axes, rows[(str(key[0]), str(key[1]))] + offset, line)
+            panels.append(axes)
+    return panels
+
+
+def case_axis(axes: Axes, labels: Sequence[str], theme: Theme) -> None:
+    """Label the rows, cases in bold; a case is a label with its number of slates."""
+    row_axis(axes, [shortened(label, _LABEL, size=SMALL) for label in labels])
+    for place, label in enumerate(labels):
+        if label.endswith(")"):
+            axes.get_yticklabels()[place].set_fontweight("bold")
+            axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8, zorder=1.3)
+
+
+def spread(n: int) -> list[float]:
+    """Return n offsets around the middle of a row, the first above."""
+    return [_SPREAD * ((place + 0.5) / n - 0.5) for place in range(n)]
+
+
+def in_order(estimators: pd.Series) -> list[str]:
+    """Return the estimators of a table in the order of the figures."""
+    there = list(dict.fromkeys(estimators))
+    return sorted(there, key=[*TITLES, *there].index)
+
+
+def title_of(estimator: str) -> str:
+    """Return an estimator in short."""
+    return TITLES.get(estimator, estimator)
+
+
+def line_color(component: str, theme: Theme) -> str:
+    """Return the color of a line of the ledger or a group of rows; a ratio has its own."""
+    return theme.component(component) if component in _LINES else theme.data
+
+
+def mark_of(verdict: str, color: str, theme: Theme) -> dict[str, Any]:
+    """Return how a mark shows a verdict: filled, a cross in its own color, or hollow."""
+    if verdict == FAIL:
+        return {"marker": "X", "markersize": 7, "color": theme.loses, "markeredgecolor": theme.ink}
+    face = color if verdict == PASS else theme.paper
+    return {"marker": "o", "markersize": 4, "markerfacecolor": face, "markeredgecolor": color}
+
+
+def verdict_keys(theme: Theme) -> list[Artist]:
+    """Return the legend's handles of the verdicts."""
+    words = {PASS: "kept", FAIL: "not kept", NO_CLAIM: "no claim"}
+    return [
+        Line2D([], [], linestyle="none", label=said, **mark_of(verdict, theme.muted, theme))
+        for verdict, said in words.items()
+    ]
+
+
+def line_keys(table: pd.DataFrame, theme: Theme) -> list[Artist]:
+    """Return the legend's handles of the lines of the ledger and the groups of rows."""
+    there = dict.fromkeys(table["component"])
+    return [
+        Line2D([], [], color=line_color(name, theme), linewidth=4, label=said)
+        for name, said in _LINES.items()
+        if name in there
+    ]

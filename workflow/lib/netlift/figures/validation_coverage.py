@@ -1,0 +1,94 @@
+"""Coverage of 95% intervals in every case of the validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netlift.figures.marks import ESTIMATE, INTERVAL, band_key
+from netlift.figures.style import LIGHT, Theme, sheet, styled
+from netlift.figures.validation_cases import (
+    blocks,
+    draw_blocks,
+    in_order,
+    line_color,
+    line_keys,
+    mark_of,
+    title_of,
+    verdict_keys,
+)
+from netlift.validation import CLAIMED, CLAIMED_FROM, FAIL, PASS, covers
+
+HAJEK = "hajek"
+_LOWEST = 0.85
+"""Lowest coverage that is drawn at its place."""
+
+
+@styled
+def validation_coverage(
+    coverage: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the coverage of 95% intervals by case, world, estimator and line of the ledger.
+
+    Parameters
+    ----------
+    coverage
+        ``validation/coverage.csv``; an estimator may lack numbers.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    table, note = without_twins(coverage.dropna(subset=["coverage_95"]))
+    found = list(blocks(table, "estimator", in_order(table["estimator"])))
+    figure = sheet(
+        sum(block.height for block in found),
+        theme,
+        title="Do 95% intervals hold the truth in 95% of experiments?",
+        subtitle="Share of replicates whose interval holds the known effect, with 1.96 Monte Carlo "
+        "errors. In brackets the number of slates.",
+        legend=[*line_keys(table, theme), *verdict_keys(theme), band_key(theme, "claimed")],
+        note=f"Claimed: {CLAIMED[0]:.0%} to {CLAIMED[1]:.0%}, but for 3 Monte Carlo errors, from "
+        f"{CLAIMED_FROM} slates on; of plain OLS errors nothing is claimed."
+        f" Arrows: below {_LOWEST:.0%}. {note}",
+        source=source,
+    )
+
+    def draw(axes: Axes, row: float, line: pd.Series) -> None:
+        draw_coverage(axes, row, line, theme)
+
+    for axes in draw_blocks(figure, found, "estimator", title_of, draw, theme):
+        axes.axvspan(*CLAIMED, color=theme.control, alpha=0.3, linewidth=0, zorder=0.5)
+        axes.set_xlim(_LOWEST - 0.01, 1.005)
+        axes.set_xticks([0.9, 1.0], ["90", "100%"])
+    return figure
+
+
+def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Leave Hajek's estimator out where it is the difference in means; say so."""
+    keys = ["case", "world", "component"]
+    means = table[table["estimator"] == "difference_in_means"].set_index(keys)["mean_estimate"]
+    own = table[table["estimator"] == HAJEK].set_index(keys)["mean_estimate"]
+    if own.empty or not np.allclose(own, means.reindex(own.index), rtol=1e-9, atol=1e-12):
+        return table, ""
+    return table[table["estimator"] != HAJEK], (
+        "Hajek's estimator is the difference in means here, where all slates have one probability."
+    )
+
+
+def draw_coverage(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+    """Draw one coverage with its Monte Carlo error, or an arrow where it lies too low."""
+    value, error = float(line["coverage_95"]), 1.96 * float(line["coverage_mc_error"])
+    color = line_color(str(line["component"]), theme)
+    verdict = str(line["verdict"])
+    if verdict == FAIL and covers(line):
+        verdict = PASS  # what is not kept is the bias, which another figure shows
+    look = mark_of(verdict, color, theme)
+    if value < _LOWEST:
+        value, look = _LOWEST, look | {"marker": "<"}
+    else:
+        ends = [max(value - error, _LOWEST - 0.01), min(value + error, 1.0)]
+        axes.plot(ends, [row] * 2, color=color, linewidth=1, label=INTERVAL, zorder=3)
+    axes.plot([value], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)

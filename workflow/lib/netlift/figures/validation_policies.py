@@ -1,0 +1,131 @@
+"""How the gate of the policies did: how often it promoted, at a loss, and what that was worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from netlift.figures.aipw import best_look
+from netlift.figures.marks import ESTIMATE, INTERVAL
+from netlift.figures.policies import ORACLE
+from netlift.figures.style import LIGHT, SMALL, Theme, sheet, styled, wide_enough, zero_line
+from netlift.figures.validation_cases import (
+    DECOR,
+    case_axis,
+    case_labels,
+    mark_of,
+    row_numbers,
+    verdict_keys,
+)
+from netlift.validation import FAIL, NO_CLAIM, PASS, rarely
+
+_ROW = 0.3
+_SHARES = {
+    "promoted": ("Recommends a rule", None),
+    "promoted_at_a_loss": ("\N{HORIZONTAL ELLIPSIS} at a loss", 0.05),
+    "bounds_hold": ("All bounds hold", 0.95),
+}
+"""Columns that are shares, their titles, and what is claimed of them."""
+
+
+@styled
+def validation_policies(
+    policies: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Draw the verdict's error rates, and the known value of what it recommends.
+
+    Parameters
+    ----------
+    policies
+        ``validation/policies.csv``.
+    source
+        Where the numbers come from, for the foot.
+    theme
+        Colors.
+    """
+    if policies.empty:
+        return _empty(source, theme)
+    labels = case_labels(policies)
+    figure = sheet(
+        _ROW * len(labels) + DECOR,
+        theme,
+        title="Does the gate let harmful rules pass?",
+        subtitle=f"Share of {policies['replicates'].max():,} experiments in which a rule is "
+        "recommended, in which its known value is not above zero (at most 5% are claimed), and in "
+        "which all lower bounds lie below the known values (at least 95%).",
+        legend=[
+            *verdict_keys(theme),
+            Line2D([], [], color=theme.ink, linewidth=1, label="claimed"),
+            Line2D([], [], label="best possible value", **best_look(theme)),
+        ],
+        note="Value: mean known value of what is recommended, 0 where nothing is; best possible: "
+        "promoting just the slates that gain. Lines: 1.96 Monte Carlo errors.",
+        source=source,
+    )
+    panels = figure.subplots(1, len(_SHARES) + 1)
+    rows = row_numbers(policies)
+    for axes, (name, (title, claimed)) in zip(panels, _SHARES.items(), strict=False):
+        draw_share(axes, policies, name, claimed, rows, theme)
+        axes.set_title(title, size=SMALL)
+    draw_value(panels[-1], policies, rows, theme)
+    for axes in panels:
+        case_axis(axes, labels if axes is panels[0] else [""] * len(labels), theme)
+    return figure
+
+
+def _empty(source: str, theme: Theme) -> Figure:
+    figure = sheet(
+        0.3,
+        theme,
+        title="No case of the validation compares policies",
+        subtitle="Give a case model_replicates, and the gate is judged.",
+        source=source,
+    )
+    figure.subplots().set_axis_off()
+    return figure
+
+
+def draw_share(
+    axes: Axes,
+    policies: pd.DataFrame,
+    name: str,
+    claimed: float | None,
+    rows: dict[tuple[str, str], int],
+    theme: Theme,
+) -> None:
+    """Draw a share with its Monte Carlo error, beside what is claimed of it."""
+    for _, line in policies.iterrows():
+        row, value = rows[(line["case"], line["world"])], float(line[name])
+        error = 1.96 * np.sqrt(max(value * (1 - value), 0.0) / line["replicates"])
+        ends = np.clip([value - error, value + error], 0, 1)
+        axes.plot(ends, [row] * 2, color=theme.data, linewidth=1.2, label=INTERVAL, zorder=3)
+        wrong = 1 - value if name == "bounds_hold" else value
+        kept = PASS if rarely(wrong, int(line["replicates"])) else FAIL
+        verdict = NO_CLAIM if claimed is None else kept
+        look = mark_of(verdict, theme.data, theme)
+        axes.plot([value], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
+    if claimed is not None:
+        axes.axvline(claimed, color=theme.ink, linewidth=1, zorder=1.5)
+    axes.set_xlim(-0.04, 1.04)
+    axes.set_xticks([0, 0.5, 1], ["0", "50%", "100"])
+
+
+def draw_value(
+    axes: Axes, policies: pd.DataFrame, rows: dict[tuple[str, str], int], theme: Theme
+) -> None:
+    """Draw the mean known value of the recommendations, and the best possible one."""
+    for _, line in policies.iterrows():
+        row = rows[(line["case"], line["world"])]
+        look: dict[str, Any] = mark_of(NO_CLAIM, theme.data, theme) | {"markersize": 6}
+        axes.plot([line["mean_known_value"]], [row], label=ESTIMATE, zorder=4, **look)
+        best, half = float(line["oracle_value"]), 0.35
+        axes.plot([best] * 2, [row - half, row + half], label=ORACLE, zorder=3, **best_look(theme))
+    zero_line(axes, theme)
+    wide_enough(axes)
+    axes.set_title("Known value", size=SMALL)
+    axes.set_xlabel("Clicks per 1,000 slates", size=SMALL)
