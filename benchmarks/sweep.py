@@ -88,8 +88,13 @@ def experiment(n_slates: int, size: int) -> tuple[pd.DataFrame, pd.DataFrame, Re
     return items, accounts, Replicates.of(arrays, world, design, assignment="bernoulli", seed=1)
 
 
-def reference_replicate(items: pd.DataFrame) -> None:
-    """Estimate four effects as a notebook does: a pivot, and a fit of each."""
+def reference_replicate(items: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Draw anew and estimate four effects as a notebook does: a pivot, and a fit of each."""
+    arm = pd.Series(rng.random(items["slate_id"].nunique()) < 0.5)
+    promotion = items["slate_id"].map(arm).astype(int)
+    probability = items["p_promoted"].where(promotion == 1, items["p_control"])
+    clicks = (rng.random(len(items)) < probability).astype(int)
+    items = items.assign(promotion_applied=promotion, click=clicks)
     sums = items.pivot_table(
         index="slate_id", columns="component", values="click", aggfunc="sum", observed=False
     ).fillna(0)
@@ -114,7 +119,7 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
     items, accounts, replicates = experiment(n_slates, size)
     numbers = range(REPLICATES)
     covariates = accounts[list(COVARIATES)].to_numpy(dtype=float)
-    shape = replicates.p_control.shape
+    shape, rng = replicates.p_control.shape, np.random.default_rng(1)
 
     def uniforms() -> None:
         for number in numbers:
@@ -131,7 +136,7 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
     ledger = cpu_seconds(ledgers) / REPLICATES
     alone = cpu_seconds(uniforms) / REPLICATES
     lin = cpu_seconds(with_lin) / REPLICATES
-    notebook = cpu_seconds(lambda: reference_replicate(items), PANDAS_ROUNDS)
+    notebook = cpu_seconds(lambda: reference_replicate(items, rng), PANDAS_ROUNDS)
     few = PANDAS_ROUNDS // 4
     bootstrap = cpu_seconds(lambda: pandas_bootstrap(items, few)) / few * BOOTSTRAP_DRAWS
     ratio, with_bootstrap = notebook / ledger, (notebook + bootstrap) / ledger

@@ -73,15 +73,23 @@ class Replicates:
         promoted = self._assigned(rng)
         if not isinstance(self.world, IndependentClicks):
             return promoted, self._drawn_by_world(promoted, rng)
-        # An array of this size costs more to allocate than to fill, and bits less than numbers.
-        uniforms = self._uniforms
-        rng.random(out=uniforms)
-        in_promoted, in_control = uniforms < self.p_promoted, uniforms < self.p_control
+        # Whole numbers of 32 bits are drawn and compared in half the time of 64-bit fractions, and
+        # probabilities are off by no more than 2^-32.
+        size = self.p_control.size
+        drawn = rng.bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
+        uniforms = drawn.reshape(self.p_control.shape)
+        in_promoted, in_control = (uniforms < cut for cut in self._cuts)
         return promoted, (in_promoted & promoted) | (in_control & ~promoted)
 
     @cached_property
-    def _uniforms(self) -> Floats:
-        return np.empty_like(self.p_control)
+    def _cuts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Numbers of 32 bits below which an item is clicked, in promoted and in control slates."""
+        most = np.iinfo(np.uint32).max
+        promoted, control = (
+            np.minimum(np.rint(p * 2.0**32), most).astype(np.uint32)
+            for p in (self.p_promoted, self.p_control)
+        )
+        return promoted, control
 
     def _drawn_by_world(self, promoted: Booleans, rng: np.random.Generator) -> Booleans:
         """Return clicks that depend on each other, shape (K, N)."""
@@ -102,7 +110,7 @@ class Replicates:
         design = self.design
         if self.independent:
             drawn = rng.random(len(self._unit_probability)) < self._unit_probability
-            return np.asarray(drawn[design.unit])
+            return drawn if design.by_slate else np.asarray(drawn[design.unit])
         made, stratum = design.of_units(design.promoted), design.of_units(design.stratum)
         for number in np.unique(stratum):
             own = np.flatnonzero(stratum == number)
