@@ -106,7 +106,7 @@ def reference_replicate(items: pd.DataFrame, rng: np.random.Generator) -> None:
 def cpu_seconds(work: Callable[[], object], rounds: int = 1) -> float:
     """Return the least CPU time of a few rounds: other work on the machine counts for little."""
     found = []
-    for _ in range(3):
+    for _ in range(7):
         start = time.process_time()
         for _ in range(rounds):
             work()

@@ -143,5 +143,5 @@ class Replicates:
 def _counted(clicks: Booleans) -> NDArray[np.integer]:
     """Sum over items, shape (N,)."""
     # A type that holds the sum, and no larger: sums that need no cast are several times faster.
-    counts = np.uint8 if len(clicks) <= np.iinfo(np.uint8).max else np.uint16
+    counts = np.uint8 if len(clicks) < 1 << 8 else np.uint16
     return np.add.reduce(clicks.view(np.uint8), axis=0, dtype=counts)
