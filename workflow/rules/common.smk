@@ -23,6 +23,7 @@ from netlift.config import (
 )
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
+from netlift.logs.entries import is_experiment, log_files, log_settings
 from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
@@ -54,7 +55,8 @@ wildcard_constraints:
     seed=r"\d+",
     world="|".join(STUDY["worlds"]),
     grid="|".join(STUDY["grids"]) or "none",
-    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+",
+    log="|".join(STUDY["logs"]) or "none",
+    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+|logs/[^/]+",
     slate_set=r"[^/]+/size=\d+/seed=\d+",
 
 
@@ -80,8 +82,18 @@ def own_files(dataset):
         raise WorkflowError(str(error))
 
 
+def files_of_log(log):
+    """Return the files that a log is read from, so that an edit of them reads it again."""
+    try:
+        return log_files(STUDY["logs"][log])
+    except NetliftError as error:
+        raise WorkflowError(f"logs.{log}: {error}")
+
+
 def seed_of(experiment):
-    """Return the study seed in an experiment's path."""
+    """Return the study seed in an experiment's path; for a log, the study's first."""
+    if experiment.startswith("logs/"):
+        return STUDY["study"]["seeds"][0]
     return int(experiment.split("seed=")[1].split("/")[0])
 
 

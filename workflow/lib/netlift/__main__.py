@@ -22,7 +22,9 @@ def results(folder: Path) -> str:
     For each experiment its folder and its net effect with interval and unit; for each slate set
     what holds in how many worlds; and where to read on.
     """
-    found = sorted(folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv"))
+    simulated = folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv")
+    logs = folder.glob("logs/*/effects/decision_statements.csv")
+    found = [*sorted(simulated), *sorted(logs)]
     if not found:
         return f"No experiment in {folder} yet: run the study with `make run`."
     lines = ["", "Did promotion create clicks, or only move them?", ""]

@@ -8,7 +8,7 @@ import pandas as pd
 from netlift.design import Design, Floats
 from netlift.errors import NetliftError
 from netlift.inference import MIN_PER_ARM, quantile_t
-from netlift.ledger import COVARIATES, LINES, component_columns, unexplained
+from netlift.ledger import LINES, component_columns, covariates_of, unexplained
 from netlift.randomization import Statistics, assignments, p_value
 from netlift.units import PER_SLATE
 
@@ -60,6 +60,84 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
     rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
     rows += _placebo(accounts, design, permutations, seed)
     return pd.DataFrame(rows)
+
+
+WRONG = 1e-4
+"""An assignment with a p-value below this does not fit what is said of it: of sound experiments,
+one in 10,000 is refused for each of the two checks."""
+
+
+def assignment_problems(accounts: pd.DataFrame) -> list[tuple[str, str]]:
+    """Hold the assignment against its probabilities and covariates, by large-sample tests.
+
+    For logs of any size, before anything is estimated: nothing is permuted.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate, with known probabilities of promotion.
+
+    Returns
+    -------
+    Pairs of a code, ``sample_ratio`` or ``covariate_imbalance``, and what was found.
+    """
+    design = Design.of(accounts)
+    problems = []
+    ratio = _sample_ratio(design)
+    if ratio["p_value"] is not None and float(str(ratio["p_value"])) < WRONG:
+        problems.append(
+            (
+                "sample_ratio",
+                f"{ratio['value']:.4f} of {design.n_units:,} {design.unit_name}s are promoted, "
+                f"{ratio['expected']:.4f} expected (p = {ratio['p_value']:.2g})",
+            )
+        )
+    imbalance = _imbalance(accounts, design)
+    if imbalance is not None and imbalance[0] < WRONG:
+        problems.append(("covariate_imbalance", imbalance[1]))
+    return problems
+
+
+def _imbalance(accounts: pd.DataFrame, design: Design) -> tuple[float, str] | None:
+    """Return the p-value of all covariates together, and the one that differs most.
+
+    Hansen and Bowers (2008): d = sum over units of (D - e) x has mean 0 and, for independent draws,
+    covariance sum e (1 - e) xx'; d' V^-1 d is chi-squared. x is centered within strata, which takes
+    out what a fixed number of promotions fixes, and e is set to the share that was promoted.
+    """
+    from scipy.special import chdtrc
+
+    names = [name for name in covariates_of(accounts) if name in accounts]
+    names = [
+        name
+        for name in names
+        if _why_not_compared(accounts[name].to_numpy(dtype=np.float64), design) is None
+    ]
+    if not names:
+        return None
+    probability = design.of_units(design.known_probability())
+    promoted = design.of_units(design.promoted).astype(np.float64)
+    ratio = promoted.sum() / probability.sum()
+    probability = np.clip(probability * ratio, 0.0, 1.0)
+    columns, kept = [], []
+    for name in names:
+        values = accounts[name].to_numpy(dtype=np.float64)
+        within = _within_strata((values - values.mean()) / values.std(), design)
+        columns.append(np.bincount(design.unit, within, design.n_units))
+        kept.append(name)
+    x = np.column_stack(columns)
+    spread = probability * (1 - probability)
+    x -= (spread @ x) / spread.sum()
+    difference = (promoted - probability) @ x
+    covariance = (x * spread[:, None]).T @ x
+    z = difference / np.sqrt(np.diag(covariance))
+    rank = int(np.linalg.matrix_rank(covariance, rtol=_NO_SPREAD))
+    distance = float(difference @ np.linalg.pinv(covariance, rtol=_NO_SPREAD) @ difference)
+    p = float(chdtrc(rank, distance))
+    worst = int(np.argmax(np.abs(z)))
+    more = "more" if z[worst] > 0 else "less"
+    who = f"promoted {design.unit_name}s have {more} {kept[worst]}"
+    return p, f"{who} (z = {z[worst]:.1f}; all covariates together p = {p:.2g})"
 
 
 def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, object]:
@@ -117,7 +195,7 @@ def _balance(
     """Compare pre-treatment covariates between arms, one by one and all together."""
     unit, squared = "standard deviations", "Mahalanobis distance, squared"
     rows, kept = [], []
-    for name in COVARIATES:
+    for name in covariates_of(accounts):
         if name not in accounts:
             continue
         why_not = _why_not_compared(accounts[name].to_numpy(dtype=np.float64), design)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from netlift.accounts import KNOWN_EFFECT, OUTCOMES
+from netlift.accounts import ITEM_PREFIX, KNOWN_EFFECT, OUTCOMES, SLATE_PREFIX
 from netlift.design import Design
 from netlift.errors import NetliftError
 from netlift.exposure import COMPONENTS
@@ -49,7 +49,8 @@ COVARIATES = (
     "relevance_sd",
     "user_activity",
 )
-"""Pre-treatment columns of the accounts that Lin's regression adjusts for."""
+"""Pre-treatment columns of the accounts that Lin's regression adjusts for, before those of a log's
+own (``covariates_of``)."""
 
 TOLERANCE = 1e-12
 
@@ -128,7 +129,7 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
     most = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
     fate: dict[str, str] = {}
     kept = np.empty((n_slates, 0))
-    for name in COVARIATES:
+    for name in covariates_of(accounts):
         if name not in accounts:
             fate[name] = "not in the accounts"
             continue
@@ -160,6 +161,16 @@ def unexplained(column: Floats, others: Floats) -> float:
     return float(np.sqrt((residual**2).mean()))
 
 
+def covariates_of(accounts: pd.DataFrame) -> list[str]:
+    """Return the covariates of Lin's regression, those of a log's own last."""
+    own = [
+        name
+        for name in accounts.columns
+        if name.startswith((SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}"))
+    ]
+    return [*COVARIATES, *own]
+
+
 def known_effects(accounts: pd.DataFrame) -> Floats | None:
     """Return the known mean effect per slate of each component over both arms; None without."""
     columns = [f"{KNOWN_EFFECT}_{name}" for name in COMPONENTS]
@@ -171,7 +182,12 @@ def known_effects(accounts: pd.DataFrame) -> Floats | None:
 
 def outcome_types(accounts: pd.DataFrame) -> list[str]:
     """Return the outcome types that the accounts have."""
-    return [outcome for outcome in OUTCOMES if f"{outcome}_total" in accounts]
+    first = COMPONENTS[0]
+    names = [str(name) for name in accounts.columns if str(name).endswith(f"_{first}")]
+    kinds = [name.removesuffix(f"_{first}") for name in names]
+    return [kind for kind in OUTCOMES if kind in kinds] + [
+        kind for kind in kinds if kind not in OUTCOMES and kind != KNOWN_EFFECT
+    ]
 
 
 def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from netlift.errors import NetliftError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 @contextmanager
@@ -123,16 +124,24 @@ def write_groups(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
     Only one of them is held in memory at a time; ``read_groups`` gives them back one by one.
     """
     import pyarrow as pa
+
+    write_arrow((pa.Table.from_pandas(frame, preserve_index=False) for frame in frames), path)
+
+
+def write_arrow(tables: Iterable[pa.Table], path: str | Path) -> None:
+    """Write Arrow tables of the same columns into one Parquet file, each a row group.
+
+    Whole or not at all; only one of them is held in memory at a time.
+    """
     import pyarrow.parquet as pq
 
     with written_whole(path) as temporary:
         writer: pq.ParquetWriter | None = None
         try:
-            for frame in frames:
-                table = pa.Table.from_pandas(frame, preserve_index=False)
+            for table in tables:
                 if writer is None:
                     writer = pq.ParquetWriter(temporary, table.schema, compression="zstd")
-                writer.write_table(table.cast(writer.schema), row_group_size=max(len(frame), 1))
+                writer.write_table(table.cast(writer.schema), row_group_size=max(len(table), 1))
         finally:
             if writer is not None:
                 writer.close()
