@@ -80,23 +80,7 @@ class ClusteredFit:
         NetliftError
             The regressors are linearly dependent.
         """
-        if weights is not None:
-            root_weight = np.sqrt(weights)[:, None]
-            outcomes, design = outcomes * root_weight, design * root_weight
-        # The error does not depend on the units of regressors, the sums of squares would.
-        size = np.sqrt((design**2).sum(axis=0))
-        if (size == 0).any():
-            raise NetliftError("a regressor is zero in all rows, so its coefficient is not defined")
-        scaled = design / size
-        values, vectors = np.linalg.eigh(scaled.T @ scaled)
-        if values[0] <= _SAME_RANK * values[-1]:
-            raise NetliftError("the regressors are linearly dependent in these rows")
-        coefficients = (vectors / values) @ (vectors.T @ (scaled.T @ outcomes))
-        residuals = outcomes - scaled @ coefficients
-        # One more step takes away what rounding left in the normal equations.
-        step = (vectors / values) @ (vectors.T @ (scaled.T @ residuals))
-        coefficients, residuals = coefficients + step, residuals - scaled @ step
-        rotated = scaled @ ((vectors / np.sqrt(values)) @ vectors.T)
+        coefficients, root, rotated, residuals = _least_squares(outcomes, design, weights)
         numbers = np.unique(cluster, return_inverse=True)[1]
         n_clusters = int(numbers.max()) + 1
 
@@ -110,8 +94,8 @@ class ClusteredFit:
         products = (rotated[:, :, None] * rotated[:, None, :]).reshape(-1, p * p)
         scores = (rotated[:, :, None] * residuals[:, None, :]).reshape(-1, p * m)
         return cls(
-            coefficients / size[:, None],
-            ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None],
+            coefficients,
+            root,
             summed(products).reshape(n_clusters, p, p),
             summed(scores).reshape(n_clusters, p, m),
         )
@@ -209,6 +193,93 @@ class ClusteredFit:
             drawn = _t(signs[start : start + step], held, own, reached, rotated)
             exceeded += int((np.abs(drawn) >= np.abs(observed) * (1 - 1e-9)).sum())
         return exceeded / len(signs) if enumerated else (1 + exceeded) / (1 + len(signs))
+
+
+@dataclass(frozen=True)
+class SingleRowFit:
+    """``ClusteredFit`` where each row is its own cluster, without a matrix for each row.
+
+    K_g = vv' has one direction, v = B'x, with eigenvalue h = v'v, the leverage; so
+    c'(I - K_g)^(-1/2) s_g = c'v e / (1 - h)^(1/2): CR2 is HC2.
+
+    Attributes
+    ----------
+    coefficients
+        Shape (p, m).
+    root
+        B with B B' = (X'X)^-1, shape (p, p).
+    rotated
+        v of each row, shape (R, p).
+    residuals
+        Shape (R, m).
+    """
+
+    coefficients: Floats
+    root: Floats
+    rotated: Floats
+    residuals: Floats
+
+    @classmethod
+    def of(cls, outcomes: Floats, design: Floats, weights: Floats | None = None) -> Self:
+        """Fit; see ``ClusteredFit.of``.
+
+        Raises
+        ------
+        NetliftError
+            The regressors are linearly dependent.
+        """
+        return cls(*_least_squares(outcomes, design, weights))
+
+    def covariance(self, contrast: ArrayLike) -> Floats:
+        """Return the CR2 covariance of one contrast over the m outcomes, shape (m, m)."""
+        reached, _ = self._reached(contrast)
+        parts = reached[:, None] * self.residuals
+        return np.asarray(parts.T @ parts)
+
+    def df(self, contrast: ArrayLike) -> float:
+        """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance."""
+        reached, leverage = self._reached(contrast)
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        own = reached**2
+        shared = own * leverage
+        both = (own[:, None] * self.rotated).T @ self.rotated
+        square = (own**2).sum() - 2 * (own * shared).sum() + (both**2).sum()
+        mean = (own - shared).sum()
+        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+
+    def _reached(self, contrast: ArrayLike) -> tuple[Floats, Floats]:
+        """Return c'v / (1 - h)^(1/2), 0 for rows that decide a direction alone, and h."""
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        leverage = np.einsum("rp,rp->r", self.rotated, self.rotated)
+        factor = np.zeros_like(leverage)
+        free = leverage < _LEVERAGE_ONE
+        factor[free] = (1 - leverage[free]) ** -0.5
+        return (self.rotated @ rotated) * factor, leverage
+
+
+def _least_squares(
+    outcomes: Floats, design: Floats, weights: Floats | None
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return coefficients (p, m), B (p, p), rows' v = B'x (R, p), and residuals (R, m)."""
+    if weights is not None:
+        root_weight = np.sqrt(weights)[:, None]
+        outcomes, design = outcomes * root_weight, design * root_weight
+    # The error does not depend on the units of regressors, the sums of squares would.
+    size = np.sqrt(np.einsum("rp,rp->p", design, design))
+    if (size == 0).any():
+        raise NetliftError("a regressor is zero in all rows, so its coefficient is not defined")
+    scaled = design / size
+    values, vectors = np.linalg.eigh(scaled.T @ scaled)
+    if values[0] <= _SAME_RANK * values[-1]:
+        raise NetliftError("the regressors are linearly dependent in these rows")
+    coefficients = (vectors / values) @ (vectors.T @ (scaled.T @ outcomes))
+    residuals = outcomes - scaled @ coefficients
+    # One more step takes away what rounding left in the normal equations.
+    step = (vectors / values) @ (vectors.T @ (scaled.T @ residuals))
+    coefficients += step
+    residuals -= scaled @ step
+    root = (vectors / np.sqrt(values)) @ vectors.T
+    return coefficients / size[:, None], root / size[:, None], scaled @ root, residuals
 
 
 def _signs(n_clusters: int, rng: np.random.Generator, n_draws: int) -> tuple[Floats, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -69,14 +69,14 @@ class Design:
         unit, unit_name = np.arange(n_slates), "slate"
         if "randomization_unit" in slates:
             ids = slates["randomization_unit"].to_numpy()
-            unit = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+            unit = _numbered(ids)
             if int(unit.max(initial=-1)) + 1 < n_slates:
                 by_user = np.array_equal(ids, slates["user_id"].to_numpy())
                 unit_name = "user" if by_user else "unit"
         stratum = np.zeros(n_slates, dtype=np.int64)
         if "randomization_stratum" in slates:
             ids = slates["randomization_stratum"].to_numpy()
-            stratum = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+            stratum = _numbered(ids)
         probability = None
         if "promotion_probability" in slates:
             probability = slates["promotion_probability"].to_numpy(dtype=np.float64)
@@ -246,6 +246,16 @@ class Design:
         shared = np.zeros(self.n_units, dtype=values.dtype)
         shared[self.unit] = values
         return shared
+
+
+def _numbered(ids: NDArray[Any]) -> Integers:
+    """Number ids in their order; fast where they rise from slate to slate, or are all the same."""
+    if np.issubdtype(ids.dtype, np.number) and len(ids):
+        if bool((ids[1:] > ids[:-1]).all()):
+            return np.arange(len(ids), dtype=np.int64)
+        if bool((ids == ids[0]).all()):
+            return np.zeros(len(ids), dtype=np.int64)
+    return np.unique(ids, return_inverse=True)[1].astype(np.int64)
 
 
 def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:

@@ -156,8 +156,8 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
 
 def unexplained(column: Floats, others: Floats) -> float:
     """Return the share of a column's spread that a mean and other columns do not explain."""
-    design = np.column_stack([np.ones(len(column)), others])
-    residual = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]
+    basis = np.linalg.qr(np.column_stack([np.ones(len(column)), others]))[0]
+    residual = column - basis @ (basis.T @ column)
     return float(np.sqrt((residual**2).mean()))
 
 
@@ -277,8 +277,14 @@ def estimated(
 def _estimated(
     accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str
 ) -> tuple[ArmDifference | None, str | None]:
+    fate: dict[str, str] = {}
     try:
-        arms = _compared(accounts, design, columns, estimator)
+        if estimator == "lin":
+            covariates, fate = adjustment(accounts, design)
+            values = accounts[list(columns)].to_numpy(dtype=np.float64)
+            arms = design.difference(values, covariates)
+        else:
+            arms = _compared(accounts, design, columns, estimator)
     except NetliftError as error:
         if estimator == MAIN:
             raise
@@ -292,7 +298,6 @@ def _estimated(
         return arms, f"its errors ignore that {design.unit_name}s were randomized"
     if estimator != "lin":
         return arms, None
-    _, fate = adjustment(accounts, design)
     used = [name for name, why in fate.items() if why == "used"]
     dropped = [f"{name} ({why})" for name, why in fate.items() if why != "used"]
     note = f"adjusted for {', '.join(used) or 'nothing'}"

@@ -134,10 +134,10 @@ class _Mapper:
             if needed:
                 self.missing(alias, column)
         else:
-            trimmed = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
-            cast = f"TRY_CAST({trimmed} AS DOUBLE)"
+            given = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
+            cast = f"TRY_CAST({given} AS DOUBLE)"
             self.add(alias, cast)
-            self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN {trimmed} END")
+            self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN NULLIF(trim({given}), '') END")
             bad = name(f"{alias}_bad")
             self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
             if needed:
@@ -176,9 +176,11 @@ class _Mapper:
             value = f"CASE {raw} WHEN 1 THEN true WHEN 0 THEN false END"
         else:
             shown = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
+            # The usual two first: nearly all rows go no further.
             value = (
-                f"CASE lower({shown}) WHEN '1' THEN true WHEN '0' THEN false WHEN 'true' THEN true "
-                "WHEN 'false' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false END"
+                f"CASE {raw} WHEN '0' THEN false WHEN '1' THEN true ELSE CASE lower({shown}) "
+                "WHEN 'true' THEN true WHEN 'false' THEN false WHEN '1' THEN true "
+                "WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false END END"
             )
         bad = f"{role}_bad"
         self.add(role, value)
