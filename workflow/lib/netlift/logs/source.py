@@ -89,7 +89,7 @@ def connection(
 
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".log-", dir=folder) as temporary:
-        con = duckdb.connect(str(Path(temporary) / "log.duckdb"))
+        con = duckdb.connect(str(Path(temporary) / "netlift_work.duckdb"))
         try:
             con.execute(f"SET memory_limit = '{memory_mb}MB'")
             con.execute(f"SET threads = {threads}")
@@ -160,19 +160,20 @@ def _parquet(con: duckdb.DuckDBPyConnection, files: list[str]) -> Source:
 def _database(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Source:
     files = data_files(entry)
     if files:
-        con.execute(f"ATTACH {text(files[0])} AS log (READ_ONLY)")
+        con.execute(f"ATTACH {text(files[0])} AS team_log (READ_ONLY)")
     if "query" in entry:
         query = entry["query"].strip().rstrip(";")
         row = con.execute("SELECT current_database()").fetchone()
         assert row is not None
         if files:
             # Names in the query are those of its own database.
-            con.execute("USE log")
+            con.execute("USE team_log")
         # Run once: it may be slow.
         con.execute(f"CREATE TABLE {name(row[0])}.main.queried AS {query}")
         con.execute(f"USE {name(row[0])}")
         return Source("queried", _described(con, "queried"), text=False)
-    sql = f"log.{entry['table']}" if "." in entry["table"] else f"log.{name(entry['table'])}"
+    table = entry["table"]
+    sql = f"team_log.{table if '.' in table else name(table)}"
     return Source(sql, _described(con, sql), text=False)
 
 
