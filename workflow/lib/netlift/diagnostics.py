@@ -63,81 +63,57 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
 
 
 WRONG = 1e-4
-"""An assignment with a p-value below this does not fit what is said of it: of sound experiments,
-one in 10,000 is refused for each of the two checks."""
+"""A log whose assignment has a p-value below this is refused: of sound ones, one in 10,000 for
+each of the two checks, sample ratio and covariates."""
 
 
-def assignment_problems(accounts: pd.DataFrame) -> list[tuple[str, str]]:
-    """Hold the assignment against its probabilities and covariates, by large-sample tests.
+def imbalance(difference: Floats, covariance: Floats) -> tuple[float, Floats]:
+    """Judge whether who was promoted follows covariates, by a large-sample test.
 
-    For logs of any size, before anything is estimated: nothing is permuted.
+    Hansen and Bowers (2008): d = sum over units of (D - e) x has mean 0 and, for independent draws,
+    covariance V = sum e (1 - e) xx'; d' V^-1 d is chi-squared. Nothing is permuted, so that logs of
+    any size can be asked.
 
     Parameters
     ----------
-    accounts
-        One row per slate, with known probabilities of promotion.
+    difference
+        d, shape (k,).
+    covariance
+        V, shape (k, k).
 
     Returns
     -------
-    Pairs of a code, ``sample_ratio`` or ``covariate_imbalance``, and what was found.
-    """
-    design = Design.of(accounts)
-    problems = []
-    ratio = _sample_ratio(design)
-    if ratio["p_value"] is not None and float(str(ratio["p_value"])) < WRONG:
-        problems.append(
-            (
-                "sample_ratio",
-                f"{ratio['value']:.4f} of {design.n_units:,} {design.unit_name}s are promoted, "
-                f"{ratio['expected']:.4f} expected (p = {ratio['p_value']:.2g})",
-            )
-        )
-    imbalance = _imbalance(accounts, design)
-    if imbalance is not None and imbalance[0] < WRONG:
-        problems.append(("covariate_imbalance", imbalance[1]))
-    return problems
-
-
-def _imbalance(accounts: pd.DataFrame, design: Design) -> tuple[float, str] | None:
-    """Return the p-value of all covariates together, and the one that differs most.
-
-    Hansen and Bowers (2008): d = sum over units of (D - e) x has mean 0 and, for independent draws,
-    covariance sum e (1 - e) xx'; d' V^-1 d is chi-squared. x is centered within strata, which takes
-    out what a fixed number of promotions fixes, and e is set to the share that was promoted.
+    The p-value of all covariates together, and each one's z, shape (k,).
     """
     from scipy.special import chdtrc
 
-    names = [name for name in covariates_of(accounts) if name in accounts]
-    names = [
-        name
-        for name in names
-        if _why_not_compared(accounts[name].to_numpy(dtype=np.float64), design) is None
-    ]
-    if not names:
-        return None
-    probability = design.of_units(design.known_probability())
-    promoted = design.of_units(design.promoted).astype(np.float64)
-    ratio = promoted.sum() / probability.sum()
-    probability = np.clip(probability * ratio, 0.0, 1.0)
-    columns, kept = [], []
-    for name in names:
-        values = accounts[name].to_numpy(dtype=np.float64)
-        within = _within_strata((values - values.mean()) / values.std(), design)
-        columns.append(np.bincount(design.unit, within, design.n_units))
-        kept.append(name)
-    x = np.column_stack(columns)
-    spread = probability * (1 - probability)
-    x -= (spread @ x) / spread.sum()
-    difference = (promoted - probability) @ x
-    covariance = (x * spread[:, None]).T @ x
-    z = difference / np.sqrt(np.diag(covariance))
-    rank = int(np.linalg.matrix_rank(covariance, rtol=_NO_SPREAD))
-    distance = float(difference @ np.linalg.pinv(covariance, rtol=_NO_SPREAD) @ difference)
-    p = float(chdtrc(rank, distance))
-    worst = int(np.argmax(np.abs(z)))
-    more = "more" if z[worst] > 0 else "less"
-    who = f"promoted {design.unit_name}s have {more} {kept[worst]}"
-    return p, f"{who} (z = {z[worst]:.1f}; all covariates together p = {p:.2g})"
+    scale = np.sqrt(np.diag(covariance))
+    z, correlation = difference / scale, covariance / np.outer(scale, scale)
+    rank = int(np.linalg.matrix_rank(correlation, rtol=_NO_SPREAD, hermitian=True))
+    inverse = np.linalg.pinv(correlation, rtol=_NO_SPREAD, hermitian=True)
+    return float(chdtrc(rank, float(z @ inverse @ z))), z
+
+
+def sample_ratio_p_value(treated: int, n_units: int, expected: float, sd: float | None) -> float:
+    """Return the p-value of the number of promoted units.
+
+    Parameters
+    ----------
+    treated, n_units
+        Promoted units, and all.
+    expected
+        Expected share.
+    sd
+        Standard deviation of the share where probabilities differ between units; None where they do
+        not, and the binomial test is exact.
+    """
+    if sd is None:
+        from scipy.stats import binomtest
+
+        return float(binomtest(treated, n_units, expected).pvalue)
+    from scipy.special import ndtr
+
+    return float(2 * ndtr(-abs(treated / n_units - expected) / sd))
 
 
 def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, object]:
@@ -170,10 +146,8 @@ def _sample_ratio(design: Design) -> dict[str, object]:
         p, interval = float(test.pvalue), test.proportion_ci(method="exact")
         lower, upper = float(interval.low), float(interval.high)
     else:
-        from scipy.special import ndtr
-
         sd = float(np.sqrt((probability * (1 - probability)).sum())) / n_units
-        p = float(2 * ndtr(-abs(share - expected) / sd))
+        p = sample_ratio_p_value(treated, n_units, expected, sd)
         half = quantile_t(0.975, np.inf) * sd
         lower, upper = max(share - half, 0.0), min(share + half, 1.0)
     return _row(

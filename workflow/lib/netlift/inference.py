@@ -236,11 +236,11 @@ class ArmDifference:
             An arm has fewer than two units, or too few for the covariates.
         """
         need_units(promoted, unit)
-        centered = None if covariates is None else covariates - covariates.mean(axis=0)
+        center = np.zeros(0) if covariates is None else covariates.mean(axis=0)
         treated, control = (
             ArmMean.of(
                 outcomes[arm],
-                covariates=None if centered is None else centered[arm],
+                covariates=None if covariates is None else covariates[arm] - center,
                 weights=None if weights is None else weights[arm],
                 unit=None if unit is None else unit[arm],
             )

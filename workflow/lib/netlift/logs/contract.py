@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from netlift.inference import MIN_PER_ARM
+from netlift.logs.assignment import assignment_problems
 from netlift.logs.codes import BY_NAME, CODES
 from netlift.logs.entries import outcomes_of
 from netlift.logs.rows import Rows
@@ -132,11 +133,16 @@ def check_slates(
     # A problem that stands only in slates that are set aside for another one is gone with them.
     if aside != "false" and errors:
         errors = [problem for problem in errors if _left(con, rows, problem.code, aside)]
+    accepted = []
     if rows.experiment and not errors:
-        errors += list(_assignment_errors(con, entry, aside))
+        errors += _assignment_errors(con, entry, aside)
+        if not errors:
+            found = list(assignment_problems(con, entry, aside))
+            errors = [problem for problem in found if problem.code not in entry["accept"]]
+            accepted = [problem for problem in found if problem.code in entry["accept"]]
     if errors:
         raise refusal(errors)
-    kept = [problem for problem in problems if problem.code in chosen]
+    kept = [*(problem for problem in problems if problem.code in chosen), *accepted]
     counts = _counts(con, reasons, aside, n_rows)
     return Checked([*kept, *_warnings(con, rows, entry, aside)], counts, aside)
 

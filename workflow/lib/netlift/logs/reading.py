@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from netlift.diagnostics import assignment_problems
 from netlift.logs.contract import Checked, check_slates, contract_table, count_rows
-from netlift.logs.entries import is_experiment
 from netlift.logs.items import item_batches
 from netlift.logs.rows import Rows
 from netlift.logs.slates import (
@@ -22,14 +18,12 @@ from netlift.logs.slates import (
 )
 from netlift.logs.source import (
     LogRefusedError,
-    Problem,
     connection,
     name,
     open_source,
-    refusal,
     text,
 )
-from netlift.tables import read_table, write_arrow, write_table, written_whole
+from netlift.tables import write_arrow, write_table, written_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,8 +68,7 @@ def account_log(
     try:
         with written_whole(outputs["accounts"]) as temporary:
             checked = _account(entry, temporary, threads, memory_mb)
-            problems = [*checked.problems, *_assignment(entry, temporary)]
-            write_table(contract_table(problems, entry), outputs["contract"])
+            write_table(contract_table(checked.problems, entry), outputs["contract"])
             write_table(checked.counts, outputs["row_counts"])
     except LogRefusedError as error:
         write_table(contract_table(error.problems, entry), refused)
@@ -107,34 +100,6 @@ def _staged(
     with connection(memory_mb=memory_mb, threads=threads, folder=folder) as con:
         rows = stage(con, open_source(con, entry), entry)
         yield con, rows, count_rows(con)
-
-
-def _assignment(entry: Mapping[str, Any], accounts: Path) -> list[Problem]:
-    """Hold the assignment against what is said of it.
-
-    Raises
-    ------
-    LogRefusedError
-        It does not fit, and that is not accepted.
-    """
-    if not is_experiment(entry):
-        return []
-    found = [
-        Problem(code, examples=(said,)) for code, said in assignment_problems(accounts_of(accounts))
-    ]
-    errors = [problem for problem in found if problem.code not in entry["accept"]]
-    if errors:
-        raise refusal(errors)
-    return found
-
-
-def accounts_of(path: Path) -> pd.DataFrame:
-    """Read what a look at the assignment needs: the design and the covariates."""
-    import pyarrow.parquet as pq
-
-    outcome = ("_direct_focal", "_competitor", "_total")
-    there = [column for column in pq.read_schema(path).names if not column.endswith(outcome)]
-    return read_table(path, there)
 
 
 def map_log(
