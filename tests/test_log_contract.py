@@ -8,6 +8,7 @@ import pytest
 from log_files import COLUMNS, ENTRY, draw_log
 
 from netlift.config import check_config, completed, read_schema
+from netlift.diagnostics import imbalance
 from netlift.errors import NetliftError
 from netlift.logs.codes import BY_NAME, CODES
 from netlift.logs.entries import log_files, log_settings
@@ -96,7 +97,13 @@ def gap(log):
 
 
 def row_lost(log):
-    return log.drop(index=own(log)[2])
+    return log.drop(index=log.index[(log["Impression ID"] == SLATE) & ~log["candidate"]][1])
+
+
+def mixed_arm(log):
+    rows = own(log)
+    log.loc[rows[1], "arm"] = "none" if log.loc[rows[0], "arm"] == "boost" else "boost"
+    return log
 
 
 def one_arm(log):
@@ -193,7 +200,7 @@ DAMAGED = {
         {"unreadable_file"},
     ),
     "not Parquet": (lambda log: log, {"format": "parquet"}, {"unreadable_file"}),
-    "no slate id": (put("Impression ID", None), {}, {"missing_value"}),
+    "no slate id": (put("Impression ID", None), {}, {"missing_value", "position_gap"}),
     "no user": (put("visitor", None), {}, {"missing_value"}),
     "no item": (put("sku", None), {}, {"missing_value"}),
     "no position": (put("rank", None), {}, {"missing_value"}),
@@ -214,10 +221,14 @@ DAMAGED = {
     "no focal item": (no_focal, {}, {"no_focal_item"}),
     "two focal items": (two_focal, {}, {"several_focal_items"}),
     "every item promoted": (all_focal, {}, {"several_focal_items"}),
-    "arm differs in a slate": (put("arm", "none"), {}, {"promotion_differs"}),
+    "arm differs in a slate": (mixed_arm, {}, {"promotion_differs"}),
     "flag of the promoted item": (promoted_item_flag, {}, {"promotion_differs"}),
     "two users of a slate": (two_users, {}, {"user_differs"}),
-    "rows logged twice": (logged_twice, {}, {"duplicate_position", "duplicate_item"}),
+    "rows logged twice": (
+        logged_twice,
+        {},
+        {"duplicate_position", "duplicate_item", "several_focal_items"},
+    ),
     "item twice": (same_item, {}, {"duplicate_item"}),
     "position twice": (put("rank", 1), {}, {"duplicate_position"}),
     "gap": (gap, {}, {"position_gap"}),
@@ -346,36 +357,52 @@ def test_a_heavy_tail_is_told(tmp_path):
     assert "heavy_tail" not in set(check(log, tmp_path, outcomes=chosen)["code"])
 
 
-def test_sound_assignments_are_rarely_refused():
-    """Two checks, each refusing one sound log in 10,000: of 400, none is (chance 0.92)."""
-    from netlift.design import Design
-    from netlift.diagnostics import _imbalance, _sample_ratio
-
+def test_the_test_of_covariates_rejects_as_often_as_it_says():
+    """p-values of sound assignments by user, computed here from the definition of d and V."""
     rng = np.random.default_rng(12)
     p_values = []
     for _ in range(400):
-        n = 120
-        unit = rng.integers(0, 60, n)
-        promoted = (rng.random(60) < 0.3)[unit]
-        accounts = pd.DataFrame(
-            {
-                "user_id": unit,
-                "promotion_applied": promoted.astype(int),
-                "promotion_probability": 0.3,
-                "randomization_unit": unit,
-                "relevance_mean": rng.normal(size=n) + unit / 20,
-                "n_displaced": rng.integers(2, 9, n),
-                "focal_seed_position": rng.integers(2, 9, n),
-            }
-        )
-        design = Design.of(accounts)
-        found = _imbalance(accounts, design)
-        p_values.append((found[0], _sample_ratio(design)["p_value"]))
-    covariates, ratio = np.array(p_values, dtype=float).T
-    # 5% tests: within four standard errors of 5%, the discrete one below.
-    assert abs((covariates <= 0.05).mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 400)
-    assert (ratio <= 0.05).mean() < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 400)
-    assert min(covariates.min(), ratio.min()) > 1e-4
+        n_users, e = 60, 0.3
+        x = rng.normal(size=(n_users, 3)) @ rng.normal(size=(3, 3))
+        promoted = rng.random(n_users) < e
+        share = promoted.mean()
+        x = x - x.mean(axis=0)
+        covariance = share * (1 - share) * x.T @ x
+        p_values.append(imbalance((promoted - share) @ x, covariance)[0])
+    found = np.array(p_values)
+    assert abs((found <= 0.05).mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 400)
+    assert abs(found.mean() - 0.5) < 4 * np.sqrt(1 / 12 / 400)
+
+
+@pytest.mark.parametrize("unit", ["slate", "user"])
+def test_the_sums_behind_it_are_those_of_the_accounts(sound, tmp_path, unit, monkeypatch):
+    from netlift.logs import assignment
+
+    log = sound.copy()
+    if unit == "user":
+        users = sorted(log["visitor"].unique())
+        arms = {user: ("boost", "none")[i % 2] for i, user in enumerate(users)}
+        log["arm"] = log["visitor"].map(arms)
+    seen = []
+    monkeypatch.setattr(assignment, "imbalance", lambda d, v: seen.append((d, v)) or (1.0, d))
+    check(log, tmp_path, **WITH_SCORE, promotion={"probability": 0.5, "unit": unit})
+    accounts = pd.read_parquet(outputs(tmp_path)["accounts"])
+    names = [
+        "focal_seed_position",
+        "n_same_cluster",
+        "n_displaced",
+        "focal_relevance",
+        "relevance_mean",
+        "relevance_sd",
+    ]
+    x = accounts[names].to_numpy(dtype=float)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    key = "slate_id" if unit == "slate" else "user_id"
+    table = pd.DataFrame(x).groupby(accounts[key]).sum()
+    promoted = accounts.groupby(accounts[key])["promotion_applied"].first()
+    share, x = promoted.mean(), table.to_numpy() - table.to_numpy().mean(axis=0)
+    assert np.allclose(seen[0][0], (promoted - share).to_numpy() @ x)
+    assert np.allclose(seen[0][1], share * (1 - share) * x.T @ x)
 
 
 WRONG_ENTRIES = {
@@ -416,9 +443,9 @@ def test_all_wrong_keys_are_told_at_once():
 
 
 def study_with(changes):
-    from test_config import study
+    from test_config import merged
 
-    return study(logs={"mine": {**ENTRY, **changes}})
+    return merged({"logs": {"mine": {**ENTRY, **changes}}})
 
 
 def test_a_path_that_leads_nowhere_is_told(tmp_path):

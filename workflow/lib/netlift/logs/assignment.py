@@ -69,7 +69,8 @@ def _covariates(con: duckdb.DuckDBPyConnection, used: str) -> dict[str, float]:
     """Return the covariates of slates that vary and are complete, with their spread."""
     there = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
     own = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
-    asked = [column for column in there if column in COVARIATES or column.startswith(own)]
+    known = (*COVARIATES, "focal_relevance")
+    asked = [column for column in there if column in known or column.startswith(own)]
     if not asked:
         return {}
     sums = ", ".join(

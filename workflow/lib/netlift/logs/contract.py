@@ -106,7 +106,7 @@ def count_rows(con: duckdb.DuckDBPyConnection) -> int:
     found = con.execute("SELECT count(*) FROM rows").fetchone()
     assert found is not None
     if not found[0]:
-        raise refusal([Problem("empty_log", rows=0)])
+        raise refusal([Problem("empty_log", rows=0, examples=("no row below the header",))])
     return int(found[0])
 
 

@@ -242,6 +242,7 @@ def _slates_sql(
         "n_items": "count(*)::INTEGER",
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
+        "n_positions": "count(position)",
         "positions": "list_unique(list(position))",
         "position_min": "min(position)",
         "position_max": "max(position)",
@@ -275,7 +276,7 @@ def _slates_sql(
             "GROUP BY slate) ON rows.slate = focal_slate"
         )
     bits = " | ".join(
-        f"CASE WHEN {sql} THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
+        f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
         for code, sql in _slate_conditions(entry, rows).items()
     )
     return (
@@ -288,6 +289,7 @@ def _design_sql(entry: Mapping[str, Any], same: str, other: str) -> dict[str, st
     columns, promotion = entry["columns"], entry["promotion"]
     found = {
         "n_focal": "count(*) FILTER (focal)",
+        "flags": "count(focal)",
         "promotion_applied": "max(promoted)::TINYINT",
         "promotions": "(min(promoted) IS DISTINCT FROM max(promoted))",
         "focal_seed_position": "TRY_CAST(min(focal_position) AS INTEGER)",
@@ -342,14 +344,15 @@ def _slate_conditions(entry: Mapping[str, Any], rows: Rows) -> dict[str, str]:
     found = {
         "user_differs": "users",
         "covariate_differs": "covariates",
-        "duplicate_position": "positions < n_items",
-        "position_gap": "position_min > 1 OR position_max - position_min + 1 > positions",
+        # Of a slate with a missing position, or two alike, gaps are no news.
+        "duplicate_position": "n_positions = n_items AND positions < n_items",
+        "position_gap": "positions = n_items AND (position_min > 1 OR position_max > n_items)",
         "duplicate_item": "items < n_items",
     }
     if not rows.experiment:
         return found
     found |= {
-        "no_focal_item": "n_focal = 0",
+        "no_focal_item": "n_focal = 0 AND flags = n_items",
         "several_focal_items": "n_focal > 1",
         "promotion_differs": "promotions",
         "probability_differs": "probabilities",
