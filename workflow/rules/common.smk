@@ -1,6 +1,7 @@
 # What the files of rules share: STUDY (the config, checked and complete), the experiments of the
 # study, and the functions that name a job's settings and code.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -84,8 +85,11 @@ def own_files(dataset):
 
 def files_of_log(log):
     """Return the files that a log is read from, so that an edit of them reads it again."""
+    entry = STUDY["logs"][log]
+    if re.fullmatch(r"results/[^/]+/size=\d+/seed=\d+/[^/]+/log\.csv", str(entry.get("path"))):
+        return [entry["path"]]  # the example: Snakemake makes it
     try:
-        return log_files(STUDY["logs"][log])
+        return log_files(entry)
     except NetliftError as error:
         raise WorkflowError(f"logs.{log}: {error}")
 

@@ -2,9 +2,34 @@
 # half runs as on a simulated experiment.
 #
 # REQUIRED INPUTS   the files that logs.{log}.path and logs.{log}.items.path name
-# OUTPUTS           results/logs/{log}/contract.csv, row_counts.csv, slate_outcomes.parquet
+#                   for the example: results/{dataset}/size={size}/seed={seed}/{world}/items.parquet
+# OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/log.csv
+#                   results/logs/{log}/contract.csv, row_counts.csv, slate_outcomes.parquet
 #                   (contract_refused.csv instead of them where the log is refused)
 #                   results/logs/{log}/items.parquet, outcome_by_position.csv, sections.csv
+
+
+# A simulated experiment as a team would have logged it: an example whose truth is known.
+rule export_log:
+    input:
+        slate_items="results/{dataset}/size={size}/seed={seed}/{world}/items.parquet",
+        code=code("export_log"),
+    output:
+        example="results/{dataset}/size={size}/seed={seed}/{world}/log.csv",
+    log:
+        "logs/{dataset}/size={size}/seed={seed}/{world}/export_log.log",
+    benchmark:
+        "logs/{dataset}/size={size}/seed={seed}/{world}/export_log.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Writing the world {wildcards.world} as a log"
+    script:
+        "../scripts/export_log.py"
 
 
 # Accounts of a log come from the log: its rows need not fit into memory.

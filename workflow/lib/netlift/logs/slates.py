@@ -350,6 +350,8 @@ def _slate_conditions(entry: Mapping[str, Any], rows: Rows) -> dict[str, str]:
         "duplicate_item": "items < n_items",
     }
     if not rows.experiment:
+        # What was shown, as far as it was logged: no promotion asks where an item stood before.
+        del found["position_gap"]
         return found
     found |= {
         "no_focal_item": "n_focal = 0 AND flags = n_items",
