@@ -78,7 +78,7 @@ def test_open_bandit(tmp_path):
     assert len(accounts) == 3
 
 
-KUAIRAND = """user_id,video_id,date,hourmin,time_ms,is_click,is_like,play_time_ms,length_ms,is_rand,tab
+KUAIRAND = """user_id,video_id,date,hourmin,time_ms,is_click,like,play_time_ms,length_ms,is_rand,tab
 0,91,20220422,700,1650582000200,1,0,30000,60000,1,1
 0,90,20220422,700,1650582000100,0,0,0,8000,0,1
 0,92,20220422,800,1650585600100,1,1,90000,90000,0,1

@@ -127,6 +127,11 @@ class Design:
             return None
         return self._inverse_probability()
 
+    @property
+    def in_order(self) -> bool:
+        """Whether unit 0 is slate 0, unit 1 slate 1, and so on."""
+        return self.by_slate and bool((self.unit == np.arange(len(self.unit))).all())
+
     def _inverse_probability(self) -> Floats:
         probability = self.known_probability()
         return 1 / np.where(self.promoted, probability, 1 - probability)
@@ -145,6 +150,8 @@ class Design:
 
     def units_per_arm(self) -> tuple[int, int]:
         """Return the number of promoted and of control units."""
+        if self.by_slate:
+            return int(self.promoted.sum()), int((~self.promoted).sum())
         treated = len(np.unique(self.unit[self.promoted]))
         return treated, self.n_units - treated
 
@@ -225,7 +232,7 @@ class Design:
         ):
             expanded = outcomes * (arm / received)[:, None] / len(arm)
             by_unit = self.per_unit(expanded)
-            n_units = len(np.unique(self.unit[arm]))
+            n_units = int(arm.sum()) if self.by_slate else len(np.unique(self.unit[arm]))
             means.append(
                 ArmMean(by_unit.sum(axis=0), by_unit.T @ by_unit, n_units - 1, int(arm.sum()))
             )
@@ -237,6 +244,8 @@ class Design:
 
     def per_unit(self, values: Floats) -> Floats:
         """Sum values of slates, shape (N, m), over units; shape (U, m)."""
+        if self.in_order:
+            return values
         return np.column_stack(
             [np.bincount(self.unit, column, self.n_units) for column in values.T]
         )

@@ -131,8 +131,9 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
     n_slates = len(accounts)
     most = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
     fate: dict[str, str] = {}
-    kept = np.empty((n_slates, 0))
-    for name in covariates_of(accounts):
+    names = covariates_of(accounts)
+    columns, k = np.empty((n_slates, len(names)), order="F"), 0
+    for name in names:
         if name not in accounts:
             fate[name] = "not in the accounts"
             continue
@@ -145,16 +146,17 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
             fate[name] = "constant"
             continue
         column = (values - values.mean()) / spread
+        kept = columns[:, :k]
         parts = [unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)]
         if min(parts) <= SAME_RANK:
             fate[name] = "a combination of the others, or constant, in an arm"
             continue
-        if kept.shape[1] >= most:
+        if k >= most:
             fate[name] = "too few randomized units"
             continue
-        kept = np.column_stack([kept, column])
+        columns[:, k], k = column, k + 1
         fate[name] = "used"
-    return kept, fate
+    return columns[:, :k], fate
 
 
 def unexplained(column: Floats, others: Floats) -> float:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_LARGE = 1 << 28
+"""Bytes from which a table is not held twice while it is read."""
+
+
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path that becomes ``path`` only if the block ends without an error.
@@ -72,7 +76,10 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
             there = pq.read_schema(path).names
             _need_columns(path, wanted, there)
             table = pq.read_table(path, columns=wanted)
-            frame: pd.DataFrame = table.to_pandas()
+            # Of a large table, columns are given up as they are taken over.
+            large = table.nbytes > _LARGE
+            frame: pd.DataFrame = table.to_pandas(split_blocks=large, self_destruct=large)
+            del table
         else:
             there = pd.read_csv(path, nrows=0).columns.to_list() if wanted else []
             _need_columns(path, wanted, there)
