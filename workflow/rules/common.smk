@@ -101,6 +101,14 @@ def seed_of(experiment):
     return int(experiment.split("seed=")[1].split("/")[0])
 
 
+def source_of(experiment):
+    """Return what a figure says of where it comes from; of a log, what its clicks are."""
+    if not experiment.startswith("logs/"):
+        return experiment
+    main = next(iter(STUDY["logs"][experiment.removeprefix("logs/")]["outcomes"]))
+    return experiment if main == "clicks" else f"{experiment}: where it says clicks, read {main}"
+
+
 def slate_settings(wildcards):
     """Return the settings of the chosen builder alone."""
     slates = STUDY["slates"]
