@@ -420,6 +420,9 @@ WRONG_ENTRIES = {
     "path: say where": {"path": None},
     "table: say which table": {"path": "x.duckdb"},
     "for DuckDB files": {"table": "events"},
+    "outcomes: known_lift would be taken": {
+        "outcomes": {"clicks": {"column": "clicked"}, "known_lift": {"column": "minutes"}}
+    },
     "items: clusters come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
     "colums: unknown key; did you mean logs.mine.columns?": {"colums": {}},
     "columns: lacks slate": {"columns": {"item": "a", "position": "b"}},
@@ -451,6 +454,36 @@ def study_with(changes):
 def test_a_path_that_leads_nowhere_is_told(tmp_path):
     with pytest.raises(NetliftError, match="no_file"):
         log_files({"path": [str(tmp_path / "*.csv")]})
+
+
+def test_files_that_disagree_in_the_type_of_a_column_are_refused(sound, tmp_path):
+    (tmp_path / "parts").mkdir()
+    half = len(sound) // 2
+    sound[:half].to_parquet(tmp_path / "parts/1.parquet")
+    sound[half:].assign(clicked="many").to_parquet(tmp_path / "parts/2.parquet")
+    said = completed({**ENTRY, "path": str(tmp_path / "parts")}, SCHEMA)
+    with pytest.raises(NetliftError, match="unreadable_file|wrong_type"):
+        account_log(log_settings(said), outputs(tmp_path))
+
+
+def test_a_truncated_file_is_refused(sound, tmp_path):
+    for name, write in (("log.csv.gz", "to_csv"), ("log.parquet", "to_parquet")):
+        getattr(sound, write)(tmp_path / name)
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        said = completed({**ENTRY, "path": str(tmp_path / name)}, SCHEMA)
+        with pytest.raises(NetliftError, match="unreadable_file"):
+            account_log(log_settings(said), outputs(tmp_path))
+
+
+def test_a_damaged_parquet_page_is_refused(sound, tmp_path):
+    sound.to_parquet(tmp_path / "log.parquet", compression="zstd")
+    content = bytearray((tmp_path / "log.parquet").read_bytes())
+    content[200:1200] = bytes(1000)
+    (tmp_path / "log.parquet").write_bytes(content)
+    said = completed({**ENTRY, "path": str(tmp_path / "log.parquet")}, SCHEMA)
+    with pytest.raises(NetliftError):
+        account_log(log_settings(said), outputs(tmp_path))
 
 
 def test_every_code_has_a_damaged_log_or_a_warning():

@@ -20,6 +20,13 @@ ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 """Covariates that have a meaning in the analysis; others get a prefix."""
 
 
+RESERVED = ("observed_clicks", "expected_clicks", "known_lift", "known_effect")
+"""Outcome types that Netlift makes itself."""
+
+WINSORIZED = "_winsorized"
+"""Ending of the winsorized version of an outcome."""
+
+
 def is_experiment(entry: Mapping[str, Any]) -> bool:
     """Say whether a log tells which item was promoted in which slate."""
     return "promoted" in entry["columns"]
@@ -43,6 +50,10 @@ def log_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "cluster" in columns and "items" in entry:
         yield "items", "clusters come from columns.cluster already; give one of the two"
     yield from _source_problems(entry)
+    names = list(entry["outcomes"])
+    taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
+    if taken:
+        yield "outcomes", f"{listed(taken)} would be taken for another column; give another name"
     allowed = [code.name for code in CODES if code.set_aside]
     unknown = [name for name in entry["set_aside"] if name not in allowed]
     if unknown:

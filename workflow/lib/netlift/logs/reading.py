@@ -18,9 +18,12 @@ from netlift.logs.slates import (
 )
 from netlift.logs.source import (
     LogRefusedError,
+    Problem,
     connection,
+    first_line,
     name,
     open_source,
+    refusal,
     text,
 )
 from netlift.tables import write_arrow, write_table, written_whole
@@ -98,8 +101,18 @@ def _staged(
     entry: Mapping[str, Any], folder: Path, threads: int, memory_mb: int
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Rows, int]]:
     with connection(memory_mb=memory_mb, threads=threads, folder=folder) as con:
+        import duckdb
+
         rows = stage(con, open_source(con, entry), entry)
-        yield con, rows, count_rows(con)
+        try:
+            yield con, rows, count_rows(con)
+        except (
+            duckdb.IOException,
+            duckdb.InvalidInputException,
+            duckdb.ConversionException,
+        ) as error:
+            # Of Parquet files, damage inside and types that differ show only as rows are read.
+            raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
 
 
 def map_log(

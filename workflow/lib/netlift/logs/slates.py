@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.accounts import ITEM_PREFIX, main_and_further
 from netlift.inference import ROUNDING
-from netlift.logs.entries import SLATE_COVARIATES
+from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED
 from netlift.logs.rows import Rows, map_rows, whole_number_ids
 from netlift.logs.source import Problem, Source, first_line, name, read_items_table, refusal
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PART_ROWS = 8_000_000
 """Item rows that are summed at once: about 500 MB."""
-
-WINSORIZED = "_winsorized"
 
 SLATE_CODES = (
     "no_focal_item",
