@@ -462,7 +462,7 @@ def test_files_that_disagree_in_the_type_of_a_column_are_refused(sound, tmp_path
     sound[:half].to_parquet(tmp_path / "parts/1.parquet")
     sound[half:].assign(clicked="many").to_parquet(tmp_path / "parts/2.parquet")
     said = completed({**ENTRY, "path": str(tmp_path / "parts")}, SCHEMA)
-    with pytest.raises(NetliftError, match="unreadable_file|wrong_type"):
+    with pytest.raises(NetliftError, match=r"unreadable_file|wrong_type"):
         account_log(log_settings(said), outputs(tmp_path))
 
 

@@ -109,26 +109,6 @@ rule describe_positions:
         "../scripts/describe_positions.py"
 
 
-def analysis_of_log(wildcards):
-    """Return everything that can be said of a log: what needs no truth and, without row stages,
-    no item rows; of a log without a promotion, no effects."""
-    entry, folder = STUDY["logs"][wildcards.log], f"results/logs/{wildcards.log}"
-    files = [f"{folder}/contract.csv", f"{folder}/slate_outcomes.parquet"]
-    if entry["row_stages"]:
-        files.append(f"{folder}/outcome_by_position.csv")
-    if not is_experiment(entry):
-        return files
-    files += [f"{folder}/effects/{table}.csv" for table in LEDGER_TABLES]
-    if not entry["row_stages"]:
-        return files
-    files += [f"{folder}/effects/{table}.csv" for table in EFFECT_TABLES]
-    files += [f"{folder}/models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
-    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
-    return files + [
-        f"{folder}/figures/{figure}.{format}" for figure in figures for format in ("svg", "png")
-    ]
-
-
 rule analyse_log:
     input:
         analysis_of_log,

@@ -107,10 +107,13 @@ def _staged(
         try:
             yield con, rows, count_rows(con)
         except (
-            duckdb.IOException,
-            duckdb.InvalidInputException,
-            duckdb.ConversionException,
-        ) as error:
+            duckdb.OutOfMemoryException,
+            duckdb.BinderException,
+            duckdb.ParserException,
+            duckdb.CatalogException,
+        ):
+            raise  # nothing that the log could be blamed for
+        except duckdb.Error as error:
             # Of Parquet files, damage inside and types that differ show only as rows are read.
             raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
 
