@@ -300,7 +300,7 @@ def test_a_refusal_counts_rows_and_slates_and_shows_three(sound, tmp_path):
     (found,) = pd.read_csv(tmp_path / "out/contract_refused.csv").to_dict("records")
     assert (found["rows"], found["slates"], found["column"]) == (30, 5, "clicked")
     assert found["examples"].count("slate s000010") == 3
-    assert found["examples"].count("clicked is '-3.0'") == 3
+    assert found["examples"].count("clicked is '-3'") == 3
 
 
 def test_a_missing_column_names_the_nearest_one(sound, tmp_path):

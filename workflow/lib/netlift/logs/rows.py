@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _NUMBERS = (*_WHOLE, "UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
-_IDS = ("slate", "user", "item", "cluster", "stratum")
+_GUESSED = ("slate", "user", "item", "cluster", "stratum", "position", "final_position")
 _MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
 
 
@@ -50,8 +50,8 @@ class Rows:
     whole
         Columns of whole numbers, whose sums are exact.
     guessed
-        Flag column -> column of the log: where the flag is set, an id that was taken for a whole
-        number is none.
+        Flag column -> column of the log: where the flag is set, what was taken for a whole number
+        is none.
     """
 
     select: str
@@ -101,15 +101,20 @@ class _Mapper:
             condition += f" AND {name(alias + '_bad')} IS NULL"
         self.check("missing_value", column, condition, "'(missing)'")
 
+    def guess(self, alias: str, column: str, kind: str) -> None:
+        """Take text for whole numbers, and note where it is not exactly one."""
+        raw = f"r.{name(column)}"
+        cast = f"TRY_CAST({raw} AS {kind})"
+        self.add(alias, cast)
+        wrong = f"{cast}::VARCHAR IS DISTINCT FROM {raw} AND {raw} IS NOT NULL"
+        # The usual two first: most clicks go no further.
+        self.add(f"{alias}_guess", f"({raw} NOT IN ('0', '1') AND {wrong})")
+        self.guessed[f"{alias}_guess"] = column
+
     def id(self, alias: str, column: str, *, needed: bool = True) -> None:
         kind, raw = self.kind(column), f"r.{name(column)}"
         if kind == "VARCHAR" and column in self.integers:
-            cast = f"TRY_CAST({raw} AS BIGINT)"
-            self.add(alias, cast)
-            self.add(
-                f"{alias}_bad", f"({cast}::VARCHAR IS DISTINCT FROM {raw} AND {raw} IS NOT NULL)"
-            )
-            self.guessed[f"{alias}_bad"] = column
+            self.guess(alias, column, "BIGINT")
         elif kind == "VARCHAR":
             self.add(alias, f"NULLIF({raw}, '')")
         elif kind in ("FLOAT", "DOUBLE"):
@@ -126,7 +131,12 @@ class _Mapper:
 
     def number(self, alias: str, column: str, *, needed: bool = True) -> None:
         kind, raw = self.kind(column), f"r.{name(column)}"
-        if kind in _NUMBERS or kind == "BOOLEAN":
+        if kind == "VARCHAR" and column in self.integers:
+            self.guess(alias, column, "INTEGER")
+            self.whole.add(alias)
+            if needed:
+                self.missing(alias, column)
+        elif kind in _NUMBERS or kind == "BOOLEAN":
             whole = kind in _WHOLE or kind == "BOOLEAN"
             self.add(alias, f"{raw}::{'INTEGER' if whole and kind != 'BIGINT' else 'DOUBLE'}")
             if whole:
@@ -258,13 +268,14 @@ def _outcomes(mapper: _Mapper, entry: Mapping[str, Any]) -> None:
             )
 
 
-def whole_number_ids(
+def whole_number_columns(
     con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]
 ) -> set[str]:
-    """Guess from the first rows which ids of a text source are whole numbers, written plainly."""
+    """Guess from the first rows which columns of a text source are whole numbers, as written."""
     if not source.text:
         return set()
-    columns = {entry["columns"][role] for role in _IDS if role in entry["columns"]}
+    columns = {entry["columns"][role] for role in _GUESSED if role in entry["columns"]}
+    columns |= {outcome["column"] for outcome in entry["outcomes"].values()}
     tests = ", ".join(f"{_plain(column)}" for column in sorted(columns))
     row = con.execute(f"SELECT {tests} FROM (SELECT * FROM {source.sql} LIMIT 20000) r").fetchone()
     assert row is not None

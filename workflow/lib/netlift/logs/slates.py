@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from netlift.accounts import ITEM_PREFIX, main_and_further
 from netlift.inference import ROUNDING
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED
-from netlift.logs.rows import Rows, map_rows, whole_number_ids
+from netlift.logs.rows import Rows, map_rows, whole_number_columns
 from netlift.logs.source import Problem, Source, first_line, name, read_items_table, refusal
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 PART_ROWS = 8_000_000
 """Item rows that are summed at once: about 500 MB."""
+
+_BITS = 62
+_PLACED = f"(position BETWEEN 0 AND {_BITS} AND position = floor(position))"
+_MASKED = f"bit_count(bit_or(CASE WHEN {_PLACED} THEN 1::BIGINT << position::INTEGER ELSE 0 END))"
+"""How many different positions a slate has, where none is above the number of bits."""
 
 SLATE_CODES = (
     "no_focal_item",
@@ -58,10 +63,10 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, An
         A file cannot be read to its end.
     """
     try:
-        integers = whole_number_ids(con, source, entry)
+        integers = whole_number_columns(con, source, entry)
         rows = map_rows(source, entry, integers)
         if not source.text:
-            con.execute(f"CREATE VIEW typed AS {rows.select}")
+            con.execute(f"CREATE TEMP VIEW typed AS {rows.select}")
         else:
             rows = _stage_text(con, source, entry, rows, integers)
     except _duckdb_errors() as error:
@@ -82,7 +87,7 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, An
     if "user" not in given:
         columns.append("slate AS user")
     columns.append(f"{rows.problems()} AS problems")
-    con.execute(f"CREATE VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
+    con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
     return rows
 
 
@@ -101,7 +106,8 @@ def _stage_text(
 ) -> Rows:
     """Read text once into a table of typed values."""
     while True:
-        con.execute(f"CREATE OR REPLACE TABLE typed AS {rows.select}")
+        # A temporary table is not compressed, and goes to disk only where memory is too small.
+        con.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {rows.select}")
         if not rows.guessed:
             return rows
         tests = ", ".join(f"bool_or({name(flag)})" for flag in rows.guessed)
@@ -219,15 +225,25 @@ def sum_slates(
     ``row_problems`` are the bits of its rows' problems together, ``slate_problems`` its own
     (``SLATE_CODES``). Sorted by slate.
     """
+    row = con.execute("SELECT max(position), any_value(typeof(item)) FROM rows").fetchone()
+    assert row is not None
+    mask, text_items = row[0] is not None and row[0] <= _BITS, row[1] == "VARCHAR"
     for number, condition in enumerate(ranges(con, n_rows)):
-        sql = _slates_sql(rows, entry, limits, condition)
+        sql = _slates_sql(rows, entry, limits, condition, mask=mask, text_items=text_items)
         verb = "CREATE TABLE slates AS" if number == 0 else "INSERT INTO slates"
         con.execute(f"{verb} {sql}")
 
 
 def _slates_sql(
-    rows: Rows, entry: Mapping[str, Any], limits: Mapping[str, float], condition: str
+    rows: Rows,
+    entry: Mapping[str, Any],
+    limits: Mapping[str, float],
+    condition: str,
+    *,
+    mask: bool,
+    text_items: bool,
 ) -> str:
+    """Return the query of one range; ``mask`` where positions fit into the bits of a number."""
     columns = entry["columns"]
     same = "(NOT focal AND cluster = focal_cluster)"
     other = "(NOT focal AND (cluster = focal_cluster) IS NOT TRUE)"
@@ -240,11 +256,12 @@ def _slates_sql(
         "n_items": "count(*)::INTEGER",
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
-        "n_positions": "count(position)",
-        "positions": "list_unique(list(position))",
+        "n_positions": f"count(*) FILTER {_PLACED}" if mask else "count(position)",
+        "positions": _MASKED if mask else "list_unique(list(position))",
         "position_min": "min(position)",
         "position_max": "max(position)",
-        "items": "list_unique(list(hash(item)))",
+        # Of text, hashes: that two of a slate are alike by chance happens once in 10^17 slates.
+        "items": f"list_unique(list({'hash(item)' if text_items else 'item'}))",
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
     if rows.experiment:
