@@ -270,3 +270,27 @@ def test_markup_is_carried_as_text(tmp_path):
     _, items, _, _ = account(entry(tmp_path / "log.csv"), tmp_path)
     assert set(items["item_id"]) == set(log["sku"])
     assert set(items["spillover_cluster"]) == set(log["dept, name"])
+
+
+def test_models_of_rows_do_not_take_minutes_for_probabilities():
+    from netlift.folds import user_folds
+    from netlift.outcome_models import ModelData, calibration_table, cross_fit, model_scores
+
+    items = random_items(8, 400, 6)
+    rng = np.random.default_rng(2)
+    minutes = items["click"] * rng.gamma(4.0, 5.0, len(items)) + items["relevance"]
+    data = ModelData.of(items.drop(columns=["p_control", "p_promoted"]).assign(click=minutes))
+    assert not data.binary
+    fold = user_folds(data.user, n_folds=3, seed=1)
+    found = {
+        model: cross_fit(data, model, fold, seed=1, threads=1)
+        for model in ("row_logistic", "row_lightgbm")
+    }
+    for predictions in found.values():
+        # Means of slates, and not numbers of rows above zero.
+        predicted = predictions.observed_arm(data.design).sum(axis=1).mean()
+        assert abs(predicted / data.outcomes.sum(axis=1).mean() - 1) < 0.05
+    assert calibration_table(data, found).empty
+    scores = model_scores(data, found, slate_outcomes(items))
+    assert scores["log_loss"].isna().all()
+    assert scores["rmse"].notna().all()
