@@ -111,6 +111,12 @@ def test_the_ledger_alone_for_very_large_logs(shop):
     assert "row_stages" in sections.loc["models and policies", "why_not"]
 
 
+def test_a_log_that_is_not_in_the_config_is_told(shop):
+    folder, *_ = shop
+    said = analyse(folder, "-n", target="results/logs/shopp/sections.csv", ok=False)
+    assert "there is no 'shopp' (known: shop)" in said
+
+
 def test_the_page_of_codes_is_up_to_date():
     from runs import ROOT
 

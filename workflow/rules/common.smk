@@ -56,7 +56,7 @@ wildcard_constraints:
     seed=r"\d+",
     world="|".join(STUDY["worlds"]),
     grid="|".join(STUDY["grids"]) or "none",
-    log="|".join(STUDY["logs"]) or "none",
+    log=r"[A-Za-z0-9_-]+",
     experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+|logs/[^/]+",
     slate_set=r"[^/]+/size=\d+/seed=\d+",
 
@@ -83,9 +83,17 @@ def own_files(dataset):
         raise WorkflowError(str(error))
 
 
+def log_entry(log):
+    """Return a log's entry in the config."""
+    if log not in STUDY["logs"]:
+        known = ", ".join(STUDY["logs"]) or "none; give the file that names it with --configfile"
+        raise WorkflowError(f"logs: there is no {log!r} (known: {known})")
+    return STUDY["logs"][log]
+
+
 def files_of_log(log):
     """Return the files that a log is read from, so that an edit of them reads it again."""
-    entry = STUDY["logs"][log]
+    entry = log_entry(log)
     if re.fullmatch(r"results/[^/]+/size=\d+/seed=\d+/[^/]+/log\.csv", str(entry.get("path"))):
         return [entry["path"]]  # the example: Snakemake makes it
     try:
@@ -97,7 +105,7 @@ def files_of_log(log):
 def analysis_of_log(wildcards):
     """Return everything that can be said of a log: what needs no truth and, without row stages,
     no item rows; of a log without a promotion, no effects."""
-    entry, folder = STUDY["logs"][wildcards.log], f"results/logs/{wildcards.log}"
+    entry, folder = log_entry(wildcards.log), f"results/logs/{wildcards.log}"
     files = [f"{folder}/contract.csv", f"{folder}/slate_outcomes.parquet"]
     if entry["row_stages"]:
         files.append(f"{folder}/outcome_by_position.csv")

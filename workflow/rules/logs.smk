@@ -55,7 +55,7 @@ rule account_log:
         mem_mb=3000,
         runtime=30,
     params:
-        settings=lambda wildcards: settings(**log_settings(STUDY["logs"][wildcards.log])),
+        settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
     message:
         "Checking the log {wildcards.log} and summing it to slates"
     script:
@@ -80,7 +80,7 @@ rule map_log:
         mem_mb=3000,
         runtime=30,
     params:
-        settings=lambda wildcards: settings(**log_settings(STUDY["logs"][wildcards.log])),
+        settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
     message:
         "Mapping the rows of the log {wildcards.log}"
     script:
@@ -127,8 +127,8 @@ rule analyse_log:
         runtime=5,
     params:
         settings=lambda wildcards: settings(
-            experiment=is_experiment(STUDY["logs"][wildcards.log]),
-            row_stages=STUDY["logs"][wildcards.log]["row_stages"],
+            experiment=is_experiment(log_entry(wildcards.log)),
+            row_stages=log_entry(wildcards.log)["row_stages"],
         ),
     message:
         "Listing what the log {wildcards.log} can and cannot say"
