@@ -518,3 +518,23 @@ def test_the_contract_is_the_same_on_a_second_reading(sound, tmp_path):
         check(sound, tmp_path).to_dict("records"), default=str
     )
     pd.testing.assert_frame_equal(accounts, pd.read_parquet(outputs(tmp_path)["accounts"]))
+
+
+def test_the_sums_where_probabilities_differ(sound, tmp_path, monkeypatch):
+    from netlift.logs import assignment
+
+    rank = sound.loc[sound["candidate"]].set_index("Impression ID")["rank"]
+    log = sound.assign(p=sound["Impression ID"].map(rank.map(lambda place: 0.1 * place + 0.1)))
+    seen = []
+    monkeypatch.setattr(assignment, "imbalance", lambda d, v: seen.append((d, v)) or (1.0, d))
+    check(log, tmp_path, **WITH_P, accept=["sample_ratio"])
+    accounts = pd.read_parquet(outputs(tmp_path)["accounts"])
+    names = ["focal_seed_position", "n_same_cluster", "n_displaced"]
+    x = accounts[names].to_numpy(dtype=float)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    promoted = accounts["promotion_applied"].to_numpy()
+    e = accounts["promotion_probability"].to_numpy()
+    e = np.minimum(e * promoted.sum() / e.sum(), 1)
+    x = x - (e * (1 - e)) @ x / (e * (1 - e)).sum()
+    assert np.allclose(seen[0][0], (promoted - e) @ x)
+    assert np.allclose(seen[0][1], (x * (e * (1 - e))[:, None]).T @ x)
