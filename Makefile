@@ -14,13 +14,18 @@ unexport PYTHONHOME PYTHONPATH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep validate test test-fast lint format docs env lock clean FORCE
+.PHONY: help run analyse sweep validate test test-fast lint format docs env lock clean FORCE
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.ready ## Run the study and say where the results are
 	@$(activate) snakemake --cores $(CORES) $(ARGS)
+	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
+
+analyse: .venv/.ready ## Analyse your own log: make analyse LOG=name ARGS="--configfile FILE"
+	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
+	@$(activate) snakemake --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
 sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep

@@ -1,4 +1,4 @@
-"""Write what is made of the docs: the reference of config keys, the rule graph, the picture.
+"""Write what is made of the docs: config keys, codes of the log contract, rule graph, picture.
 
 Run by `make docs`. A test holds config/README.md to the schemas. The README's picture is a figure
 of the default study, and is copied if that was run.
@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
 from netlift.config_reference import config_reference  # noqa: E402
+from netlift.logs.codes import codes_table  # noqa: E402
 
 MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
 
@@ -28,10 +29,13 @@ and another one needs.
 
 
 def main() -> None:
-    """Write config/README.md below its mark, docs/rule-graph.md, docs/images/."""
+    """Write config/README.md and docs/log-contract.md below their marks, docs/rule-graph.md, ..."""
     page = ROOT / "config/README.md"
     written = page.read_text(encoding="utf-8").split(MARK)[0]
     page.write_text(f"{written}{MARK}\n{config_reference()}", encoding="utf-8")
+    page = ROOT / "docs/log-contract.md"
+    written = page.read_text(encoding="utf-8").split("| code |")[0]
+    page.write_text(f"{written}{codes_table()}", encoding="utf-8")
     graph = subprocess.run(
         [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"],
         cwd=ROOT,

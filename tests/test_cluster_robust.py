@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
+from netlift import cluster_robust
 from netlift.cluster_robust import ClusteredFit
 from netlift.design import Design
 from netlift.errors import NetliftError
@@ -322,3 +323,25 @@ def test_a_fit_that_leaves_no_residual_has_no_error_and_says_so():
     design = np.column_stack([np.ones(2), [0.0, 1.0]])
     with pytest.raises(NetliftError, match="too few clusters for an error"):
         clustered_coefficient(np.array([1.0, 2.0]), design, np.arange(2))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("block", [7, 1 << 16])
+def test_single_rows_have_the_errors_of_clusters_of_one(weighted, block, monkeypatch):
+    """One row alone decides the last coefficient: its leverage is 1."""
+    monkeypatch.setattr(cluster_robust, "_ROWS_AT_ONCE", block)
+    rng = np.random.default_rng(3)
+    design = np.column_stack([np.ones(40), rng.normal(size=(40, 2)), np.arange(40) == 17])
+    outcomes = rng.normal(size=(40, 3))
+    weights = rng.uniform(0.5, 3, 40) if weighted else None
+    single = cluster_robust.SingleRowFit.of(outcomes, design, weights)
+    clustered = cluster_robust.ClusteredFit.of(outcomes, design, np.arange(40), weights)
+    assert np.allclose(single.coefficients, clustered.coefficients, rtol=1e-12)
+    for contrast in ([1, 0, 0, 0], [0, 1, -2, 0.5], [0, 0, 0, 1]):
+        expected = clustered.covariance(contrast)
+        assert np.allclose(single.covariance(contrast), expected, rtol=1e-9, atol=1e-15)
+        assert np.isclose(single.df(contrast), clustered.df(contrast), rtol=1e-9)
+    with pytest.raises(NetliftError, match="linearly dependent"):
+        cluster_robust.SingleRowFit.of(outcomes, np.column_stack([design, design[:, 1]]))
+    with pytest.raises(NetliftError, match="zero in all rows"):
+        cluster_robust.SingleRowFit.of(outcomes, np.column_stack([design, np.zeros(40)]))

@@ -17,6 +17,7 @@ LOCKS = ["requirements.txt", "requirements-dev.txt"]
 PYPI_NAMES = {
     "matplotlib-base": "matplotlib",
     "py-xgboost-cpu": "xgboost-cpu",
+    "python-duckdb": "duckdb",
     "snakemake-minimal": "snakemake",
 }
 

@@ -1,6 +1,7 @@
 # What the files of rules share: STUDY (the config, checked and complete), the experiments of the
 # study, and the functions that name a job's settings and code.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from netlift.config import (
 )
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
+from netlift.logs.entries import is_experiment, log_files, log_settings
 from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
@@ -54,7 +56,8 @@ wildcard_constraints:
     seed=r"\d+",
     world="|".join(STUDY["worlds"]),
     grid="|".join(STUDY["grids"]) or "none",
-    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+",
+    log=r"[A-Za-z0-9_-]+",
+    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+|logs/[^/]+",
     slate_set=r"[^/]+/size=\d+/seed=\d+",
 
 
@@ -80,9 +83,58 @@ def own_files(dataset):
         raise WorkflowError(str(error))
 
 
+def log_entry(log):
+    """Return a log's entry in the config."""
+    if log not in STUDY["logs"]:
+        known = ", ".join(STUDY["logs"]) or "none; give the file that names it with --configfile"
+        raise WorkflowError(f"logs: there is no {log!r} (known: {known})")
+    return STUDY["logs"][log]
+
+
+def files_of_log(log):
+    """Return the files that a log is read from, so that an edit of them reads it again."""
+    entry = log_entry(log)
+    if re.fullmatch(r"results/[^/]+/size=\d+/seed=\d+/[^/]+/log\.csv", str(entry.get("path"))):
+        return [entry["path"]]  # the example: Snakemake makes it
+    try:
+        return log_files(entry)
+    except NetliftError as error:
+        raise WorkflowError(f"logs.{log}: {error}")
+
+
+def analysis_of_log(wildcards):
+    """Return everything that can be said of a log: what needs no truth and, without row stages,
+    no item rows; of a log without a promotion, no effects."""
+    entry, folder = log_entry(wildcards.log), f"results/logs/{wildcards.log}"
+    files = [f"{folder}/contract.csv", f"{folder}/slate_outcomes.parquet"]
+    if entry["row_stages"]:
+        files.append(f"{folder}/outcome_by_position.csv")
+    if not is_experiment(entry):
+        return files
+    files += [f"{folder}/effects/{table}.csv" for table in LEDGER_TABLES]
+    if not entry["row_stages"]:
+        return files
+    files += [f"{folder}/effects/{table}.csv" for table in EFFECT_TABLES]
+    files += [f"{folder}/models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
+    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
+    return files + [
+        f"{folder}/figures/{figure}.{format}" for figure in figures for format in ("svg", "png")
+    ]
+
+
 def seed_of(experiment):
-    """Return the study seed in an experiment's path."""
+    """Return the study seed in an experiment's path; for a log, the study's first."""
+    if experiment.startswith("logs/"):
+        return STUDY["study"]["seeds"][0]
     return int(experiment.split("seed=")[1].split("/")[0])
+
+
+def source_of(experiment):
+    """Return what a figure says of where it comes from; of a log, what its clicks are."""
+    if not experiment.startswith("logs/"):
+        return experiment
+    main = next(iter(STUDY["logs"][experiment.removeprefix("logs/")]["outcomes"]))
+    return experiment if main == "clicks" else f"{experiment}: where it says clicks, read {main}"
 
 
 def slate_settings(wildcards, **case):

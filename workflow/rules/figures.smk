@@ -109,6 +109,8 @@ rule plot_effects:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=lambda wildcards: settings(source=source_of(wildcards.experiment)),
     message:
         "Drawing effects: {wildcards.experiment}"
     script:
@@ -149,6 +151,8 @@ rule plot_inference:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=lambda wildcards: settings(source=source_of(wildcards.experiment)),
     message:
         "Drawing estimators, shares, tests and segments: {wildcards.experiment}"
     script:
@@ -188,6 +192,8 @@ rule plot_models:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=lambda wildcards: settings(source=source_of(wildcards.experiment)),
     message:
         "Drawing models, who gains, and policies: {wildcards.experiment}"
     script:

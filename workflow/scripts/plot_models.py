@@ -34,5 +34,5 @@ if "snakemake" in globals():
         main(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            snakemake.wildcards.experiment,
+            snakemake.params.settings["source"],
         )

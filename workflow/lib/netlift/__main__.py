@@ -1,4 +1,4 @@
-"""``python -m netlift results``: say where the results are, and what they say."""
+"""``python -m netlift``: say what the results say, or turn a published data set into a log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import sys
 from pathlib import Path
 
-USAGE = "usage: python -m netlift results [FOLDER]"
+USAGE = """usage: python -m netlift results [FOLDER]
+       python -m netlift import-log finn|open_bandit|kuairand SOURCE FOLDER"""
 
 
 def results(folder: Path) -> str:
@@ -22,7 +23,9 @@ def results(folder: Path) -> str:
     For each experiment its folder and its net effect with interval and unit; for each slate set
     what holds in how many worlds; and where to read on.
     """
-    found = sorted(folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv"))
+    simulated = folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv")
+    logs = folder.glob("logs/*/effects/decision_statements.csv")
+    found = [*sorted(simulated), *sorted(logs)]
     if not found:
         return f"No experiment in {folder} yet: run the study with `make run`."
     lines = ["", "Did promotion create clicks, or only move them?", ""]
@@ -47,8 +50,23 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def _import_log(name: str, source: Path, folder: Path) -> int:
+    from netlift.errors import NetliftError
+    from netlift.importers import import_log
+
+    try:
+        overlay = import_log(name, source, folder)
+    except NetliftError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f'make analyse LOG={name} ARGS="--configfile {overlay}"')
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     """Run the command; return its exit code."""
+    if arguments[:1] == ["import-log"] and len(arguments) == 4:
+        return _import_log(arguments[1], Path(arguments[2]), Path(arguments[3]))
     if arguments[:1] != ["results"] or len(arguments) > 2:
         print(USAGE, file=sys.stderr)
         return 2

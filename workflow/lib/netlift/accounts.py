@@ -23,6 +23,12 @@ OUTCOMES = {
 KNOWN_EFFECT = "known_effect"
 """What promoting the slate changes, known for the slates of both arms: p_promoted - p_control."""
 
+FURTHER = "outcome_"
+"""Prefix of the columns of further outcomes in items: minutes, revenue."""
+
+SLATE_PREFIX, ITEM_PREFIX = "slate_covariate_", "item_covariate_"
+"""Prefixes of covariates that have no name of their own in the analysis."""
+
 _SLATE_COLUMNS = [
     "slate_id",
     "user_id",
@@ -31,6 +37,18 @@ _SLATE_COLUMNS = [
     "focal_spillover_cluster",
 ]
 _USER_COVARIATES = ["user_activity", "user_liked_rate"]
+
+
+def main_and_further(name: str, *, main: bool) -> tuple[str, str]:
+    """Return the column of an outcome in items, and its outcome type in accounts."""
+    return ("click", "observed_clicks") if main else (f"{FURTHER}{name}", name)
+
+
+def item_outcomes(items: pd.DataFrame) -> dict[str, str]:
+    """Return the outcome types of an items table, and the column that each sums."""
+    found = {kind: column for kind, column in OUTCOMES.items() if column in items}
+    further = [name for name in items.columns if name.startswith(FURTHER)]
+    return found | {name.removeprefix(FURTHER): name for name in further}
 
 
 def has_truth(table: pd.DataFrame) -> bool:
@@ -86,8 +104,9 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
         name: summed(values).astype(np.int32) for name, values in counts.items()
     }
     columns |= _covariates(items, starts, is_focal, summed)
-    outcomes = {name: column for name, column in OUTCOMES.items() if column in items}
-    values = {name: items[column].to_numpy(dtype=float) for name, column in outcomes.items()}
+    values = {
+        name: items[column].to_numpy(dtype=float) for name, column in item_outcomes(items).items()
+    }
     if has_truth(items):
         values[KNOWN_EFFECT] = (items["p_promoted"] - items["p_control"]).to_numpy()
         for arm in ("control", "promoted"):
@@ -111,15 +130,18 @@ def _covariates(
     """Return pre-treatment covariates of each slate, those that the items have columns for."""
     found: dict[str, NDArray[np.float64]] = {
         name: items[name].to_numpy(dtype=float)[starts]
-        for name in _USER_COVARIATES
-        if name in items
+        for name in items.columns
+        if name in _USER_COVARIATES or name.startswith(SLATE_PREFIX)
     }
-    if "relevance" in items:
-        relevance = items["relevance"].to_numpy(dtype=float)
-        count = summed(np.ones(len(items)))
-        mean = summed(relevance) / count
-        deviation = relevance - np.repeat(mean, count.astype(int))
-        found["focal_relevance"] = relevance[is_focal]
-        found["relevance_mean"] = mean
-        found["relevance_sd"] = np.sqrt(summed(deviation**2) / count)
+    count = summed(np.ones(len(items)))
+    for name in items.columns:
+        if name != "relevance" and not name.startswith(ITEM_PREFIX):
+            continue
+        values = items[name].to_numpy(dtype=float)
+        mean = summed(values) / count
+        found[f"focal_{name}"] = values[is_focal]
+        found[f"{name}_mean"] = mean
+        if name == "relevance":
+            deviation = values - np.repeat(mean, count.astype(int))
+            found["relevance_sd"] = np.sqrt(summed(deviation**2) / count)
     return found

@@ -13,6 +13,7 @@ errors of one variance; Cameron, Gelbach and Miller (2008) for the wild cluster 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self
@@ -34,6 +35,8 @@ _LEVERAGE_ONE = 1 - 1e-12
 _SAME_RANK = 1e-10
 
 _CELLS_AT_ONCE = 1 << 22
+
+_ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -80,23 +83,7 @@ class ClusteredFit:
         NetliftError
             The regressors are linearly dependent.
         """
-        if weights is not None:
-            root_weight = np.sqrt(weights)[:, None]
-            outcomes, design = outcomes * root_weight, design * root_weight
-        # The error does not depend on the units of regressors, the sums of squares would.
-        size = np.sqrt((design**2).sum(axis=0))
-        if (size == 0).any():
-            raise NetliftError("a regressor is zero in all rows, so its coefficient is not defined")
-        scaled = design / size
-        values, vectors = np.linalg.eigh(scaled.T @ scaled)
-        if values[0] <= _SAME_RANK * values[-1]:
-            raise NetliftError("the regressors are linearly dependent in these rows")
-        coefficients = (vectors / values) @ (vectors.T @ (scaled.T @ outcomes))
-        residuals = outcomes - scaled @ coefficients
-        # One more step takes away what rounding left in the normal equations.
-        step = (vectors / values) @ (vectors.T @ (scaled.T @ residuals))
-        coefficients, residuals = coefficients + step, residuals - scaled @ step
-        rotated = scaled @ ((vectors / np.sqrt(values)) @ vectors.T)
+        coefficients, root, rotated, residuals = _least_squares(outcomes, design, weights)
         numbers = np.unique(cluster, return_inverse=True)[1]
         n_clusters = int(numbers.max()) + 1
 
@@ -110,8 +97,8 @@ class ClusteredFit:
         products = (rotated[:, :, None] * rotated[:, None, :]).reshape(-1, p * p)
         scores = (rotated[:, :, None] * residuals[:, None, :]).reshape(-1, p * m)
         return cls(
-            coefficients / size[:, None],
-            ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None],
+            coefficients,
+            root,
             summed(products).reshape(n_clusters, p, p),
             summed(scores).reshape(n_clusters, p, m),
         )
@@ -209,6 +196,135 @@ class ClusteredFit:
             drawn = _t(signs[start : start + step], held, own, reached, rotated)
             exceeded += int((np.abs(drawn) >= np.abs(observed) * (1 - 1e-9)).sum())
         return exceeded / len(signs) if enumerated else (1 + exceeded) / (1 + len(signs))
+
+
+@dataclass(frozen=True)
+class SingleRowFit:
+    """``ClusteredFit`` where each row is its own cluster, without a matrix for each row.
+
+    K_g = vv' has one direction, v = B'x, with eigenvalue h = v'v, the leverage; so
+    c'(I - K_g)^(-1/2) s_g = c'v e / (1 - h)^(1/2): CR2 is HC2.
+
+    Attributes
+    ----------
+    coefficients
+        Shape (p, m).
+    root
+        B with B B' = (X'X)^-1, shape (p, p).
+    outcomes, design
+        Shapes (R, m) and (R, p).
+    weights
+        Of the rows, shape (R,), or None.
+    """
+
+    coefficients: Floats
+    root: Floats
+    outcomes: Floats
+    design: Floats
+    weights: Floats | None
+
+    @classmethod
+    def of(cls, outcomes: Floats, design: Floats, weights: Floats | None = None) -> Self:
+        """Fit; see ``ClusteredFit.of``. Rows are gone through in blocks.
+
+        Raises
+        ------
+        NetliftError
+            The regressors are linearly dependent.
+        """
+        zero = np.zeros((design.shape[1], outcomes.shape[1]))
+        unfitted = cls(zero, np.eye(0), outcomes, design, weights)
+        # The error does not depend on the units of regressors, the sums of squares would.
+        size = np.sqrt(sum(np.einsum("rp,rp->p", x, x) for x, _ in unfitted._blocks()))
+        scale = np.where(size > 0, size, 1.0)
+        gram = np.asarray(sum((x / scale).T @ (x / scale) for x, _ in unfitted._blocks()))
+        values, vectors = _eigen_of_gram(size, gram)
+        coefficients = zero
+        # Of two steps the second takes away what rounding left in the normal equations.
+        for _ in range(2):
+            step = sum((x / size).T @ (y - x @ coefficients) for x, y in unfitted._blocks())
+            coefficients = coefficients + (vectors / values) @ (vectors.T @ step) / size[:, None]
+        root = ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None]
+        return cls(coefficients, root, outcomes, design, weights)
+
+    def covariance(self, contrast: ArrayLike) -> Floats:
+        """Return the CR2 covariance of one contrast over the m outcomes, shape (m, m)."""
+        found = np.zeros((self.outcomes.shape[1],) * 2)
+        for x, y in self._blocks():
+            reached, _ = self._reached(x @ self.root, contrast)
+            parts = reached[:, None] * (y - x @ self.coefficients)
+            found += parts.T @ parts
+        return found
+
+    def df(self, contrast: ArrayLike) -> float:
+        """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance."""
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        both, square, mean = np.zeros_like(self.root), 0.0, 0.0
+        for x, _ in self._blocks():
+            v = x @ self.root
+            reached, leverage = self._reached(v, contrast)
+            own = reached**2
+            both += (own[:, None] * v).T @ v
+            square += float((own**2 * (1 - 2 * leverage)).sum())
+            mean += float((own * (1 - leverage)).sum())
+        square += float((both**2).sum())
+        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+
+    def _blocks(self) -> Iterator[tuple[Floats, Floats]]:
+        """Yield regressors and outcomes of some rows, times the root of their weight."""
+        for start in range(0, len(self.outcomes), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            if self.weights is None:
+                yield self.design[rows], self.outcomes[rows]
+            else:
+                root_weight = np.sqrt(self.weights[rows])[:, None]
+                yield self.design[rows] * root_weight, self.outcomes[rows] * root_weight
+
+    def _reached(self, v: Floats, contrast: ArrayLike) -> tuple[Floats, Floats]:
+        """Return c'v / (1 - h)^(1/2), 0 for rows that decide a direction alone, and h."""
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        leverage = np.einsum("rp,rp->r", v, v)
+        factor = np.zeros_like(leverage)
+        free = leverage < _LEVERAGE_ONE
+        factor[free] = (1 - leverage[free]) ** -0.5
+        return (v @ rotated) * factor, leverage
+
+
+def _eigen_of_gram(size: Floats, gram: Floats) -> tuple[Floats, Floats]:
+    """Return eigenvalues and eigenvectors of scaled regressors' sums of products.
+
+    Raises
+    ------
+    NetliftError
+        The regressors are linearly dependent.
+    """
+    if (size == 0).any():
+        raise NetliftError("a regressor is zero in all rows, so its coefficient is not defined")
+    values, vectors = np.linalg.eigh(gram)
+    if values[0] <= _SAME_RANK * values[-1]:
+        raise NetliftError("the regressors are linearly dependent in these rows")
+    return values, vectors
+
+
+def _least_squares(
+    outcomes: Floats, design: Floats, weights: Floats | None
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return coefficients (p, m), B (p, p), rows' v = B'x (R, p), and residuals (R, m)."""
+    if weights is not None:
+        root_weight = np.sqrt(weights)[:, None]
+        outcomes, design = outcomes * root_weight, design * root_weight
+    # The error does not depend on the units of regressors, the sums of squares would.
+    size = np.sqrt(np.einsum("rp,rp->p", design, design))
+    scaled = design / np.where(size > 0, size, 1.0)
+    values, vectors = _eigen_of_gram(size, scaled.T @ scaled)
+    coefficients = (vectors / values) @ (vectors.T @ (scaled.T @ outcomes))
+    residuals = outcomes - scaled @ coefficients
+    # One more step takes away what rounding left in the normal equations.
+    step = (vectors / values) @ (vectors.T @ (scaled.T @ residuals))
+    coefficients += step
+    residuals -= scaled @ step
+    root = (vectors / np.sqrt(values)) @ vectors.T
+    return coefficients / size[:, None], root / size[:, None], scaled @ root, residuals
 
 
 def _signs(n_clusters: int, rng: np.random.Generator, n_draws: int) -> tuple[Floats, bool]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from netlift import worlds
 from netlift.errors import NetliftError
+from netlift.logs.entries import log_problems
 from netlift.seed_blocks import expanded_seeds
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     config
         The merged configuration: the project's files, overlays, and the command line.
     schemas
-        The folder of ``config.schema.json`` and ``datasets.schema.json``.
+        The folder of ``config.schema.json``, ``datasets.schema.json`` and ``logs.schema.json``.
 
     Raises
     ------
@@ -43,7 +44,11 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     schema = read_schema("config", schemas)
     complete: Json = completed(dict(config), schema)
     problems = [*_not_finite(complete), *_schema_problems(complete, schema)]
-    for group, schema_of in (("worlds", _world_schema), ("datasets", dataset_schema)):
+    for group, schema_of in (
+        ("worlds", _world_schema),
+        ("datasets", dataset_schema),
+        ("logs", lambda _: read_schema("logs", schemas)),
+    ):
         for name, entry in _entries(complete, group):
             own = schema_of(entry)
             complete[group][name] = completed(entry, own)
@@ -88,7 +93,7 @@ def _world_schema(entry: Mapping[str, Any]) -> Json:
 
 
 def read_schema(name: str, schemas: Path = SCHEMAS) -> Json:
-    """Read a schema of the project: ``config`` or ``datasets``."""
+    """Read a schema of the project: ``config``, ``datasets`` or ``logs``."""
     schema: Json = json.loads((schemas / f"{name}.schema.json").read_text(encoding="utf-8"))
     return schema
 
@@ -249,6 +254,9 @@ def _cross_problems(config: Json) -> Iterator[str]:
         )
     for size in study["sizes"]:
         yield from _size_problems(config, size, "study.sizes")
+    for name, entry in config["logs"].items():
+        for key, problem in log_problems(entry):
+            yield f"logs.{name}.{key}: {problem}"
 
 
 def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ _HEADER = "| key | meaning | allowed | default |\n|---|---|---|---|"
 
 
 def config_reference() -> str:
-    """Return Markdown tables of every key: the study's, each world model's, and the data sets'."""
+    """Return Markdown tables of every key: of study, worlds, data sets and logs."""
     schema = read_schema("config")
     dataset = read_schema("datasets")
     parts = [
@@ -26,6 +26,11 @@ def config_reference() -> str:
     parts.append("## Keys of a data set, by kind")
     for kind in dataset["properties"]["kind"]["enum"]:
         parts += [f"### `kind: {kind}`", _table(_keys(dataset_schema({"kind": kind})))]
+    parts += [
+        "## Keys of a log",
+        "Each entry under `logs` is one log of an experiment; see docs/own-experiment.md.",
+        _table(_keys(read_schema("logs"))),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

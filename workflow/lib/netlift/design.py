@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -69,14 +69,14 @@ class Design:
         unit, unit_name = np.arange(n_slates), "slate"
         if "randomization_unit" in slates:
             ids = slates["randomization_unit"].to_numpy()
-            unit = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+            unit = _numbered(ids)
             if int(unit.max(initial=-1)) + 1 < n_slates:
                 by_user = np.array_equal(ids, slates["user_id"].to_numpy())
                 unit_name = "user" if by_user else "unit"
         stratum = np.zeros(n_slates, dtype=np.int64)
         if "randomization_stratum" in slates:
             ids = slates["randomization_stratum"].to_numpy()
-            stratum = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+            stratum = _numbered(ids)
         probability = None
         if "promotion_probability" in slates:
             probability = slates["promotion_probability"].to_numpy(dtype=np.float64)
@@ -127,6 +127,11 @@ class Design:
             return None
         return self._inverse_probability()
 
+    @property
+    def in_order(self) -> bool:
+        """Whether unit 0 is slate 0, unit 1 slate 1, and so on."""
+        return self.by_slate and bool((self.unit == np.arange(len(self.unit))).all())
+
     def _inverse_probability(self) -> Floats:
         probability = self.known_probability()
         return 1 / np.where(self.promoted, probability, 1 - probability)
@@ -153,6 +158,8 @@ class Design:
 
     def units_per_arm(self) -> tuple[int, int]:
         """Return the number of promoted and of control units."""
+        if self.by_slate:
+            return int(self.promoted.sum()), int((~self.promoted).sum())
         treated = len(np.unique(self.unit[self.promoted]))
         return treated, self.n_units - treated
 
@@ -233,7 +240,7 @@ class Design:
         ):
             expanded = outcomes * (arm / received)[:, None] / len(arm)
             by_unit = self.per_unit(expanded)
-            n_units = len(np.unique(self.unit[arm]))
+            n_units = int(arm.sum()) if self.by_slate else len(np.unique(self.unit[arm]))
             means.append(
                 ArmMean(by_unit.sum(axis=0), by_unit.T @ by_unit, n_units - 1, int(arm.sum()))
             )
@@ -245,6 +252,8 @@ class Design:
 
     def per_unit(self, values: Floats) -> Floats:
         """Sum values of slates, shape (N, m), over units; shape (U, m)."""
+        if self.in_order:
+            return values
         return np.column_stack(
             [np.bincount(self.unit, column, self.n_units) for column in values.T]
         )
@@ -254,6 +263,16 @@ class Design:
         shared = np.zeros(self.n_units, dtype=values.dtype)
         shared[self.unit] = values
         return shared
+
+
+def _numbered(ids: NDArray[Any]) -> Integers:
+    """Number ids in their order; fast where they rise from slate to slate, or are all the same."""
+    if np.issubdtype(ids.dtype, np.number) and len(ids):
+        if bool((ids[1:] > ids[:-1]).all()):
+            return np.arange(len(ids), dtype=np.int64)
+        if bool((ids == ids[0]).all()):
+            return np.zeros(len(ids), dtype=np.int64)
+    return np.unique(ids, return_inverse=True)[1].astype(np.int64)
 
 
 def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:

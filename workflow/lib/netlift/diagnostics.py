@@ -8,7 +8,7 @@ import pandas as pd
 from netlift.design import Design, Floats
 from netlift.errors import NetliftError
 from netlift.inference import MIN_PER_ARM, quantile_t
-from netlift.ledger import COVARIATES, LINES, component_columns, unexplained
+from netlift.ledger import LINES, component_columns, covariates_of, unexplained
 from netlift.randomization import Statistics, assignments, p_value
 from netlift.units import PER_SLATE
 
@@ -62,6 +62,60 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
     return pd.DataFrame(rows)
 
 
+WRONG = 1e-4
+"""A log whose assignment has a p-value below this is refused: of sound ones, one in 10,000 for
+each of the two checks, sample ratio and covariates."""
+
+
+def imbalance(difference: Floats, covariance: Floats) -> tuple[float, Floats]:
+    """Judge whether who was promoted follows covariates, by a large-sample test.
+
+    Hansen and Bowers (2008): d = sum over units of (D - e) x has mean 0 and, for independent draws,
+    covariance V = sum e (1 - e) xx'; d' V^-1 d is chi-squared. Nothing is permuted, so that logs of
+    any size can be asked.
+
+    Parameters
+    ----------
+    difference
+        d, shape (k,).
+    covariance
+        V, shape (k, k).
+
+    Returns
+    -------
+    The p-value of all covariates together, and each one's z, shape (k,).
+    """
+    from scipy.special import chdtrc
+
+    scale = np.sqrt(np.diag(covariance))
+    z, correlation = difference / scale, covariance / np.outer(scale, scale)
+    rank = int(np.linalg.matrix_rank(correlation, rtol=_NO_SPREAD, hermitian=True))
+    inverse = np.linalg.pinv(correlation, rtol=_NO_SPREAD, hermitian=True)
+    return float(chdtrc(rank, float(z @ inverse @ z))), z
+
+
+def sample_ratio_p_value(treated: int, n_units: int, expected: float, sd: float | None) -> float:
+    """Return the p-value of the number of promoted units.
+
+    Parameters
+    ----------
+    treated, n_units
+        Promoted units, and all.
+    expected
+        Expected share.
+    sd
+        Standard deviation of the share where probabilities differ between units; None where they do
+        not, and the binomial test is exact.
+    """
+    if sd is None:
+        from scipy.stats import binomtest
+
+        return float(binomtest(treated, n_units, expected).pvalue)
+    from scipy.special import ndtr
+
+    return float(2 * ndtr(-abs(treated / n_units - expected) / sd))
+
+
 def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, object]:
     row: dict[str, object] = {"check": check, "subject": subject}
     row |= dict.fromkeys(("value", "unit", "expected", "lower_95", "upper_95", "p_value"))
@@ -92,10 +146,8 @@ def _sample_ratio(design: Design) -> dict[str, object]:
         p, interval = float(test.pvalue), test.proportion_ci(method="exact")
         lower, upper = float(interval.low), float(interval.high)
     else:
-        from scipy.special import ndtr
-
         sd = float(np.sqrt((probability * (1 - probability)).sum())) / n_units
-        p = float(2 * ndtr(-abs(share - expected) / sd))
+        p = sample_ratio_p_value(treated, n_units, expected, sd)
         half = quantile_t(0.975, np.inf) * sd
         lower, upper = max(share - half, 0.0), min(share + half, 1.0)
     return _row(
@@ -117,7 +169,7 @@ def _balance(
     """Compare pre-treatment covariates between arms, one by one and all together."""
     unit, squared = "standard deviations", "Mahalanobis distance, squared"
     rows, kept = [], []
-    for name in COVARIATES:
+    for name in covariates_of(accounts):
         if name not in accounts:
             continue
         why_not = _why_not_compared(accounts[name].to_numpy(dtype=np.float64), design)

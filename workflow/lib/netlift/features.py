@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from netlift.accounts import ITEM_PREFIX, SLATE_PREFIX
 from netlift.design import slates_of_rows
 
 Floats = NDArray[np.float64]
@@ -121,7 +122,8 @@ class RowFeatures:
 
 def item_features(items: pd.DataFrame) -> dict[str, Floats]:
     """Return the columns of items that features are made of, shape (R,) each."""
-    found = {name: _column(items, name) for name in _ITEM_COLUMNS}
+    own = [name for name in items.columns if name.startswith(ITEM_PREFIX)]
+    found = {name: _column(items, name) for name in (*_ITEM_COLUMNS, *own)}
     return {name: values for name, values in found.items() if values is not None}
 
 
@@ -179,7 +181,8 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
         "n_displaced": summed(displaced),
         "n_same_cluster_displaced": summed(same & displaced),
     }
-    for name in _SLATE_COLUMNS:
+    own = [name for name in items.columns if name.startswith(SLATE_PREFIX)]
+    for name in (*_SLATE_COLUMNS, *own):
         values = _column(items, name)
         if values is not None:
             features[name] = values[starts]

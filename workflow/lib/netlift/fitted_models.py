@@ -33,7 +33,8 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
     for model in MODELS:
         if model in ROW_MODELS:
             if data.click.min() != data.click.max():
-                fitted[model] = row_learner(model, seed, threads).fit(rows, data.click > 0)
+                learner = row_learner(model, seed, threads, binary=data.binary)
+                fitted[model] = learner.fit(rows, data.click)
         else:
             features = slates
             if model == "linear":

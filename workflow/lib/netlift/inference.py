@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from netlift.cluster_robust import ClusteredFit
+from netlift.cluster_robust import ClusteredFit, SingleRowFit
 from netlift.errors import NetliftError
 
 Floats = NDArray[np.float64]
@@ -123,7 +123,6 @@ class ArmMean:
             linearly dependent.
         """
         n = len(outcomes)
-        numbers = np.arange(n) if unit is None else unit
         design = np.ones((n, 1))
         if covariates is not None:
             design = np.column_stack([design, covariates])
@@ -135,7 +134,11 @@ class ArmMean:
             )
         # Around a first mean, sums of squares lose no digits.
         center = outcomes.mean(axis=0)
-        fit = ClusteredFit.of(outcomes - center, design, numbers, weights)
+        fit: ClusteredFit | SingleRowFit
+        if unit is None:
+            fit = SingleRowFit.of(outcomes - center, design, weights)
+        else:
+            fit = ClusteredFit.of(outcomes - center, design, unit, weights)
         first = np.eye(design.shape[1])[0]
         return cls(fit.coefficients[0] + center, fit.covariance(first), fit.df(first), n)
 
@@ -233,11 +236,11 @@ class ArmDifference:
             An arm has fewer than two units, or too few for the covariates.
         """
         need_units(promoted, unit)
-        centered = None if covariates is None else covariates - covariates.mean(axis=0)
+        center = np.zeros(0) if covariates is None else covariates.mean(axis=0)
         treated, control = (
             ArmMean.of(
                 outcomes[arm],
-                covariates=None if centered is None else centered[arm],
+                covariates=None if covariates is None else covariates[arm] - center,
                 weights=None if weights is None else weights[arm],
                 unit=None if unit is None else unit[arm],
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,8 @@ class _Claim:
         has fewer than two rows to compare.
     known
         Its expectation under the known probabilities; None without a truth.
+    control_is_constant
+        Whether all control slates have the same outcome, whatever was clicked in them.
     """
 
     label: str
@@ -43,6 +45,7 @@ class _Claim:
     outcome: Floats
     own_se: float | None
     known: float | None
+    control_is_constant: bool = False
 
 
 def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
@@ -73,10 +76,13 @@ def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
     table = []
     for claim in _claims(rows):
         arms = rows.design.difference(np.column_stack([claim.outcome, total]))
+        # A control arm that is one number by construction is known, and not one without clicks.
+        own = replace(arms, exact=claim.control_is_constant)
         claimed, net, error = (
-            arms.combination(weights).scaled(1000) for weights in ((1, 0), (0, 1), (1, -1))
+            one.combination(weights).scaled(1000)
+            for one, weights in ((own, (1, 0)), (arms, (0, 1)), (arms, (1, -1)))
         )
-        ratio = ratio_of(arms, (1, 0), (0, 1))
+        ratio = ratio_of(own, (1, 0), (0, 1))
         row: dict[str, object] = {
             "claim_of": claim.label,
             "how": claim.how,
@@ -138,6 +144,7 @@ def _claims(rows: ItemRows) -> list[_Claim]:
             same_slates,
             _ols_se(rows.click[rows.promoted], is_promoted[rows.promoted]),
             known[1],
+            control_is_constant=True,
         ),
         _Claim(
             "Promoted against all unpromoted items",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from netlift.accounts import KNOWN_EFFECT, OUTCOMES
+from netlift.accounts import ITEM_PREFIX, KNOWN_EFFECT, OUTCOMES, SLATE_PREFIX
 from netlift.design import Design
 from netlift.errors import NetliftError
 from netlift.exposure import COMPONENTS
@@ -49,9 +49,13 @@ COVARIATES = (
     "relevance_sd",
     "user_activity",
 )
-"""Pre-treatment columns of the accounts that Lin's regression adjusts for."""
+"""Pre-treatment columns of the accounts that Lin's regression adjusts for, before those of a log's
+own (``covariates_of``)."""
 
 TOLERANCE = 1e-12
+
+_WELL = 1e4
+"""Condition number up to which sums of products tell enough."""
 
 SAME_RANK = 1e-8
 """Share of its spread that a covariate needs of its own."""
@@ -127,8 +131,9 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
     n_slates = len(accounts)
     most = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
     fate: dict[str, str] = {}
-    kept = np.empty((n_slates, 0))
-    for name in COVARIATES:
+    names = covariates_of(accounts)
+    columns, k = np.empty((n_slates, len(names)), order="F"), 0
+    for name in names:
         if name not in accounts:
             fate[name] = "not in the accounts"
             continue
@@ -141,23 +146,52 @@ def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str
             fate[name] = "constant"
             continue
         column = (values - values.mean()) / spread
+        kept = columns[:, :k]
         parts = [unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)]
         if min(parts) <= SAME_RANK:
             fate[name] = "a combination of the others, or constant, in an arm"
             continue
-        if kept.shape[1] >= most:
+        if k >= most:
             fate[name] = "too few randomized units"
             continue
-        kept = np.column_stack([kept, column])
+        columns[:, k], k = column, k + 1
         fate[name] = "used"
-    return kept, fate
+    return columns[:, :k], fate
 
 
 def unexplained(column: Floats, others: Floats) -> float:
     """Return the share of a column's spread that a mean and other columns do not explain."""
-    design = np.column_stack([np.ones(len(column)), others])
-    residual = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]
+    left = _left_by_products(column, others)
+    if left is not None:
+        return left
+    basis = np.linalg.qr(np.column_stack([np.ones(len(column)), others]))[0]
+    residual = column - basis @ (basis.T @ column)
     return float(np.sqrt((residual**2).mean()))
+
+
+def _left_by_products(column: Floats, others: Floats) -> float | None:
+    """Return what is not explained, from sums of products; None where these are not exact enough.
+
+    They take no copy of the columns, and lose digits only where little is left.
+    """
+    n, center, means = len(column), column.mean(), others.mean(axis=0)
+    variance = float(column @ column / n - center**2)
+    products = others.T @ others / n - np.outer(means, means)
+    shared = others.T @ column / n - means * center
+    if len(means) and np.linalg.cond(products) > _WELL:
+        return None
+    left = variance - float(shared @ np.linalg.solve(products, shared))
+    return float(np.sqrt(left)) if left > variance / _WELL else None
+
+
+def covariates_of(accounts: pd.DataFrame) -> list[str]:
+    """Return the covariates of Lin's regression, those of a log's own last."""
+    own = [
+        name
+        for name in accounts.columns
+        if name.startswith((SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}"))
+    ]
+    return [*COVARIATES, *own]
 
 
 def known_effects(accounts: pd.DataFrame) -> Floats | None:
@@ -171,7 +205,12 @@ def known_effects(accounts: pd.DataFrame) -> Floats | None:
 
 def outcome_types(accounts: pd.DataFrame) -> list[str]:
     """Return the outcome types that the accounts have."""
-    return [outcome for outcome in OUTCOMES if f"{outcome}_total" in accounts]
+    first = COMPONENTS[0]
+    names = [str(name) for name in accounts.columns if str(name).endswith(f"_{first}")]
+    kinds = [name.removesuffix(f"_{first}") for name in names]
+    return [kind for kind in OUTCOMES if kind in kinds] + [
+        kind for kind in kinds if kind not in OUTCOMES and kind != KNOWN_EFFECT
+    ]
 
 
 def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
@@ -261,8 +300,14 @@ def estimated(
 def _estimated(
     accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str
 ) -> tuple[ArmDifference | None, str | None]:
+    fate: dict[str, str] = {}
     try:
-        arms = _compared(accounts, design, columns, estimator)
+        if estimator == "lin":
+            covariates, fate = adjustment(accounts, design)
+            values = accounts[list(columns)].to_numpy(dtype=np.float64)
+            arms = design.difference(values, covariates)
+        else:
+            arms = _compared(accounts, design, columns, estimator)
     except NetliftError as error:
         if estimator == MAIN:
             raise
@@ -276,7 +321,6 @@ def _estimated(
         return arms, f"its errors ignore that {design.unit_name}s were randomized"
     if estimator != "lin":
         return arms, None
-    _, fate = adjustment(accounts, design)
     used = [name for name, why in fate.items() if why == "used"]
     dropped = [f"{name} ({why})" for name, why in fate.items() if why != "used"]
     note = f"adjusted for {', '.join(used) or 'nothing'}"

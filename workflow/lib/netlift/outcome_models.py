@@ -36,6 +36,17 @@ _TREE_SLATES = 20_000
 N_BINS = 10
 """Bins of predicted probability in the table of calibration."""
 
+_CALIBRATION = (
+    "model",
+    "bin",
+    "rows",
+    "predicted",
+    "click_rate",
+    "se",
+    "ci_95_lower",
+    "ci_95_upper",
+)
+
 _WEAK = 1e-6
 """Inverse strength of the penalty that keeps the logistic regression's coefficients finite."""
 
@@ -110,6 +121,11 @@ class ModelData:
             design=rows.design,
             user=rows.user[rows.starts],
         )
+
+    @property
+    def binary(self) -> bool:
+        """Whether the outcome of a row is 0 or 1."""
+        return bool(np.isin(self.click, (0.0, 1.0)).all())
 
     def by_component(self, values: Floats) -> Floats:
         """Sum values of rows, shape (R,), to slates and components, shape (N, 3)."""
@@ -219,19 +235,29 @@ def _row_fit(
     if click.min(initial=1) == click.max(initial=0):
         constant = float(click.mean())
         return lambda asked: np.full(len(asked), constant)
-    fitted = row_learner(model, seed, threads).fit(features, click > 0)
-    return lambda asked: np.asarray(fitted.predict_proba(asked)[:, 1], dtype=np.float64)
+    fitted = row_learner(model, seed, threads, binary=data.binary).fit(features, click)
+    predict = fitted.predict
+    if data.binary:
+        return lambda asked: np.asarray(fitted.predict_proba(asked)[:, 1], dtype=np.float64)
+    return lambda asked: np.asarray(predict(asked), dtype=np.float64)
 
 
-def row_learner(model: str, seed: int, threads: int) -> Any:
-    """Return an unfitted classifier of single clicks."""
+def row_learner(model: str, seed: int, threads: int, *, binary: bool = True) -> Any:
+    """Return an unfitted classifier of single clicks; of other outcomes, a regression of them.
+
+    Minutes and revenue are no probabilities: ``row_logistic`` is then a linear regression on the
+    same features.
+    """
     if model == "row_logistic":
-        from sklearn.linear_model import LogisticRegression
+        from sklearn.linear_model import LinearRegression, LogisticRegression
 
+        if not binary:
+            return LinearRegression()
         return LogisticRegression(C=1 / _WEAK, solver="newton-cholesky", tol=1e-8)
-    from lightgbm import LGBMClassifier
+    from lightgbm import LGBMClassifier, LGBMRegressor
 
-    return LGBMClassifier(n_estimators=80, min_child_samples=_LEAF_ROWS, **_lightgbm(seed, threads))
+    learner = LGBMClassifier if binary else LGBMRegressor
+    return learner(n_estimators=80, min_child_samples=_LEAF_ROWS, **_lightgbm(seed, threads))
 
 
 def _lightgbm(seed: int, threads: int) -> dict[str, Any]:
@@ -384,7 +410,7 @@ def model_scores(
         row |= {
             "mse_minus_best": difference.value,
             "mse_minus_best_se": difference.se,
-            **_row_scores(data.click, found.row_probability),
+            **_row_scores(data.click, found.row_probability if data.binary else None),
             **_against_truth(data, found, accounts),
         }
         table.append(row)
@@ -397,7 +423,7 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
     Parameters
     ----------
     data
-        Of R rows.
+        Of R rows; an outcome other than 0 and 1 has no probabilities, and no bins.
     predictions
         Out of fold, by model; those of slates only are left out.
 
@@ -409,7 +435,7 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
     table = []
     user = data.user[data.slate]
     for name, found in predictions.items():
-        if found.row_probability is None:
+        if found.row_probability is None or not data.binary:
             continue
         cuts = np.unique(np.quantile(found.row_probability, np.arange(1, N_BINS) / N_BINS))
         place = np.searchsorted(cuts, found.row_probability)
@@ -428,7 +454,7 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
                     "ci_95_upper": rate.interval[1],
                 }
             )
-    return pd.DataFrame(table)
+    return pd.DataFrame(table, columns=_CALIBRATION)
 
 
 def _clustered_mean(values: Floats, cluster: Integers) -> Estimate:

@@ -18,6 +18,11 @@ from netlift.errors import NetliftError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+
+_LARGE = 1 << 28
+"""Bytes from which a table is not held twice while it is read."""
 
 
 @contextmanager
@@ -71,7 +76,10 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
             there = pq.read_schema(path).names
             _need_columns(path, wanted, there)
             table = pq.read_table(path, columns=wanted)
-            frame: pd.DataFrame = table.to_pandas()
+            # Of a large table, columns are given up as they are taken over.
+            large = table.nbytes > _LARGE
+            frame: pd.DataFrame = table.to_pandas(split_blocks=large, self_destruct=large)
+            del table
         else:
             there = pd.read_csv(path, nrows=0).columns.to_list() if wanted else []
             _need_columns(path, wanted, there)
@@ -123,16 +131,24 @@ def write_groups(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
     Only one of them is held in memory at a time; ``read_groups`` gives them back one by one.
     """
     import pyarrow as pa
+
+    write_arrow((pa.Table.from_pandas(frame, preserve_index=False) for frame in frames), path)
+
+
+def write_arrow(tables: Iterable[pa.Table], path: str | Path) -> None:
+    """Write Arrow tables of the same columns into one Parquet file, each a row group.
+
+    Whole or not at all; only one of them is held in memory at a time.
+    """
     import pyarrow.parquet as pq
 
     with written_whole(path) as temporary:
         writer: pq.ParquetWriter | None = None
         try:
-            for frame in frames:
-                table = pa.Table.from_pandas(frame, preserve_index=False)
+            for table in tables:
                 if writer is None:
                     writer = pq.ParquetWriter(temporary, table.schema, compression="zstd")
-                writer.write_table(table.cast(writer.schema), row_group_size=max(len(frame), 1))
+                writer.write_table(table.cast(writer.schema), row_group_size=max(len(table), 1))
         finally:
             if writer is not None:
                 writer.close()

@@ -1,0 +1,123 @@
+"""A log goes through the whole analysis, as a user runs it."""
+
+import pandas as pd
+import pytest
+import yaml
+from log_files import ENTRY, draw_log
+from runs import checkout, snakemake
+
+from netlift.logs.codes import codes_table
+
+pytestmark = pytest.mark.slow
+
+TARGET = "results/logs/shop/sections.csv"
+
+
+def write_overlay(folder, **changes):
+    entry = {**ENTRY, "path": "log.csv.gz", **changes}
+    overlay = {"logs": {"shop": entry}}
+    overlay["inference"] = {"bootstrap_draws": 100, "permutations": 199, "min_slates": 10}
+    (folder / "shop.yaml").write_text(yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
+
+
+def analyse(folder, *arguments, ok=True, target=TARGET):
+    asked = ["--cores", "2", "--configfile", "shop.yaml", *arguments]
+    return snakemake(folder, *asked, "--", target, ok=ok)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = checkout(tmp_path_factory.mktemp("shop"))
+    log, truth = draw_log(31, 500, (4, 7), n_users=200)
+    log.to_csv(folder / "log.csv.gz", index=False)
+    outcomes = {"clicks": {"column": "clicked"}, "minutes": {"column": "minutes"}}
+    covariates = {"item": {"relevance": "score"}, "slate": {"user_activity": "visits"}}
+    write_overlay(folder, outcomes=outcomes, covariates=covariates)
+    analyse(folder)
+    return folder, log, truth
+
+
+def test_everything_but_the_truth_is_there(shop):
+    folder, log, truth = shop
+    results = folder / "results/logs/shop"
+    sections = pd.read_csv(results / "sections.csv").set_index("section")
+    assert set(sections.index[~sections["available"]]) == {"truth"}
+    effects = pd.read_csv(results / "effects/component_effects.csv")
+    assert set(effects["outcome_type"]) == {"observed_clicks", "minutes"}
+    lin = effects.query("outcome_type == 'observed_clicks' and estimator == 'lin'")
+    for _, row in lin.iterrows():
+        assert abs(row["estimate_per_slate"] - truth[row["component"]]) < 4 * row["se"]
+    decisions = pd.read_csv(results / "effects/decision_statements.csv")
+    assert len(decisions)
+    assert not [name for name in decisions if "known" in name]
+    assert (results / "models/verdict.json").exists()
+    figures = {path.stem for path in (results / "figures").glob("*.svg")}
+    assert {"decomposition", "policies"} <= figures
+    assert not figures & {"observed_against_known", "known_lift_by_slate", "predicted_effects"}
+    # A department called <b>... is text in a figure.
+    assert "&lt;b&gt;D" in (results / "figures/risk.svg").read_text(encoding="utf-8")
+    by_cluster = pd.read_csv(results / "effects/risk_by_cluster.csv")
+    assert set(by_cluster["focal_cluster"]) == set(log["dept, name"])
+
+
+def test_a_second_run_finds_nothing_to_do(shop):
+    folder, *_ = shop
+    assert "Nothing to be done" in analyse(folder)
+
+
+def test_an_edit_of_the_log_or_of_its_meaning_runs_it_again(shop):
+    folder, *_ = shop
+    overlay = (folder / "shop.yaml").read_text(encoding="utf-8")
+    try:
+        (folder / "shop.yaml").write_text(overlay.replace("probability: 0.5", "probability: 0.49"))
+        assert "account log" in analyse(folder, "-n")
+    finally:
+        (folder / "shop.yaml").write_text(overlay)
+    assert "Nothing to be done" in analyse(folder, "-n")
+
+
+def test_a_refused_log_stops_with_one_report(shop):
+    folder, log, _ = shop
+    damaged = log.assign(clicked=-1, candidate=True)
+    damaged.to_csv(folder / "damaged.csv", index=False)
+    overlay = (folder / "shop.yaml").read_text(encoding="utf-8")
+    other = overlay.replace("log.csv.gz", "damaged.csv").replace("shop:", "damaged:")
+    (folder / "damaged.yaml").write_text(other, encoding="utf-8")
+    said = snakemake(
+        folder,
+        *["--cores", "1", "--configfile", "damaged.yaml"],
+        *["--", "results/logs/damaged/sections.csv"],
+        ok=False,
+    )
+    assert "negative_outcome" in said
+    assert "several_focal_items" in said
+    assert "Traceback" not in said
+    found = {path.name for path in (folder / "results/logs/damaged").iterdir()}
+    assert found == {"contract_refused.csv"}
+
+
+def test_the_ledger_alone_for_very_large_logs(shop):
+    folder, *_ = shop
+    overlay = yaml.safe_load((folder / "shop.yaml").read_text(encoding="utf-8"))
+    overlay["logs"]["large"] = overlay["logs"].pop("shop") | {"row_stages": False}
+    (folder / "large.yaml").write_text(yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
+    target = "results/logs/large/sections.csv"
+    asked = ["--cores", "2", "--configfile", "large.yaml", "--", target]
+    snakemake(folder, *asked)
+    results = folder / "results/logs/large"
+    assert (results / "effects/component_effects.csv").exists()
+    assert not (results / "items.parquet").exists()
+    sections = pd.read_csv(results / "sections.csv").set_index("section")
+    assert "row_stages" in sections.loc["models and policies", "why_not"]
+
+
+def test_a_log_that_is_not_in_the_config_is_told(shop):
+    folder, *_ = shop
+    said = analyse(folder, "-n", target="results/logs/shopp/sections.csv", ok=False)
+    assert "there is no 'shopp' (known: shop)" in said
+
+
+def test_the_page_of_codes_is_up_to_date():
+    from runs import ROOT
+
+    assert codes_table() in (ROOT / "docs/log-contract.md").read_text(encoding="utf-8")

@@ -1,0 +1,138 @@
+"""Whether the assignment of a log is what it is said to be, from sums that DuckDB makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netlift.accounts import ITEM_PREFIX, SLATE_PREFIX
+from netlift.diagnostics import WRONG, imbalance, sample_ratio_p_value
+from netlift.ledger import COVARIATES, SAME_RANK
+from netlift.logs.source import Problem, name
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def assignment_problems(
+    con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any], aside: str
+) -> Iterator[Problem]:
+    """Yield ``sample_ratio`` and ``covariate_imbalance`` where the assignment does not fit.
+
+    Parameters
+    ----------
+    con
+        With the table ``slates``.
+    entry
+        The log's config entry.
+    aside
+        The condition of slates that are set aside.
+    """
+    unit = entry["promotion"]["unit"]
+    used = f"(SELECT * FROM slates WHERE NOT ({aside}))"
+    units = used
+    if unit == "user":
+        units = (
+            "(SELECT any_value(promotion_applied) AS promotion_applied, "
+            f"any_value(promotion_probability) AS promotion_probability FROM {used} "
+            "GROUP BY randomization_unit)"
+        )
+    row = con.execute(
+        "SELECT sum(promotion_applied), count(*), sum(promotion_probability), "
+        "sum(promotion_probability * (1 - promotion_probability)), "
+        f"max(promotion_probability) - min(promotion_probability) FROM {units}"
+    ).fetchone()
+    assert row is not None
+    treated, n_units, expected, variance, spread = row
+    sd = float(np.sqrt(variance)) / n_units if spread > 0 else None
+    p = sample_ratio_p_value(int(treated), int(n_units), expected / n_units, sd)
+    if p < WRONG:
+        said = f"{treated / n_units:.4f} of {n_units:,} {unit}s are promoted"
+        said += f", {expected / n_units:.4f} expected (p = {p:.2g})"
+        yield Problem("sample_ratio", examples=(said,))
+    names = _covariates(con, used)
+    if names:
+        difference, covariance = _sums(con, used, names, unit == "user", treated / expected)
+        p, z = imbalance(difference, covariance)
+        if p < WRONG:
+            worst = int(np.argmax(np.abs(z)))
+            said = f"promoted {unit}s have {'more' if z[worst] > 0 else 'less'} "
+            said += (
+                f"{list(names)[worst]} (z = {z[worst]:.1f}; all covariates together p = {p:.2g})"
+            )
+            yield Problem("covariate_imbalance", examples=(said,))
+
+
+def _covariates(con: duckdb.DuckDBPyConnection, used: str) -> dict[str, float]:
+    """Return the covariates of slates that vary and are complete, with their spread."""
+    there = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
+    own = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
+    known = (*COVARIATES, "focal_relevance")
+    asked = [column for column in there if column in known or column.startswith(own)]
+    if not asked:
+        return {}
+    sums = ", ".join(
+        f"count(*) - count({name(column)}), stddev_pop({name(column)}::DOUBLE), "
+        f"max(abs({name(column)}))"
+        for column in asked
+    )
+    row = con.execute(f"SELECT {sums} FROM {used}").fetchone()
+    assert row is not None
+    found = {}
+    for place, column in enumerate(asked):
+        missing, sd, largest = row[3 * place : 3 * place + 3]
+        if not missing and sd is not None and sd > SAME_RANK * max(1.0, largest):
+            found[column] = float(sd)
+    return found
+
+
+def _sums(
+    con: duckdb.DuckDBPyConnection,
+    used: str,
+    names: Mapping[str, float],
+    by_user: bool,
+    ratio: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return d and V of ``diagnostics.imbalance``.
+
+    Covariates are taken around the means of their strata, which fixed numbers of promotions fix,
+    and summed over units; e is scaled to the share that was promoted.
+    """
+    k = len(names)
+    means = ", ".join(f"avg({name(c)}) AS m{j}" for j, c in enumerate(names))
+    within = ", ".join(
+        f"({name(c)} - m{j}) / {sd!r} AS x{j}" for j, (c, sd) in enumerate(names.items())
+    )
+    rows = (
+        f"SELECT randomization_unit AS unit, promotion_applied AS d, promotion_probability AS e, "
+        f"{within} FROM {used} JOIN (SELECT randomization_stratum, {means} FROM {used} GROUP BY 1) "
+        "USING (randomization_stratum)"
+    )
+    if by_user:
+        sums = ", ".join(f"sum(x{j}) AS x{j}" for j in range(k))
+        rows = f"SELECT any_value(d) AS d, any_value(e) AS e, {sums} FROM ({rows}) GROUP BY unit"
+    chance = f"least(e * {ratio!r}, 1.0)"
+    pairs = [(i, j) for i in range(k) for j in range(i, k)]
+    sums = ", ".join(
+        [
+            "sum(s)",
+            "sum(r)",
+            *(f"sum(s * x{j})" for j in range(k)),
+            *(f"sum(r * x{j})" for j in range(k)),
+            *(f"sum(s * x{i} * x{j})" for i, j in pairs),
+        ]
+    )
+    row = con.execute(
+        f"SELECT {sums} FROM (SELECT *, {chance} * (1 - {chance}) AS s, d - {chance} AS r "
+        f"FROM ({rows}))"
+    ).fetchone()
+    assert row is not None
+    numbers = np.array(row, dtype=np.float64)
+    s, r, sx, rx = numbers[0], numbers[1], numbers[2 : 2 + k], numbers[2 + k : 2 + 2 * k]
+    sxx = np.empty((k, k))
+    for value, (i, j) in zip(numbers[2 + 2 * k :], pairs, strict=True):
+        sxx[i, j] = sxx[j, i] = value
+    center = sx / s
+    return rx - center * r, sxx - np.outer(sx, sx) / s

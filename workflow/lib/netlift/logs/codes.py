@@ -1,0 +1,307 @@
+"""The problems that a log can have: their codes, what they mean, and how to mend them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["file", "row", "slate", "log"]
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of problem.
+
+    Attributes
+    ----------
+    name
+        The code.
+    level
+        What it is about: a file or column, a row, a slate, or the log as a whole.
+    severity
+        An error stops; a warning is kept for the page.
+    what
+        What is wrong, in words.
+    mend
+        What to do.
+    set_aside
+        Whether slates that have it may be set aside.
+    """
+
+    name: str
+    level: Level
+    severity: Severity
+    what: str
+    mend: str
+    set_aside: bool = False
+
+
+def _row(name: str, what: str, mend: str) -> Code:
+    return Code(name, "row", "error", what, mend, set_aside=True)
+
+
+def _slate(name: str, what: str, mend: str) -> Code:
+    return Code(name, "slate", "error", what, mend, set_aside=True)
+
+
+CODES = (
+    Code(
+        "unreadable_file",
+        "file",
+        "error",
+        "a file cannot be read as what it is said to be",
+        "Look at the line that the message names; give format or delimiter if the file is "
+        "something else; in CSV, put text with delimiters, quotes or line breaks in quotes.",
+    ),
+    Code(
+        "missing_column",
+        "file",
+        "error",
+        "a column that the config names is not in the log",
+        "Correct the name under columns, outcomes or covariates; names are compared letter by "
+        "letter, capitals too.",
+    ),
+    Code(
+        "duplicate_column",
+        "file",
+        "error",
+        "a column that the config names stands twice in the header",
+        "Rename one of them in the log.",
+    ),
+    Code("empty_log", "file", "error", "the log has no rows", "Check the path or the query."),
+    _row(
+        "missing_value",
+        "a value that every row needs is missing",
+        "Fill it in where the log is made. An item without the outcome has 0, not an empty field.",
+    ),
+    _row(
+        "wrong_type",
+        "a value is no number where a number is needed",
+        "Write numbers with a decimal point and without separators, units or words.",
+    ),
+    _row(
+        "unknown_flag",
+        "a flag has a value that is neither 0 nor 1, true nor false, nor named under meanings",
+        "Name what each value means under meanings, in quotes.",
+    ),
+    _row(
+        "position_not_whole",
+        "a position is no whole number",
+        "Log the place in the slate: 1, 2, 3 (or from 0, with first_position: 0).",
+    ),
+    _row(
+        "position_too_low",
+        "a position is below the first one",
+        "Say first_position: 0 if the log counts from 0.",
+    ),
+    _row(
+        "negative_outcome",
+        "an outcome is below zero",
+        "Mend the log, or say negative: true where values below zero are meant (refunds).",
+    ),
+    _row(
+        "infinite_outcome",
+        "an outcome or covariate is infinite or not a number (NaN)",
+        "Find out how it came about; an item without the outcome has 0.",
+    ),
+    _row(
+        "probability_out_of_range",
+        "a probability of promotion is not above 0 and below 1",
+        "Leave out slates that could only be in one arm: they tell nothing about promotion.",
+    ),
+    _slate(
+        "no_focal_item",
+        "a slate has no focal item",
+        "Flag, in both arms, the item that was promoted or would have been. Slates without a "
+        "candidate were not in the experiment: set_aside: [no_focal_item] leaves them out.",
+    ),
+    _slate(
+        "several_focal_items",
+        "a slate has several focal items",
+        "Netlift analyses one promoted slot per slate. If several items were promoted at once, "
+        "their effects cannot be told apart here; if only one was, flag that one alone.",
+    ),
+    _slate(
+        "promotion_differs",
+        "the promotion flag differs between rows of a slate",
+        "The flag tells the slate's arm, in every row of it. If it marks the promoted item alone, "
+        "it is not the arm: in control slates it marks nothing.",
+    ),
+    _slate(
+        "user_differs",
+        "rows of a slate belong to different users",
+        "A slate id must name one slate shown to one user: add the user or the time to it.",
+    ),
+    _slate(
+        "probability_differs",
+        "the probability or the stratum differs between rows of a slate",
+        "Both belong to the slate, as the promotion does.",
+    ),
+    _slate(
+        "covariate_differs",
+        "a covariate of slates differs between rows of a slate",
+        "Name it under covariates.item, or log one value per slate.",
+    ),
+    _slate(
+        "duplicate_position",
+        "two items of a slate have the same position",
+        "Log each item of a slate once, with its own position before any promotion. Rows that "
+        "were logged twice give this too.",
+    ),
+    _slate(
+        "position_gap",
+        "the positions of a slate have a gap",
+        "Log every item of the slate, those without an outcome too; positions before promotion.",
+    ),
+    _slate(
+        "duplicate_item",
+        "a slate has the same item twice",
+        "Log each item of a slate once. Rows that were logged twice give this too.",
+    ),
+    _slate(
+        "focal_not_moved",
+        "a promoted focal item was not shown at the first position",
+        "If the promotion failed in these slates, still log them as promoted only if that was "
+        "the draw, and find out why; if promotion means another place, Netlift cannot analyse it.",
+    ),
+    _slate(
+        "moved_without_promotion",
+        "items of a control slate were shown at other positions than before",
+        "Check which position column is which, and that control slates were left alone.",
+    ),
+    _slate(
+        "wrong_final_position",
+        "items of a promoted slate were not shown where the promotion puts them",
+        "A promoted focal item goes to the first position, those above it one down, the rest stay.",
+    ),
+    Code(
+        "promotion_differs_in_user",
+        "log",
+        "error",
+        "the promotion differs between slates of a user, though users were randomized",
+        "Say promotion.unit: slate if each slate was drawn by itself.",
+    ),
+    Code(
+        "probability_differs_in_user",
+        "log",
+        "error",
+        "the probability or the stratum differs between slates of a user, though users were "
+        "randomized",
+        "Log the probability with which the user was promoted.",
+    ),
+    Code(
+        "empty_arm",
+        "log",
+        "error",
+        "an arm has fewer than two randomized units",
+        "Check the promotion flag and its meanings: both promoted and control slates are needed.",
+    ),
+    Code(
+        "sample_ratio",
+        "log",
+        "error",
+        "the number of promoted units does not fit the stated probability (p < 0.0001)",
+        "Correct the probability, or find out which slates are missing from an arm: estimates "
+        "cannot be trusted before. accept: [sample_ratio] goes on.",
+    ),
+    Code(
+        "covariate_imbalance",
+        "log",
+        "error",
+        "who was promoted follows covariates (p < 0.0001)",
+        "Check that the covariates were known before the promotion, and that the draw was random. "
+        "accept: [covariate_imbalance] goes on.",
+    ),
+    Code(
+        "duplicate_in_items_table",
+        "file",
+        "error",
+        "an item stands in the table of items more than once",
+        "Keep one row, and one cluster, per item.",
+    ),
+    Code(
+        "no_cluster",
+        "row",
+        "warning",
+        "items have no cluster; they count as a cluster of their own",
+        "Fill in the cluster if it is known.",
+    ),
+    Code(
+        "missing_covariate",
+        "row",
+        "warning",
+        "a covariate is missing; adjustment leaves the covariate out",
+        "Fill it in, or leave it out of covariates.",
+    ),
+    Code(
+        "slate_lengths_differ",
+        "slate",
+        "warning",
+        "slates have different numbers of items, which is allowed",
+        "Nothing, if that is how they were shown.",
+    ),
+    Code(
+        "single_item_slate",
+        "slate",
+        "warning",
+        "slates have one item only, so that nothing can be displaced",
+        "Check that all items of the slate were logged.",
+    ),
+    Code(
+        "focal_item_on_top",
+        "slate",
+        "warning",
+        "the focal item stood at the first position already, so that promotion moves nothing",
+        "Better, draw focal items from below.",
+    ),
+    Code(
+        "cluster_with_one_slate",
+        "log",
+        "warning",
+        "focal clusters have one slate only, so that nothing is said about them alone",
+        "Use coarser clusters if effects by cluster matter.",
+    ),
+    Code(
+        "user_with_one_slate",
+        "log",
+        "warning",
+        "users have one slate only, so that errors clustered by user differ little from those by "
+        "slate",
+        "Nothing, if that is so.",
+    ),
+    Code(
+        "not_clicks",
+        "log",
+        "warning",
+        "the main outcome has values other than 0 and 1: where tables and figures say clicks, "
+        "read units of the outcome; row models are regressions, without calibration",
+        "Nothing, or name an outcome of 0 and 1 first.",
+    ),
+    Code(
+        "heavy_tail",
+        "log",
+        "warning",
+        "1% of the rows with an outcome hold more than 20% of it",
+        "Give the outcome winsorize: 0.99, to see it without its largest values beside it.",
+    ),
+    Code(
+        "few_slates",
+        "log",
+        "warning",
+        "fewer than 100 slates in an arm: only large effects can be seen",
+        "See power.csv for what could be seen, and run the test for longer.",
+    ),
+)
+"""All codes, in the order in which a log is checked."""
+
+BY_NAME = {code.name: code for code in CODES}
+
+
+def codes_table() -> str:
+    """Return the codes as a Markdown table."""
+    lines = ["| code | about | | what is wrong | how to mend it |", "|---|---|---|---|---|"]
+    for code in CODES:
+        kind = code.severity + (", may be set aside" if code.set_aside else "")
+        lines.append(f"| `{code.name}` | {code.level} | {kind} | {code.what} | {code.mend} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,60 @@
+"""Outcomes by position: what a log without a drawn promotion can say of its slates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from netlift.accounts import item_outcomes
+from netlift.inference import Estimate
+
+UNIT = "outcome per item row"
+
+
+def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of each outcome at each position, with errors clustered by user.
+
+    The position is the one at which items were shown; of a log with promotions, control slates
+    alone, whose positions are the ranker's. It describes: items at different positions differ.
+
+    Parameters
+    ----------
+    items
+        Item rows.
+
+    Returns
+    -------
+    One row per outcome and position: ``rows``, ``mean`` (outcome per item row), ``se`` and its 95%
+    interval.
+    """
+    if "promotion_applied" in items:
+        items = items[items["promotion_applied"] == 0]
+    user = pd.factorize(items["user_id"])[0]
+    position = items["slate_position_seed"].to_numpy()
+    table = []
+    for outcome, column in item_outcomes(items).items():
+        values = items[column].to_numpy(dtype=np.float64)
+        for place in np.unique(position):
+            own = position == place
+            estimate = _mean(values[own], pd.factorize(user[own])[0])
+            lower, upper = estimate.interval if estimate.df > 0 else (None, None)
+            table.append(
+                {
+                    "outcome_type": outcome,
+                    "position": int(place),
+                    "unit": UNIT,
+                    "rows": int(own.sum()),
+                    "mean": estimate.value,
+                    "se": estimate.se if estimate.df > 0 else None,
+                    "ci_95_lower": lower,
+                    "ci_95_upper": upper,
+                }
+            )
+    return pd.DataFrame(table)
+
+
+def _mean(values: np.ndarray, user: np.ndarray) -> Estimate:
+    users = int(user.max()) + 1
+    sums = np.bincount(user, values - values.mean(), users)
+    spread = float((sums**2).sum()) * users / max(users - 1, 1)
+    return Estimate(float(values.mean()), float(np.sqrt(spread)) / len(values), users - 1)

@@ -1,0 +1,145 @@
+"""From a log to its accounts and its items: DuckDB does the work, files are written whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlift.logs.contract import Checked, check_slates, contract_table, count_rows
+from netlift.logs.items import item_batches
+from netlift.logs.rows import Rows
+from netlift.logs.slates import (
+    account_columns,
+    stage,
+    sum_slates,
+    winsor_limits,
+)
+from netlift.logs.source import (
+    LogRefusedError,
+    Problem,
+    connection,
+    first_line,
+    name,
+    open_source,
+    refusal,
+    text,
+)
+from netlift.tables import write_arrow, write_table, written_whole
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_MB = 1000
+"""What DuckDB may hold in memory unless told otherwise."""
+
+_NARROW = {
+    "promotion_applied": "TINYINT",
+    "focal_seed_position": "SMALLINT",
+    "focal_spillover_cluster": "VARCHAR",
+}
+
+
+def account_log(
+    entry: Mapping[str, Any],
+    outputs: Mapping[str, str],
+    *,
+    threads: int = 1,
+    memory_mb: int = MEMORY_MB,
+) -> None:
+    """Check a log and sum it to slate accounts.
+
+    Parameters
+    ----------
+    entry
+        The log's config entry, complete.
+    outputs
+        Paths of ``accounts`` (the accounts, as ``accounts.slate_outcomes`` makes them of items),
+        ``contract`` (warnings and problems that were set aside) and ``row_counts``. All or none of
+        them are written; of a log that is refused, ``contract_refused.csv`` beside them.
+    threads, memory_mb
+        What DuckDB may use.
+
+    Raises
+    ------
+    LogRefusedError
+        The log has errors: all that can be seen, in one message.
+    """
+    refused = Path(outputs["contract"]).with_name("contract_refused.csv")
+    refused.unlink(missing_ok=True)
+    try:
+        with written_whole(outputs["accounts"]) as temporary:
+            checked = _account(entry, temporary, threads, memory_mb)
+            write_table(contract_table(checked.problems, entry), outputs["contract"])
+            write_table(checked.counts, outputs["row_counts"])
+    except LogRefusedError as error:
+        write_table(contract_table(error.problems, entry), refused)
+        raise
+
+
+def _account(entry: Mapping[str, Any], path: Path, threads: int, memory_mb: int) -> Checked:
+    with _staged(entry, path.parent, threads, memory_mb) as (con, rows, n_rows):
+        limits = winsor_limits(con, entry)
+        sum_slates(con, rows, entry, limits, n_rows)
+        checked = check_slates(con, rows, entry, n_rows)
+        columns = ", ".join(
+            f"{name(column)}::{_NARROW[column]} AS {name(column)}"
+            if column in _NARROW
+            else name(column)
+            for column in account_columns(rows, limits)
+        )
+        con.execute(
+            f"COPY (SELECT {columns} FROM slates WHERE NOT ({checked.aside})) "
+            f"TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 500000)"
+        )
+    return checked
+
+
+@contextmanager
+def _staged(
+    entry: Mapping[str, Any], folder: Path, threads: int, memory_mb: int
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Rows, int]]:
+    with connection(memory_mb=memory_mb, threads=threads, folder=folder) as con:
+        import duckdb
+
+        rows = stage(con, open_source(con, entry), entry)
+        try:
+            yield con, rows, count_rows(con)
+        except (
+            duckdb.OutOfMemoryException,
+            duckdb.BinderException,
+            duckdb.ParserException,
+            duckdb.CatalogException,
+        ):
+            raise  # nothing that the log could be blamed for
+        except duckdb.Error as error:
+            # Of Parquet files, damage inside and types that differ show only as rows are read.
+            raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
+
+
+def map_log(
+    entry: Mapping[str, Any],
+    accounts: str,
+    items: str,
+    *,
+    threads: int = 1,
+    memory_mb: int = MEMORY_MB,
+) -> None:
+    """Write the item rows of a log whose accounts are made, sorted by slate, in row groups.
+
+    Parameters
+    ----------
+    entry
+        The log's config entry, complete.
+    accounts
+        Its slate accounts: which slates are used, and their design.
+    items
+        Where the items go.
+    threads, memory_mb
+        What DuckDB may use.
+    """
+    with _staged(entry, Path(items).parent, threads, memory_mb) as (con, rows, n_rows):
+        con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
+        limits = winsor_limits(con, entry)
+        write_arrow(item_batches(con, rows, entry, limits, n_rows), items)

@@ -1,0 +1,287 @@
+"""Rows of a log in SQL: columns mapped to roles and types, and each row's problems as bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from netlift.logs.entries import covariate_names, is_experiment, outcomes_of
+from netlift.logs.source import Source, name, text
+
+if TYPE_CHECKING:
+    import duckdb
+
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_NUMBERS = (*_WHOLE, "UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_GUESSED = ("slate", "user", "item", "cluster", "stratum", "position", "final_position")
+_MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
+
+
+@dataclass(frozen=True)
+class RowProblem:
+    """A problem that single rows can have: its code, the log's column, and the condition in SQL."""
+
+    code: str
+    column: str
+    condition: str
+    shown: str
+
+
+@dataclass
+class Rows:
+    """The typed rows of a log, as SQL.
+
+    Attributes
+    ----------
+    select
+        A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
+        ``cluster``, ``stratum``, ``position``, ``final_position``, ``promoted``, ``focal``,
+        ``probability``, outcomes ``o_NAME``, covariates by their names in items), and of columns
+        that were text ``NAME_bad``, the text where it does not fit.
+    checks
+        What single rows can have wrong; their places are the bits of ``problems``.
+    outcomes
+        Names of the outcomes, in order.
+    slate_covariates, item_covariates
+        Names of the covariates' columns.
+    experiment
+        Whether the log tells promotions.
+    whole
+        Columns of whole numbers, whose sums are exact.
+    guessed
+        Flag column -> column of the log: where the flag is set, what was taken for a whole number
+        is none.
+    """
+
+    select: str
+    checks: list[RowProblem]
+    outcomes: list[str]
+    slate_covariates: list[str]
+    item_covariates: list[str]
+    experiment: bool
+    whole: set[str] = field(default_factory=set)
+    guessed: dict[str, str] = field(default_factory=dict)
+
+    def problems(self) -> str:
+        """Return the expression of a row's problems: one bit for each of ``checks``."""
+        bits = [
+            f"CASE WHEN {check.condition} THEN {1 << place}::BIGINT ELSE 0 END"
+            for place, check in enumerate(self.checks)
+        ]
+        return " | ".join(bits) or "0::BIGINT"
+
+
+def _base(kind: str) -> str:
+    return kind.split("(")[0].upper()
+
+
+class _Mapper:
+    """Builds the expressions of one log."""
+
+    def __init__(self, source: Source, integers: set[str]) -> None:
+        self.source, self.integers = source, integers
+        self.columns: list[str] = []
+        self.checks: list[RowProblem] = []
+        self.whole: set[str] = set()
+        self.guessed: dict[str, str] = {}
+
+    def kind(self, column: str) -> str:
+        return _base(self.source.types[column])
+
+    def add(self, alias: str, expression: str) -> None:
+        self.columns.append(f"{expression} AS {name(alias)}")
+
+    def check(self, code: str, column: str, condition: str, shown: str) -> None:
+        self.checks.append(RowProblem(code, column, condition, shown))
+
+    def missing(self, alias: str, column: str, *, bad: bool = False) -> None:
+        condition = f"{name(alias)} IS NULL"
+        if bad:
+            condition += f" AND {name(alias + '_bad')} IS NULL"
+        self.check("missing_value", column, condition, "'(missing)'")
+
+    def guess(self, alias: str, column: str, kind: str) -> None:
+        """Take text for whole numbers, and note where it is not exactly one."""
+        raw = f"r.{name(column)}"
+        cast = f"TRY_CAST({raw} AS {kind})"
+        self.add(alias, cast)
+        wrong = f"{cast}::VARCHAR IS DISTINCT FROM {raw} AND {raw} IS NOT NULL"
+        # The usual two first: most clicks go no further.
+        self.add(f"{alias}_guess", f"({raw} NOT IN ('0', '1') AND {wrong})")
+        self.guessed[f"{alias}_guess"] = column
+
+    def id(self, alias: str, column: str, *, needed: bool = True) -> None:
+        kind, raw = self.kind(column), f"r.{name(column)}"
+        if kind == "VARCHAR" and column in self.integers:
+            self.guess(alias, column, "BIGINT")
+        elif kind == "VARCHAR":
+            self.add(alias, f"NULLIF({raw}, '')")
+        elif kind in ("FLOAT", "DOUBLE"):
+            whole = f"isfinite({raw}) AND {raw} = floor({raw})"
+            self.add(alias, f"CASE WHEN {whole} THEN {raw}::BIGINT END")
+        elif kind in _WHOLE:
+            self.add(alias, raw)
+        elif kind in ("UBIGINT", "HUGEINT", "UHUGEINT"):
+            self.add(alias, f"TRY_CAST({raw} AS BIGINT)")
+        else:
+            self.add(alias, f"CAST({raw} AS VARCHAR)")
+        if needed:
+            self.missing(alias, column)
+
+    def number(self, alias: str, column: str, *, needed: bool = True) -> None:
+        kind, raw = self.kind(column), f"r.{name(column)}"
+        if kind == "VARCHAR" and column in self.integers:
+            self.guess(alias, column, "INTEGER")
+            self.whole.add(alias)
+            if needed:
+                self.missing(alias, column)
+        elif kind in _NUMBERS or kind == "BOOLEAN":
+            whole = kind in _WHOLE or kind == "BOOLEAN"
+            self.add(alias, f"{raw}::{'INTEGER' if whole and kind != 'BIGINT' else 'DOUBLE'}")
+            if whole:
+                self.whole.add(alias)
+            if needed:
+                self.missing(alias, column)
+        else:
+            given = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
+            cast = f"TRY_CAST({given} AS DOUBLE)"
+            self.add(alias, cast)
+            self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN NULLIF(trim({given}), '') END")
+            bad = name(f"{alias}_bad")
+            self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
+            if needed:
+                self.missing(alias, column, bad=True)
+        if alias not in self.whole:
+            value = name(alias)
+            code = "wrong_type" if alias.endswith("position") else "infinite_outcome"
+            if alias == "probability":
+                code = "probability_out_of_range"
+            if code != "probability_out_of_range":
+                self.check(code, column, f"NOT isfinite({value})", f"{value}::VARCHAR")
+
+    def position(self, alias: str, column: str, first: int) -> None:
+        self.number(alias, column)
+        value = name(alias)
+        if alias not in self.whole:
+            condition = f"isfinite({value}) AND {value} <> floor({value})"
+            self.check("position_not_whole", column, condition, f"{value}::VARCHAR")
+        self.check("position_too_low", column, f"{value} < {first}", f"{value}::VARCHAR")
+
+    def flag(self, role: str, column: str, meanings: Mapping[str, Any]) -> None:
+        kind, raw = self.kind(column), f"r.{name(column)}"
+        if role in meanings:
+            first, second = (
+                ", ".join(text(value) for value in meanings[role][key]) for key in _MEANT[role]
+            )
+            shown = f"CAST({raw} AS VARCHAR)"
+            yes, no = f"{shown} IN ({first})", f"{shown} IN ({second})"
+            value = f"CASE WHEN {yes} THEN true WHEN {no} THEN false END"
+        elif kind == "BOOLEAN":
+            self.add(role, raw)
+            self.missing(role, column)
+            return
+        elif kind in _NUMBERS:
+            shown = f"CAST({raw} AS VARCHAR)"
+            value = f"CASE {raw} WHEN 1 THEN true WHEN 0 THEN false END"
+        else:
+            shown = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
+            # The usual two first: nearly all rows go no further.
+            value = (
+                f"CASE {raw} WHEN '0' THEN false WHEN '1' THEN true ELSE CASE lower({shown}) "
+                "WHEN 'true' THEN true WHEN 'false' THEN false WHEN '1' THEN true "
+                "WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false END END"
+            )
+        bad = f"{role}_bad"
+        self.add(role, value)
+        self.add(bad, f"CASE WHEN {value} IS NULL THEN {shown} END")
+        self.check("unknown_flag", column, f"{name(bad)} IS NOT NULL", name(bad))
+        self.missing(role, column, bad=True)
+
+
+def map_rows(source: Source, entry: Mapping[str, Any], integers: set[str]) -> Rows:
+    """Map the columns of a log to roles.
+
+    Parameters
+    ----------
+    source
+        The log.
+    entry
+        Its config entry, complete.
+    integers
+        Columns of text whose values all are whole numbers, to be ids as numbers.
+    """
+    mapper, columns = _Mapper(source, integers), entry["columns"]
+    mapper.id("slate", columns["slate"])
+    if "user" in columns:
+        mapper.id("user", columns["user"])
+    mapper.id("item", columns["item"])
+    for role in ("cluster", "stratum"):
+        if role in columns:
+            mapper.id(role, columns[role], needed=role == "stratum")
+    mapper.position("position", columns["position"], entry["first_position"])
+    experiment = is_experiment(entry)
+    if experiment:
+        meanings = entry.get("meanings", {})
+        mapper.flag("focal", columns["focal"], meanings)
+        mapper.flag("promoted", columns["promoted"], meanings)
+        if "final_position" in columns:
+            mapper.position("final_position", columns["final_position"], entry["first_position"])
+        if "probability" in columns:
+            mapper.number("probability", columns["probability"])
+            condition = "NOT (probability > 0 AND probability < 1)"
+            mapper.check(
+                "probability_out_of_range",
+                columns["probability"],
+                condition,
+                "probability::VARCHAR",
+            )
+    _outcomes(mapper, entry)
+    covariates = covariate_names(entry)
+    for level in covariates.values():
+        for alias, column in level.items():
+            mapper.number(alias, column, needed=False)
+    select = f"SELECT {', '.join(mapper.columns)} FROM {source.sql} r"
+    return Rows(
+        select,
+        mapper.checks,
+        list(outcomes_of(entry)),
+        list(covariates["slate"]),
+        list(covariates["item"]),
+        experiment,
+        mapper.whole,
+        mapper.guessed,
+    )
+
+
+def _outcomes(mapper: _Mapper, entry: Mapping[str, Any]) -> None:
+    for outcome, said in outcomes_of(entry).items():
+        alias, column = f"o_{outcome}", said["column"]
+        mapper.number(alias, column)
+        if not said["negative"]:
+            value = name(alias)
+            mapper.check(
+                "negative_outcome",
+                column,
+                f"{value} < 0 AND isfinite({value}::DOUBLE)",
+                f"{value}::VARCHAR",
+            )
+
+
+def whole_number_columns(
+    con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]
+) -> set[str]:
+    """Guess from the first rows which columns of a text source are whole numbers, as written."""
+    if not source.text:
+        return set()
+    columns = {entry["columns"][role] for role in _GUESSED if role in entry["columns"]}
+    columns |= {outcome["column"] for outcome in entry["outcomes"].values()}
+    tests = ", ".join(f"{_plain(column)}" for column in sorted(columns))
+    row = con.execute(f"SELECT {tests} FROM (SELECT * FROM {source.sql} LIMIT 20000) r").fetchone()
+    assert row is not None
+    return {column for column, found in zip(sorted(columns), row, strict=True) if found}
+
+
+def _plain(column: str) -> str:
+    raw = f"r.{name(column)}"
+    return f"bool_and(TRY_CAST({raw} AS BIGINT)::VARCHAR = {raw})"

@@ -1,0 +1,405 @@
+"""Slate accounts of a log, in SQL: every outcome summed over each component of each slate.
+
+The sums are those of ``accounts.slate_outcomes``. DuckDB makes them in parts, each a range of
+slate ids, so that what is held in memory does not grow with the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from netlift.accounts import ITEM_PREFIX, main_and_further
+from netlift.inference import ROUNDING
+from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED
+from netlift.logs.rows import Rows, map_rows, whole_number_columns
+from netlift.logs.source import Problem, Source, first_line, name, read_items_table, refusal
+
+if TYPE_CHECKING:
+    import duckdb
+
+PART_ROWS = 8_000_000
+"""Item rows that are summed at once: about 500 MB."""
+
+_BITS = 62
+_PLACED = f"(position BETWEEN 0 AND {_BITS} AND position = floor(position))"
+_MASKED = f"bit_count(bit_or(CASE WHEN {_PLACED} THEN 1::BIGINT << position::INTEGER ELSE 0 END))"
+"""How many different positions a slate has, where none is above the number of bits."""
+
+SLATE_CODES = (
+    "no_focal_item",
+    "several_focal_items",
+    "promotion_differs",
+    "user_differs",
+    "probability_differs",
+    "covariate_differs",
+    "duplicate_position",
+    "position_gap",
+    "duplicate_item",
+    "focal_not_moved",
+    "moved_without_promotion",
+    "wrong_final_position",
+)
+"""Problems of slates, by the place of their bit in ``slate_problems``."""
+
+
+def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]) -> Rows:
+    """Make ``rows``, the typed rows with their problems: a view, or a table where they were text.
+
+    Parameters
+    ----------
+    con
+        A connection whose tables lie on disk.
+    source
+        The log.
+    entry
+        Its config entry, complete.
+
+    Raises
+    ------
+    LogRefusedError
+        A file cannot be read to its end.
+    """
+    try:
+        integers = whole_number_columns(con, source, entry)
+        rows = map_rows(source, entry, integers)
+        if not source.text:
+            con.execute(f"CREATE TEMP VIEW typed AS {rows.select}")
+        else:
+            rows = _stage_text(con, source, entry, rows, integers)
+    except _duckdb_errors() as error:
+        raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
+    joined = "typed"
+    if "items" in entry:
+        _items_table(con, entry)
+        joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
+    first = entry["first_position"]
+    given = entry["columns"]
+    positions = [role for role in ("position", "final_position") if role in given]
+    columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
+    columns += [f"{role} - {first - 1} AS {role}" for role in positions]
+    if "cluster" not in given:
+        columns.append(
+            "cluster_of_item AS cluster" if "items" in entry else "NULL::VARCHAR AS cluster"
+        )
+    if "user" not in given:
+        columns.append("slate AS user")
+    columns.append(f"{rows.problems()} AS problems")
+    con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
+    return rows
+
+
+def _duckdb_errors() -> type[Exception]:
+    import duckdb
+
+    return duckdb.Error
+
+
+def _stage_text(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    entry: Mapping[str, Any],
+    rows: Rows,
+    integers: set[str],
+) -> Rows:
+    """Read text once into a table of typed values."""
+    while True:
+        # A temporary table is not compressed, and goes to disk only where memory is too small.
+        con.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {rows.select}")
+        if not rows.guessed:
+            return rows
+        tests = ", ".join(f"bool_or({name(flag)})" for flag in rows.guessed)
+        found = con.execute(f"SELECT {tests} FROM typed").fetchone()
+        assert found is not None
+        wrong = {column for column, bad in zip(rows.guessed.values(), found, strict=True) if bad}
+        if not wrong:
+            return rows
+        integers = integers - wrong
+        rows = map_rows(source, entry, integers)
+
+
+def _items_table(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> None:
+    """Make ``clusters`` from the table of items."""
+    sql, item, cluster = read_items_table(con, entry["items"])
+    con.execute(
+        f"CREATE TABLE clusters AS SELECT CAST({name(item)} AS VARCHAR) AS item_key, "
+        f"NULLIF(CAST({name(cluster)} AS VARCHAR), '') AS cluster_of_item FROM {sql}"
+    )
+    doubled = con.execute(
+        "SELECT item_key, count(*) FROM clusters GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
+    ).fetchall()
+    if doubled:
+        examples = tuple(f"item {key}: {count} rows" for key, count in doubled[:3])
+        total = sum(count for _, count in doubled)
+        raise refusal([Problem("duplicate_in_items_table", item, rows=total, examples=examples)])
+
+
+def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> Iterator[str]:
+    """Yield conditions that cut a table into ranges of slate ids, in order; together all of it."""
+    parts = -(-n_rows // PART_ROWS)
+    if parts <= 1:
+        yield "true"
+        return
+    shares = ", ".join(str((part + 1) / parts) for part in range(parts - 1))
+    row = con.execute(
+        f"SELECT quantile_disc(slate, [{shares}]) FROM "
+        f"(SELECT slate FROM {table} WHERE slate IS NOT NULL USING SAMPLE reservoir(20000 ROWS) "
+        "REPEATABLE (1))"
+    ).fetchone()
+    assert row is not None
+    edges = list(dict.fromkeys(row[0]))
+    literal = [
+        edge if isinstance(edge, int) else "'" + edge.replace("'", "''") + "'" for edge in edges
+    ]
+    yield f"(slate <= {literal[0]} OR slate IS NULL)"
+    for lower, upper in pairwise(literal):
+        yield f"slate > {lower} AND slate <= {upper}"
+    yield f"slate > {literal[-1]}"
+
+
+def winsor_limits(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> dict[str, float]:
+    """Return for outcomes with ``winsorize`` the quantile of their positive values.
+
+    In two passes, so that values need not be held: bins of one percent, then the values of the
+    bin in which the quantile lies.
+    """
+    limits = {}
+    for outcome, said in entry["outcomes"].items():
+        if "winsorize" not in said:
+            continue
+        value = name(f"o_{outcome}")
+        positive = f"FROM rows WHERE {value} > 0 AND isfinite({value}::DOUBLE)"
+        bins = con.execute(
+            f"SELECT floor(100 * ln({value}))::INTEGER, count(*) {positive} GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        total = sum(count for _, count in bins)
+        if not total:
+            continue
+        rank, below, place = max(ceil(total * said["winsorize"] - ROUNDING), 1), 0, 0
+        for place, count in bins:  # noqa: B007
+            if below + count >= rank:
+                break
+            below += count
+        row = con.execute(
+            f"SELECT {value} {positive} AND floor(100 * ln({value}))::INTEGER = {place} "
+            f"ORDER BY 1 LIMIT 1 OFFSET {rank - below - 1}"
+        ).fetchone()
+        assert row is not None
+        limits[outcome] = float(row[0])
+    return limits
+
+
+def outcome_columns(rows: Rows, limits: Mapping[str, float]) -> dict[str, tuple[str, str, bool]]:
+    """Return the outcomes: column in items -> (outcome type, expression of a row, exact)."""
+    found: dict[str, tuple[str, str, bool]] = {}
+    for place, outcome in enumerate(rows.outcomes):
+        alias = f"o_{outcome}"
+        exact, value = alias in rows.whole, name(alias)
+        column, kind = main_and_further(outcome, main=place == 0)
+        found[column] = (kind, value, exact)
+        if outcome in limits:
+            column, kind = main_and_further(outcome + WINSORIZED, main=False)
+            found[column] = (kind, f"least({value}, {limits[outcome]!r})", False)
+    return found
+
+
+def _sum(expression: str, condition: str, exact: bool) -> str:
+    """Sum a value over rows; sums that are not exact are compensated, whatever their order."""
+    where = f" FILTER ({condition})" if condition else ""
+    if exact:
+        return f"coalesce(sum({expression}){where}, 0)::DOUBLE"
+    return f"coalesce(fsum({expression}){where}, 0)"
+
+
+def sum_slates(
+    con: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    entry: Mapping[str, Any],
+    limits: Mapping[str, float],
+    n_rows: int,
+) -> None:
+    """Make the table ``slates``: one row per slate id, with its accounts and its problems.
+
+    ``row_problems`` are the bits of its rows' problems together, ``slate_problems`` its own
+    (``SLATE_CODES``). Sorted by slate.
+    """
+    row = con.execute("SELECT max(position), any_value(typeof(item)) FROM rows").fetchone()
+    assert row is not None
+    mask, text_items = row[0] is not None and row[0] <= _BITS, row[1] == "VARCHAR"
+    for number, condition in enumerate(ranges(con, n_rows)):
+        sql = _slates_sql(rows, entry, limits, condition, mask=mask, text_items=text_items)
+        verb = "CREATE TABLE slates AS" if number == 0 else "INSERT INTO slates"
+        con.execute(f"{verb} {sql}")
+
+
+def _slates_sql(
+    rows: Rows,
+    entry: Mapping[str, Any],
+    limits: Mapping[str, float],
+    condition: str,
+    *,
+    mask: bool,
+    text_items: bool,
+) -> str:
+    """Return the query of one range; ``mask`` where positions fit into the bits of a number."""
+    columns = entry["columns"]
+    same = "(NOT focal AND cluster = focal_cluster)"
+    other = "(NOT focal AND (cluster = focal_cluster) IS NOT TRUE)"
+    members = {"direct_focal": "focal", "same_cluster_competitor": same, "other_competitor": other}
+    if not rows.experiment:
+        members = {}
+    plain = {
+        "slate_id": "rows.slate",
+        "user_id": "min(user)",
+        "n_items": "count(*)::INTEGER",
+        "row_problems": "bit_or(problems)",
+        "users": "(min(user) IS DISTINCT FROM max(user))",
+        "n_positions": f"count(*) FILTER {_PLACED}" if mask else "count(position)",
+        "positions": _MASKED if mask else "list_unique(list(position))",
+        "position_min": "min(position)",
+        "position_max": "max(position)",
+        # Of text, hashes: that two of a slate are alike by chance happens once in 10^17 slates.
+        "items": f"list_unique(list({'hash(item)' if text_items else 'item'}))",
+        "no_cluster": "(count(*) - count(cluster))::INTEGER",
+    }
+    if rows.experiment:
+        plain |= _design_sql(entry, same, other)
+    if "final_position" in columns:
+        expected = (
+            "CASE WHEN promoted AND focal THEN 1 WHEN promoted AND position < focal_position "
+            "THEN position + 1 ELSE position END"
+        )
+        plain |= {
+            "focal_final": "min(final_position) FILTER (focal)",
+            "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
+        }
+    for kind, value, exact in outcome_columns(rows, limits).values():
+        for component, member in members.items():
+            plain[f"{kind}_{component}"] = _sum(value, member, exact)
+        plain[f"{kind}_total"] = _sum(value, "", exact)
+    plain |= _covariates_sql(rows)
+    aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
+    focal = ""
+    if rows.experiment:
+        # Focal items first: whose cluster an item shares is known only then. Not a join of
+        # the rows with themselves where a slate has several.
+        focal = (
+            "LEFT JOIN (SELECT slate AS focal_slate, min(cluster) AS focal_cluster, "
+            f"min(position) AS focal_position FROM rows WHERE focal AND {condition} "
+            "GROUP BY slate) ON rows.slate = focal_slate"
+        )
+    bits = " | ".join(
+        f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
+        for code, sql in _slate_conditions(entry, rows).items()
+    )
+    return (
+        f"SELECT *, ({bits})::INTEGER AS slate_problems FROM (SELECT {aggregates} "
+        f"FROM rows {focal} WHERE {condition} GROUP BY rows.slate) ORDER BY slate_id"
+    )
+
+
+def _design_sql(entry: Mapping[str, Any], same: str, other: str) -> dict[str, str]:
+    columns, promotion = entry["columns"], entry["promotion"]
+    found = {
+        "n_focal": "count(*) FILTER (focal)",
+        "flags": "count(focal)",
+        "promotion_applied": "max(promoted)::TINYINT",
+        "promotions": "(min(promoted) IS DISTINCT FROM max(promoted))",
+        "focal_seed_position": "TRY_CAST(min(focal_position) AS INTEGER)",
+        "focal_spillover_cluster": "min(focal_cluster)",
+        "n_same_cluster": f"count(*) FILTER ({same})",
+        "n_other": f"count(*) FILTER ({other})",
+        "n_displaced": "count(*) FILTER (position < focal_position)",
+        "n_same_cluster_displaced": f"count(*) FILTER (position < focal_position AND {same})",
+    }
+    found = {
+        alias: f"({sql})::INTEGER" if alias.startswith("n_") else sql
+        for alias, sql in found.items()
+    }
+    differs = "false"
+    probability = f"{promotion.get('probability')!r}::DOUBLE"
+    if "probability" in columns:
+        probability = "min(probability)"
+        differs = "min(probability) IS DISTINCT FROM max(probability)"
+    found["promotion_probability"] = probability
+    found["randomization_unit"] = "min(user)" if promotion["unit"] == "user" else "rows.slate"
+    found["randomization_stratum"] = "0::SMALLINT"
+    if "stratum" in columns:
+        found["randomization_stratum"] = "min(stratum)"
+        differs += " OR min(stratum) IS DISTINCT FROM max(stratum)"
+    return found | {"probabilities": f"({differs})"}
+
+
+def _covariates_sql(rows: Rows) -> dict[str, str]:
+    """Return the covariates of slates; missing where they are missing in a row."""
+    found = {}
+    differs = []
+    for column in rows.slate_covariates:
+        value = name(column)
+        found[column] = f"min({value})::DOUBLE"
+        differs.append(f"min({value}) IS DISTINCT FROM max({value})")
+        differs.append(f"count({value}) NOT IN (0, count(*))")
+    found["covariates"] = f"({' OR '.join(differs) or 'false'})"
+    for column in rows.item_covariates:
+        if column != "relevance" and not column.startswith(ITEM_PREFIX):
+            continue
+        value = f"{name(column)}::DOUBLE"
+        complete = f"count({value}) = count(*)"
+        if rows.experiment:
+            found[f"focal_{column}"] = f"min({value}) FILTER (focal)"
+        found[f"{column}_mean"] = f"CASE WHEN {complete} THEN fsum({value}) / count(*) END"
+        if column == "relevance":
+            found["relevance_sd"] = f"CASE WHEN {complete} THEN stddev_pop({value}) END"
+    return found
+
+
+def _slate_conditions(entry: Mapping[str, Any], rows: Rows) -> dict[str, str]:
+    found = {
+        "user_differs": "users",
+        "covariate_differs": "covariates",
+        # Of a slate with a missing position, or two alike, gaps are no news.
+        "duplicate_position": "n_positions = n_items AND positions < n_items",
+        "position_gap": "positions = n_items AND (position_min > 1 OR position_max > n_items)",
+        "duplicate_item": "items < n_items",
+    }
+    if not rows.experiment:
+        # What was shown, as far as it was logged: no promotion asks where an item stood before.
+        del found["position_gap"]
+        return found
+    found |= {
+        "no_focal_item": "n_focal = 0 AND flags = n_items",
+        "several_focal_items": "n_focal > 1",
+        "promotion_differs": "promotions",
+        "probability_differs": "probabilities",
+    }
+    if "final_position" in entry["columns"]:
+        sound = "n_focal = 1 AND NOT promotions AND misplaced"
+        found |= {
+            "focal_not_moved": f"{sound} AND promotion_applied = 1 AND focal_final <> 1",
+            "moved_without_promotion": f"{sound} AND promotion_applied = 0",
+            "wrong_final_position": f"{sound} AND promotion_applied = 1 AND focal_final = 1",
+        }
+    return found
+
+
+def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
+    """Return the columns of ``slates`` that are the accounts, in the order of the accounts."""
+    design = ["slate_id", "user_id"]
+    counts = ["n_items"]
+    if rows.experiment:
+        design += ["promotion_applied", "focal_seed_position", "focal_spillover_cluster"]
+        design += ["promotion_probability", "randomization_unit", "randomization_stratum"]
+        counts += ["n_same_cluster", "n_other", "n_displaced", "n_same_cluster_displaced"]
+    covariates = [column for column in SLATE_COVARIATES if column in rows.slate_covariates]
+    covariates += [column for column in rows.slate_covariates if column not in SLATE_COVARIATES]
+    for column in rows.item_covariates:
+        if column == "relevance" or column.startswith(ITEM_PREFIX):
+            focal = [f"focal_{column}"] if rows.experiment else []
+            spread = ["relevance_sd"] if column == "relevance" else []
+            covariates += [*focal, f"{column}_mean", *spread]
+    kinds = [kind for kind, _, _ in outcome_columns(rows, limits).values()]
+    components = ["direct_focal", "same_cluster_competitor", "other_competitor"]
+    parts = [*(components if rows.experiment else []), "total"]
+    return design + counts + covariates + [f"{kind}_{part}" for kind in kinds for part in parts]

@@ -1,0 +1,294 @@
+"""Opening a log with DuckDB: CSV, Parquet, folders of them, a DuckDB file, or a query."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from netlift.errors import NetliftError, listed
+from netlift.logs.entries import covariate_names, data_files, log_format
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a log.
+
+    Attributes
+    ----------
+    code
+        Its name in ``codes``.
+    column
+        The column of the log that it is about; None if about none.
+    rows, slates
+        How many have it; None where that is not counted.
+    examples
+        Up to three, in words.
+    """
+
+    code: str
+    column: str | None = None
+    rows: int | None = None
+    slates: int | None = None
+    examples: tuple[str, ...] = ()
+
+
+class LogRefusedError(NetliftError):
+    """A log with errors; carries all of its problems, for the report."""
+
+    def __init__(self, message: str, problems: list[Problem]) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from, in SQL.
+
+    Attributes
+    ----------
+    sql
+        What stands after FROM.
+    types
+        Column name -> DuckDB type; all VARCHAR for CSV.
+    text
+        Whether the source is text, so that types are up to the reader.
+    """
+
+    sql: str
+    types: dict[str, str]
+    text: bool
+
+
+@contextmanager
+def connection(
+    *, memory_mb: int, threads: int, folder: Path
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a DuckDB connection whose tables lie on disk, in a temporary folder that is removed.
+
+    Parameters
+    ----------
+    memory_mb
+        How much DuckDB may hold in memory; beyond it, it writes to the folder.
+    threads
+        How many it may use.
+    folder
+        Where the temporary folder is made; made if it does not exist.
+    """
+    import duckdb
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".log-", dir=folder) as temporary:
+        con = duckdb.connect(str(Path(temporary) / "netlift_work.duckdb"))
+        try:
+            con.execute(f"SET memory_limit = '{memory_mb}MB'")
+            con.execute(f"SET threads = {threads}")
+            con.execute(f"SET temp_directory = {text(str(Path(temporary) / 'spill'))}")
+            con.execute("SET enable_progress_bar = false")
+            yield con
+        finally:
+            con.close()
+
+
+def name(column: str) -> str:
+    """Quote a name for SQL."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """Quote a text for SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def needed_columns(entry: Mapping[str, Any]) -> list[str]:
+    """Return the log's columns that an entry names, each once, in its order."""
+    columns = list(entry["columns"].values())
+    columns += [outcome["column"] for outcome in entry["outcomes"].values()]
+    columns += [column for level in covariate_names(entry).values() for column in level.values()]
+    return list(dict.fromkeys(columns))
+
+
+def open_source(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Source:
+    """Open a log and check its header.
+
+    Raises
+    ------
+    LogRefusedError
+        A file cannot be read, or columns are missing or doubled; all such problems at once.
+    """
+    kind = log_format(entry)
+    try:
+        if kind == "duckdb":
+            source = _database(con, entry)
+        elif kind == "parquet":
+            source = _parquet(con, data_files(entry))
+        else:
+            return _csv(data_files(entry), entry)
+    except NetliftError:
+        raise
+    except Exception as error:
+        raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
+    missing = [_missing(column, list(source.types), 0) for column in needed_columns(entry)]
+    problems = [problem for problem in missing if problem is not None]
+    if problems:
+        raise refusal(problems)
+    return source
+
+
+def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
+    found = con.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+    return {row[0]: row[1] for row in found}
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, files: list[str]) -> Source:
+    hive = ", hive_partitioning = true" if any("=" in file for file in files) else ""
+    names = ", ".join(text(file) for file in files)
+    sql = f"read_parquet([{names}], union_by_name = {str(len(files) > 1).lower()}{hive})"
+    return Source(sql, _described(con, sql), text=False)
+
+
+def _database(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Source:
+    files = data_files(entry)
+    if files:
+        con.execute(f"ATTACH {text(files[0])} AS team_log (READ_ONLY)")
+    if "query" in entry:
+        query = entry["query"].strip().rstrip(";")
+        row = con.execute("SELECT current_database()").fetchone()
+        assert row is not None
+        if files:
+            # Names in the query are those of its own database.
+            con.execute("USE team_log")
+        # Run once: it may be slow.
+        con.execute(f"CREATE TABLE {name(row[0])}.main.queried AS {query}")
+        con.execute(f"USE {name(row[0])}")
+        return Source("queried", _described(con, "queried"), text=False)
+    table = entry["table"]
+    sql = f"team_log.{table if '.' in table else name(table)}"
+    return Source(sql, _described(con, sql), text=False)
+
+
+def _csv(files: list[str], entry: Mapping[str, Any]) -> Source:
+    """Describe CSV files, grouped by their headers: files may differ in the order of columns."""
+    delimiter, needed = entry["delimiter"], needed_columns(entry)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for file in files:
+        groups.setdefault(tuple(_header(file, delimiter)), []).append(file)
+    problems = []
+    for header, own in groups.items():
+        parts = _partitions(own[0])
+        there = [*header, *parts]
+        place = f" ({own[0]})" if len(files) > 1 else ""
+        doubled = Counter(header)
+        for column in needed:
+            problem = _missing(column, there, len(header), place)
+            if problem is not None:
+                problems.append(problem)
+            elif doubled[column] > 1:
+                examples = (f"{column} stands {doubled[column]} times in the header{place}",)
+                problems.append(Problem("duplicate_column", column, examples=examples))
+    if problems:
+        raise refusal(problems)
+    chosen = ", ".join(name(column) for column in needed)
+    selects = [
+        f"SELECT {chosen} FROM {_read_csv(header, own, delimiter)}"
+        for header, own in groups.items()
+    ]
+    return Source(f"({' UNION ALL '.join(selects)})", dict.fromkeys(needed, "VARCHAR"), text=True)
+
+
+def _read_csv(header: tuple[str, ...], files: list[str], delimiter: str) -> str:
+    # Names that stand twice are not used, but every column needs a name of its own.
+    seen: Counter[str] = Counter()
+    unique = []
+    for column in header:
+        seen[column] += 1
+        unique.append(column if seen[column] == 1 else f"{column} ({seen[column]})")
+    columns = ", ".join(f"{text(column)}: 'VARCHAR'" for column in unique)
+    names = ", ".join(text(file) for file in files)
+    hive = (
+        ", hive_partitioning = true, hive_types_autocast = false" if _partitions(files[0]) else ""
+    )
+    return (
+        f"read_csv([{names}], header = true, auto_detect = false, columns = {{{columns}}}, "
+        f"delim = {text(delimiter)}, quote = '\"', escape = '\"', nullstr = '', "
+        f"allow_quoted_nulls = true{hive})"
+    )
+
+
+def read_items_table(
+    con: duckdb.DuckDBPyConnection, said: Mapping[str, Any]
+) -> tuple[str, str, str]:
+    """Return the table of items in SQL, and its columns of items and clusters.
+
+    Raises
+    ------
+    LogRefusedError
+        A column is missing, or stands twice.
+    """
+    path, item, cluster = said["path"], said["item"], said["cluster"]
+    if Path(path).suffix in (".parquet", ".pq"):
+        source = _parquet(con, [path])
+        missing = [_missing(column, list(source.types), 0) for column in (item, cluster)]
+        problems = [problem for problem in missing if problem is not None]
+        if problems:
+            raise refusal(problems)
+        return source.sql, item, cluster
+    wanted = {"delimiter": ",", "columns": {"item": item, "cluster": cluster}}
+    source = _csv([path], {**wanted, "outcomes": {}, "covariates": {"slate": {}, "item": {}}})
+    return source.sql, item, cluster
+
+
+def _partitions(file: str) -> list[str]:
+    """Return the names of key=value folders in a path."""
+    return [part.split("=", 1)[0] for part in Path(file).parts[:-1] if "=" in part]
+
+
+def _header(file: str, delimiter: str) -> list[str]:
+    opened = gzip.open if file.endswith(".gz") else open
+    try:
+        with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines, delimiter=delimiter), [])
+    except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
+        problem = Problem("unreadable_file", examples=(f"{file}: {first_line(error)}",))
+        raise refusal([problem]) from error
+    if not header:
+        raise refusal([Problem("empty_log", examples=(f"{file} is empty",))])
+    return header
+
+
+def _missing(column: str, there: list[str], width: int, place: str = "") -> Problem | None:
+    if column in there:
+        return None
+    near = difflib.get_close_matches(column, there, n=1, cutoff=0.5)
+    alike = [found for found in there if found.strip().lower() == column.strip().lower()] or near
+    hint = f"; did you mean {alike[0]!r}?" if alike else ""
+    if width == 1:
+        hint += " Only one column was found: is delimiter right?"
+    return Problem(
+        "missing_column",
+        column,
+        examples=(f"columns there{place}: {listed(there, limit=20)}{hint}",),
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the part of an error's message that is of use: its first lines, as one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:4])[:500] or type(error).__name__
+
+
+def refusal(problems: list[Problem]) -> LogRefusedError:
+    """Return the error that says all problems of a log at once."""
+    from netlift.logs.contract import refusal_text
+
+    return LogRefusedError(refusal_text(problems), problems)

@@ -1,0 +1,141 @@
+# A team's own experiment log: checked, summed to accounts, and mapped to items; then the analysis
+# half runs as on a simulated experiment.
+#
+# REQUIRED INPUTS   the files that logs.{log}.path and logs.{log}.items.path name
+#                   for the example: results/{dataset}/size={size}/seed={seed}/{world}/items.parquet
+# OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/log.csv
+#                   results/logs/{log}/contract.csv, row_counts.csv, slate_outcomes.parquet
+#                   (contract_refused.csv instead of them where the log is refused)
+#                   results/logs/{log}/items.parquet, outcome_by_position.csv, sections.csv
+
+
+# A simulated experiment as a team would have logged it: an example whose truth is known.
+rule export_log:
+    input:
+        slate_items="results/{dataset}/size={size}/seed={seed}/{world}/items.parquet",
+        code=code("export_log"),
+    output:
+        example="results/{dataset}/size={size}/seed={seed}/{world}/log.csv",
+    log:
+        "logs/{dataset}/size={size}/seed={seed}/{world}/export_log.log",
+    benchmark:
+        "logs/{dataset}/size={size}/seed={seed}/{world}/export_log.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    message:
+        "Writing the world {wildcards.world} as a log"
+    script:
+        "../scripts/export_log.py"
+
+
+# Accounts of a log come from the log: its rows need not fit into memory.
+ruleorder: account_log > account_slates
+
+
+rule account_log:
+    input:
+        log_files=lambda wildcards: files_of_log(wildcards.log),
+        code=code("account_log"),
+    output:
+        accounts="results/logs/{log}/slate_outcomes.parquet",
+        contract="results/logs/{log}/contract.csv",
+        row_counts="results/logs/{log}/row_counts.csv",
+    log:
+        "logs/logs/{log}/account_log.log",
+    benchmark:
+        "logs/logs/{log}/account_log.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 4
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
+    message:
+        "Checking the log {wildcards.log} and summing it to slates"
+    script:
+        "../scripts/account_log.py"
+
+
+rule map_log:
+    input:
+        log_files=lambda wildcards: files_of_log(wildcards.log),
+        accounts=rules.account_log.output.accounts,
+        code=code("map_log"),
+    output:
+        slate_items="results/logs/{log}/items.parquet",
+    log:
+        "logs/logs/{log}/map_log.log",
+    benchmark:
+        "logs/logs/{log}/map_log.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 4
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
+    message:
+        "Mapping the rows of the log {wildcards.log}"
+    script:
+        "../scripts/map_log.py"
+
+
+rule describe_positions:
+    input:
+        slate_items=rules.map_log.output.slate_items,
+        code=code("describe_positions"),
+    output:
+        positions="results/logs/{log}/outcome_by_position.csv",
+    log:
+        "logs/logs/{log}/describe_positions.log",
+    benchmark:
+        "logs/logs/{log}/describe_positions.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Describing the outcome by position: log {wildcards.log}"
+    script:
+        "../scripts/describe_positions.py"
+
+
+rule analyse_log:
+    input:
+        analysis_of_log,
+        code=code("analyse_log"),
+    output:
+        sections="results/logs/{log}/sections.csv",
+    log:
+        "logs/logs/{log}/analyse_log.log",
+    benchmark:
+        "logs/logs/{log}/analyse_log.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        settings=lambda wildcards: settings(
+            experiment=is_experiment(log_entry(wildcards.log)),
+            row_stages=log_entry(wildcards.log)["row_stages"],
+        ),
+    message:
+        "Listing what the log {wildcards.log} can and cannot say"
+    script:
+        "../scripts/analyse_log.py"
+
+
+rule analyse:
+    input:
+        expand("results/logs/{log}/sections.csv", log=STUDY["logs"]),

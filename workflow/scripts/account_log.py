@@ -1,0 +1,12 @@
+"""Check a log against its contract, and sum it to slate accounts."""
+
+from netlift.logs.reading import account_log
+from netlift.workflow import job
+
+if "snakemake" in globals():
+    with job(snakemake):
+        account_log(
+            snakemake.params.settings,
+            dict(snakemake.output.items()),
+            threads=snakemake.threads,
+        )

@@ -1,0 +1,15 @@
+"""Describe the outcome of a log by position."""
+
+from netlift.logs.positions import outcome_by_position
+from netlift.tables import read_table, write_table
+from netlift.workflow import job
+
+
+def main(items: str, positions: str) -> None:
+    """Read items; write outcomes by position."""
+    write_table(outcome_by_position(read_table(items)), positions)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(snakemake.input.slate_items, snakemake.output.positions)

@@ -1,0 +1,15 @@
+"""Write a simulated experiment as a team's log."""
+
+from netlift.logs.example import COLUMNS, example_log
+from netlift.tables import read_table, write_table
+from netlift.workflow import job
+
+
+def main(items: str, log: str) -> None:
+    """Read items; write the log."""
+    write_table(example_log(read_table(items, list(COLUMNS.values()))), log)
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(snakemake.input.slate_items, snakemake.output.example)

@@ -1,0 +1,13 @@
+"""Write the item rows of a log as later stages read them."""
+
+from netlift.logs.reading import map_log
+from netlift.workflow import job
+
+if "snakemake" in globals():
+    with job(snakemake):
+        map_log(
+            snakemake.params.settings,
+            snakemake.input.accounts,
+            snakemake.output.slate_items,
+            threads=snakemake.threads,
+        )
