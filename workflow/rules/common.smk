@@ -23,6 +23,7 @@ from netlift.config import (
 )
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
+from netlift.report.choices import run_settings
 from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
@@ -83,6 +84,13 @@ def own_files(dataset):
 def seed_of(experiment):
     """Return the study seed in an experiment's path."""
     return int(experiment.split("seed=")[1].split("/")[0])
+
+
+def movies_of(experiment):
+    """Return the table of titles, where an experiment's items are those of a data set."""
+    dataset = experiment.split("/")[0]
+    known = dataset in STUDY["datasets"]
+    return f"resources/datasets/{dataset}/movies.parquet" if known else []
 
 
 def slate_settings(wildcards):
