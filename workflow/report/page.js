@@ -19,17 +19,17 @@
   const choices = document.getElementById("choices");
   if (choices) {
     const views = all(".ledger");
+    const none = document.getElementById("no-ledger");
     const choose = () => {
-      const chosen = Object.fromEntries(new FormData(choices));
-      const byRow = chosen.unit === "clicks per item row";
-      all("select[name=estimator]", choices).forEach(select => { select.disabled = byRow; });
-      const estimator = byRow ? "least_squares" : choices.elements.estimator.value;
-      const group = chosen.group || "";
+      const wanted = Object.fromEntries([...choices.elements].filter(field => field.name
+        && (field.type !== "radio" || field.checked)).map(field => [field.name, field.value]));
+      const byRow = wanted.unit === "clicks per item row";
+      choices.elements.estimator.disabled = byRow;
+      if (byRow) wanted.estimator = "least_squares";
       views.forEach(view => {
-        view.hidden = view.dataset.unit !== chosen.unit || view.dataset.estimator !== estimator
-          || view.dataset.group !== group;
+        view.hidden = Object.keys(wanted).some(key => view.dataset[key] !== wanted[key]);
       });
-      all("[data-of-group]").forEach(part => { part.hidden = part.dataset.ofGroup !== group; });
+      if (none) none.hidden = views.some(view => !view.hidden);
     };
     choices.hidden = false;
     choices.addEventListener("change", choose);

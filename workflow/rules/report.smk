@@ -3,7 +3,10 @@
 # REQUIRED INPUTS   results/{experiment}/effects/*.csv, models/*.csv, verdict.json, figures/*.svg,
 #                   world.json, items.parquet, slate_outcomes.parquet
 #                   results/{dataset}/size={size}/seed={seed}/figures/*.svg
+#                   results/{slate_set}/robustness.csv, decision_statements.csv, grids
 # OUTPUTS           results/{experiment}/report.html, decision.json
+#                   results/report/index.html
+import hashlib
 
 TEMPLATES = sorted(str(path) for path in Path(workflow.basedir, "report").iterdir())
 
@@ -50,6 +53,61 @@ rule write_report:
         "../scripts/write_report.py"
 
 
+def ran_beside(dataset):
+    """Return checksums of what sweep and validation left, if they were run.
+
+    As a setting and not as inputs, they make the front page new and are never made for it.
+    """
+    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
+    files = [
+        path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
+    ]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+rule write_front_page:
+    input:
+        decisions=expand("results/{experiment}/decision.json", experiment=EXPERIMENTS),
+        effects=expand(
+            "results/{experiment}/effects/{table}.csv",
+            experiment=EXPERIMENTS,
+            table=["component_effects", "observed_effects"],
+        ),
+        over_worlds=expand(
+            "results/{slate_set}/{file}",
+            slate_set=SLATE_SETS,
+            file=["robustness.csv", "decision_statements.csv", "figures/robustness.svg"],
+        ),
+        grids=rules.grids.input,
+        templates=TEMPLATES,
+        code=code("write_front_page"),
+    output:
+        page="results/report/index.html",
+    log:
+        "logs/write_front_page.log",
+    benchmark:
+        "logs/write_front_page.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=settings(
+            experiments=EXPERIMENTS,
+            slate_sets=SLATE_SETS,
+            grids=STUDY["study"]["grids"],
+            dataset=STUDY["dataset"],
+            entry=STUDY["datasets"][STUDY["dataset"]],
+            ran_beside=ran_beside(STUDY["dataset"]),
+        ),
+    message:
+        "Writing the front page"
+    script:
+        "../scripts/write_front_page.py"
+
+
 rule pages:
     input:
         expand(
@@ -57,3 +115,4 @@ rule pages:
             experiment=EXPERIMENTS,
             file=["report.html", "decision.json"],
         ),
+        rules.write_front_page.output.page,

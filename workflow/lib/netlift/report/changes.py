@@ -81,7 +81,9 @@ def _decisions(path: Path) -> dict[str, dict[str, Any]]:
     if not files:
         raise NetliftError(f"no decision.json in {path}: run the study first, with `make run`")
     return {
-        parent if (parent := file.parent.relative_to(path).as_posix()) != "." else "": read_json(file)
+        parent if (parent := file.parent.relative_to(path).as_posix()) != "." else "": read_json(
+            file
+        )
         for file in files
     }
 
@@ -89,8 +91,10 @@ def _decisions(path: Path) -> dict[str, dict[str, Any]]:
 def _written(
     name: str, old: Mapping[str, Any], new: Mapping[str, Any], found: Changes
 ) -> list[str]:
-    both = old["experiment"] if old["experiment"] == new["experiment"] else (
-        f"{old['experiment']} against {new['experiment']}"
+    both = (
+        old["experiment"]
+        if old["experiment"] == new["experiment"]
+        else (f"{old['experiment']} against {new['experiment']}")
     )
     heading = f"{name or both}:"
     if not found:
@@ -149,7 +153,9 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"{label}: only in the {'first' if second is None else 'second'}"
         elif any(first[key] != second[key] for key in keys):
             yield f"{label}: {_said(first)} -> {_said(second)} {first['unit']}"
-    tests = [{row["hypothesis"]: row["p_value"] for row in run["spillover_tests"]} for run in (old, new)]
+    tests = [
+        {row["hypothesis"]: row["p_value"] for row in run["spillover_tests"]} for run in (old, new)
+    ]
     for label in tests[0]:
         if label in tests[1] and tests[0][label] != tests[1][label]:
             yield f"{label}: p-value {tests[0][label]} -> {tests[1][label]}"

@@ -1,4 +1,4 @@
-"""Tables of the page: what a column holds decides how it is written, and every number has a unit."""
+"""Tables of the page: a column's kind decides how it is written, and every number has a unit."""
 
 from __future__ import annotations
 
@@ -83,9 +83,7 @@ def table_view(
     """Return a table as it is shown; columns without any number are left out."""
     records = frame.to_dict("records")
     cells = [[column.cell(record) for column in columns] for record in records]  # type: ignore[arg-type]
-    kept = [
-        place for place in range(len(columns)) if any(row[place].text != NONE for row in cells)
-    ]
+    kept = [place for place in range(len(columns)) if any(row[place].text != NONE for row in cells)]
     return TableView(
         name,
         caption,
@@ -119,7 +117,7 @@ def effect(
     unit: str = "",
     signs: bool = True,
 ) -> Column:
-    """Return a column of numbers with intervals, in decimals by unit (the row's own, if not given)."""
+    """Return a column of numbers with intervals, in decimals by unit: given, or the row's."""
 
     def cell(row: dict[str, Any]) -> Cell:
         value = row.get(name)

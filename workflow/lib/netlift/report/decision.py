@@ -11,7 +11,7 @@ from scipy.special import stdtr
 from netlift import __version__, units
 from netlift.config import read_schema
 from netlift.errors import NetliftError
-from netlift.report.gathering import Experiment, design_hash
+from netlift.report.gathering import Experiment, design_hash, records
 from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
 
@@ -33,7 +33,7 @@ def decision(experiment: Experiment) -> dict[str, Any]:
     """
     verdict = verdict_of(experiment)
     statements = experiment.tables["decision_statements"]
-    net = _row(experiment.tables["product_summary"], "metric", "Net change")
+    net = experiment.product("Net change")
     made = {
         "format": 1,
         "netlift_version": __version__,
@@ -62,7 +62,13 @@ def decision(experiment: Experiment) -> dict[str, Any]:
         "design": _design(experiment),
         "settings": dict(experiment.settings),
         "files": [
-            {"name": name, "path": file.path, "rule": file.rule, "sha256": file.sha256, "bytes": file.size}
+            {
+                "name": name,
+                "path": file.path,
+                "rule": file.rule,
+                "sha256": file.sha256,
+                "bytes": file.size,
+            }
             for name, file in experiment.files.items()
         ],
         "missing": [{"path": source.path, "rule": source.rule} for source in experiment.missing],
@@ -85,24 +91,6 @@ def check_decision(value: Mapping[str, Any]) -> None:
     if problem is not None:
         where = "/".join(map(str, problem.absolute_path)) or "the whole"
         raise NetliftError(f"decision.json does not fit its schema: {where}: {problem.message}")
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as plain values; a missing one is None."""
-    return [
-        {str(key): _plain(value) for key, value in row.items()}
-        for row in frame.to_dict("records")
-    ]
-
-
-def _plain(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and value != value):
-        return None
-    return value.item() if hasattr(value, "item") else value
-
-
-def _row(frame: pd.DataFrame, key: str, label: str) -> dict[str, Any]:
-    return records(frame[frame[key] == label])[0]
 
 
 def _test(effects: pd.DataFrame) -> dict[str, Any]:
@@ -129,7 +117,15 @@ def _test(effects: pd.DataFrame) -> dict[str, Any]:
 
 def _ledger(experiment: Experiment) -> list[dict[str, Any]]:
     rows = experiment.tables["product_summary"]
-    names = ("metric", "unit", "estimate", "ci_95_lower", "ci_95_upper", "interval_kind", "known_value")
+    names = (
+        "metric",
+        "unit",
+        "estimate",
+        "ci_95_lower",
+        "ci_95_upper",
+        "interval_kind",
+        "known_value",
+    )
     return [{key: row.get(key) for key in names} for row in records(rows)]
 
 

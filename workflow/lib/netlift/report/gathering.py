@@ -92,6 +92,11 @@ class Experiment:
         """Return a table, or None where it was not made."""
         return self.tables.get(name)
 
+    def product(self, metric: str) -> dict[str, Any]:
+        """Return a row of ``product_summary.csv``."""
+        table = self.tables["product_summary"]
+        return records(table[table["metric"] == metric])[0]
+
 
 def gather(
     name: str,
@@ -206,3 +211,16 @@ def versions(names: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain values; a missing one is None."""
+    return [
+        {str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and value != value):
+        return None
+    return value.item() if hasattr(value, "item") else value

@@ -159,7 +159,9 @@ def _item_level(experiment: Experiment) -> Section:
             text("verdict", "Verdict"),
         ],
     )
-    return part.done("item-level", "What an item-level report would have claimed", "item_level_claim")
+    return part.done(
+        "item-level", "What an item-level report would have claimed", "item_level_claim"
+    )
 
 
 def _claim(name: str, heading: str) -> Column:
@@ -436,7 +438,9 @@ def _policies(experiment: Experiment) -> Section:
 def _conclusions(experiment: Experiment) -> Section:
     part = _Part(experiment)
     elsewhere = (
-        " Whether they hold in other worlds stands on the front page." if experiment.is_simulated else ""
+        " Whether they hold in other worlds stands on the front page."
+        if experiment.is_simulated
+        else ""
     )
     part.say(
         "Four conclusions of the reference study, and whether the 95% interval of the number "

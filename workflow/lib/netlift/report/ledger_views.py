@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from netlift import units
 from netlift.report.columns import DIGITS
@@ -37,6 +39,9 @@ UNITS = {
     units.PER_ROW: "per item row",
 }
 WIDE = 1000.0
+"""Width of the drawing."""
+
+_NUMBERS = ("estimate", "ci_95_lower", "ci_95_upper")
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,6 @@ class Bar:
         In words.
     left, width, low, high, end
         Where the bar and its interval lie, and where the next bar starts.
-    shown
-        Whether the value is positive; it decides on which side the number stands.
     """
 
     label: str
@@ -134,37 +137,71 @@ def main_estimator(effects: pd.DataFrame) -> str:
 
 def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
     stacked = unit != units.PER_ROW
-    values = lines[["estimate", "ci_95_lower", "ci_95_upper"]].to_numpy(dtype=np.float64)
+    values = lines[list(_NUMBERS)].to_numpy(dtype=np.float64)
     if not np.isfinite(values[:, 0]).all():
         notes = lines["note"].dropna() if "note" in lines else pd.Series(dtype=object)
         why = str(notes.iloc[0]) if len(notes) else "an arm has too few slates"
         return LedgerView(estimator, unit, [], 0.0, [], stacked, f"No numbers: {why}.")
     names = lines["component"].to_list()
-    starts = np.concatenate([[0.0], np.cumsum(values[:, 0])[:-1]]) if stacked else np.zeros(len(names))
-    starts[[place for place, name in enumerate(names) if name == "Full slate"]] = 0.0
+    starts = np.zeros(len(names))
+    if stacked:
+        starts[1:] = np.cumsum(values[:, 0])[:-1]
+        starts[[place for place, name in enumerate(names) if name == "Full slate"]] = 0.0
+    labeled = [
+        {
+            **{str(key): value for key, value in line.items()},
+            "label": WORDS[name],
+            "color": _COLORS[name],
+        }
+        for line, name in zip(lines.to_dict("records"), names, strict=True)
+    ]
+    return _drawn(estimator, unit, labeled, starts, stacked)
+
+
+def side_by_side(rows: Sequence[Mapping[str, Any]], unit: str) -> LedgerView:
+    """Return numbers of several experiments as bars that all start at zero.
+
+    Parameters
+    ----------
+    rows
+        ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, ``treated_slates``,
+        ``control_slates``.
+    unit
+        Their unit.
+    """
+    labeled = [{"component": row["label"], "color": "total", **row} for row in rows]
+    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False)
+
+
+def _drawn(
+    estimator: str,
+    unit: str,
+    rows: Sequence[Mapping[str, Any]],
+    starts: NDArray[np.float64],
+    stacked: bool,
+) -> LedgerView:
+    """Place bars and an axis in drawing units."""
+    values = np.array([[row[key] for key in _NUMBERS] for row in rows], dtype=np.float64)
     ends = starts[:, None] + np.nan_to_num(values, nan=0.0)
     lowest, highest = _range(np.r_[0.0, starts, ends.ravel()])
 
     def place(value: float) -> float:
         return float(round(WIDE * (value - lowest) / (highest - lowest), 2))
 
-    bars = [
-        _bar(line, unit, place, float(start))
-        for line, start in zip(lines.to_dict("records"), starts, strict=True)
-    ]
+    bars = [_bar(row, unit, place, float(start)) for row, start in zip(rows, starts, strict=True)]
     ticks = [(place(value), _tick(value)) for value in _ticks(lowest, highest)]
     return LedgerView(estimator, unit, bars, place(0.0), ticks, stacked, "")
 
 
-def _bar(line: dict, unit: str, place, start: float) -> Bar:  # type: ignore[type-arg,no-untyped-def]
-    value, lower, upper = (float(line[key]) for key in ("estimate", "ci_95_lower", "ci_95_upper"))
+def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], start: float) -> Bar:
+    value, lower, upper = (float(line[key]) for key in _NUMBERS)
     digits = DIGITS[unit]
     end = start + value
     has_interval = np.isfinite([lower, upper]).all()
     return Bar(
-        label=WORDS[str(line["component"])],
+        label=str(line["label"]),
         component=str(line["component"]),
-        color=_COLORS[str(line["component"])],
+        color=str(line["color"]),
         value=signed(value, digits),
         interval=f"{signed(lower, digits)} to {signed(upper, digits)}" if has_interval else "none",
         counts=_counts(line),
@@ -176,15 +213,16 @@ def _bar(line: dict, unit: str, place, start: float) -> Bar:  # type: ignore[typ
     )
 
 
-def _counts(line: dict) -> str:  # type: ignore[type-arg]
-    said = f"{count(line['treated_slates'])} promoted and {count(line['control_slates'])} control slates"
+def _counts(line: Mapping[str, Any]) -> str:
+    promoted, control = count(line["treated_slates"]), count(line["control_slates"])
+    said = f"{promoted} promoted and {control} control slates"
     if "treated_rows" in line:
         rows = count(line["treated_rows"] + line["control_rows"])
         said = f"{rows} item rows in {said}"
     return said
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
     lowest, highest = float(values.min()), float(values.max())
     if highest - lowest < 1e-9:
         return -1.0, 1.0

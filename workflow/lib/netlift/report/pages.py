@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from netlift import __version__
 from netlift.report.assumptions import assumptions, limitations
-from netlift.report.columns import TableView
-from netlift.report.gathering import Experiment, File, design_hash, versions
-from netlift.report.layout import Section, sections
-from netlift.report.ledger_views import ESTIMATORS, UNITS, LedgerView, ledger_views, main_estimator
+from netlift.report.front import Front, answers, experiments_table, net_changes
+from netlift.report.gathering import Experiment, design_hash, versions
+from netlift.report.layout import sections
+from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.sources import behind
 from netlift.report.svg import Inlined, Letters, style_sheet
@@ -85,9 +85,46 @@ def experiment_page(experiment: Experiment) -> str:
     )
 
 
+def front_page(front: Front, entry: Mapping[str, Any]) -> str:
+    """Return the front page, whole.
+
+    Parameters
+    ----------
+    front
+        What there is of the study.
+    entry
+        The data set's entry in the configuration, for its license and citation.
+    """
+    letters = Letters()
+    figures = {
+        name: figure(name, letters.inline(f"figure-{number}", text))
+        for number, (name, text) in enumerate(front.figures.items())
+    }
+    headline, answered = answers(front)
+    first = front.experiments[0]
+    return _render(
+        "front.html.j2",
+        letters=letters,
+        front=front,
+        headline=headline,
+        answers=answered,
+        nets=net_changes(front),
+        rows=experiments_table(front),
+        first=first,
+        chosen_by={
+            key: list(dict.fromkeys(summary.keys[key] for summary in front.experiments))
+            for key in ("world", "size", "seed")
+        },
+        figures=figures,
+        entry=entry,
+        versions={"netlift": __version__, "python": _python()} | versions(PACKAGES),
+    )
+
+
 def figure(name: str, inlined: Inlined) -> Figure:
     """Return a figure with the caption that Snakemake's report gives it too."""
-    caption = TEMPLATES / f"{name}.rst"
+    stem = Path(name).stem
+    caption = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
     said = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
     return Figure(name, inlined.title, said, Markup(inlined.svg))
 

@@ -24,7 +24,7 @@ GLOSSARY: list[tuple[str, str]] = [
     ("World", "A competition model with its parameters, which says how attention moves."),
     (
         "Known effect",
-        "In a simulated world: the change in exact click probabilities, without the noise of clicks.",
+        "In a simulated world: the change in click probabilities, without the noise of clicks.",
     ),
     (
         "95% interval",
@@ -71,8 +71,8 @@ METHODS: list[tuple[str, str, str]] = [
     ),
     (
         "Effects per item row",
-        "least squares on rows, CR2 errors by the unit that was randomized, Satterthwaite's degrees "
-        "of freedom",
+        "least squares on rows, CR2 errors by the unit that was randomized, Satterthwaite's "
+        "degrees of freedom",
         "Bell and McCaffrey 2002; Pustejovsky and Tipton 2018",
     ),
     (

@@ -96,8 +96,14 @@ SLATE_SET_FIGURES: list[Source] = _sources(
 
 RULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "import_ratings": ("takes ratings and movies from the data set, and checks them", ()),
-    "fit_scorer": ("trains the scorer on the first part of each user's ratings", ("import_ratings",)),
-    "build_slates": ("builds the slates as they stand before promotion", ("fit_scorer", "import_ratings")),
+    "fit_scorer": (
+        "trains the scorer on the first part of each user's ratings",
+        ("import_ratings",),
+    ),
+    "build_slates": (
+        "builds the slates as they stand before promotion",
+        ("fit_scorer", "import_ratings"),
+    ),
     "assign_promotion": ("chooses focal items and promotes at random", ("build_slates",)),
     "simulate_clicks": ("gives clicks from the competition model", ("assign_promotion",)),
     "account_slates": ("sums outcomes to slates, by component", ("simulate_clicks",)),
@@ -127,7 +133,10 @@ RULES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("compare_policies", "estimate_row_effects", "fit_models"),
     ),
     "plot_truth": ("draws what is known", ("account_slates", "estimate_ledger", "fit_models")),
-    "compare_worlds": ("puts the conclusions of all worlds side by side", ("estimate_row_effects",)),
+    "compare_worlds": (
+        "puts the conclusions of all worlds side by side",
+        ("estimate_row_effects",),
+    ),
     "account_log": ("checks the log and sums it to slates", ()),
     "map_log": ("maps the rows of the log", ("account_log",)),
 }

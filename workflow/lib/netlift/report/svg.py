@@ -72,7 +72,7 @@ class Letters:
 
     def _take_letters(self, root: ElementTree.Element) -> None:
         """Move the shapes of letters out of a figure; drop its style sheet."""
-        for parent in list(root.iter(f"{{{SVG}}}g")) + [root]:
+        for parent in [*root.iter(f"{{{SVG}}}g"), root]:
             for defs in parent.findall(f"{{{SVG}}}defs"):
                 for shape in list(defs):
                     letter = shape.get("id", "")
@@ -98,7 +98,9 @@ def _compact(element: ElementTree.Element, name: str) -> None:
     element.tail = None
     link = element.attrib.pop(XLINK, None)
     if link is not None:
-        element.set("href", link if link.startswith(("#DejaVu", "data:")) else f"#{name}-{link[1:]}")
+        element.set(
+            "href", link if link.startswith(("#DejaVu", "data:")) else f"#{name}-{link[1:]}"
+        )
     for key, value in list(element.attrib.items()):
         if key == "id":
             if element.tag == f"{{{SVG}}}g":
@@ -122,7 +124,8 @@ def style_sheet() -> str:
 
     def colors(theme: Theme) -> str:
         return "".join(
-            f"--{part.name.replace('_', '-')}:{getattr(theme, part.name)};" for part in fields(theme)
+            f"--{part.name.replace('_', '-')}:{getattr(theme, part.name)};"
+            for part in fields(theme)
         )
 
     light, dark = colors(LIGHT), colors(DARK)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
-
-from netlift.report.gathering import Experiment
+from netlift.report.gathering import Experiment, records
 from netlift.units import PER_1000
 from netlift.written import signed
 
@@ -32,7 +31,7 @@ _CREATE_OR_MOVE = {
         "It is not shown whether promotion creates clicks or loses them",
     ),
 }
-"""By the verdict on the whole slate and by whether others are shown to lose: short, and as a line."""
+"""By the verdict on whole slates and by whether others are shown to lose: short, and a line."""
 
 _SURE = {
     "creates": "Sure at 95%: clicks are created",
@@ -96,15 +95,17 @@ class Verdict:
 
 def verdict_of(experiment: Experiment) -> Verdict:
     """Say what an experiment says, from its tables alone."""
-    statements = experiment.tables["decision_statements"].set_index("topic")
-    net = statements.loc[TOPIC]
-    item = str(statements.at["item-level reporting", "verdict"])
+    statements = {
+        str(row["topic"]): row for row in records(experiment.tables["decision_statements"])
+    }
+    net = statements[TOPIC]
+    item = str(statements["item-level reporting"]["verdict"])
     code = str(net["verdict"])
     short, headline = _CREATE_OR_MOVE[code, item == "overstates"]
     estimate, lower, upper = (float(net[k]) for k in ("estimate", "ci_95_lower", "ci_95_upper"))
     interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
     answers = (
-        Answer("Create or move?", short, _taken(experiment), "shares"),
+        Answer("Create or move?", short, _taken(experiment), "product_summary"),
         Answer(
             "How much?",
             f"{signed(estimate, 1)} clicks",
@@ -121,15 +122,14 @@ def verdict_of(experiment: Experiment) -> Verdict:
 
 def _taken(experiment: Experiment) -> str:
     """Say what share of the focal gain is taken from others, and how sure that is."""
-    product = experiment.tables["product_summary"].set_index("metric")
-    gain = product.loc["Focal gain"]
+    gain = experiment.product("Focal gain")
     said = (
         f"The promoted item changes by {signed(float(gain['estimate']), 1)} clicks per 1,000 "
         f"promoted slates (95% interval {signed(float(gain['ci_95_lower']), 1)} to "
         f"{signed(float(gain['ci_95_upper']), 1)})."
     )
-    ratio = product.loc["Offset ratio"]
-    if pd.isna(ratio["estimate"]) or ratio["interval_kind"] != "interval":
+    ratio = experiment.product("Offset ratio")
+    if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
         return f"{said} What share of it is taken from other items, the data do not bound."
     share, low, high = (
         f"{-100 * float(ratio[key]):,.0f}" for key in ("estimate", "ci_95_upper", "ci_95_lower")
@@ -153,11 +153,11 @@ def _certainty(code: str, lower: float, upper: float) -> str:
     )
 
 
-def _what_to_do(experiment: Experiment, statements: pd.DataFrame) -> Answer:
+def _what_to_do(experiment: Experiment, statements: dict[str, dict[str, Any]]) -> Answer:
     """Say what to do: the gate's verdict on policies, or that on promoting every slate."""
     gate = experiment.records.get("verdict")
     if gate is None:
-        row = statements.loc["policy design"]
+        row = statements["policy design"]
         return Answer(
             "Do what?",
             _DO[str(row["verdict"])],
@@ -174,10 +174,9 @@ def _what_to_do(experiment: Experiment, statements: pd.DataFrame) -> Answer:
 
 def _truth(experiment: Experiment, lower: float, upper: float) -> str:
     """Say what is known of a simulated world, and whether the interval covers it."""
-    product = experiment.tables["product_summary"].set_index("metric")
-    if "known_value" not in product:
+    known = experiment.product("Net change").get("known_value")
+    if known is None:
         return ""
-    known = float(product.at["Net change", "known_value"])
     covered = "covers" if lower <= known <= upper else "misses"
     return (
         f"This world is simulated, so the truth is known: {signed(known, 1)} clicks per 1,000 "
