@@ -5,6 +5,7 @@
 
 CORES = all
 ARGS =
+REPORT = results/report.zip
 LIB := workflow/lib
 
 # What a recipe runs comes from .venv, whatever else is active or set in the user's shell.
@@ -14,7 +15,7 @@ unexport PYTHONHOME PYTHONPATH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep validate test test-fast lint format docs env lock clean FORCE
+.PHONY: help run sweep validate report diff test test-fast lint format docs env lock clean FORCE
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,13 @@ sweep: .venv/.ready ## Run every seed, slate size and world of the config's swee
 
 validate: .venv/.ready ## Draw assignment and clicks anew, and judge every interval and test
 	@$(activate) snakemake --cores $(CORES) --keep-going $(ARGS) -- validate
+
+report: .venv/.ready ## Put the pages, tables and figures of a finished study into results/report.zip
+	@$(activate) snakemake --cores $(CORES) --report $(REPORT) $(ARGS)
+	@echo "Unpack $(REPORT) and open report.html; as a single file: make report REPORT=report.html"
+
+diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
+	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
 
 test: .venv/.ready-dev ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \

@@ -33,7 +33,12 @@ rule write_report:
         schema=f"{workflow.basedir}/schemas/decision.schema.json",
         code=code("write_report"),
     output:
-        page="results/{experiment}/report.html",
+        page=report(
+            "results/{experiment}/report.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "{experiment}", "page": "Report"},
+        ),
         decision="results/{experiment}/decision.json",
     log:
         "logs/{experiment}/write_report.log",
@@ -82,7 +87,12 @@ rule write_front_page:
         templates=TEMPLATES,
         code=code("write_front_page"),
     output:
-        page="results/report/index.html",
+        page=report(
+            "results/report/index.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "all", "page": "Front page"},
+        ),
     log:
         "logs/write_front_page.log",
     benchmark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Summary:
         Its ledger by every estimator, in every unit.
     main
         The estimator from which statements come.
+    label
+        What it is called beside others.
     """
 
     name: str
@@ -56,12 +58,7 @@ class Summary:
     keys: Mapping[str, str]
     views: Sequence[LedgerView]
     main: str
-
-    @property
-    def label(self) -> str:
-        """What it is called beside others."""
-        size = self.keys["size"]
-        return self.keys["world"] + (f", slates of {size}" if size else "")
+    label: str
 
 
 @dataclass
@@ -108,7 +105,7 @@ def gather_front(
         Folder in which the study lies.
     """
     root = Path(root)
-    front = Front([_summary(root, name) for name in experiments])
+    front = Front(_labeled([_summary(root, name) for name in experiments]))
     for summary in front.experiments:
         path = root / "results" / summary.name / "decision.json"
         front.files[f"decision/{summary.name}"] = checked(path, root, "write_report")
@@ -131,7 +128,22 @@ def _summary(root: Path, name: str) -> Summary:
         "size": str(settings.get("size", "")),
         "seed": str(settings.get("seed", "")),
     }
-    return Summary(name, f"../{name}/report.html", decided, keys, views, main_estimator(effects))
+    page = f"../{name}/report.html"
+    return Summary(name, page, decided, keys, views, main_estimator(effects), "")
+
+
+def _labeled(summaries: Sequence[Summary]) -> list[Summary]:
+    """Name experiments by their world, and by size and seed where these differ."""
+    differ = {key: len({s.keys[key] for s in summaries}) > 1 for key in ("size", "seed")}
+    return [
+        replace(
+            summary,
+            label=summary.keys["world"]
+            + (f", slates of {summary.keys['size']}" if differ["size"] else "")
+            + (f", seed {summary.keys['seed']}" if differ["seed"] else ""),
+        )
+        for summary in summaries
+    ]
 
 
 def net_changes(front: Front) -> LedgerView:
@@ -157,13 +169,7 @@ def answers(front: Front) -> tuple[str, tuple[Answer, ...]]:
     codes = Counter(str(run["verdict"]["code"]) for run in decided)
     moved = sum(_statement(run, "item-level reporting") == "overstates" for run in decided)
     what = "experiment" if n == 1 else "experiments"
-    if n == 1:
-        headline = str(decided[0]["verdict"]["in_words"])
-    else:
-        headline = (
-            f"Promotion is shown to create clicks in {codes['creates']} of {n} {what}, and to "
-            f"lose clicks in {codes['destroys']}"
-        )
+    headline = _headline(decided, codes, moved)
     nets = sorted(decided, key=lambda run: run["estimate"])
     low, high = nets[0], nets[-1]
     undecided = codes["undecided"]
@@ -200,6 +206,22 @@ def answers(front: Front) -> tuple[str, tuple[Answer, ...]]:
             + "".join(f" {action}: {k} of {n}." for action, k in actions.items() if action != most),
             "",
         ),
+    )
+
+
+def _headline(decided: Sequence[Mapping[str, Any]], codes: Mapping[str, int], moved: int) -> str:
+    n = len(decided)
+    if n == 1:
+        return str(decided[0]["verdict"]["in_words"])
+    creates, loses = codes.get("creates", 0), codes.get("destroys", 0)
+    if not creates and not loses:
+        return f"Promotion is not shown to create or to lose clicks in any of {n} experiments"
+    parts = [
+        f"{verb} clicks in {k} of {n} experiments"
+        for verb, k in (("moves", moved), ("creates", creates), ("loses", loses))
+    ]
+    return f"Promotion {parts[0]}; on balance it {parts[1].split(' of ')[0]} and " + (
+        parts[2].split(" of ")[0].replace(" clicks", "")
     )
 
 
