@@ -1,7 +1,8 @@
 """A small finished study, made by the scripts of the workflow in one process: for tests of pages.
 
-Beside two simulated worlds it holds a log (the same clicks without what only a simulation knows)
-and an experiment of which no models were run. Two movie titles are as nasty as titles can be.
+Beside two simulated worlds it holds a log of which no models were run: the same clicks without what
+only a simulation knows. The titles of the slates that pages show are as nasty as titles can be.
+Figures take most of the time, so they are drawn once and copied.
 """
 
 import importlib.util
@@ -14,7 +15,11 @@ import yaml
 
 from netlift.config import check_config
 from netlift.report.choices import run_settings
-from netlift.tables import read_table, write_table
+from netlift.report.decision import decision
+from netlift.report.front import gather_front
+from netlift.report.gathering import gather
+from netlift.report.pages import experiment_page, front_page
+from netlift.tables import read_table, write_json, write_table
 
 ROOT = Path(__file__).parents[1]
 SLATES = "tiny/size=6/seed=20260428"
@@ -82,7 +87,10 @@ def small_study(root: Path) -> dict:
         str(data / "movies.parquet"),
         tuple(tables[:2]),
         str(slates / "slates.parquet"),
-        {key: settings["slates"][key] for key in ("builder", "clusters", "n_slates", "max_per_user")}
+        {
+            key: settings["slates"][key]
+            for key in ("builder", "clusters", "n_slates", "max_per_user")
+        }
         | {
             "size": 6,
             "seed": 20260428,
@@ -108,11 +116,30 @@ def small_study(root: Path) -> dict:
     )
     for world in WORLDS:
         _simulate(study, slates, world)
-        analyse(study, root / "results" / SLATES / world, f"{SLATES}/{world}")
+        analyse(study, slates / world)
+        _models(study, slates / world)
+    _figures(slates / "logit")
+    shutil.copytree(slates / "logit/figures", slates / "reference/figures")
     _over_worlds(slates)
     (root / "results/tiny/config.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     _log(study, root)
+    write_pages(study, root)
     return study
+
+
+def write_pages(study: dict, root: Path) -> None:
+    """Write the pages of all experiments, their decisions, and the front page."""
+    for name in (*(f"{SLATES}/{world}" for world in WORLDS), "logs/mine"):
+        movies = root / "resources/datasets/tiny/movies.parquet"
+        experiment = gather(name, run_settings(study, name), root=root, movies=movies)
+        write_json(decision(experiment), root / "results" / name / "decision.json")
+        page = root / "results" / name / "report.html"
+        page.write_text(experiment_page(experiment), encoding="utf-8")
+    worlds = [f"{SLATES}/{world}" for world in WORLDS]
+    front = gather_front(worlds, [SLATES], [], "tiny", root=root)
+    (root / "results/report").mkdir(exist_ok=True)
+    page = root / "results/report/index.html"
+    page.write_text(front_page(front, study["datasets"]["tiny"]), encoding="utf-8")
 
 
 def _spoil_titles(movies: Path, exposure: Path) -> None:
@@ -137,8 +164,8 @@ def _simulate(study: dict, slates: Path, world: str) -> None:
     )
 
 
-def analyse(study: dict, folder: Path, name: str) -> None:
-    """Run the analysis half on an experiment's items, with models and figures."""
+def analyse(study: dict, folder: Path) -> None:
+    """Estimate everything on an experiment's items but models."""
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     inference, seed = study["inference"], 20260428
     script("account_slates").main(items, accounts)
@@ -165,13 +192,12 @@ def analyse(study: dict, folder: Path, name: str) -> None:
         ),
         str(effects / "decision_statements.csv"),
     )
-    _models(study, folder, items, accounts)
-    _figures(folder, accounts, name)
 
 
-def _models(study: dict, folder: Path, items: str, accounts: str) -> None:
+def _models(study: dict, folder: Path) -> None:
+    items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     models = folder / "models"
-    tables = "outcome_models calibration feature_importance aipw heterogeneity toc".split()
+    tables = ["outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc"]
     outputs = {name: str(models / f"{name}.csv") for name in tables}
     fitted = {
         "linear": "linear.csv",
@@ -206,17 +232,15 @@ FIGURES = {
 }
 
 
-def _figures(folder: Path, accounts: str, name: str) -> None:
+def _figures(folder: Path) -> None:
     effects = {path.stem: str(path) for path in (folder / "effects").iterdir()}
     models = {path.stem: str(path) for path in (folder / "models").glob("*.*")}
     for plot, figures in FIGURES.items():
         first, second = (models, effects) if plot == "plot_models" else (effects, models)
-        if plot == "plot_truth" and name.startswith("logs/"):
-            continue
         script(plot).main(
-            {**second, **first, "accounts": accounts},
+            {**second, **first, "accounts": str(folder / "slate_outcomes.parquet")},
             {figure: str(folder / f"figures/{figure}.svg") for figure in figures.split()},
-            name,
+            f"{SLATES}/logit",
         )
 
 
@@ -236,17 +260,10 @@ def _log(study: dict, root: Path) -> None:
     folder = root / "results/logs/mine"
     items = read_table(root / "results" / SLATES / "logit/items.parquet")
     write_table(items.drop(columns=TRUTH), folder / "items.parquet")
-    analyse(study, folder, "logs/mine")
+    analyse(study, folder)
+    for figure in f"{FIGURES['plot_effects']} {FIGURES['plot_inference']}".split():
+        shutil.copy(root / "results" / SLATES / f"logit/figures/{figure}.svg", folder)
+        (folder / "figures").mkdir(exist_ok=True)
+        (folder / f"{figure}.svg").rename(folder / f"figures/{figure}.svg")
     contract = pd.DataFrame({"check": ["slates <b>"], "verdict": ["warning"], "found": ["1 & 2"]})
     write_table(contract, folder / "contract.csv")
-
-
-def without_models(root: Path, world: str = "logit") -> Path:
-    """Copy a world, and leave out its models, their figures and world.json."""
-    source = root / "results" / SLATES / world
-    copy = source.with_name("reference" if world == "logit" else "logit").parent / "bare"
-    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("models", "report.html"))
-    for figure in (*FIGURES["plot_models"].split(), "predicted_effects"):
-        for ending in ("svg", "png"):
-            (copy / f"figures/{figure}.{ending}").unlink(missing_ok=True)
-    return copy

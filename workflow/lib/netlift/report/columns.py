@@ -143,7 +143,7 @@ def effect(
 def plain(value: float, digits: int) -> str:
     """Write a number without a plus sign: ``1,234.5``."""
     said = f"{value:,.{digits}f}"
-    return (said[1:] if not said.strip("-0.,") else said).replace("-", MINUS)
+    return (said.lstrip("-") if not said.strip("-0.,") else said).replace("-", MINUS)
 
 
 def number(name: str, heading: str, digits: int | None = None, *, signs: bool = False) -> Column:

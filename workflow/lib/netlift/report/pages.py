@@ -97,7 +97,7 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
     """
     letters = Letters()
     figures = {
-        name: figure(name, letters.inline(f"figure-{number}", text))
+        name: figure(name, letters.inline(f"figure-{number}", text, heat_map="/grid/" in name))
         for number, (name, text) in enumerate(front.figures.items())
     }
     headline, answered = answers(front)

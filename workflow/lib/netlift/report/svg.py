@@ -44,7 +44,7 @@ class Letters:
     def __init__(self) -> None:
         self._shapes: dict[str, str] = {}
 
-    def inline(self, name: str, text: str) -> Inlined:
+    def inline(self, name: str, text: str, *, heat_map: bool = False) -> Inlined:
         """Make a figure part of a page, and keep the shapes of its letters.
 
         Parameters
@@ -53,6 +53,9 @@ class Letters:
             The figure's name, unique in the page.
         text
             An SVG file that ``save_figure`` wrote.
+        heat_map
+            Whether words stand on colors of a map, which are the same in both themes; words on them
+            then keep their color too.
         """
         root = ElementTree.fromstring(text)
         title = root.findtext(f"{{{SVG}}}title", default=name)
@@ -61,7 +64,11 @@ class Letters:
                 root.remove(child)
         self._take_letters(root)
         for element in root.iter():
+            fixed = heat_map and element.find(f"{{{SVG}}}use") is not None
+            style = element.get("style", "") if fixed else ""
             _compact(element, name)
+            if "#ffffff" in style:
+                element.set("style", style)
         root.set("class", "figure")
         root.set("role", "img")
         root.set("aria-label", title)
