@@ -121,7 +121,9 @@ def test_axe_finds_no_serious_problem(opened, name, scheme):
 
     page = opened(name, scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    found = Axe().run(page).response["violations"]
+    # A figure is one image with a name; of its thousands of strokes axe has nothing to say.
+    everything_else = {"exclude": [["svg.figure > g"], [".letters"]]}
+    found = Axe().run(page, context=everything_else).response["violations"]
     serious = [problem["id"] for problem in found if problem["impact"] in ("serious", "critical")]
     assert serious == []
 

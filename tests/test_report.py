@@ -259,7 +259,7 @@ class TestPage:
 
         said = unescape(page_text(page))
         for statement in experiment.tables["decision_statements"]["statement"]:
-            assert statement in said
+            assert re.sub(r" -(?=\d)", " −", statement) in said
         for name, rows in (("policies", 7), ("randomization_tests", 5), ("conclusions", 4)):
             (part,) = re.findall(rf'<table id="[^"]*" data-name="{name}">.*?</table>', page, re.S)
             assert part.count("<tr>") == rows + 1

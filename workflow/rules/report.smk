@@ -14,11 +14,16 @@ TEMPLATES = sorted(str(path) for path in Path(workflow.basedir, "report").iterdi
 def page_files(wildcards):
     """Return what the page of an experiment needs: all that the stages before it make of it."""
     folder = Path("results", wildcards.experiment)
-    tables = [f"effects/{table}.csv" for table in EFFECT_TABLES]
-    tables += [f"models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
-    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES | TRUTH_FIGURES
-    files = [*tables, *(f"figures/{figure}.svg" for figure in figures)]
-    files += ["world.json", "items.parquet", "slate_outcomes.parquet"]
+    is_log = folder.parent.name == "logs"
+    files = [f"effects/{table}.csv" for table in EFFECT_TABLES]
+    files += [f"models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
+    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
+    files += [f"figures/{figure}.svg" for figure in figures]
+    files += ["items.parquet", "slate_outcomes.parquet"]
+    # A log knows no truth, and its slates are its own.
+    if is_log:
+        return [f"{folder}/{file}" for file in [*files, "contract.csv"]]
+    files += ["world.json", *(f"figures/{figure}.svg" for figure in TRUTH_FIGURES)]
     return [
         *(f"{folder}/{file}" for file in files),
         *(f"{folder.parent}/figures/{figure}.svg" for figure in SLATE_FIGURES),

@@ -32,7 +32,7 @@ def decision(experiment: Experiment) -> dict[str, Any]:
         The result does not fit the schema.
     """
     verdict = verdict_of(experiment)
-    statements = experiment.tables["decision_statements"]
+    statements = experiment.table("decision_statements")
     net = experiment.product("Net change")
     made = {
         "format": 1,
@@ -51,7 +51,7 @@ def decision(experiment: Experiment) -> dict[str, Any]:
             "action": verdict.answers[-1].answer,
             "statements": [
                 {key: row[key] for key in ("topic", "verdict", "statement")}
-                for row in records(statements)
+                for row in ([] if statements is None else records(statements))
             ],
         },
         "known_value": net.get("known_value"),

@@ -226,9 +226,8 @@ def _headline(decided: Sequence[Mapping[str, Any]], codes: Mapping[str, int], mo
 
 
 def _statement(run: Mapping[str, Any], topic: str) -> str:
-    return next(
-        str(row["verdict"]) for row in run["verdict"]["statements"] if row["topic"] == topic
-    )
+    said = (row["verdict"] for row in run["verdict"]["statements"] if row["topic"] == topic)
+    return str(next(said, ""))
 
 
 def experiments_table(front: Front) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from netlift.report.sources import (
 )
 from netlift.tables import read_json, read_table
 
-NEEDED = ("component_effects", "product_summary", "decision_statements")
+NEEDED = ("component_effects", "product_summary")
 """Tables without which there is no page."""
 
 

@@ -16,7 +16,7 @@ from netlift.written import count, signed
 
 WORDS = {
     "Focal item": "The promoted item",
-    "Same-cluster competitors": "Items of the same cluster",
+    "Same-cluster competitors": "Same-cluster items",
     "Other competitors": "Other items",
     "Full slate": "Net: the whole slate",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from markupsafe import Markup
 from netlift import __version__
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.front import Front, answers, experiments_table, net_changes
-from netlift.report.gathering import Experiment, design_hash, versions
+from netlift.report.gathering import Experiment, design_hash, records, versions
 from netlift.report.layout import sections
 from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.sources import behind
 from netlift.report.svg import Inlined, Letters, style_sheet
 from netlift.report.verdict import verdict_of
+from netlift.written import MINUS
 
 TEMPLATES = Path(__file__).parents[3] / "report"
 
@@ -67,13 +69,14 @@ def experiment_page(experiment: Experiment) -> str:
         name: figure(name, letters.inline(name, text)) for name, text in experiment.figures.items()
     }
     effects = experiment.tables["component_effects"]
+    stated = experiment.table("decision_statements")
     return _render(
         "experiment.html.j2",
         letters=letters,
         experiment=experiment,
         title=title_of(experiment),
         verdict=verdict_of(experiment),
-        statements=experiment.tables["decision_statements"].to_dict("records"),
+        statements=records(stated) if stated is not None else [],
         views=ledger_views(effects, experiment.table("observed_effects")),
         main=main_estimator(effects),
         sections=sections(experiment),
@@ -160,6 +163,11 @@ def _python() -> str:
     return platform.python_version()
 
 
+def _with_minus(sentence: str) -> str:
+    """Set a sentence of a table with minus signs for hyphens before numbers: -39.6, not 5-6."""
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, sentence)
+
+
 def _render(template: str, *, letters: Letters, **values: Any) -> str:
     """Fill in a template; all values are escaped but the project's own figures and files."""
     environment = Environment(
@@ -169,6 +177,7 @@ def _render(template: str, *, letters: Letters, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["minus"] = _with_minus
     own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return environment.get_template(template).render(
         **values,

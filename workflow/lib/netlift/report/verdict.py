@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,14 +96,12 @@ class Verdict:
 
 def verdict_of(experiment: Experiment) -> Verdict:
     """Say what an experiment says, from its tables alone."""
-    statements = {
-        str(row["topic"]): row for row in records(experiment.tables["decision_statements"])
-    }
-    net = statements[TOPIC]
-    item = str(statements["item-level reporting"]["verdict"])
-    code = str(net["verdict"])
-    short, headline = _CREATE_OR_MOVE[code, item == "overstates"]
+    stated = experiment.table("decision_statements")
+    statements = {str(row["topic"]): row for row in ([] if stated is None else records(stated))}
+    net = experiment.product("Net change")
     estimate, lower, upper = (float(net[k]) for k in ("estimate", "ci_95_lower", "ci_95_upper"))
+    code, overstates = _codes(experiment, statements)
+    short, headline = _CREATE_OR_MOVE[code, overstates]
     interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
@@ -110,14 +109,30 @@ def verdict_of(experiment: Experiment) -> Verdict:
             "How much?",
             f"{signed(estimate, 1)} clicks",
             f"is the net change per 1,000 promoted slates, {interval}.",
-            "decision_statements",
+            "product_summary",
         ),
-        Answer("How sure?", _SURE[code], _certainty(code, lower, upper), "decision_statements"),
+        Answer("How sure?", _SURE[code], _certainty(code, lower, upper), "product_summary"),
         _what_to_do(experiment, statements),
     )
     return Verdict(
         code, headline, estimate, lower, upper, PER_1000, answers, _truth(experiment, lower, upper)
     )
+
+
+def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
+    """Return the verdict on whole slates, and whether others are shown to lose what one gains.
+
+    A log whose item rows were not analysed has no statements; then the intervals decide, as they
+    do in ``netlift.decisions``.
+    """
+    if statements:
+        item = str(statements["item-level reporting"]["verdict"])
+        return str(statements[TOPIC]["verdict"]), item == "overstates"
+    gain, others, net = (
+        experiment.product(metric) for metric in ("Focal gain", "Competitor change", "Net change")
+    )
+    code = "creates" if net["ci_95_lower"] > 0 else "destroys" if net["ci_95_upper"] < 0 else ""
+    return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
 
 
 def _taken(experiment: Experiment) -> str:
@@ -153,9 +168,16 @@ def _certainty(code: str, lower: float, upper: float) -> str:
     )
 
 
-def _what_to_do(experiment: Experiment, statements: dict[str, dict[str, Any]]) -> Answer:
+def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
     """Say what to do: the gate's verdict on policies, or that on promoting every slate."""
     gate = experiment.records.get("verdict")
+    if gate is None and not statements:
+        return Answer(
+            "Do what?",
+            "Judge by the net change",
+            "Rules for some of the slates were not compared in this run.",
+            "product_summary",
+        )
     if gate is None:
         row = statements["policy design"]
         return Answer(
