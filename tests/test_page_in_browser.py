@@ -121,9 +121,11 @@ def test_axe_finds_no_serious_problem(opened, name, scheme):
 
     page = opened(name, scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    # A figure is one image with a name; of its thousands of strokes axe has nothing to say.
-    everything_else = {"exclude": [["svg.figure > g"], [".letters"]]}
-    found = Axe().run(page, context=everything_else).response["violations"]
+    # A figure is one image with a name: axe has nothing to say of its strokes, but walks them all.
+    page.evaluate(
+        "document.querySelectorAll('svg.figure > *, .letters > *').forEach(e => e.remove())"
+    )
+    found = Axe().run(page).response["violations"]
     serious = [problem["id"] for problem in found if problem["impact"] in ("serious", "critical")]
     assert serious == []
 

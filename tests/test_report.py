@@ -397,7 +397,7 @@ class TestFrontPage:
 
 
 class TestSources:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def jobs(self):
         """Rule of each file, and the rules that each rule needs, as Snakemake has them."""
         lines = subprocess.run(
