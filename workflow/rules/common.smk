@@ -1,5 +1,6 @@
 # What the files of rules share: STUDY (the config, checked and complete), the experiments of the
 # study, and the functions that name a job's settings and code.
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -232,3 +233,44 @@ def validation_files(file):
         ]
 
     return files
+
+
+def shown_table(name, category, folder="effects"):
+    """Return a table of an experiment as Snakemake's report shows it."""
+    return report(
+        f"results/{{experiment}}/{folder}/{name}.csv",
+        caption="../report/table.rst",
+        category=category,
+        labels={"experiment": "{experiment}", "table": name.replace("_", " ").capitalize()},
+    )
+
+
+def page_files(wildcards):
+    """Return what the page of an experiment needs: all that the stages before it make of it."""
+    folder = Path("results", wildcards.experiment)
+    is_log = folder.parent.name == "logs"
+    files = [f"effects/{table}.csv" for table in EFFECT_TABLES]
+    files += [f"models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
+    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
+    files += [f"figures/{figure}.svg" for figure in figures]
+    files += ["items.parquet", "slate_outcomes.parquet"]
+    # A log knows no truth, and its slates are its own.
+    if is_log:
+        return [f"{folder}/{file}" for file in [*files, "contract.csv"]]
+    files += ["world.json", *(f"figures/{figure}.svg" for figure in TRUTH_FIGURES)]
+    return [
+        *(f"{folder}/{file}" for file in files),
+        *(f"{folder.parent}/figures/{figure}.svg" for figure in SLATE_FIGURES),
+    ]
+
+
+def ran_beside(dataset):
+    """Return checksums of what sweep and validation left, if they were run.
+
+    As a setting and not as inputs, they make the front page new and are never made for it.
+    """
+    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
+    files = [
+        path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
+    ]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -26,18 +26,6 @@ ROW_TABLES = [
     "item_level_claim",
 ]
 DESIGN_TABLES = ["randomization_tests", "design_diagnostics"]
-
-
-def shown_table(name, category, folder="effects"):
-    """Return a table of an experiment as Snakemake's report shows it."""
-    return report(
-        f"results/{{experiment}}/{folder}/{name}.csv",
-        caption="../report/table.rst",
-        category=category,
-        labels={"experiment": "{experiment}", "table": name.replace("_", " ").capitalize()},
-    )
-
-
 EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, *DESIGN_TABLES, "decision_statements"]
 
 

@@ -6,28 +6,8 @@
 #                   results/{slate_set}/robustness.csv, decision_statements.csv, grids
 # OUTPUTS           results/{experiment}/report.html, decision.json
 #                   results/report/index.html
-import hashlib
 
 TEMPLATES = sorted(str(path) for path in Path(workflow.basedir, "report").iterdir())
-
-
-def page_files(wildcards):
-    """Return what the page of an experiment needs: all that the stages before it make of it."""
-    folder = Path("results", wildcards.experiment)
-    is_log = folder.parent.name == "logs"
-    files = [f"effects/{table}.csv" for table in EFFECT_TABLES]
-    files += [f"models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
-    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
-    files += [f"figures/{figure}.svg" for figure in figures]
-    files += ["items.parquet", "slate_outcomes.parquet"]
-    # A log knows no truth, and its slates are its own.
-    if is_log:
-        return [f"{folder}/{file}" for file in [*files, "contract.csv"]]
-    files += ["world.json", *(f"figures/{figure}.svg" for figure in TRUTH_FIGURES)]
-    return [
-        *(f"{folder}/{file}" for file in files),
-        *(f"{folder.parent}/figures/{figure}.svg" for figure in SLATE_FIGURES),
-    ]
 
 
 rule write_report:
@@ -61,18 +41,6 @@ rule write_report:
         "Writing the page: {wildcards.experiment}"
     script:
         "../scripts/write_report.py"
-
-
-def ran_beside(dataset):
-    """Return checksums of what sweep and validation left, if they were run.
-
-    As a setting and not as inputs, they make the front page new and are never made for it.
-    """
-    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
-    files = [
-        path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
-    ]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 rule write_front_page:
