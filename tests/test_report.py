@@ -66,6 +66,9 @@ def page_text(html):
 
 
 class TestVerdict:
+    def written(self, value):
+        return f"{value:+,.1f}".replace("-", "−")
+
     def test_every_number_is_that_of_its_table(self, experiment, small_study):
         folder = small_study / "results" / SLATES / "logit"
         product = read_table(folder / "effects/product_summary.csv").set_index("metric")
@@ -75,7 +78,19 @@ class TestVerdict:
         assert (verdict.lower, verdict.upper) == (net["ci_95_lower"], net["ci_95_upper"])
         said = f"{net['estimate']:+,.1f} clicks".replace("-", "−")
         assert verdict.answers[1].answer == said
-        assert f"{net['known_value']:+.1f}".replace("-", "−") in verdict.truth
+        low, high = self.written(net["ci_95_lower"]), self.written(net["ci_95_upper"])
+        assert f"95% interval {low} to {high}." in verdict.answers[1].detail
+        assert high in verdict.answers[2].detail
+        assert low in verdict.answers[2].detail
+        assert self.written(net["known_value"]) in verdict.truth
+        gain, ratio = product.loc["Focal gain"], product.loc["Offset ratio"]
+        ends = (self.written(gain["ci_95_lower"]), self.written(gain["ci_95_upper"]))
+        share = f"{-100 * ratio['estimate']:,.0f}%".replace("-", "−")
+        low, high = (
+            f"{-100 * ratio[key]:,.0f}%".replace("-", "−") for key in ("ci_95_upper", "ci_95_lower")
+        )
+        assert f"(95% interval {ends[0]} to {ends[1]})" in verdict.answers[0].detail
+        assert f"{share} of it (95% interval {low} to {high})" in verdict.answers[0].detail
         gate = read_json(folder / "models/verdict.json")
         assert verdict.answers[3].detail == gate["statement"]
 
@@ -294,6 +309,11 @@ class TestColumns:
         assert self.cell(effect(), unit=thousand, **row) == "−58.7 (−181.7 to +64.4)"
         assert self.cell(effect(unit=thousand), **row) == "−58.7 (−181.7 to +64.4)"
         assert self.cell(number("x", ""), unit="clicks per item row", x=0.01234) == "0.0123"
+
+    def test_changes_have_signs_and_levels_have_none(self):
+        level = {"estimate": 2455.87, "unit": "clicks per 1,000 control slates"}
+        assert self.cell(effect(), **level) == "2,455.9"
+        assert self.cell(effect(), **level | {"unit": "clicks per slate"}) == "+2,455.870"
 
     def test_zero_and_missing_are_two_things(self):
         assert self.cell(counted("n", ""), n=0) == "0"

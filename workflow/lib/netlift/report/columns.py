@@ -124,7 +124,7 @@ def effect(
         if not finite(value):
             return Cell(NONE, "")
         digits = DIGITS.get(unit or str(row.get("unit")), 3)
-        write = signed if signs else plain
+        write = _writer(row, signs=signs)
         said = write(float(value), digits)  # type: ignore[arg-type]
         low, high = row.get(lower), row.get(upper)
         if finite(low) and finite(high):
@@ -138,6 +138,11 @@ def effect(
         return Cell(said, float(value))  # type: ignore[arg-type]
 
     return Column(heading, cell)
+
+
+def _writer(row: dict[str, Any], *, signs: bool) -> Callable[[float, int], str]:
+    """Return how a number is written: changes with their sign, levels without."""
+    return signed if signs and row.get("unit") != units.PER_1000_CONTROL else plain
 
 
 def plain(value: float, digits: int) -> str:
@@ -154,7 +159,7 @@ def number(name: str, heading: str, digits: int | None = None, *, signs: bool = 
         if not finite(value):
             return Cell(NONE, "")
         decimals = DIGITS.get(str(row.get("unit")), 3) if digits is None else digits
-        return Cell((signed if signs else plain)(float(value), decimals), float(value))  # type: ignore[arg-type]
+        return Cell(_writer(row, signs=signs)(float(value), decimals), float(value))  # type: ignore[arg-type]
 
     return Column(heading, cell)
 
