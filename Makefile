@@ -5,6 +5,7 @@
 
 CORES = all
 ARGS =
+REPORT = results/report.zip
 LIB := workflow/lib
 
 # What a recipe runs comes from .venv, whatever else is active or set in the user's shell.
@@ -14,7 +15,7 @@ unexport PYTHONHOME PYTHONPATH
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run analyse sweep validate test test-fast lint format docs env lock clean FORCE
+.PHONY: help run analyse sweep validate report diff browser test test-fast lint format docs env lock clean FORCE
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +35,30 @@ sweep: .venv/.ready ## Run every seed, slate size and world of the config's swee
 validate: .venv/.ready ## Draw assignment and clicks anew, and judge every interval and test
 	@$(activate) snakemake --cores $(CORES) --keep-going $(ARGS) -- validate
 
-test: .venv/.ready-dev ## Check style, types and workflow, then run all tests
+report: .venv/.ready ## Put the pages, tables and figures of a finished study into results/report.zip
+	@$(activate) snakemake --cores $(CORES) --report $(REPORT) $(ARGS)
+	@echo "Unpack $(REPORT) and open report.html; as a single file: make report REPORT=report.html"
+
+diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
+	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
+
+test: .venv/.ready-dev browser ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \
 	printf '\n== pytest\n'; \
 	$(activate) pytest -n 2 $(ARGS) && exit $$lint
+
+# Pages are tested in a browser; without one those tests are skipped, with a loud notice.
+browser:
+	@for name in chromium chromium-browser google-chrome; do \
+	    if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing chromium, to test the pages in"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "NO BROWSER: the pages will not be tested in one. Install chromium (Debian, Ubuntu:"; \
+	echo "apt install chromium), or set NETLIFT_CHROMIUM to where a Chromium is."
 
 test-fast: .venv/.ready-dev ## Run the tests that take no workflow run
 	@$(activate) pytest -n 2 -m 'not slow' $(ARGS)

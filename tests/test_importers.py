@@ -121,9 +121,9 @@ def test_what_is_not_in_the_published_format_is_refused(finn, tmp_path):
 def test_the_command(finn, tmp_path, capsys):
     assert main(["import-log", "finn", str(finn), str(tmp_path / "log")]) == 0
     assert "make analyse LOG=finn" in capsys.readouterr().out
-    assert main(["import-log", "finn", str(tmp_path / "x"), str(tmp_path / "log")]) == 1
+    assert main(["import-log", "finn", str(tmp_path / "x"), str(tmp_path / "log")]) == 2
     assert "no such file" in capsys.readouterr().err
-    assert main(["import-log", "criteo", "a", "b"]) == 1
+    assert main(["import-log", "criteo", "a", "b"]) == 2
 
 
 def test_sections_say_why_effects_are_missing():

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import zipfile
 
 import pandas as pd
 import pytest
@@ -11,10 +12,12 @@ SLATES = "results/tiny/size=6/seed=20260428"
 WORLDS = ("reference", "logit", "similarity")
 MOVED = "worlds={moved: {model: similarity, target_click_rate: 0.2, kappa: 0.5}}"
 """The world similarity of the config with another kappa: its other values are the defaults."""
+FRONT = "results/report/index"
 OVER_WORLDS = {
     "size=6/seed=20260428/robustness",
     "size=6/seed=20260428/decision_statements",
     "size=6/seed=20260428/figures/robustness",
+    FRONT,
 }
 """What puts all worlds side by side."""
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -103,6 +106,17 @@ def test_a_grid_point_is_the_full_experiment(study):
     shutil.rmtree(study / SLATES / "moved")
 
 
+def test_snakemakes_own_report_holds_every_page_table_and_figure(study):
+    run(study, "--report", "report.zip")
+    with zipfile.ZipFile(study / "report.zip") as archive:
+        names = archive.namelist()
+    (study / "report.zip").unlink()
+    assert any(name.endswith("report.html") for name in names)
+    for path in (study / SLATES / "logit").rglob("*"):
+        if path.suffix in (".csv", ".svg") and path.parent.name != "fitted":
+            assert any(name.endswith(path.name) for name in names), path
+
+
 def test_worlds_share_slates_designs_and_chance(study):
     one, other = (
         pd.read_parquet(study / SLATES / world / "items.parquet")
@@ -178,10 +192,31 @@ class TestStaleness:
         edit(self.config(edited), "window: 50", "window: 40")
         assert stale(edited) == {"config"}
 
+    def test_a_title_of_a_data_set_rewrites_the_pages_alone(self, edited):
+        old = "title: A tiny synthetic data set"
+        edit(edited / "config/datasets.yaml", old, "title: A small one")
+        pages = {f"{SLATES}/{world}/{file}" for world in WORLDS for file in ("report", "decision")}
+        pages = {page.removeprefix("results/tiny/") for page in pages}
+        assert stale(edited) == pages | {FRONT, "config"}
+
+    def test_a_template_rewrites_the_pages_alone(self, edited):
+        with (edited / "workflow/report/page.css").open("a") as file:
+            file.write("\n/* an edit */\n")
+        assert {name.split("/")[-1] for name in stale(edited)} == {"report", "decision", "index"}
+
+    def test_a_sweep_that_was_run_rewrites_the_front_page_alone(self, edited):
+        sweep = edited / "results/tiny/sweep"
+        sweep.mkdir()
+        try:
+            (sweep / "summary.csv").write_text("world\nlogit\n")
+            assert stale(edited) == {FRONT}
+        finally:
+            shutil.rmtree(sweep)
+
     def test_a_new_slate_size_leaves_the_old_one_alone(self, edited):
         files = stale(edited, "--config", "study={sizes: [6, 8]}")
         assert "size=8/seed=20260428/slates" in files
-        assert files - {"config"} == self.below("size=8/")(files)
+        assert files - {"config", FRONT} == self.below("size=8/")(files)
 
     def test_the_estimates_settings_leave_the_experiment_alone(self, edited):
         edit(edited / "config/studies/tiny.yaml", "min_slates: 10", "min_slates: 12")
@@ -208,7 +243,7 @@ class TestStaleness:
 
     def test_a_grid_rebuilds_with_its_world_or_its_values_and_nothing_else_does(self, edited):
         edit(edited / "config/studies/tiny.yaml", "g: [0.0, 3.0]", "g: [0.0, 4.0]")
-        assert stale(edited) == {"grid/tiny", "config"}
+        assert stale(edited) == {"grid/tiny", "config", FRONT}
         edit(self.config(edited), "    genre_weight: 0.5", "    genre_weight: 0.25")
         files = stale(edited) - OVER_WORLDS - {"config", "grid/tiny"}
         assert files == self.below("size=6/seed=20260428/similarity/")(files)

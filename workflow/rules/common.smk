@@ -1,5 +1,6 @@
 # What the files of rules share: STUDY (the config, checked and complete), the experiments of the
 # study, and the functions that name a job's settings and code.
+import hashlib
 import os
 import re
 import sys
@@ -25,6 +26,7 @@ from netlift.config import (
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
 from netlift.logs.entries import is_experiment, log_files, log_settings
+from netlift.report.choices import run_settings
 from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
@@ -103,9 +105,16 @@ def files_of_log(log):
 
 
 def analysis_of_log(wildcards):
-    """Return everything that can be said of a log: what needs no truth and, without row stages,
-    no item rows; of a log without a promotion, no effects."""
-    entry, folder = log_entry(wildcards.log), f"results/logs/{wildcards.log}"
+    """Return all that can be said of a log, its page among it if it is an experiment."""
+    folder, pages = f"results/logs/{wildcards.log}", ("report.html", "decision.json")
+    is_one = is_experiment(log_entry(wildcards.log))
+    return log_results(wildcards.log) + [f"{folder}/{file}" for file in pages if is_one]
+
+
+def log_results(log):
+    """Return the tables and figures of a log: what needs no truth and, without row stages, no item
+    rows; of a log without a promotion, no effects."""
+    entry, folder = log_entry(log), f"results/logs/{log}"
     files = [f"{folder}/contract.csv", f"{folder}/slate_outcomes.parquet"]
     if entry["row_stages"]:
         files.append(f"{folder}/outcome_by_position.csv")
@@ -135,6 +144,13 @@ def source_of(experiment):
         return experiment
     main = next(iter(STUDY["logs"][experiment.removeprefix("logs/")]["outcomes"]))
     return experiment if main == "clicks" else f"{experiment}: where it says clicks, read {main}"
+
+
+def movies_of(experiment):
+    """Return the table of titles, where an experiment's items are those of a data set."""
+    dataset = experiment.split("/")[0]
+    known = dataset in STUDY["datasets"]
+    return f"resources/datasets/{dataset}/movies.parquet" if known else []
 
 
 def slate_settings(wildcards, **case):
@@ -281,3 +297,44 @@ def validation_files(file):
         ]
 
     return files
+
+
+def shown_table(name, category, folder="effects"):
+    """Return a table of an experiment as Snakemake's report shows it."""
+    return report(
+        f"results/{{experiment}}/{folder}/{name}.csv",
+        caption="../report/table.rst",
+        category=category,
+        labels={"experiment": "{experiment}", "table": name.replace("_", " ").capitalize()},
+    )
+
+
+def page_files(wildcards):
+    """Return what the page of an experiment needs: all that the stages before it make of it."""
+    folder = Path("results", wildcards.experiment)
+    if folder.parent.name == "logs":
+        return [path for path in log_results(folder.name) if not path.endswith(".png")]
+    files = [f"effects/{table}.csv" for table in EFFECT_TABLES]
+    files += [f"models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
+    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
+    files += [f"figures/{figure}.svg" for figure in figures]
+    files += ["items.parquet", "slate_outcomes.parquet"]
+    files += ["world.json", *(f"figures/{figure}.svg" for figure in TRUTH_FIGURES)]
+    return [
+        *(f"{folder}/{file}" for file in files),
+        *(f"{folder.parent}/figures/{figure}.svg" for figure in SLATE_FIGURES),
+    ]
+
+
+def ran_beside(dataset):
+    """Return checksums of what sweep, validation and own logs left, if they were run.
+
+    As a setting and not as inputs, they make the front page new and are never made for it.
+    """
+    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
+    files = [
+        path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
+    ]
+    decisions = [Path("results/logs", log, "decision.json") for log in STUDY["logs"]]
+    files += [path for path in decisions if path.exists()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

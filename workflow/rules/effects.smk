@@ -34,7 +34,7 @@ rule estimate_ledger:
         accounts=rules.account_slates.output.accounts,
         code=code("estimate_ledger"),
     output:
-        **{name: f"results/{{experiment}}/effects/{name}.csv" for name in LEDGER_TABLES},
+        **{name: shown_table(name, "Effects") for name in LEDGER_TABLES},
     log:
         "logs/{experiment}/estimate_ledger.log",
     benchmark:
@@ -64,7 +64,7 @@ rule estimate_row_effects:
         accounts=rules.account_slates.output.accounts,
         code=code("estimate_row_effects"),
     output:
-        **{name: f"results/{{experiment}}/effects/{name}.csv" for name in ROW_TABLES},
+        **{name: shown_table(name, "Effects") for name in ROW_TABLES},
         bootstrap_draws="results/{experiment}/effects/bootstrap_draws.parquet",
     log:
         "logs/{experiment}/estimate_row_effects.log",
@@ -94,7 +94,7 @@ rule test_randomization:
         accounts=rules.account_slates.output.accounts,
         code=code("test_randomization"),
     output:
-        **{name: f"results/{{experiment}}/effects/{name}.csv" for name in DESIGN_TABLES},
+        **{name: shown_table(name, "Inference") for name in DESIGN_TABLES},
     log:
         "logs/{experiment}/test_randomization.log",
     benchmark:
@@ -125,7 +125,7 @@ rule state_decisions:
         spillover=rules.estimate_row_effects.output.spillover_sensitivity,
         code=code("state_decisions"),
     output:
-        decisions="results/{experiment}/effects/decision_statements.csv",
+        decisions=shown_table("decision_statements", "Decisions"),
     log:
         "logs/{experiment}/state_decisions.log",
     benchmark:
@@ -149,8 +149,18 @@ rule compare_worlds:
         ),
         code=code("compare_worlds"),
     output:
-        robustness="results/{slate_set}/robustness.csv",
-        decisions="results/{slate_set}/decision_statements.csv",
+        robustness=report(
+            "results/{slate_set}/robustness.csv",
+            caption="../report/table.rst",
+            category="Sensitivity",
+            labels={"slates": "{slate_set}", "table": "Conclusions by world"},
+        ),
+        decisions=report(
+            "results/{slate_set}/decision_statements.csv",
+            caption="../report/table.rst",
+            category="Decisions",
+            labels={"slates": "{slate_set}", "table": "Decision statements over worlds"},
+        ),
     log:
         "logs/{slate_set}/compare_worlds.log",
     benchmark:

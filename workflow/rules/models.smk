@@ -33,7 +33,14 @@ rule fit_models:
         accounts=rules.account_slates.output.accounts,
         code=code("fit_models"),
     output:
-        **{name: f"results/{{experiment}}/models/{file}" for name, file in MODEL_TABLES.items()},
+        **{
+            name: (
+                shown_table(name, "Models and policies", "models")
+                if file.endswith(".csv")
+                else f"results/{{experiment}}/models/{file}"
+            )
+            for name, file in MODEL_TABLES.items()
+        },
         **{
             name: f"results/{{experiment}}/models/fitted/{file}"
             for name, file in MODEL_FILES.items()
@@ -65,7 +72,14 @@ rule compare_policies:
         heterogeneity=rules.fit_models.output.heterogeneity,
         code=code("compare_policies"),
     output:
-        **{name: f"results/{{experiment}}/models/{file}" for name, file in POLICY_TABLES.items()},
+        **{
+            name: (
+                shown_table(name, "Models and policies", "models")
+                if file.endswith(".csv")
+                else f"results/{{experiment}}/models/{file}"
+            )
+            for name, file in POLICY_TABLES.items()
+        },
     log:
         "logs/{experiment}/compare_policies.log",
     benchmark:

@@ -1,4 +1,4 @@
-"""``python -m netlift``: say what the results say, or turn a published data set into a log."""
+"""``python -m netlift``: what results say, what changed, a page anew, a published log imported."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import csv
 import sys
 from pathlib import Path
 
-USAGE = """usage: python -m netlift results [FOLDER]
-       python -m netlift import-log finn|open_bandit|kuairand SOURCE FOLDER"""
+from netlift.errors import NetliftError
+
+USAGE = """usage: python -m netlift results [FOLDER]     what a study found, and where
+       python -m netlift diff A B            what changed between two runs: each an experiment's
+                                             folder, its decision.json, or a folder of several;
+                                             exit code 0 if nothing did, 1 if something did
+       python -m netlift page FOLDER FILE    an experiment's page, of what there is of it
+       python -m netlift import-log finn|open_bandit|kuairand SOURCE FOLDER
+                                             a published data set as a log, with its config"""
 
 
 def results(folder: Path) -> str:
@@ -38,9 +45,12 @@ def results(folder: Path) -> str:
             *(f"    {row['statement']}" for row in _rows(path)),
         ]
         lines.append("")
+    front = folder / "report/index.html"
     lines.append(
-        "Read effects/decision_statements.csv of an experiment first, then the tables beside it, "
-        "and figures/."
+        f"Open {front} in a browser: all of this with figures, and each experiment's page."
+        if front.exists()
+        else "Read effects/decision_statements.csv of an experiment first, then the tables beside "
+        "it, and figures/."
     )
     return "\n".join(lines)
 
@@ -50,27 +60,77 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _import_log(name: str, source: Path, folder: Path) -> int:
-    from netlift.errors import NetliftError
+def _import_log(name: str, source: Path, folder: Path) -> str:
     from netlift.importers import import_log
 
-    try:
-        overlay = import_log(name, source, folder)
-    except NetliftError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f'make analyse LOG={name} ARGS="--configfile {overlay}"')
-    return 0
+    overlay = import_log(name, source, folder)
+    return f'make analyse LOG={name} ARGS="--configfile {overlay}"'
+
+
+def page(folder: Path, file: Path) -> None:
+    """Write an experiment's page from what there is of it, without Snakemake.
+
+    Parameters
+    ----------
+    folder
+        The experiment's folder, below a folder ``results``.
+    file
+        The page to write.
+
+    Raises
+    ------
+    NetliftError
+        There is no such experiment, or no configuration beside it.
+    """
+    import yaml
+
+    from netlift.report.choices import run_settings
+    from netlift.report.gathering import gather
+    from netlift.report.pages import experiment_page
+    from netlift.tables import written_whole
+
+    whole = folder.resolve()
+    root = next((parent.parent for parent in whole.parents if parent.name == "results"), None)
+    if root is None:
+        raise NetliftError(f"{folder} does not lie in a folder results: no experiment of a study")
+    name = whole.relative_to(root / "results").as_posix()
+    dataset = name.split("/")[0]
+    configs = sorted(
+        (root / "results").glob("*/config.yaml" if dataset == "logs" else f"{dataset}/config.yaml")
+    )
+    if not configs:
+        raise NetliftError(f"no config.yaml in {root / 'results' / dataset}: run the study first")
+    settings = run_settings(yaml.safe_load(configs[0].read_text(encoding="utf-8")), name)
+    movies = root / f"resources/datasets/{dataset}/movies.parquet"
+    text = experiment_page(gather(name, settings, root=root, movies=movies))
+    with written_whole(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; return its exit code."""
-    if arguments[:1] == ["import-log"] and len(arguments) == 4:
-        return _import_log(arguments[1], Path(arguments[2]), Path(arguments[3]))
-    if arguments[:1] != ["results"] or len(arguments) > 2:
-        print(USAGE, file=sys.stderr)
+    """Run a command; return its exit code: 2 if it cannot be run."""
+    try:
+        match arguments:
+            case ["results"]:
+                print(results(Path("results")))
+            case ["results", folder]:
+                print(results(Path(folder)))
+            case ["diff", before, after]:
+                from netlift.report.changes import compare_runs
+
+                said, changed = compare_runs(Path(before), Path(after))
+                print(said)
+                return int(changed)
+            case ["page", folder, file]:
+                page(Path(folder), Path(file))
+            case ["import-log", name, source, folder]:
+                print(_import_log(name, Path(source), Path(folder)))
+            case _:
+                print(USAGE, file=sys.stderr)
+                return 2
+    except NetliftError as error:
+        print(error, file=sys.stderr)
         return 2
-    print(results(Path(arguments[1] if len(arguments) == 2 else "results")))
     return 0
 
 

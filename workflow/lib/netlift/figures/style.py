@@ -1,14 +1,13 @@
 """The house style: one theme of colors, one sheet with a heading, the same marks everywhere.
 
-Colors follow Okabe and Ito (2008), darkened where white paper needs it; what a color says is
-always said by a label or by the shape of a marker too.
+Colors are those of ``netlift.figures.themes``; what a color says is always said by a label or by
+the shape of a marker too.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -20,6 +19,9 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from netlift.figures.text import shortened
+from netlift.figures.themes import DARK as DARK
+from netlift.figures.themes import LIGHT as LIGHT
+from netlift.figures.themes import Theme as Theme
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -38,92 +40,6 @@ _EDGE = 0.1
 _NO_RANGE = 1e-9
 _PER_LINE = 128
 _P = ParamSpec("_P")
-
-
-@dataclass(frozen=True)
-class Theme:
-    """The colors of a figure.
-
-    Attributes
-    ----------
-    paper, ink, muted, grid
-        Background, text, less important text, and lines behind the data.
-    data
-        What belongs to no component, no arm and no verdict.
-    focal, same_cluster, other, competitors, total
-        The components of a slate; ``competitors`` are the two kinds together.
-    promoted, control
-        The arms.
-    gains, loses, undecided
-        The verdicts.
-    """
-
-    paper: str
-    ink: str
-    muted: str
-    grid: str
-    data: str
-    focal: str
-    same_cluster: str
-    other: str
-    competitors: str
-    total: str
-    promoted: str
-    control: str
-    gains: str
-    loses: str
-    undecided: str
-
-    def component(self, name: str) -> str:
-        """Return the color of a component, by its column name or its label in tables."""
-        return str(getattr(self, _COMPONENTS[name]))
-
-
-LIGHT = Theme(
-    paper="#FFFFFF",
-    ink="#1F2328",
-    muted="#57606A",
-    grid="#E3E7EB",
-    data="#4A6B7C",
-    focal="#0065A8",
-    same_cluster="#C2528B",
-    other="#D98E04",
-    competitors="#6B5E50",
-    total="#1F2328",
-    promoted="#37474F",
-    control="#9AA8B0",
-    gains="#009E73",
-    loses="#D55E00",
-    undecided="#6E7781",
-)
-DARK = Theme(
-    paper="#15181C",
-    ink="#F2F4F6",
-    muted="#A9B2BA",
-    grid="#30363D",
-    data="#8FB3C6",
-    focal="#56B4E9",
-    same_cluster="#D977AE",
-    other="#F0B73A",
-    competitors="#8F8375",
-    total="#F2F4F6",
-    promoted="#DDE3E6",
-    control="#6B7880",
-    gains="#2CC295",
-    loses="#FF8A3D",
-    undecided="#98A2AD",
-)
-
-_COMPONENTS = {
-    "direct_focal": "focal",
-    "same_cluster_competitor": "same_cluster",
-    "other_competitor": "other",
-    "Focal item": "focal",
-    "Same-cluster competitors": "same_cluster",
-    "Other competitors": "other",
-    "All competitors": "competitors",
-    "Full slate": "total",
-}
 
 
 def house_style(theme: Theme) -> dict[RcKeyType, Any]:

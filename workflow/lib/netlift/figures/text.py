@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
+from netlift.written import MINUS as MINUS
+from netlift.written import count as count
+from netlift.written import p_value as p_value
+from netlift.written import signed as signed
+from netlift.written import with_interval as with_interval
+
 NO_GLYPH = "\N{WHITE SQUARE}"
 """Stands for a run of characters that the fonts shipped with matplotlib cannot draw."""
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-MINUS = "\N{MINUS SIGN}"
-
-_SMALLEST_P = 0.0001
 
 
 def printable(text: object) -> str:
@@ -63,36 +65,6 @@ def text_width(text: str, *, size: float, weight: str = "normal") -> float:
     font = FontProperties(family="DejaVu Sans", weight=weight, size=size)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width)
-
-
-def signed(value: float, digits: int) -> str:
-    """Write an effect with its sign: ``+1,234.5``, ``−0.3``; zero has none."""
-    written = f"{value:+,.{digits}f}"
-    if not written.strip("+-0.,"):
-        written = written[1:]
-    return written.replace("-", MINUS)
-
-
-def with_interval(value: float, lower: float, upper: float, digits: int) -> str:
-    """Write an effect with its 95% interval: ``+1.2 (−0.3 to +2.7)``; missing is empty."""
-    if not all(map(math.isfinite, (value, lower, upper))):
-        return ""
-    low, high = signed(lower, digits), signed(upper, digits)
-    return f"{signed(value, digits)} ({low} to {high})"
-
-
-def p_value(value: float) -> str:
-    """Write a p-value: ``0.185``, ``0.0063``, ``< 0.0001``; missing is empty."""
-    if not math.isfinite(value):
-        return ""
-    if value < _SMALLEST_P:
-        return f"< {_SMALLEST_P:.4f}"
-    return f"{value:.{3 if value >= 0.01 else 4}f}"
-
-
-def count(number: float) -> str:
-    """Write a count: ``1,234``."""
-    return f"{int(number):,}"
 
 
 @cache

@@ -1,0 +1,175 @@
+"""Assumptions and limitations that are true of one run: made from its settings and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netlift.report.gathering import Experiment
+from netlift.written import count, signed
+
+Line = tuple[str, str]
+"""A short name and a sentence."""
+
+
+def assumptions(experiment: Experiment) -> list[Line]:
+    """Return what the numbers of this run take for granted."""
+    return [
+        *_randomized(experiment),
+        (
+            "Slates do not affect each other",
+            "A promotion changes clicks within its own slate alone. Spillover between slates of a "
+            "user, or between users, would not be seen.",
+        ),
+        (
+            "Clicks are the outcome",
+            "What a click is worth, and what users do after it, is not measured.",
+        ),
+        *(_clicks_of_a_world(experiment) if experiment.is_simulated else _log_clicks()),
+    ]
+
+
+def _randomized(experiment: Experiment) -> list[Line]:
+    accounts = experiment.table("accounts")
+    if accounts is None:
+        return []
+    probability = accounts["promotion_probability"]
+    low, high = float(probability.min()), float(probability.max())
+    chance = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    by_user = accounts["randomization_unit"].nunique() < len(accounts)
+    unit = "a user with all their slates" if by_user else "the slate"
+    promoted = int((accounts["promotion_applied"] == 1).sum())
+    return [
+        (
+            "Promotion was randomized",
+            f"The unit that was randomized is {unit}; the probability of promotion is {chance}. "
+            f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
+            "not. Errors follow this unit.",
+        )
+    ]
+
+
+def _clicks_of_a_world(experiment: Experiment) -> list[Line]:
+    settings = experiment.settings
+    entry: Mapping[str, Any] = settings["world_entry"]
+    lines = [
+        (
+            "The clicks are simulated",
+            f"Nobody clicked. Clicks come from the competition model {entry['model']}; how "
+            "attention moves in it is an assumption. What holds in several worlds does not hang "
+            "on this one.",
+        ),
+        _relevance(settings["slates"]["builder"]),
+    ]
+    if settings["entry"]["kind"] == "synthetic":
+        lines.append(("The ratings are simulated too", "They are not those of real users."))
+    return lines
+
+
+def _relevance(builder: str) -> Line:
+    if builder == "history":
+        return (
+            "Relevance is in-sample",
+            "The relevance of an item is the user's own rating of it, which no ranker knows "
+            "beforehand. Slates hold what the user chose to rate.",
+        )
+    return (
+        "Relevance is out-of-sample",
+        "The relevance of an item is the rating that a scorer predicts from the first part of the "
+        "user's ratings; items of that part are not shown. Slates are ranked imperfectly, as on a "
+        "real surface.",
+    )
+
+
+def _log_clicks() -> list[Line]:
+    return [
+        (
+            "The log is complete",
+            "Every slate that was randomized is in the log, with all the items that were shown, "
+            "whether they were clicked or not.",
+        )
+    ]
+
+
+def limitations(experiment: Experiment) -> list[Line]:
+    """Return what the numbers of this run cannot say."""
+    lines = []
+    if experiment.is_simulated:
+        settings = experiment.settings
+        lines.append(
+            (
+                "One seed",
+                f"All numbers come from seed {settings['seed']}: one draw of slates, promotions "
+                "and clicks. Intervals say how far another draw may be; a sweep shows it.",
+            )
+        )
+        lines += _of_the_reference_world(experiment)
+    lines += [*_short_of_power(experiment), *_many_looks(experiment)]
+    if experiment.table("policies") is not None and experiment.table("aipw") is not None:
+        lines.append(
+            (
+                "Rules are judged on slates like these",
+                "Values of rules hold for slates of the same users, items and ranker. They were "
+                "learned on earlier folds and judged on later ones; the first fold only teaches.",
+            )
+        )
+    return lines
+
+
+def _of_the_reference_world(experiment: Experiment) -> list[Line]:
+    entry = experiment.settings["world_entry"]
+    if entry["model"] != "reference":
+        return []
+    dummies = {
+        "promoted_focal": "the focal item",
+        "promoted_competitor": "every other item",
+        "promoted_same_cluster": "same-cluster items",
+        "promoted_displaced": "displaced items",
+    }
+    said = ", ".join(f"{signed(float(entry[key]), 2)} for {who}" for key, who in dummies.items())
+    return [
+        (
+            "Most of the effect is built in",
+            f"This world adds to the log-odds of a click in promoted slates: {said}. Losses of "
+            "other items follow from these constants more than from the order of the slate.",
+        )
+    ]
+
+
+def _short_of_power(experiment: Experiment) -> list[Line]:
+    power = experiment.table("power")
+    if power is None:
+        return []
+    rows = power[
+        (power["question"] == "minimum detectable effect")
+        & (power["component"] == "Full slate")
+        & (power["estimator"] == "difference_in_means")
+    ]
+    if rows.empty or rows["effect_per_slate"].isna().all():
+        return []
+    least = 1000 * float(rows["effect_per_slate"].iloc[0])
+    return [
+        (
+            "Small net changes cannot be seen",
+            f"With these slates and the difference in means, a net change smaller than "
+            f"{least:,.0f} clicks per 1,000 promoted slates is shown in less than 80% of such "
+            "experiments.",
+        )
+    ]
+
+
+def _many_looks(experiment: Experiment) -> list[Line]:
+    segments = experiment.table("segments")
+    if segments is None:
+        return []
+    looked = segments[(segments["component"] == "Full slate")]
+    with_numbers = int(looked["estimate"].notna().sum())
+    without = len(looked) - with_numbers
+    few = f" {count(without)} more have too few slates and no numbers." if without else ""
+    return [
+        (
+            "Segments are many looks",
+            f"{count(with_numbers)} segments were looked at, so some stand out by chance; "
+            f"simultaneous intervals take this into account.{few}",
+        )
+    ]

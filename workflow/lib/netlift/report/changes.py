@@ -1,0 +1,211 @@
+"""What changed between two runs: in conclusions, in numbers, in choices and in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from netlift.errors import NetliftError
+from netlift.report.columns import DIGITS
+from netlift.tables import read_json
+from netlift.written import signed
+
+
+@dataclass
+class Changes:
+    """Sentences about what differs between two decisions of one experiment.
+
+    Attributes
+    ----------
+    conclusions, numbers
+        What an experiment says, and by what numbers.
+    tables
+        Tables whose content differs.
+    choices
+        Settings and design: why that may be.
+    """
+
+    conclusions: list[str] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.conclusions or self.numbers or self.tables)
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
+    """Compare two decisions."""
+    return Changes(
+        list(_conclusions(before, after)),
+        list(_numbers(before, after)),
+        list(_tables(before, after)),
+        list(_choices(before, after)),
+    )
+
+
+def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
+    """Say in words what changed between two runs, and whether anything did.
+
+    Parameters
+    ----------
+    before, after
+        Each a ``decision.json``, the folder of an experiment, or one that holds several; those are
+        matched by their place in the folder.
+
+    Raises
+    ------
+    NetliftError
+        There is no decision in one of the two.
+    """
+    old, new = _decisions(before), _decisions(after)
+    lines: list[str] = []
+    changed = False
+    for name in dict.fromkeys([*old, *new]):
+        if name not in new or name not in old:
+            changed = True
+            lines.append(f"{name}: only in {before if name in old else after}")
+            continue
+        found = changes(old[name], new[name])
+        changed |= bool(found)
+        lines += _written(name, old[name], new[name], found)
+    return "\n".join(lines), changed
+
+
+def _decisions(path: Path) -> dict[str, dict[str, Any]]:
+    if path.is_file():
+        return {"": read_json(path)}
+    files = sorted(path.rglob("decision.json"))
+    if not files:
+        raise NetliftError(f"no decision.json in {path}: run the study first, with `make run`")
+    return {
+        parent if (parent := file.parent.relative_to(path).as_posix()) != "." else "": read_json(
+            file
+        )
+        for file in files
+    }
+
+
+def _written(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], found: Changes
+) -> list[str]:
+    both = (
+        old["experiment"]
+        if old["experiment"] == new["experiment"]
+        else (f"{old['experiment']} against {new['experiment']}")
+    )
+    heading = f"{name or both}:"
+    if not found:
+        same = f"{heading} no number and no conclusion changed"
+        return [same, *(f"    but {choice}" for choice in found.choices)]
+    lines = [heading]
+    for title, sentences in (
+        ("Conclusions", found.conclusions),
+        ("Numbers", found.numbers),
+        ("Tables with other content", found.tables),
+        ("Choices and design", found.choices),
+    ):
+        nothing = ["none changed"] if title == "Conclusions" else []
+        if sentences or nothing:
+            lines += [f"  {title}:", *(f"    {said}" for said in sentences or nothing)]
+    return lines
+
+
+def _conclusions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    if old["verdict"]["in_words"] != new["verdict"]["in_words"]:
+        yield f"Verdict: {old['verdict']['in_words']} -> {new['verdict']['in_words']}"
+    if old["verdict"]["action"] != new["verdict"]["action"]:
+        yield f"What to do: {old['verdict']['action']} -> {new['verdict']['action']}"
+    said = [
+        {row[key]: row["verdict"] for row in rows}
+        for rows, key in (
+            (old["verdict"]["statements"], "topic"),
+            (new["verdict"]["statements"], "topic"),
+            (old["conclusions"], "conclusion"),
+            (new["conclusions"], "conclusion"),
+        )
+    ]
+    for before, after in (said[:2], said[2:]):
+        for label in dict.fromkeys([*before, *after]):
+            if before.get(label) != after.get(label):
+                yield (
+                    f"{label}: {before.get(label, 'not there')} -> {after.get(label, 'not there')}"
+                )
+    tests = [{row["hypothesis"]: row for row in run["spillover_tests"]} for run in (old, new)]
+    for label in dict.fromkeys([*tests[0], *tests[1]]):
+        rejected = [
+            None if label not in rows else rows[label]["p_value_adjusted"] <= 0.05 for rows in tests
+        ]
+        if rejected[0] != rejected[1]:
+            words = {True: "rejected at 5%", False: "not rejected at 5%", None: "not there"}
+            yield f"{label}: {words[rejected[0]]} -> {words[rejected[1]]}"
+
+
+def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Compare the ledger, and the value of the rule that is recommended."""
+    lines = [{row["metric"]: row for row in run["ledger"]} for run in (old, new)]
+    for label in dict.fromkeys([*lines[0], *lines[1]]):
+        first, second = (rows.get(label) for rows in lines)
+        keys = ("estimate", "ci_95_lower", "ci_95_upper", "known_value")
+        if first is None or second is None:
+            yield f"{label}: only in the {'first' if second is None else 'second'}"
+        elif any(first[key] != second[key] for key in keys):
+            yield f"{label}: {_said(first)} -> {_said(second)} {first['unit']}"
+    tests = [
+        {row["hypothesis"]: row["p_value"] for row in run["spillover_tests"]} for run in (old, new)
+    ]
+    for label in tests[0]:
+        if label in tests[1] and tests[0][label] != tests[1][label]:
+            yield f"{label}: p-value {tests[0][label]} -> {tests[1][label]}"
+    policies = [run["policy"] or {} for run in (old, new)]
+    for key in ("value", "lower_bound", "best_lower_bound", "largest_gain_not_ruled_out"):
+        values = [policy.get(key) for policy in policies]
+        if values[0] != values[1]:
+            unit = policies[0].get("unit") or policies[1].get("unit")
+            first_said, second_said = ("none" if v is None else signed(v, 1) for v in values)
+            yield f"Policy, {key.replace('_', ' ')}: {first_said} -> {second_said} {unit}"
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    digits = DIGITS.get(row["unit"], 3)
+    value, low, high = (
+        "none" if row[key] is None else signed(row[key], digits)
+        for key in ("estimate", "ci_95_lower", "ci_95_upper")
+    )
+    return f"{value} ({low} to {high})"
+
+
+def _tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    sums = [
+        {file["name"]: file for file in run["files"] if not file["path"].endswith(".svg")}
+        for run in (old, new)
+    ]
+    for name in dict.fromkeys([*sums[0], *sums[1]]):
+        first, second = (files.get(name) for files in sums)
+        if first is None or second is None:
+            there = second or first
+            assert there is not None
+            yield f"{there['path']}: only in the {'first' if second is None else 'second'}"
+        elif first["sha256"] != second["sha256"]:
+            yield f"{second['path']}"
+
+
+def _choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    first, second = dict(_flat(old["settings"])), dict(_flat(new["settings"]))
+    for key in dict.fromkeys([*first, *second]):
+        if first.get(key) != second.get(key):
+            yield f"{key}: {first.get(key, 'not set')} -> {second.get(key, 'not set')}"
+    if old["design"]["hash"] != new["design"]["hash"]:
+        yield "other slates, focal items or promotions (the design's hash differs)"
+    if old["netlift_version"] != new["netlift_version"]:
+        yield f"Netlift {old['netlift_version']} -> {new['netlift_version']}"
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value

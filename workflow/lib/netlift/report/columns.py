@@ -1,0 +1,202 @@
+"""Tables of the page: a column's kind decides how it is written, and every number has a unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from netlift import units
+from netlift.written import MINUS, count, p_value, signed
+
+DIGITS = {
+    units.PER_ROW: 4,
+    units.PER_SLATE: 3,
+    units.PER_POSITION: 4,
+    "clicks per slate and position": 4,
+    units.PER_1000: 1,
+    units.PER_1000_CONTROL: 1,
+    "clicks per 1,000 eligible slates": 1,
+    units.RATIO: 3,
+}
+"""Decimals by unit; others have three."""
+
+NONE = "none"
+"""What is written where there is no number: a zero and a missing value are two things."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field: what is shown, and by what it is sorted."""
+
+    text: str
+    sort: float | str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    heading
+        What it holds, with the unit where all its numbers share one.
+    cell
+        Makes the cell of a row.
+    numeric
+        Whether it is aligned to the right and sorted by number.
+    """
+
+    heading: str
+    cell: Callable[[dict[str, Any]], Cell]
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table as it is shown.
+
+    Attributes
+    ----------
+    name
+        Its source's name.
+    caption
+        What it says, and what its numbers count.
+    headings
+        Heading and whether the column is numeric.
+    rows
+        Cells.
+    """
+
+    name: str
+    caption: str
+    headings: Sequence[tuple[str, bool]]
+    rows: Sequence[Sequence[Cell]] = field(default_factory=list)
+
+
+def table_view(
+    name: str, caption: str, frame: pd.DataFrame, columns: Sequence[Column]
+) -> TableView:
+    """Return a table as it is shown; columns without any number are left out."""
+    records = frame.to_dict("records")
+    cells = [[column.cell(record) for column in columns] for record in records]  # type: ignore[arg-type]
+    kept = [place for place in range(len(columns)) if any(row[place].text != NONE for row in cells)]
+    return TableView(
+        name,
+        caption,
+        [(columns[place].heading, columns[place].numeric) for place in kept],
+        [[row[place] for place in kept] for row in cells],
+    )
+
+
+def finite(value: object) -> bool:
+    """Say whether a field holds a number."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def text(name: str, heading: str) -> Column:
+    """Return a column of words."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        value = row.get(name)
+        there = value is not None and value == value and value != ""
+        return Cell(str(value), str(value).lower()) if there else Cell(NONE, "")
+
+    return Column(heading, cell, numeric=False)
+
+
+def effect(
+    name: str = "estimate",
+    heading: str = "Estimate (95% interval)",
+    *,
+    lower: str = "ci_95_lower",
+    upper: str = "ci_95_upper",
+    unit: str = "",
+    signs: bool = True,
+) -> Column:
+    """Return a column of numbers with intervals, in decimals by unit: given, or the row's."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        value = row.get(name)
+        if not finite(value):
+            return Cell(NONE, "")
+        digits = DIGITS.get(unit or str(row.get("unit")), 3)
+        write = _writer(row, signs=signs)
+        said = write(float(value), digits)  # type: ignore[arg-type]
+        low, high = row.get(lower), row.get(upper)
+        if finite(low) and finite(high):
+            kind = str(row.get("interval_kind", "interval"))
+            ends = f"{write(float(low), digits)} to {write(float(high), digits)}"  # type: ignore[arg-type]
+            said += {
+                "interval": f" ({ends})",
+                "outside": f" (everything but {ends})",
+                "everything": " (unbounded)",
+            }[kind]
+        return Cell(said, float(value))  # type: ignore[arg-type]
+
+    return Column(heading, cell)
+
+
+def _writer(row: dict[str, Any], *, signs: bool) -> Callable[[float, int], str]:
+    """Return how a number is written: changes with their sign, levels without."""
+    return signed if signs and row.get("unit") != units.PER_1000_CONTROL else plain
+
+
+def plain(value: float, digits: int) -> str:
+    """Write a number without a plus sign: ``1,234.5``."""
+    said = f"{value:,.{digits}f}"
+    return (said.lstrip("-") if not said.strip("-0.,") else said).replace("-", MINUS)
+
+
+def number(name: str, heading: str, digits: int | None = None, *, signs: bool = False) -> Column:
+    """Return a column of single numbers, in given decimals or by the row's unit."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        value = row.get(name)
+        if not finite(value):
+            return Cell(NONE, "")
+        decimals = DIGITS.get(str(row.get("unit")), 3) if digits is None else digits
+        return Cell(_writer(row, signs=signs)(float(value), decimals), float(value))  # type: ignore[arg-type]
+
+    return Column(heading, cell)
+
+
+def counted(name: str, heading: str) -> Column:
+    """Return a column of counts."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        value = row.get(name)
+        return Cell(count(value), float(value)) if finite(value) else Cell(NONE, "")  # type: ignore[arg-type]
+
+    return Column(heading, cell)
+
+
+def percent(name: str, heading: str, *, factor: float = 100.0, digits: int = 1) -> Column:
+    """Return a column of shares, written as percents."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        value = row.get(name)
+        if not finite(value):
+            return Cell(NONE, "")
+        return Cell(f"{plain(factor * float(value), digits)}%", float(value))  # type: ignore[arg-type]
+
+    return Column(heading, cell)
+
+
+def p_values(name: str, heading: str) -> Column:
+    """Return a column of p-values."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        value = row.get(name)
+        return Cell(p_value(float(value)), float(value)) if finite(value) else Cell(NONE, "")  # type: ignore[arg-type]
+
+    return Column(heading, cell)
+
+
+UNIT = text("unit", "Unit")
+NOTE = text("note", "Note")
+KNOWN = number("known_effect", "Known", signs=True)
+SLATES = [counted("treated_slates", "Promoted slates"), counted("control_slates", "Control slates")]

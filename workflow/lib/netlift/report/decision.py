@@ -1,0 +1,157 @@
+"""What an experiment decides, for programs: ``decision.json``, held to a published schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from scipy.special import stdtr
+
+from netlift import __version__, units
+from netlift.config import read_schema
+from netlift.errors import NetliftError
+from netlift.report.gathering import Experiment, design_hash, records
+from netlift.report.ledger_views import main_estimator
+from netlift.report.verdict import verdict_of
+
+ESTIMAND = (
+    "the mean change in clicks on all items of a slate, promoted against not promoted, over the "
+    "slates of the experiment"
+)
+
+
+def decision(experiment: Experiment) -> dict[str, Any]:
+    """Return what an experiment decides, as plain values.
+
+    Every number is that of the table which ``files`` names beside its checksum.
+
+    Raises
+    ------
+    NetliftError
+        The result does not fit the schema.
+    """
+    verdict = verdict_of(experiment)
+    statements = experiment.table("decision_statements")
+    net = experiment.product("Net change")
+    made = {
+        "format": 1,
+        "netlift_version": __version__,
+        "experiment": experiment.name,
+        "estimand": ESTIMAND,
+        "unit": verdict.unit,
+        "estimator": main_estimator(experiment.tables["component_effects"]),
+        "estimate": verdict.estimate,
+        "standard_error": net["se"],
+        "interval": {"level": 0.95, "lower": verdict.lower, "upper": verdict.upper},
+        "test": _test(experiment.tables["component_effects"]),
+        "verdict": {
+            "code": verdict.code,
+            "in_words": verdict.headline,
+            "action": verdict.answers[-1].answer,
+            "statements": [
+                {key: row[key] for key in ("topic", "verdict", "statement")}
+                for row in ([] if statements is None else records(statements))
+            ],
+        },
+        "known_value": net.get("known_value"),
+        "ledger": _ledger(experiment),
+        "spillover_tests": _spillover_tests(experiment),
+        "conclusions": _conclusions(experiment),
+        "policy": experiment.records.get("verdict"),
+        "design": _design(experiment),
+        "settings": dict(experiment.settings),
+        "files": [
+            {
+                "name": name,
+                "path": file.path,
+                "rule": file.rule,
+                "sha256": file.sha256,
+                "bytes": file.size,
+            }
+            for name, file in experiment.files.items()
+        ],
+        "missing": [{"path": source.path, "rule": source.rule} for source in experiment.missing],
+    }
+    check_decision(made)
+    return made
+
+
+def check_decision(value: Mapping[str, Any]) -> None:
+    """Hold a decision to ``workflow/schemas/decision.schema.json``.
+
+    Raises
+    ------
+    NetliftError
+        It does not fit; the first problem is named.
+    """
+    from jsonschema import Draft202012Validator
+
+    problem = next(Draft202012Validator(read_schema("decision")).iter_errors(dict(value)), None)
+    if problem is not None:
+        where = "/".join(map(str, problem.absolute_path)) or "the whole"
+        raise NetliftError(f"decision.json does not fit its schema: {where}: {problem.message}")
+
+
+def _test(effects: pd.DataFrame) -> dict[str, Any]:
+    """Return the t test of no net change that belongs to the interval."""
+    lines = effects[
+        (effects["outcome_type"] == "observed_clicks")
+        & effects["is_main"].astype(bool)
+        & (effects["component"] == "Full slate")
+    ]
+    line = records(lines)[0]
+    estimate, se, df = (line[key] for key in ("estimate_per_slate", "se", "df"))
+    statistic = p_value = None
+    if None not in (estimate, se, df) and se > 0:
+        statistic = estimate / se
+        p_value = float(2 * stdtr(df, -abs(statistic)))
+    return {
+        "hypothesis": "the net change is zero",
+        "kind": "t test, two-sided",
+        "statistic": statistic,
+        "degrees_of_freedom": df,
+        "p_value": p_value,
+    }
+
+
+def _ledger(experiment: Experiment) -> list[dict[str, Any]]:
+    rows = experiment.tables["product_summary"]
+    names = (
+        "metric",
+        "unit",
+        "estimate",
+        "ci_95_lower",
+        "ci_95_upper",
+        "interval_kind",
+        "known_value",
+    )
+    return [{key: row.get(key) for key in names} for row in records(rows)]
+
+
+def _spillover_tests(experiment: Experiment) -> list[dict[str, Any]]:
+    table = experiment.table("randomization_tests")
+    names = ("hypothesis", "unit", "estimate", "p_value", "p_value_adjusted")
+    rows = [] if table is None else records(table)
+    return [{key: row[key] for key in names} for row in rows]
+
+
+def _conclusions(experiment: Experiment) -> list[dict[str, Any]]:
+    table = experiment.table("conclusions")
+    names = ("conclusion", "verdict", "unit", "estimate", "ci_95_lower", "ci_95_upper")
+    rows = [] if table is None else records(table)
+    return [{key: row[key] for key in names} for row in rows]
+
+
+def _design(experiment: Experiment) -> dict[str, Any]:
+    lines = experiment.tables["component_effects"]
+    first = records(lines)[0]
+    accounts = experiment.table("accounts")
+    return {
+        "hash": None if accounts is None else design_hash(accounts),
+        "promoted_slates": first["treated_slates"],
+        "control_slates": first["control_slates"],
+        "unit": units.PER_SLATE.removeprefix("clicks per ")
+        if accounts is None or accounts["randomization_unit"].nunique() == len(accounts)
+        else "user",
+    }

@@ -1,0 +1,459 @@
+"""The front page: all experiments of a study side by side, and what was run beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netlift import units
+from netlift.report.columns import (
+    NOTE,
+    UNIT,
+    Column,
+    TableView,
+    counted,
+    effect,
+    number,
+    percent,
+    table_view,
+    text,
+)
+from netlift.report.gathering import File, checked
+from netlift.report.layout import Section
+from netlift.report.ledger_views import LedgerView, ledger_views, main_estimator, side_by_side
+from netlift.report.verdict import Answer
+from netlift.tables import read_json, read_table
+from netlift.written import signed
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One experiment on the front page.
+
+    Attributes
+    ----------
+    name, page
+        Its path below ``results/``, and its page as seen from the front page.
+    decision
+        Its ``decision.json``.
+    keys
+        World, size and seed, by which it is chosen.
+    views
+        Its ledger by every estimator, in every unit.
+    main
+        The estimator from which statements come.
+    label
+        What it is called beside others.
+    """
+
+    name: str
+    page: str
+    decision: Mapping[str, Any]
+    keys: Mapping[str, str]
+    views: Sequence[LedgerView]
+    main: str
+    label: str
+
+
+@dataclass
+class Front:
+    """What the front page shows.
+
+    Attributes
+    ----------
+    experiments
+        In the order of the study.
+    sections
+        What all experiments say together, grids, sweep and validation.
+    logs
+        The ``decision.json`` of every own log that was analysed, and its page's address.
+    figures
+        Texts of SVG files, by name.
+    files
+        Every file read, by name.
+    """
+
+    experiments: list[Summary]
+    logs: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    figures: dict[str, str] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
+
+
+def gather_front(
+    experiments: Sequence[str],
+    slate_sets: Sequence[str],
+    grids: Sequence[str],
+    dataset: str,
+    *,
+    logs: Sequence[str] = (),
+    root: str | Path = ".",
+) -> Front:
+    """Read what there is of a study.
+
+    Parameters
+    ----------
+    experiments, slate_sets
+        Paths below ``results/``.
+    grids
+        Names of the study's grids.
+    dataset
+        Name of the data set, under which sweep and validation lie.
+    logs
+        Names of own logs; those that were not analysed are left out.
+    root
+        Folder in which the study lies.
+    """
+    root = Path(root)
+    front = Front(_labeled([_summary(root, name) for name in experiments]))
+    for summary in front.experiments:
+        path = root / "results" / summary.name / "decision.json"
+        front.files[f"decision/{summary.name}"] = checked(path, root, "write_report")
+    for log in logs:
+        path = root / "results/logs" / log / "decision.json"
+        if path.exists():
+            front.logs.append((read_json(path), f"../logs/{log}/report.html"))
+            front.files[f"decision/logs/{log}"] = checked(path, root, "write_report")
+    for slate_set in slate_sets:
+        _over_worlds(front, root, slate_set, alone=len(slate_sets) == 1)
+    _grids(front, root, dataset, grids)
+    _sweep(front, root, dataset)
+    _validation(front, root, dataset)
+    return front
+
+
+def _summary(root: Path, name: str) -> Summary:
+    folder = root / "results" / name
+    effects = read_table(folder / "effects/component_effects.csv")
+    rows = folder / "effects/observed_effects.csv"
+    views = ledger_views(effects, read_table(rows) if rows.exists() else None)
+    settings = (decided := read_json(folder / "decision.json"))["settings"]
+    keys = {
+        "world": str(settings.get("world", settings.get("log"))),
+        "size": str(settings.get("size", "")),
+        "seed": str(settings.get("seed", "")),
+    }
+    page = f"../{name}/report.html"
+    return Summary(name, page, decided, keys, views, main_estimator(effects), "")
+
+
+def _labeled(summaries: Sequence[Summary]) -> list[Summary]:
+    """Name experiments by their world, and by size and seed where these differ."""
+    differ = {key: len({s.keys[key] for s in summaries}) > 1 for key in ("size", "seed")}
+    return [
+        replace(
+            summary,
+            label=summary.keys["world"]
+            + (f", slates of {summary.keys['size']}" if differ["size"] else "")
+            + (f", seed {summary.keys['seed']}" if differ["seed"] else ""),
+        )
+        for summary in summaries
+    ]
+
+
+def net_changes(front: Front) -> LedgerView:
+    """Return the net change of every experiment as bars from zero, side by side."""
+    rows = [
+        {
+            "label": summary.label,
+            "estimate": summary.decision["estimate"],
+            "ci_95_lower": summary.decision["interval"]["lower"],
+            "ci_95_upper": summary.decision["interval"]["upper"],
+            "treated_slates": summary.decision["design"]["promoted_slates"],
+            "control_slates": summary.decision["design"]["control_slates"],
+        }
+        for summary in front.experiments
+    ]
+    return side_by_side(rows, units.PER_1000)
+
+
+def answers(front: Front) -> tuple[str, tuple[Answer, ...]]:
+    """Return the headline over all experiments, and the four answers."""
+    decided = [summary.decision for summary in front.experiments]
+    n = len(decided)
+    codes = Counter(str(run["verdict"]["code"]) for run in decided)
+    moved = sum(_statement(run, "item-level reporting") == "overstates" for run in decided)
+    what = "experiment" if n == 1 else "experiments"
+    headline = _headline(decided, codes, moved)
+    nets = sorted(decided, key=lambda run: run["estimate"])
+    low, high = nets[0], nets[-1]
+    undecided = codes["undecided"]
+    actions = Counter(str(run["verdict"]["action"]) for run in decided)
+    (most, times), *_ = actions.most_common()
+    return headline, (
+        Answer(
+            "Create or move?",
+            f"Moves in {moved} of {n}",
+            f"In {moved} of {n} {what} the promoted item is shown to gain and others to lose. On "
+            f"balance clicks are shown to be created in {codes['creates']} and lost in "
+            f"{codes['destroys']}.",
+            "",
+        ),
+        Answer(
+            "How much?",
+            f"{signed(low['estimate'], 1)}"
+            + (f" to {signed(high['estimate'], 1)}" if n > 1 else "")
+            + " clicks",
+            "net per 1,000 promoted slates, by experiment; 95% intervals stand below.",
+            "",
+        ),
+        Answer(
+            "How sure?",
+            f"Sure at 95% in {n - undecided} of {n}",
+            f"In {undecided} of {n} {what} the interval of the net change covers zero: undecided.",
+            "",
+        ),
+        Answer(
+            "Do what?",
+            f"{most}" + (f", in {times} of {n}" if n > 1 else ""),
+            "By rule: what passes the gate, with a lower bound above zero that holds for all rules "
+            "compared."
+            + "".join(f" {action}: {k} of {n}." for action, k in actions.items() if action != most),
+            "",
+        ),
+    )
+
+
+def _headline(decided: Sequence[Mapping[str, Any]], codes: Mapping[str, int], moved: int) -> str:
+    n = len(decided)
+    if n == 1:
+        return str(decided[0]["verdict"]["in_words"])
+    creates, loses = codes.get("creates", 0), codes.get("destroys", 0)
+    if not creates and not loses:
+        return f"Promotion is not shown to create or to lose clicks in any of {n} experiments"
+    parts = [
+        f"{verb} clicks in {k} of {n} experiments"
+        for verb, k in (("moves", moved), ("creates", creates), ("loses", loses))
+    ]
+    return f"Promotion {parts[0]}; on balance it {parts[1].split(' of ')[0]} and " + (
+        parts[2].split(" of ")[0].replace(" clicks", "")
+    )
+
+
+def _statement(run: Mapping[str, Any], topic: str) -> str:
+    said = (row["verdict"] for row in run["verdict"]["statements"] if row["topic"] == topic)
+    return str(next(said, ""))
+
+
+def experiments_table(front: Front) -> list[dict[str, Any]]:
+    """Return one row per experiment for the table of the front page."""
+    rows = []
+    for summary in front.experiments:
+        ledger = {row["metric"]: row for row in summary.decision["ledger"]}
+        shown = {
+            metric: effect(unit=str(ledger[metric]["unit"])).cell(dict(ledger[metric]))
+            for metric in ("Net change", "Focal gain", "Competitor change", "Offset ratio")
+        }
+        rows.append({"summary": summary, "cells": shown})
+    return rows
+
+
+def _take(front: Front, root: Path, path: Path, rule: str) -> pd.DataFrame | None:
+    """Read a table or a figure, if it is there, and keep its checksum."""
+    if not path.exists():
+        return None
+    name = path.relative_to(root / "results").as_posix()
+    front.files[name] = checked(path, root, rule)
+    if path.suffix == ".svg":
+        front.figures[name] = path.read_text(encoding="utf-8")
+        return None
+    return read_table(path)
+
+
+def _shown(
+    front: Front,
+    root: Path,
+    folder: Path,
+    rule: str,
+    tables: Mapping[str, tuple[str, Sequence[Column]]],
+) -> list[TableView]:
+    views = []
+    for name, (caption, columns) in tables.items():
+        path = folder / f"{name}.csv"
+        frame = _take(front, root, path, rule)
+        if frame is not None and len(frame):
+            key = path.relative_to(root / "results").as_posix()
+            views.append(table_view(key, caption, frame, columns))
+    return views
+
+
+def _figures(front: Front, root: Path, folder: Path, rule: str) -> list[str]:
+    paths = sorted(folder.glob("*.svg"))
+    for path in paths:
+        _take(front, root, path, rule)
+    return [path.relative_to(root / "results").as_posix() for path in paths]
+
+
+def _over_worlds(front: Front, root: Path, slate_set: str, *, alone: bool) -> None:
+    folder = root / "results" / slate_set
+    statements = _take(front, root, folder / "decision_statements.csv", "compare_worlds")
+    columns = [
+        text("conclusion", "Conclusion"),
+        text("world", "World"),
+        text("verdict", "Verdict"),
+        text("measure", "Number behind it"),
+        UNIT,
+        effect(),
+        number("known_value", "Known", signs=True),
+        text("known_verdict", "By the known effects"),
+        NOTE,
+    ]
+    caption = "Conclusions by world; the unit stands in each row."
+    tables = _shown(front, root, folder, "compare_worlds", {"robustness": (caption, columns)})
+    figure = folder / "figures/robustness.svg"
+    _take(front, root, figure, "plot_robustness")
+    name = figure.relative_to(root / "results").as_posix()
+    front.sections.append(
+        Section(
+            "robustness" if alone else f"robustness-{len(front.sections)}",
+            "Which conclusions hold in every world" + ("" if alone else f": {slate_set}"),
+            [] if statements is None else [str(row) for row in statements["statement"]],
+            [name] if name in front.figures else [],
+            tables,
+        )
+    )
+
+
+def _grids(front: Front, root: Path, dataset: str, grids: Sequence[str]) -> None:
+    names = []
+    for grid in grids:
+        path = root / "results" / dataset / "grid" / f"{grid}.svg"
+        _take(front, root, path, "plot_grid")
+        name = path.relative_to(root / "results").as_posix()
+        names += [name] if name in front.figures else []
+    if names:
+        lead = ["Known effects of one world over two of its parameters, all else as in the study."]
+        front.sections.append(Section("grids", "What hangs on the worlds' parameters", lead, names))
+
+
+def _sweep(front: Front, root: Path, dataset: str) -> None:
+    keys = [text("world", "World"), counted("size", "Slate size")]
+    tables: dict[str, tuple[str, Sequence[Column]]] = {
+        "conclusion_shares": (
+            "In what share of seeds each conclusion holds, by world and slate size.",
+            [
+                text("conclusion", "Conclusion"),
+                *keys,
+                counted("seeds", "Seeds"),
+                percent("holds", "Holds"),
+                percent("does_not_hold", "Does not hold"),
+                percent("undecided", "Undecided"),
+                percent("holds_by_known_effects", "By the known effects"),
+                percent("wrong", "Wrong verdicts"),
+            ],
+        ),
+        "summary": (
+            "Estimates over seeds, in clicks per slate: bias, spread of the errors, and the share "
+            "of 95% intervals that cover the known effect.",
+            [
+                *keys,
+                text("component", "Items"),
+                text("estimator", "Estimator"),
+                counted("seeds", "Seeds"),
+                number("mean_estimate", "Mean estimate", signs=True),
+                number("mean_known_effect", "Mean known effect", signs=True),
+                number("bias", "Bias", 4, signs=True),
+                number("bias_mc_error", "Its error", 4),
+                number("sd_of_error", "SD of errors", 4),
+                number("mean_se", "Mean standard error", 4),
+                percent("coverage_95", "Coverage"),
+                percent("coverage_mc_error", "Its error"),
+            ],
+        ),
+    }
+    _optional(
+        front,
+        root,
+        root / "results" / dataset / "sweep",
+        ("sweep", "Over many seeds: the sweep", "combine_sweep"),
+        "The same study at every seed, slate size and world: how far one seed is from another.",
+        tables,
+    )
+
+
+def _validation(front: Front, root: Path, dataset: str) -> None:
+    keys = [text("case", "Case"), text("world", "World"), counted("slates", "Slates")]
+    tables: dict[str, tuple[str, Sequence[Column]]] = {
+        "coverage": (
+            "Estimates and intervals over replicates, in the unit of each row.",
+            [
+                *keys,
+                text("component", "Items"),
+                text("estimator", "Estimator"),
+                UNIT,
+                counted("replicates", "Replicates"),
+                number("known_effect", "Known", 3, signs=True),
+                number("bias", "Bias", 4, signs=True),
+                percent("coverage_95", "Coverage of 95% intervals"),
+                percent("coverage_mc_error", "Its error"),
+                percent("percent_of_bound", "Percent of bound", factor=1.0),
+                text("verdict", "Verdict"),
+            ],
+        ),
+        "tests": (
+            "How often each test rejects at 5%: its size where the hypothesis is true, its power "
+            "where it is not.",
+            [
+                *keys,
+                text("hypothesis", "Hypothesis"),
+                text("means", "Rejections are its"),
+                counted("replicates", "Replicates"),
+                percent("rejected", "Rejected"),
+                percent("rejected_mc_error", "Its error"),
+                percent("rejected_adjusted", "Rejected, adjusted"),
+                text("verdict", "Verdict"),
+            ],
+        ),
+        "policies": ("How often the gate promotes, and how often wrongly.", []),
+    }
+    path = root / "results" / dataset / "validation/policies.csv"
+    if path.exists():
+        tables["policies"] = (tables["policies"][0], _any_columns(read_table(path)))
+    _optional(
+        front,
+        root,
+        root / "results" / dataset / "validation",
+        ("validation", "Do intervals and tests keep what they promise?", "combine_validation"),
+        "Slates and worlds fixed, assignment and clicks drawn anew many times; every interval and "
+        "test is judged by what is known.",
+        tables,
+    )
+
+
+def _any_columns(frame: pd.DataFrame) -> list[Column]:
+    """Return columns for a table as it is."""
+    return [
+        number(str(name), str(name).replace("_", " ").capitalize())
+        if frame[name].dtype.kind == "f"
+        else counted(str(name), str(name).replace("_", " ").capitalize())
+        if np.issubdtype(frame[name].dtype, np.integer)  # type: ignore[arg-type]
+        else text(str(name), str(name).replace("_", " ").capitalize())
+        for name in frame.columns
+    ]
+
+
+def _optional(
+    front: Front,
+    root: Path,
+    folder: Path,
+    about: tuple[str, str, str],
+    lead: str,
+    tables: Mapping[str, tuple[str, Sequence[Column]]],
+) -> None:
+    """Show a stage that is no part of the default study, or say that it was not run."""
+    name, title, rule = about
+    views = _shown(front, root, folder, rule, tables)
+    figures = _figures(front, root, folder, rule.replace("combine", "plot"))
+    command = {"sweep": "make sweep", "validation": "make validate"}[name]
+    said = (
+        [lead]
+        if views or figures
+        else [f"Not run in this study. {lead} Run it with `{command}`, then `make run` again."]
+    )
+    front.sections.append(Section(name, title, said, figures, views))

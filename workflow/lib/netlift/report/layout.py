@@ -1,0 +1,638 @@
+"""The page of an experiment, section by section: what is shown of which file, and in what words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from netlift import units
+from netlift.report.columns import (
+    KNOWN,
+    NOTE,
+    SLATES,
+    UNIT,
+    Column,
+    TableView,
+    counted,
+    effect,
+    number,
+    p_values,
+    percent,
+    table_view,
+    text,
+)
+from netlift.report.gathering import Experiment
+from netlift.report.ledger_views import main_estimator
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes
+    ----------
+    name, title
+        Its anchor and its heading.
+    lead
+        Sentences: what it is about, and what the tables say in words.
+    figures, tables
+        Names of figures, and tables as they are shown.
+    missing
+        Files that would be shown here and were not made, with the rule that makes each.
+    """
+
+    name: str
+    title: str
+    lead: Sequence[str]
+    figures: Sequence[str] = ()
+    tables: Sequence[TableView] = ()
+    missing: Sequence[tuple[str, str]] = ()
+
+
+@dataclass
+class _Part:
+    """A section while it is written."""
+
+    experiment: Experiment
+    lead: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    tables: list[TableView] = field(default_factory=list)
+
+    def figure(self, *names: str) -> None:
+        self.figures += [name for name in names if name in self.experiment.figures]
+
+    def table(
+        self,
+        name: str,
+        caption: str,
+        columns: Sequence[Column],
+        keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    ) -> None:
+        frame = self.experiment.table(name)
+        if frame is not None:
+            shown = frame if keep is None else keep(frame)
+            if len(shown):
+                self.tables.append(table_view(name, caption, shown, columns))
+
+    def say(self, *sentences: str) -> None:
+        self.lead += [sentence for sentence in sentences if sentence]
+
+    def done(self, name: str, title: str, *sources: str) -> Section:
+        missing = [
+            (source.path, source.rule)
+            for source in self.experiment.missing
+            if source.name in sources
+        ]
+        return Section(name, title, self.lead, self.figures, self.tables, missing)
+
+
+def sections(experiment: Experiment) -> list[Section]:
+    """Return the sections between the ledger and the assumptions, none of them empty."""
+    written = [
+        _shares(experiment),
+        _item_level(experiment),
+        _spillover(experiment),
+        _risk(experiment),
+        _models(experiment),
+        _who_gains(experiment),
+        _policies(experiment),
+        _conclusions(experiment),
+        _estimators(experiment),
+        _truth(experiment),
+        _design(experiment),
+        _data(experiment),
+    ]
+    return [part for part in written if part.figures or part.tables or part.missing]
+
+
+def _shares(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "How much of the promoted item's gain is taken from the items around it, and how much is "
+        "left for the slate. A share above 1 means that more is lost than gained."
+    )
+    part.figure("shares")
+    main = main_estimator(experiment.tables["component_effects"])
+    part.table(
+        "shares",
+        "Shares of a change, with Fieller's 95% sets. They are ratios and have no unit.",
+        [
+            text("share", "Share"),
+            text("of", "Of"),
+            effect(heading="Ratio (95% set)"),
+            number("known_value", "Known", signs=True),
+            NOTE,
+        ],
+        lambda frame: frame[frame["estimator"] == main],
+    )
+    part.table(
+        "product_summary",
+        "The same in product units.",
+        [
+            text("metric", "What"),
+            UNIT,
+            effect(),
+            number("known_value", "Known", signs=True),
+        ],
+    )
+    return part.done("shares", "What is taken, and what is left", "shares")
+
+
+def _item_level(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "A report that looks at single items sees the promoted item's gain and not what it costs "
+        "elsewhere. This is what such reports would have claimed from the same clicks."
+    )
+    part.figure("item_level_claim")
+    part.table(
+        "item_level_claim",
+        "Claims against the net change, in clicks per 1,000 promoted slates, with 95% intervals.",
+        [
+            text("claim_of", "Claim"),
+            text("how", "How it is computed"),
+            _claim("claim", "Claimed"),
+            _claim("net_change", "Net change"),
+            _claim("error_of_claim", "Error of the claim"),
+            text("verdict", "Verdict"),
+        ],
+    )
+    return part.done(
+        "item-level", "What an item-level report would have claimed", "item_level_claim"
+    )
+
+
+def _claim(name: str, heading: str) -> Column:
+    lower, upper = f"{name}_ci_95_lower", f"{name}_ci_95_upper"
+    return effect(name, f"{heading} (95% interval)", lower=lower, upper=upper)
+
+
+def _spillover(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "Which items feel a promotion depends on who is called exposed. Effects stand per item row "
+        "(how much one such item changes) and per slate (how much all of them change together). "
+        "Leakage is the change on items that a definition calls unexposed."
+    )
+    part.figure("spillover_sensitivity", "leakage", "randomization_tests")
+    part.table(
+        "spillover_sensitivity",
+        "Spillover under each definition of exposure; the unit stands in each row.",
+        [
+            text("definition", "Definition"),
+            UNIT,
+            effect(),
+            KNOWN,
+            counted("rows", "Item rows"),
+            counted("slates", "Slates"),
+            NOTE,
+        ],
+    )
+    part.table(
+        "spillover_support",
+        "What each definition rests on.",
+        [
+            text("definition", "Definition"),
+            text("meaning", "Meaning"),
+            counted("rows", "Item rows"),
+            percent("share_of_non_focal_rows", "Share of non-focal rows"),
+            counted("slates", "Slates"),
+            *SLATES,
+        ],
+    )
+    part.table(
+        "leakage",
+        "Leakage: the change on items that each definition calls unexposed, in clicks per slate.",
+        [
+            text("definition", "Definition"),
+            counted("rows", "Unexposed item rows"),
+            effect(unit=units.PER_SLATE),
+            text("share_interval_said", "Its share of all spillover (95% set)"),
+            text("leakage_detected", "Detected"),
+            number("minimum_detectable_leakage", "Least leakage seen with 80% power", 3),
+            NOTE,
+        ],
+        lambda frame: frame[frame["rows_called"] == "unexposed"],
+    )
+    part.table(
+        "randomization_tests",
+        "Exact tests: does promotion change any click of these items? Differences in clicks per "
+        "slate, with the range that holds 95% of them if it does not.",
+        [
+            text("hypothesis", "Hypothesis"),
+            number("estimate", "Difference", signs=True),
+            effect(
+                "estimate",
+                "Range under the hypothesis",
+                lower="null_95_lower",
+                upper="null_95_upper",
+            ),
+            p_values("p_value", "p-value"),
+            p_values("p_value_adjusted", "p-value, adjusted for five tests"),
+            counted("slates", "Slates"),
+            NOTE,
+        ],
+    )
+    part.table(
+        "observed_effects",
+        "Effects on item rows, with errors by the unit that was randomized; the last line is on "
+        "whole slates.",
+        [
+            text("effect", "Items"),
+            UNIT,
+            effect(),
+            KNOWN,
+            counted("treated_rows", "Promoted rows"),
+            counted("control_rows", "Control rows"),
+            *SLATES,
+            NOTE,
+        ],
+    )
+    part.figure("observed_effects")
+    return part.done(
+        "spillover",
+        "Who is exposed, and what each definition misses",
+        "spillover_sensitivity",
+        "leakage",
+        "randomization_tests",
+        "observed_effects",
+    )
+
+
+def _risk(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "Where promotions gain and lose, by the focal item's position before promotion and by its "
+        "cluster. Some segments stand out by chance; simultaneous intervals hold for all segments "
+        "of a kind at once."
+    )
+    part.figure("risk", "segments")
+    columns = [effect(unit=units.PER_SLATE), KNOWN, text("verdict", "Verdict"), *SLATES]
+    part.table(
+        "risk_by_position",
+        "By focal position before promotion, in clicks per slate.",
+        [text("focal_position_bucket", "Position"), text("effect_family", "Effect"), *columns],
+    )
+    part.table(
+        "risk_by_cluster",
+        "By the focal item's cluster: the total effect in clicks per slate.",
+        [text("focal_cluster", "Cluster"), *columns],
+        lambda frame: frame[frame["effect_family"] == "Total"],
+    )
+    part.table(
+        "segments",
+        "Total effect by segment, in clicks per slate: raw with simultaneous intervals, and drawn "
+        "towards the mean of its kind.",
+        [
+            text("segmentation", "Kind"),
+            text("segment", "Segment"),
+            effect(
+                heading="Raw (simultaneous 95% interval)",
+                lower="simultaneous_ci_95_lower",
+                upper="simultaneous_ci_95_upper",
+                unit=units.PER_SLATE,
+            ),
+            effect(
+                "shrunken_estimate",
+                "Shrunken (95% interval)",
+                lower="shrunken_ci_95_lower",
+                upper="shrunken_ci_95_upper",
+                unit=units.PER_SLATE,
+            ),
+            KNOWN,
+            *SLATES,
+            NOTE,
+        ],
+        lambda frame: frame[frame["component"] == "Full slate"],
+    )
+    part.table(
+        "heterogeneity",
+        "Do segments differ at all? Cochran's Q; tau is the standard deviation of true effects "
+        "in clicks per slate.",
+        [
+            text("segmentation", "Kind"),
+            text("component", "Items"),
+            counted("segments_compared", "Segments"),
+            number("q", "Q", 1),
+            p_values("p_value", "p-value"),
+            number("tau", "Tau", 3),
+            NOTE,
+        ],
+    )
+    return part.done("risk", "Where promotions gain and lose", "risk_by_position", "segments")
+
+
+def _models(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    gate = experiment.records.get("verdict", {})
+    part.say(
+        "Models predict clicks from what is known before promotion; AIPW corrects them by what was "
+        "observed, so that a wrong model costs precision and nothing else. The bound is the least "
+        "error that any regular estimator of the total can have.",
+        str(gate.get("advice") or ""),
+    )
+    part.figure("outcome_models", "aipw", "feature_importance")
+    part.table(
+        "outcome_models",
+        "Predictions of the clicks of slates of users that the model has not seen; errors in "
+        "clicks per slate.",
+        [
+            text("model", "Model"),
+            text("level", "Learns on"),
+            number("rmse", "RMSE", 3),
+            number("r2", "R²", 3),
+            number("floor_rmse", "Least possible RMSE", 3),
+            percent("excess_over_floor", "Excess over it", factor=1.0, digits=2),
+            number("calibration_slope", "Calibration slope", 3),
+            number("correlation_with_known_effect", "Correlation with known effect", 3, signs=True),
+        ],
+    )
+    part.table(
+        "aipw",
+        "The total effect by each estimator, in clicks per slate; percent of bound is the bound's "
+        "variance over the estimator's.",
+        [
+            text("estimator", "Estimator"),
+            effect(unit=units.PER_SLATE),
+            number("se", "Standard error", 4),
+            number("bound_se", "Bound", 4),
+            percent("efficiency", "Percent of bound", factor=1.0),
+            NOTE,
+        ],
+        lambda frame: frame[frame["component"] == "Full slate"],
+    )
+    part.table(
+        "feature_importance",
+        "What each model rests on. What predicts clicks need not be what promotion changes.",
+        [
+            text("model", "Model"),
+            text("feature", "Feature"),
+            number("importance", "Importance", 3, signs=True),
+            text("measures", "In"),
+        ],
+    )
+    return part.done(
+        "models", "Models, and how near they come to the least error", "outcome_models", "aipw"
+    )
+
+
+def _who_gains(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    gate = experiment.records.get("verdict", {})
+    part.say(
+        "Do slates differ in what a promotion does, and do models know which gain? Predictions "
+        "are learned on earlier folds of users and judged on later ones.",
+        str(gate.get("who_gains") or ""),
+    )
+    part.figure("who_gains")
+    part.table(
+        "who_gains",
+        "Predicted effects against what came, by predictor: groups are fifths of slates by "
+        "predicted effect.",
+        [
+            text("predictor", "Predictor"),
+            text("measure", "Measure"),
+            counted("group", "Fifth"),
+            UNIT,
+            number("predicted", "Predicted", 3, signs=True),
+            effect(),
+            p_values("p_value", "p-value"),
+            number("known", "Known", 3, signs=True),
+            counted("slates", "Slates"),
+            NOTE,
+        ],
+    )
+    return part.done("who-gains", "Who gains", "who_gains", "toc")
+
+
+def _policies(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    gate = experiment.records.get("verdict")
+    if gate is not None:
+        part.say(
+            f"{gate['statement']}",
+            f"A rule passes the gate only if its lower bound, which holds for all "
+            f"{gate['rules_compared']} rules at once, is above zero. The values are against "
+            "promoting nothing, which is 0.",
+        )
+    part.figure("policies")
+    part.table(
+        "policies",
+        "What each rule gains against promoting nothing, in clicks per 1,000 eligible slates.",
+        [
+            text("rule", "Rule"),
+            text("in_words", "In words"),
+            percent("share_promoted", "Slates promoted"),
+            effect("value", "Value (95% interval)"),
+            effect("value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+            number("known_value", "Known", signs=True),
+            number("oracle_value", "Best possible", signs=True),
+            counted("slates", "Slates judged"),
+        ],
+    )
+    return part.done("policies", "Which slates to promote, if any", "policies", "verdict")
+
+
+def _conclusions(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    elsewhere = (
+        " Whether they hold in other worlds stands on the front page."
+        if experiment.is_simulated
+        else ""
+    )
+    part.say(
+        "Four conclusions of the reference study, and whether the 95% interval of the number "
+        f"behind each decides it here.{elsewhere}"
+    )
+    part.table(
+        "conclusions",
+        "Conclusions and verdicts; the unit stands in each row.",
+        [
+            text("conclusion", "Conclusion"),
+            text("verdict", "Verdict"),
+            text("measure", "Number behind it"),
+            UNIT,
+            effect(),
+            number("held_against", "Held against", 0),
+            number("known_value", "Known", signs=True),
+            text("known_verdict", "By the known effects"),
+            NOTE,
+        ],
+    )
+    return part.done("conclusions", "Conclusions that can be checked", "conclusions")
+
+
+def _estimators(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "The ledger by several estimators. They answer the same question; where they disagree by "
+        "more than their intervals, look at the design."
+    )
+    part.figure("estimators")
+    part.table(
+        "component_effects",
+        "Observed clicks per slate: every line of the ledger by every estimator.",
+        [
+            text("estimator", "Estimator"),
+            text("component", "Items"),
+            effect("estimate_per_slate", "Clicks per slate (95% interval)", unit=units.PER_SLATE),
+            number("se", "Standard error", 4),
+            number("treated_mean", "Mean, promoted", 3),
+            number("control_mean", "Mean, control", 3),
+            *SLATES,
+            NOTE,
+        ],
+        lambda frame: frame[frame["outcome_type"] == "observed_clicks"],
+    )
+    part.table(
+        "additivity_checks",
+        "Do the parts add up? Differences in clicks per slate.",
+        [
+            text("estimator", "Estimator"),
+            text("identity", "Identity"),
+            number("left", "Left", 6, signs=True),
+            number("right", "Right", 6, signs=True),
+            text("holds", "Holds"),
+        ],
+        lambda frame: frame[frame["outcome_type"] == "observed_clicks"],
+    )
+    return part.done("estimators", "The same by other estimators", "component_effects")
+
+
+def _truth(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    if not experiment.is_simulated:
+        return part.done("truth", "")
+    part.say(
+        "The world is simulated, so the effect on every slate is known exactly. No click was drawn "
+        "to get it."
+    )
+    part.figure("observed_against_known", "known_lift_by_slate", "predicted_effects")
+    return part.done(
+        "truth",
+        "What is known of this simulated world",
+        "known_lift_by_slate",
+        "observed_against_known",
+        "predicted_effects",
+    )
+
+
+def _design(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "Was the promotion randomized as it should be, and what could this experiment have shown?"
+    )
+    part.figure("design_diagnostics")
+    part.table(
+        "design_diagnostics",
+        "Checks of the design, with the range that random assignment gives.",
+        [
+            text("check", "Check"),
+            text("subject", "Of what"),
+            UNIT,
+            effect("value", "Value (range or 95% interval)", lower="lower_95", upper="upper_95"),
+            p_values("p_value", "p-value"),
+            text("verdict", "Verdict"),
+            NOTE,
+        ],
+    )
+    part.table(
+        "power",
+        "Power for given effects and the smallest effect shown with 80% power, difference in "
+        "means; effects in clicks per slate.",
+        [
+            text("component", "Items"),
+            text("question", "Question"),
+            number("effect_per_slate", "Effect", 3),
+            percent("power", "Power", digits=0),
+            counted("slates_needed", "Slates needed for 80% power"),
+            NOTE,
+        ],
+        lambda frame: frame[frame["estimator"] == "difference_in_means"],
+    )
+    part.table(
+        "component_support",
+        "Item rows and slates behind the ledger. Slates are those with at least one such item.",
+        [
+            text("component", "Items"),
+            counted("rows", "Item rows"),
+            counted("treated_rows", "Promoted rows"),
+            counted("control_rows", "Control rows"),
+            counted("displaced_rows", "Displaced rows"),
+            counted("slates", "Slates"),
+            *SLATES,
+        ],
+    )
+    if experiment.is_log:
+        for name, caption in (
+            ("contract", "What the checks of the log found."),
+            ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
+        ):
+            part.table(
+                name,
+                caption,
+                [
+                    text(str(column), str(column).replace("_", " ").capitalize())
+                    for column in experiment.tables.get(name, pd.DataFrame()).columns
+                ],
+            )
+    return part.done("design", "Was it a fair experiment?", "design_diagnostics", "power")
+
+
+def _data(experiment: Experiment) -> Section:
+    part = _Part(experiment)
+    part.say("What the slates look like, and who is exposed to what.")
+    part.figure("ratings_and_slates", "exposure_mapping")
+    items = experiment.table("items")
+    if items is not None:
+        part.tables += example_slates(items, experiment.movies)
+    return part.done("data", "Data and slates", "ratings_and_slates", "exposure_mapping", "items")
+
+
+def example_slates(items: pd.DataFrame, movies: pd.DataFrame | None) -> list[TableView]:
+    """Return the first promoted and the first control slate, item by item.
+
+    Parameters
+    ----------
+    items
+        The table of slate items.
+    movies
+        Titles by ``item_id``; without them the items' numbers are shown.
+    """
+    views = []
+    for arm, word in ((1, "promoted"), (0, "control")):
+        chosen = items.loc[items["promotion_applied"] == arm, "slate_id"]
+        if chosen.empty:
+            continue
+        slate = items[items["slate_id"] == chosen.iloc[0]].sort_values("final_position")
+        if movies is not None:
+            slate = slate.merge(movies, on="item_id", how="left")
+        elif "title" not in slate:
+            slate = slate.assign(title=slate["item_id"])
+        slate = slate.assign(
+            component=slate["component"].astype(str).map(_COMPONENT_WORDS),
+            spillover_cluster=slate["spillover_cluster"].astype(object),
+        )
+        columns = [
+            counted("final_position", "Position"),
+            counted("slate_position_seed", "Before promotion"),
+            text("title", "Item"),
+            text("spillover_cluster", "Cluster"),
+            text("component", "Part of the ledger"),
+            number("relevance", "Relevance", 2),
+            counted("click", "Clicks"),
+            number("p_control", "Click probability, control", 3),
+            number("p_promoted", "Click probability, promoted", 3),
+        ]
+        caption = f"Slate {chosen.iloc[0]}, a {word} slate: clicks per item row, as shown."
+        views.append(table_view("items", caption, slate, columns))
+    return views
+
+
+_COMPONENT_WORDS = {
+    "direct_focal": "focal item",
+    "same_cluster_competitor": "same-cluster competitor",
+    "other_competitor": "other competitor",
+}

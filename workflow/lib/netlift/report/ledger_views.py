@@ -1,0 +1,244 @@
+"""The ledger as a waterfall of bars: one view for each estimator and unit, drawn as inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift import units
+from netlift.report.columns import DIGITS
+from netlift.written import count, signed
+
+WORDS = {
+    "Focal item": "The promoted item",
+    "Same-cluster competitors": "Same-cluster items",
+    "Other competitors": "Other items",
+    "Full slate": "Net: the whole slate",
+}
+_COLORS = {
+    "Focal item": "focal",
+    "Same-cluster competitors": "same-cluster",
+    "Other competitors": "other",
+    "Full slate": "total",
+}
+ESTIMATORS = {
+    "difference_in_means": "Difference in means",
+    "difference_in_means_ols_error": "Difference in means, plain OLS error",
+    "lin": "Lin's regression",
+    "hajek": "Hájek",
+    "horvitz_thompson": "Horvitz–Thompson",
+}
+UNITS = {
+    units.PER_1000: "per 1,000 promoted slates",
+    units.PER_SLATE: "per slate",
+    units.PER_ROW: "per item row",
+}
+WIDE = 1000.0
+"""Width of the drawing."""
+
+_NUMBERS = ("estimate", "ci_95_lower", "ci_95_upper")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of the ledger, in drawing units of 0 to 1,000.
+
+    Attributes
+    ----------
+    label, component, color
+        What it is, its name in tables, and the name of its color.
+    value, interval, counts
+        In words.
+    left, width, low, high, end
+        Where the bar and its interval lie, and where the next bar starts.
+    """
+
+    label: str
+    component: str
+    color: str
+    value: str
+    interval: str
+    counts: str
+    left: float
+    width: float
+    low: float
+    high: float
+    end: float
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """The ledger by one estimator in one unit.
+
+    Attributes
+    ----------
+    estimator, unit
+        As in tables.
+    bars
+        Its lines; empty where the estimator has no numbers.
+    zero
+        Where zero lies.
+    ticks
+        Places of the axis with their labels.
+    stacked
+        Whether bars build on each other; effects per item row do not add up.
+    note
+        Why there are no numbers.
+    """
+
+    estimator: str
+    unit: str
+    bars: Sequence[Bar]
+    zero: float
+    ticks: Sequence[tuple[float, str]]
+    stacked: bool
+    note: str
+
+
+def ledger_views(effects: pd.DataFrame, observed: pd.DataFrame | None) -> list[LedgerView]:
+    """Return the ledger of observed clicks by every estimator, in every unit.
+
+    Parameters
+    ----------
+    effects
+        ``component_effects.csv``.
+    observed
+        ``observed_effects.csv``, for effects per item row; None leaves that unit out.
+    """
+    rows = effects[effects["outcome_type"] == "observed_clicks"]
+    views = []
+    for name, lines in rows.groupby("estimator", sort=False):
+        numbers = lines.rename(columns={"estimate_per_slate": "estimate"})
+        views.append(_view(str(name), units.PER_SLATE, numbers))
+        columns = {
+            "estimate_per_1000_promoted_slates": "estimate",
+            "ci_95_lower_per_1000": "ci_95_lower",
+            "ci_95_upper_per_1000": "ci_95_upper",
+        }
+        thousand = lines.drop(columns=["ci_95_lower", "ci_95_upper"]).rename(columns=columns)
+        views.append(_view(str(name), units.PER_1000, thousand))
+    if observed is not None:
+        by_row = observed[
+            (observed["unit"] == units.PER_ROW) & observed["effect"].isin(list(_COLORS))
+        ].rename(columns={"effect": "component"})
+        views.append(_view("least_squares", units.PER_ROW, by_row))
+    return views
+
+
+def main_estimator(effects: pd.DataFrame) -> str:
+    """Return the estimator from which statements come."""
+    return str(effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0])
+
+
+def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
+    stacked = unit != units.PER_ROW
+    values = lines[list(_NUMBERS)].to_numpy(dtype=np.float64)
+    if not np.isfinite(values[:, 0]).all():
+        notes = lines["note"].dropna() if "note" in lines else pd.Series(dtype=object)
+        why = str(notes.iloc[0]) if len(notes) else "an arm has too few slates"
+        return LedgerView(estimator, unit, [], 0.0, [], stacked, f"No numbers: {why}.")
+    names = lines["component"].to_list()
+    starts = np.zeros(len(names))
+    if stacked:
+        starts[1:] = np.cumsum(values[:, 0])[:-1]
+        starts[[place for place, name in enumerate(names) if name == "Full slate"]] = 0.0
+    labeled = [
+        {
+            **{str(key): value for key, value in line.items()},
+            "label": WORDS[name],
+            "color": _COLORS[name],
+        }
+        for line, name in zip(lines.to_dict("records"), names, strict=True)
+    ]
+    return _drawn(estimator, unit, labeled, starts, stacked)
+
+
+def side_by_side(rows: Sequence[Mapping[str, Any]], unit: str) -> LedgerView:
+    """Return numbers of several experiments as bars that all start at zero.
+
+    Parameters
+    ----------
+    rows
+        ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, ``treated_slates``,
+        ``control_slates``.
+    unit
+        Their unit.
+    """
+    labeled = [{"component": row["label"], "color": "total", **row} for row in rows]
+    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False)
+
+
+def _drawn(
+    estimator: str,
+    unit: str,
+    rows: Sequence[Mapping[str, Any]],
+    starts: NDArray[np.float64],
+    stacked: bool,
+) -> LedgerView:
+    """Place bars and an axis in drawing units."""
+    values = np.array([[row[key] for key in _NUMBERS] for row in rows], dtype=np.float64)
+    ends = starts[:, None] + np.nan_to_num(values, nan=0.0)
+    lowest, highest = _range(np.r_[0.0, starts, ends.ravel()])
+
+    def place(value: float) -> float:
+        return float(round(WIDE * (value - lowest) / (highest - lowest), 2))
+
+    bars = [_bar(row, unit, place, float(start)) for row, start in zip(rows, starts, strict=True)]
+    ticks = [(place(value), _tick(value)) for value in _ticks(lowest, highest)]
+    return LedgerView(estimator, unit, bars, place(0.0), ticks, stacked, "")
+
+
+def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], start: float) -> Bar:
+    value, lower, upper = (float(line[key]) for key in _NUMBERS)
+    digits = DIGITS[unit]
+    end = start + value
+    has_interval = np.isfinite([lower, upper]).all()
+    return Bar(
+        label=str(line["label"]),
+        component=str(line["component"]),
+        color=str(line["color"]),
+        value=signed(value, digits),
+        interval=f"{signed(lower, digits)} to {signed(upper, digits)}" if has_interval else "none",
+        counts=_counts(line),
+        left=min(place(start), place(end)),
+        width=round(abs(place(end) - place(start)), 2),
+        low=place(start + lower) if has_interval else place(end),
+        high=place(start + upper) if has_interval else place(end),
+        end=place(end),
+    )
+
+
+def _counts(line: Mapping[str, Any]) -> str:
+    promoted, control = count(line["treated_slates"]), count(line["control_slates"])
+    said = f"{promoted} promoted and {control} control slates"
+    if "treated_rows" in line:
+        rows = count(line["treated_rows"] + line["control_rows"])
+        said = f"{rows} item rows in {said}"
+    return said
+
+
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+    lowest, highest = float(values.min()), float(values.max())
+    if highest - lowest < 1e-9:
+        return -1.0, 1.0
+    room = 0.04 * (highest - lowest)
+    return lowest - room, highest + room
+
+
+def _ticks(lowest: float, highest: float) -> list[float]:
+    """Return four to eight round numbers within a range, zero among them."""
+    raw = (highest - lowest) / 6
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = float(min(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw))
+    first = int(np.ceil(lowest / step))
+    return [step * k for k in range(first, int(np.floor(highest / step)) + 1)]
+
+
+def _tick(value: float) -> str:
+    said = f"{value:,.10g}"
+    return said.replace("-", "−")

@@ -1,0 +1,193 @@
+"""Writing pages: records go into the templates of ``workflow/report``, and HTML comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from netlift import __version__
+from netlift.report.assumptions import assumptions, limitations
+from netlift.report.front import Front, answers, experiments_table, net_changes
+from netlift.report.gathering import Experiment, design_hash, records, versions
+from netlift.report.layout import sections
+from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
+from netlift.report.reference import GLOSSARY, METHODS
+from netlift.report.sources import behind
+from netlift.report.svg import Inlined, Letters, style_sheet
+from netlift.report.verdict import verdict_of
+from netlift.written import MINUS
+
+TEMPLATES = Path(__file__).parents[3] / "report"
+
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "lightgbm",
+    "xgboost-cpu",
+    "xgboost",
+    "matplotlib",
+    "snakemake",
+    "jinja2",
+)
+OPEN_ROWS = 8
+"""Tables of at most this many rows are shown at once; longer ones open on a click."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with what it shows, in words.
+
+    Attributes
+    ----------
+    name, title, caption
+        Its name, its title, and a few sentences.
+    svg
+        Markup that is safe to put into a page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: Markup
+
+
+def experiment_page(experiment: Experiment) -> str:
+    """Return the page of one experiment, whole: nothing else is loaded when it is opened."""
+    letters = Letters()
+    figures = {
+        name: figure(name, letters.inline(name, text)) for name, text in experiment.figures.items()
+    }
+    effects = experiment.tables["component_effects"]
+    stated = experiment.table("decision_statements")
+    return _render(
+        "experiment.html.j2",
+        letters=letters,
+        experiment=experiment,
+        title=title_of(experiment),
+        verdict=verdict_of(experiment),
+        statements=records(stated) if stated is not None else [],
+        views=ledger_views(effects, experiment.table("observed_effects")),
+        main=main_estimator(effects),
+        sections=sections(experiment),
+        figures=figures,
+        assumptions=assumptions(experiment),
+        limitations=limitations(experiment),
+        provenance=provenance(experiment),
+        home="../" * len(experiment.name.split("/")) + "report/index.html",
+    )
+
+
+def front_page(front: Front, entry: Mapping[str, Any]) -> str:
+    """Return the front page, whole.
+
+    Parameters
+    ----------
+    front
+        What there is of the study.
+    entry
+        The data set's entry in the configuration, for its license and citation.
+    """
+    letters = Letters()
+    figures = {
+        name: figure(name, letters.inline(f"figure-{number}", text, heat_map="/grid/" in name))
+        for number, (name, text) in enumerate(front.figures.items())
+    }
+    headline, answered = answers(front)
+    first = front.experiments[0]
+    return _render(
+        "front.html.j2",
+        letters=letters,
+        front=front,
+        headline=headline,
+        answers=answered,
+        nets=net_changes(front),
+        rows=experiments_table(front),
+        first=first,
+        chosen_by={
+            key: list(dict.fromkeys(summary.keys[key] for summary in front.experiments))
+            for key in ("world", "size", "seed")
+        },
+        figures=figures,
+        entry=entry,
+        versions={"netlift": __version__, "python": _python()} | versions(PACKAGES),
+    )
+
+
+def figure(name: str, inlined: Inlined) -> Figure:
+    """Return a figure with the caption that Snakemake's report gives it too."""
+    stem = Path(name).stem
+    caption = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
+    said = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
+    return Figure(name, inlined.title, said, Markup(inlined.svg))
+
+
+def title_of(experiment: Experiment) -> str:
+    """Return what an experiment is called in a heading."""
+    settings = experiment.settings
+    if experiment.is_log:
+        return str(settings["entry"].get("title") or f"Log {settings['log']}")
+    data = settings["entry"].get("title") or settings["dataset"]
+    return f"{data}, world {settings['world']}"
+
+
+def provenance(experiment: Experiment) -> dict[str, Any]:
+    """Return where everything comes from."""
+    rules = {file.rule for file in experiment.files.values()}
+    accounts = experiment.table("accounts")
+    return {
+        "entry": experiment.settings["entry"],
+        "settings": yaml.safe_dump(
+            {**experiment.settings}, sort_keys=True, allow_unicode=True, default_flow_style=False
+        ),
+        "files": list(experiment.files.values()),
+        "rules": behind(rules, of_log=experiment.is_log),
+        "versions": {"netlift": __version__, "python": _python()} | versions(PACKAGES),
+        "design_hash": None if accounts is None else design_hash(accounts),
+    }
+
+
+def _python() -> str:
+    import platform
+
+    return platform.python_version()
+
+
+def _with_minus(sentence: str) -> str:
+    """Set a sentence of a table with minus signs for hyphens before numbers: -39.6, not 5-6."""
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, sentence)
+
+
+def _render(template: str, *, letters: Letters, **values: Any) -> str:
+    """Fill in a template; all values are escaped but the project's own figures and files."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["minus"] = _with_minus
+    own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
+    return environment.get_template(template).render(
+        **values,
+        css=Markup(style_sheet() + own["page.css"]),
+        script=Markup(own["page.js"]),
+        letters=Markup(letters.defs()),
+        glossary=GLOSSARY,
+        methods=METHODS,
+        estimators=ESTIMATORS,
+        units=UNITS,
+        open_rows=OPEN_ROWS,
+        version=__version__,
+    )

@@ -1,0 +1,114 @@
+"""Glossary, and methods with their formulas and papers: what a reader looks up."""
+
+from __future__ import annotations
+
+GLOSSARY: list[tuple[str, str]] = [
+    ("Slate", "The list of items that one user sees at once."),
+    ("Focal item", "The item of a slate that is promoted, or would be."),
+    (
+        "Promotion",
+        "Moving the focal item to position 1. The items that stood above it move down by one.",
+    ),
+    ("Displaced item", "An item that stood above the focal item before promotion."),
+    ("Cluster", "A group of items that are close substitutes, such as a genre."),
+    (
+        "Component",
+        "The part of the ledger to which an item row belongs: focal item, same-cluster "
+        "competitors, other competitors.",
+    ),
+    ("Direct effect", "What the focal item gains."),
+    ("Indirect effect, spillover", "What all other items of the slate gain or lose together."),
+    ("Total effect, net change", "Direct plus indirect: what the slate as a whole gains."),
+    ("Exposure", "Which items a definition says can feel a promotion."),
+    ("Leakage", "A change on items that a definition calls unexposed."),
+    ("World", "A competition model with its parameters, which says how attention moves."),
+    (
+        "Known effect",
+        "In a simulated world: the change in click probabilities, without the noise of clicks.",
+    ),
+    (
+        "95% interval",
+        "Made so that it covers the true value in 95 of 100 such experiments.",
+    ),
+    (
+        "Undecided",
+        "The interval covers the value that it is held against. This is not proof of no effect.",
+    ),
+    ("Policy, rule", "Which slates to promote, by what is known before promotion."),
+    (
+        "Gate",
+        "A rule is recommended only if its lower bound, which holds for all rules at once, is "
+        "above zero.",
+    ),
+    ("Percent of bound", "The least variance that is possible over an estimator's variance."),
+    ("Clicks per item row", "The change of one item, averaged over items."),
+    ("Clicks per slate", "The change of all items of a kind in one slate, added up."),
+    ("Clicks per 1,000 promoted slates", "1,000 times clicks per slate."),
+]
+
+METHODS: list[tuple[str, str, str]] = [
+    (
+        "Difference in means",
+        "τ = mean(Y | D = 1) − mean(Y | D = 0), variance S₁²/n₁ + S₀²/n₀; one covariance of the "
+        "three components, from which the total's is 1′V1",
+        "Neyman 1923",
+    ),
+    (
+        "Lin's regression",
+        "Y on D, centered X, and D × X, with HC2 errors; the same X for every component, so parts "
+        "add up",
+        "Lin 2013",
+    ),
+    (
+        "Hájek and Horvitz–Thompson",
+        "sums weighted by 1/e and 1/(1 − e), with the known probability of promotion e",
+        "Hájek 1971; Horvitz and Thompson 1952; Aronow and Samii 2017",
+    ),
+    (
+        "Shares and ratios",
+        "all r for which (a − r b)² ≤ t² var(a − r b): Fieller's set, which may be unbounded",
+        "Fieller 1954",
+    ),
+    (
+        "Effects per item row",
+        "least squares on rows, CR2 errors by the unit that was randomized, Satterthwaite's "
+        "degrees of freedom",
+        "Bell and McCaffrey 2002; Pustejovsky and Tipton 2018",
+    ),
+    (
+        "Randomization tests",
+        "p = (1 + number of assignments as extreme) / (assignments drawn + 1), on non-focal rows; "
+        "adjusted by step-down",
+        "Fisher 1935; Phipson and Smyth 2010; Westfall and Young 1993; Wu and Ding 2021",
+    ),
+    (
+        "Segments",
+        "simultaneous intervals at level 0.95^(1/m); empirical Bayes with τ² by Paule and Mandel; "
+        "Cochran's Q",
+        "Šidák 1967; Efron and Morris 1975; Paule and Mandel 1982; Cochran 1954",
+    ),
+    (
+        "AIPW",
+        "G = m₁ − m₀ + D (Y − m₁)/e − (1 − D)(Y − m₀)/(1 − e), with cross-fitted models and the "
+        "known e",
+        "Robins, Rotnitzky and Zhao 1994",
+    ),
+    (
+        "Bound",
+        "E[s₁²/e + s₀²/(1 − e) + (τ(X) − τ)²] / N, s² the variance of a slate's clicks",
+        "Hahn 1998",
+    ),
+    (
+        "Who gains",
+        "effects by fifths of predicted effect, slope of scores on predictions, TOC; each fold by "
+        "models of the folds before it",
+        "Chernozhukov and others 2018; Yadlowsky and others 2025; Wager 2024",
+    ),
+    (
+        "Policy value",
+        "mean of π(X) (G − cost) against promoting nothing; bounds by the maximum of correlated t "
+        "variables",
+        "Athey and Wager 2021",
+    ),
+]
+"""What is computed, its formula, and the papers. docs/methods.md has the references in full."""

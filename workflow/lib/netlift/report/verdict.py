@@ -1,0 +1,206 @@
+"""The verdict in ten seconds: create or move, how much, how sure, do what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netlift.report.gathering import Experiment, records
+from netlift.units import PER_1000
+from netlift.written import signed
+
+TOPIC = "slate-level metric"
+
+_CREATE_OR_MOVE = {
+    ("creates", True): (
+        "Creates, and moves some",
+        "Promotion created clicks on balance, and moved some from other items",
+    ),
+    ("creates", False): ("Creates", "Promotion created clicks"),
+    ("destroys", True): (
+        "Moves, and loses some",
+        "Promotion moved clicks to the promoted item, and lost some on balance",
+    ),
+    ("destroys", False): ("Loses", "Promotion lost clicks"),
+    ("undecided", True): (
+        "Moves; not shown to create",
+        "Promotion moved clicks to the promoted item; it is not shown to create any",
+    ),
+    ("undecided", False): (
+        "Not shown either way",
+        "It is not shown whether promotion creates clicks or loses them",
+    ),
+}
+"""By the verdict on whole slates and by whether others are shown to lose: short, and a line."""
+
+_SURE = {
+    "creates": "Sure at 95%: clicks are created",
+    "destroys": "Sure at 95%: clicks are lost",
+    "undecided": "Not sure: the interval covers zero",
+}
+_DO = {
+    "promote": "Keep promoting",
+    "do_not_promote": "Do not promote every slate",
+    "no_evidence_for_promoting": "Do not promote for clicks' sake",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the four answers.
+
+    Attributes
+    ----------
+    question, answer
+        A few words each.
+    detail
+        One sentence with the numbers, their interval and unit.
+    source
+        The name of the table that it comes from.
+    """
+
+    question: str
+    answer: str
+    detail: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an experiment says.
+
+    Attributes
+    ----------
+    code
+        ``creates``, ``destroys`` or ``undecided``.
+    headline
+        The answer to the study's question in a few words.
+    estimate, lower, upper, unit
+        The net change with its 95% interval.
+    answers
+        Create or move, how much, how sure, do what.
+    truth
+        What is known of a simulated world; empty for a log.
+    """
+
+    code: str
+    headline: str
+    estimate: float
+    lower: float
+    upper: float
+    unit: str
+    answers: tuple[Answer, ...]
+    truth: str
+
+
+def verdict_of(experiment: Experiment) -> Verdict:
+    """Say what an experiment says, from its tables alone."""
+    stated = experiment.table("decision_statements")
+    statements = {str(row["topic"]): row for row in ([] if stated is None else records(stated))}
+    net = experiment.product("Net change")
+    estimate, lower, upper = (float(net[k]) for k in ("estimate", "ci_95_lower", "ci_95_upper"))
+    code, overstates = _codes(experiment, statements)
+    short, headline = _CREATE_OR_MOVE[code, overstates]
+    interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
+    answers = (
+        Answer("Create or move?", short, _taken(experiment), "product_summary"),
+        Answer(
+            "How much?",
+            f"{signed(estimate, 1)} clicks",
+            f"is the net change per 1,000 promoted slates, {interval}.",
+            "product_summary",
+        ),
+        Answer("How sure?", _SURE[code], _certainty(code, lower, upper), "product_summary"),
+        _what_to_do(experiment, statements),
+    )
+    return Verdict(
+        code, headline, estimate, lower, upper, PER_1000, answers, _truth(experiment, lower, upper)
+    )
+
+
+def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
+    """Return the verdict on whole slates, and whether others are shown to lose what one gains.
+
+    A log whose item rows were not analysed has no statements; then the intervals decide, as they
+    do in ``netlift.decisions``.
+    """
+    if statements:
+        item = str(statements["item-level reporting"]["verdict"])
+        return str(statements[TOPIC]["verdict"]), item == "overstates"
+    gain, others, net = (
+        experiment.product(metric) for metric in ("Focal gain", "Competitor change", "Net change")
+    )
+    code = "creates" if net["ci_95_lower"] > 0 else "destroys" if net["ci_95_upper"] < 0 else ""
+    return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
+
+
+def _taken(experiment: Experiment) -> str:
+    """Say what share of the focal gain is taken from others, and how sure that is."""
+    gain = experiment.product("Focal gain")
+    said = (
+        f"The promoted item changes by {signed(float(gain['estimate']), 1)} clicks per 1,000 "
+        f"promoted slates (95% interval {signed(float(gain['ci_95_lower']), 1)} to "
+        f"{signed(float(gain['ci_95_upper']), 1)})."
+    )
+    ratio = experiment.product("Offset ratio")
+    if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
+        return f"{said} What share of it is taken from other items, the data do not bound."
+    share, low, high = (
+        f"{-100 * float(ratio[key]):,.0f}" for key in ("estimate", "ci_95_upper", "ci_95_lower")
+    )
+    return (
+        f"{said} Taken from other items: {share}% of it (95% interval {low}% to {high}%)."
+    ).replace("-", "−")
+
+
+def _certainty(code: str, lower: float, upper: float) -> str:
+    if code == "undecided":
+        return (
+            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} clicks per "
+            "1,000 promoted slates are ruled out at 95%. More slates would narrow this."
+        )
+    least = lower if code == "creates" else upper
+    word = "gain" if code == "creates" else "loss"
+    return (
+        f"The whole 95% interval lies on one side of zero: the {word} is at least "
+        f"{abs(least):,.1f} clicks per 1,000 promoted slates."
+    )
+
+
+def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
+    """Say what to do: the gate's verdict on policies, or that on promoting every slate."""
+    gate = experiment.records.get("verdict")
+    if gate is None and not statements:
+        return Answer(
+            "Do what?",
+            "Judge by the net change",
+            "Rules for some of the slates were not compared in this run.",
+            "product_summary",
+        )
+    if gate is None:
+        row = statements["policy design"]
+        return Answer(
+            "Do what?",
+            _DO[str(row["verdict"])],
+            f"{row['statement']} Rules for some of the slates were not compared in this run.",
+            "decision_statements",
+        )
+    if gate["verdict"] == "promote nothing":
+        answer = "Promote nothing"
+    else:
+        words = str(gate["in_words"])
+        answer = words[:1].upper() + words[1:]
+    return Answer("Do what?", answer, str(gate["statement"]), "verdict")
+
+
+def _truth(experiment: Experiment, lower: float, upper: float) -> str:
+    """Say what is known of a simulated world, and whether the interval covers it."""
+    known = experiment.product("Net change").get("known_value")
+    if known is None:
+        return ""
+    covered = "covers" if lower <= known <= upper else "misses"
+    return (
+        f"This world is simulated, so the truth is known: {signed(known, 1)} clicks per 1,000 "
+        f"promoted slates. The interval {covered} it."
+    )

@@ -1,0 +1,102 @@
+# The pages: one for each experiment, and the front page.
+#
+# REQUIRED INPUTS   results/{experiment}/effects/*.csv, models/*.csv, verdict.json, figures/*.svg,
+#                   world.json, items.parquet, slate_outcomes.parquet
+#                   results/{dataset}/size={size}/seed={seed}/figures/*.svg
+#                   results/{slate_set}/robustness.csv, decision_statements.csv, grids
+# OUTPUTS           results/{experiment}/report.html, decision.json
+#                   results/report/index.html
+
+TEMPLATES = sorted(str(path) for path in Path(workflow.basedir, "report").iterdir())
+
+
+rule write_report:
+    input:
+        page_files,
+        movies=lambda wildcards: movies_of(wildcards.experiment),
+        templates=TEMPLATES,
+        schema=f"{workflow.basedir}/schemas/decision.schema.json",
+        code=code("write_report"),
+    output:
+        page=report(
+            "results/{experiment}/report.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "{experiment}", "page": "Report"},
+        ),
+        decision="results/{experiment}/decision.json",
+    log:
+        "logs/{experiment}/write_report.log",
+    benchmark:
+        "logs/{experiment}/write_report.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=lambda wildcards: settings(**run_settings(STUDY, wildcards.experiment)),
+    message:
+        "Writing the page: {wildcards.experiment}"
+    script:
+        "../scripts/write_report.py"
+
+
+rule write_front_page:
+    input:
+        decisions=expand("results/{experiment}/decision.json", experiment=EXPERIMENTS),
+        effects=expand(
+            "results/{experiment}/effects/{table}.csv",
+            experiment=EXPERIMENTS,
+            table=["component_effects", "observed_effects"],
+        ),
+        over_worlds=expand(
+            "results/{slate_set}/{file}",
+            slate_set=SLATE_SETS,
+            file=["robustness.csv", "decision_statements.csv", "figures/robustness.svg"],
+        ),
+        grids=rules.grids.input,
+        templates=TEMPLATES,
+        code=code("write_front_page"),
+    output:
+        page=report(
+            "results/report/index.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "all", "page": "Front page"},
+        ),
+    log:
+        "logs/write_front_page.log",
+    benchmark:
+        "logs/write_front_page.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=settings(
+            experiments=EXPERIMENTS,
+            slate_sets=SLATE_SETS,
+            grids=STUDY["study"]["grids"],
+            logs=list(STUDY["logs"]),
+            dataset=STUDY["dataset"],
+            entry=STUDY["datasets"][STUDY["dataset"]],
+            ran_beside=ran_beside(STUDY["dataset"]),
+        ),
+    message:
+        "Writing the front page"
+    script:
+        "../scripts/write_front_page.py"
+
+
+rule pages:
+    input:
+        expand(
+            "results/{experiment}/{file}",
+            experiment=EXPERIMENTS,
+            file=["report.html", "decision.json"],
+        ),
+        rules.write_front_page.output.page,

@@ -1,0 +1,26 @@
+"""Write the front page: all experiments of the study, and what was run beside them."""
+
+from pathlib import Path
+
+from netlift.report.front import gather_front
+from netlift.report.pages import front_page
+from netlift.tables import written_whole
+from netlift.workflow import job
+
+
+def main(settings: dict, page: str) -> None:
+    """Read what there is of the study; write the front page."""
+    front = gather_front(
+        settings["experiments"],
+        settings["slate_sets"],
+        settings["grids"],
+        settings["dataset"],
+        logs=settings["logs"],
+    )
+    with written_whole(page) as temporary:
+        Path(temporary).write_text(front_page(front, settings["entry"]), encoding="utf-8")
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(snakemake.params.settings, snakemake.output.page)

@@ -1,0 +1,28 @@
+"""Write the page of one experiment, and its decision for programs."""
+
+from pathlib import Path
+
+from netlift.report.decision import decision
+from netlift.report.gathering import gather
+from netlift.report.pages import experiment_page
+from netlift.tables import write_json, written_whole
+from netlift.workflow import job
+
+
+def main(name: str, settings: dict, movies: str | None, page: str, decided: str) -> None:
+    """Read all that there is of an experiment; write the page and the decision."""
+    experiment = gather(name, settings, movies=movies)
+    write_json(decision(experiment), decided)
+    with written_whole(page) as temporary:
+        Path(temporary).write_text(experiment_page(experiment), encoding="utf-8")
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(
+            snakemake.wildcards.experiment,
+            snakemake.params.settings,
+            snakemake.input.get("movies"),
+            snakemake.output.page,
+            snakemake.output.decision,
+        )
