@@ -22,7 +22,7 @@ if "snakemake" in globals():
         main(
             snakemake.wildcards.experiment,
             snakemake.params.settings,
-            snakemake.input.get("movies"),
+            snakemake.input.movies or None,
             snakemake.output.page,
             snakemake.output.decision,
         )
