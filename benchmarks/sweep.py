@@ -103,15 +103,19 @@ def reference_replicate(items: pd.DataFrame, rng: np.random.Generator) -> None:
         sm.OLS(outcome.to_numpy(), sm.add_constant(promoted)).fit(cov_type="HC2")
 
 
-def cpu_seconds(work: Callable[[], object], rounds: int = 1) -> float:
-    """Return the least CPU time of a few rounds: other work on the machine counts for little."""
-    found = []
-    for _ in range(7):
-        start = time.process_time()
-        for _ in range(rounds):
-            work()
-        found.append((time.process_time() - start) / rounds)
-    return min(found)
+def cpu_seconds(*works: tuple[Callable[[], object], int]) -> list[float]:
+    """Return the least CPU time of each work, in so many rounds at a time.
+
+    Works take turns, since a shared machine is slow for seconds at a time, for all alike.
+    """
+    found: list[list[float]] = [[] for _ in works]
+    for _ in range(9):
+        for times, (work, rounds) in zip(found, works, strict=True):
+            start = time.process_time()
+            for _ in range(rounds):
+                work()
+            times.append((time.process_time() - start) / rounds)
+    return [min(times) for times in found]
 
 
 def replicate_speed(n_slates: int, size: int) -> list[Row]:
@@ -133,12 +137,16 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
         for _, promoted, outcomes in replicates.blocks(numbers):
             array_ledger(promoted, outcomes, probability=0.5, covariates=covariates)
 
-    ledger = cpu_seconds(ledgers) / REPLICATES
-    alone = cpu_seconds(uniforms) / REPLICATES
-    lin = cpu_seconds(with_lin) / REPLICATES
-    notebook = cpu_seconds(lambda: reference_replicate(items, rng), PANDAS_ROUNDS)
     few = PANDAS_ROUNDS // 4
-    bootstrap = cpu_seconds(lambda: pandas_bootstrap(items, few)) / few * BOOTSTRAP_DRAWS
+    ledger, alone, lin, notebook, bootstrap = cpu_seconds(
+        (ledgers, 1),
+        (uniforms, 1),
+        (with_lin, 1),
+        (lambda: reference_replicate(items, rng), PANDAS_ROUNDS),
+        (lambda: pandas_bootstrap(items, few), 1),
+    )
+    ledger, alone, lin = ledger / REPLICATES, alone / REPLICATES, lin / REPLICATES
+    bootstrap *= BOOTSTRAP_DRAWS / few
     ratio, with_bootstrap = notebook / ledger, (notebook + bootstrap) / ledger
     return [
         (
@@ -247,12 +255,13 @@ def full_sweep(folder: Path, per_job: float) -> list[Row]:
     def arguments(seeds: str) -> tuple[str, ...]:
         return "--config", FULL.format(seeds=seeds), "--", "sweep"
 
+    before = set(folder.glob("logs/*/sweep/**/*.tsv"))
     half, cpu = snakemake(folder, *arguments("1-100"), cores="all")
     rest, more = snakemake(folder, *arguments("1-200"), cores="all")
     seconds, cpu = half + rest, cpu + more
     idle, _ = snakemake(folder, *arguments("1-200"), cores="all")
     dry, _ = snakemake(folder, "--dry-run", "--quiet", "all", *arguments("1-11200"), cores="all")
-    logs = sorted(folder.glob("logs/*/sweep/**/*.tsv"))
+    logs = sorted(set(folder.glob("logs/*/sweep/**/*.tsv")) - before)
     memory = max(pd.read_csv(log, sep="\t")["max_rss"].max() for log in logs)
     overhead = 100 * per_job * len(logs) / cpu
     return [

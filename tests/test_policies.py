@@ -162,11 +162,11 @@ def test_the_oracle_keeps_to_the_cap():
 
 def test_simultaneous_bounds_are_wider_the_more_rules_and_those_of_one_rule_are_students():
     one = simultaneous_quantile(np.eye(1), 30, 1)
-    assert one == pytest.approx(1.697, abs=0.02)
-    # Independent normals: (0.95)^(1/6) quantile, 2.387.
-    assert simultaneous_quantile(np.eye(6), 1e6, 1) == pytest.approx(2.387, abs=0.02)
+    assert one == pytest.approx(2.042, abs=0.02)
+    # Independent normals: the (1 + 0.95^(1/6)) / 2 quantile, 2.631.
+    assert simultaneous_quantile(np.eye(6), 1e6, 1) == pytest.approx(2.631, abs=0.02)
     alike = np.full((6, 6), 1.0)
-    assert simultaneous_quantile(alike, 1e6, 1) == pytest.approx(1.645, abs=0.02)
+    assert simultaneous_quantile(alike, 1e6, 1) == pytest.approx(1.960, abs=0.02)
 
 
 def test_a_rule_that_gains_is_recommended():

@@ -71,7 +71,7 @@ def policies(
         else "Promote nothing: no rule is shown to gain",
         subtitle=str(verdict["statement"]),
         legend=_legend(policies, theme),
-        note="Bounds: at 95%, the lower ends of all rules hold at once, and so do the upper ends; "
+        note="Bounds: intervals that hold for all rules at once in 95% of experiments; "
         "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of slates "
         "than those it is valued on.",
         source=source,
