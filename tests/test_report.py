@@ -35,6 +35,7 @@ from netlift.report.pages import experiment_page
 from netlift.report.svg import Letters, style_sheet
 from netlift.report.verdict import verdict_of
 from netlift.tables import read_json, read_table, write_table
+from netlift.validation import policies_table
 
 pytestmark = pytest.mark.xdist_group("pages")
 
@@ -414,6 +415,21 @@ class TestFrontPage:
         assert [cell.text for cell in sweep.tables[0].rows[0]] == ["A", "logit", "6", "4", "50.0%"]
         assert "Not run" not in sweep.lead[0]
         assert "make validate" in validation.lead[0]
+        judged = pd.DataFrame(
+            {
+                "verdict": ["promote", "promote nothing"],
+                "known_value": [2.0, 0.0],
+                "oracle_value": [5.0, 5.0],
+                "bounds_hold": [True, True],
+            }
+        )
+        facts = {"case": "standard", "world": "logit", "slates": 60}
+        folder = tmp_path / "results/tiny/validation"
+        write_table(policies_table(judged, facts), folder / "policies.csv")
+        validation = gather_front(names, [SLATES], [], "tiny", root=tmp_path).sections[-1]
+        shown = [cell.text for cell in validation.tables[0].rows[0]]
+        assert shown[:7] == ["standard", "logit", "60", "2", "50.0%", "0.0%", "100.0%"]
+        assert shown[7:] == ["+1.0", "+5.0", "pass"]
 
 
 class TestSources:
