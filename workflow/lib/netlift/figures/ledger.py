@@ -24,8 +24,6 @@ from netlift.figures.style import (
 )
 from netlift.figures.text import count, signed, with_interval
 
-"""The estimator whose lines are drawn."""
-
 FULL_SLATE = "Full slate"
 
 OUTCOMES = {
