@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _NUMBERS = (*_WHOLE, "UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
-_GUESSED = ("slate", "user", "item", "cluster", "stratum", "position", "final_position")
+_IDS = ("slate", "user", "item", "cluster", "stratum")
+_COUNTED = ("position", "final_position", "focal", "promoted")
 _MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
+
+
+SAMPLE_ROWS = 20_000
+"""Rows of a CSV log from which its types are guessed; all others are held against the guess."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,9 @@ class _Mapper:
         else:
             given = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
             cast = f"TRY_CAST({given} AS DOUBLE)"
+            if alias.startswith("o_"):
+                truth = f"CASE lower({given}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
+                cast = f"coalesce({cast}, {truth})"
             self.add(alias, cast)
             self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN NULLIF(trim({given}), '') END")
             bad = name(f"{alias}_bad")
@@ -182,7 +190,7 @@ class _Mapper:
             self.missing(role, column)
             return
         elif kind in _NUMBERS:
-            shown = f"CAST({raw} AS VARCHAR)"
+            shown = raw
             value = f"CASE {raw} WHEN 1 THEN true WHEN 0 THEN false END"
         else:
             shown = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
@@ -268,20 +276,34 @@ def _outcomes(mapper: _Mapper, entry: Mapping[str, Any]) -> None:
             )
 
 
-def whole_number_columns(
+def sampled_kinds(
     con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]
-) -> set[str]:
-    """Guess from the first rows which columns of a text source are whole numbers, as written."""
-    if not source.text:
-        return set()
-    columns = {entry["columns"][role] for role in _GUESSED if role in entry["columns"]}
-    columns |= {outcome["column"] for outcome in entry["outcomes"].values()}
-    tests = ", ".join(f"{_plain(column)}" for column in sorted(columns))
-    row = con.execute(f"SELECT {tests} FROM (SELECT * FROM {source.sql} LIMIT 20000) r").fetchone()
+) -> dict[str, str]:
+    """Guess from the first rows of a CSV log which columns are numbers, and of which DuckDB type.
+
+    BIGINT for ids and INTEGER for others where all values are whole numbers as one writes them,
+    DOUBLE for other numbers.
+    """
+    columns = entry["columns"]
+    kinds = {columns[role]: "INTEGER" for role in _COUNTED if role in columns}
+    kinds |= {outcome["column"]: "INTEGER" for outcome in entry["outcomes"].values()}
+    kinds |= {columns[role]: "BIGINT" for role in _IDS if role in columns}
+    numbers = [outcome["column"] for outcome in entry["outcomes"].values()]
+    numbers += [columns["probability"]] if "probability" in columns else []
+    numbers += [one for level in covariate_names(entry).values() for one in level.values()]
+    tests = [
+        f"bool_and(TRY_CAST(r.{name(one)} AS {kinds[one]})::VARCHAR = r.{name(one)})"
+        for one in kinds
+    ]
+    tests += [
+        f"bool_and(TRY_CAST(r.{name(one)} AS DOUBLE) IS NOT NULL) "
+        f"FILTER (r.{name(one)} IS NOT NULL)"
+        for one in numbers
+    ]
+    row = con.execute(
+        f"SELECT {', '.join(tests)} FROM (SELECT * FROM {source.sql} LIMIT {SAMPLE_ROWS}) r"
+    ).fetchone()
     assert row is not None
-    return {column for column, found in zip(sorted(columns), row, strict=True) if found}
-
-
-def _plain(column: str) -> str:
-    raw = f"r.{name(column)}"
-    return f"bool_and(TRY_CAST({raw} AS BIGINT)::VARCHAR = {raw})"
+    whole = {one: kind for (one, kind), found in zip(kinds.items(), row, strict=False) if found}
+    rest = zip(numbers, row[len(kinds) :], strict=True)
+    return {one: "DOUBLE" for one, found in rest if found} | whole

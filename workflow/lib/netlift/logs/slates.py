@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from netlift.accounts import ITEM_PREFIX, main_and_further
 from netlift.inference import ROUNDING
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED
-from netlift.logs.rows import Rows, map_rows, whole_number_columns
+from netlift.logs.plain_csv import NotPlainError, plain_source
+from netlift.logs.rows import Rows, map_rows, sampled_kinds
 from netlift.logs.source import Problem, Source, first_line, name, read_items_table, refusal
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ PART_ROWS = 8_000_000
 """Item rows that are summed at once: about 500 MB."""
 
 _BITS = 62
-_PLACED = f"(position BETWEEN 0 AND {_BITS} AND position = floor(position))"
-_MASKED = f"bit_count(bit_or(CASE WHEN {_PLACED} THEN 1::BIGINT << position::INTEGER ELSE 0 END))"
+_MASKED = "bit_count(bit_or(1::BIGINT << position::INTEGER))"
 """How many different positions a slate has, where none is above the number of bits."""
 
 SLATE_CODES = (
@@ -63,12 +63,11 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, An
         A file cannot be read to its end.
     """
     try:
-        integers = whole_number_columns(con, source, entry)
-        rows = map_rows(source, entry, integers)
-        if not source.text:
-            con.execute(f"CREATE TEMP VIEW typed AS {rows.select}")
+        if source.csv:
+            rows = _stage_csv(con, source, entry)
         else:
-            rows = _stage_text(con, source, entry, rows, integers)
+            rows = map_rows(source, entry, set())
+            con.execute(f"CREATE TEMP VIEW typed AS {rows.select}")
     except _duckdb_errors() as error:
         raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
     joined = "typed"
@@ -97,17 +96,22 @@ def _duckdb_errors() -> type[Exception]:
     return duckdb.Error
 
 
-def _stage_text(
-    con: duckdb.DuckDBPyConnection,
-    source: Source,
-    entry: Mapping[str, Any],
-    rows: Rows,
-    integers: set[str],
-) -> Rows:
-    """Read text once into a table of typed values."""
+def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]) -> Rows:
+    """Read CSV once into a table of typed values: as numbers, or else as text."""
+    kinds = sampled_kinds(con, source, entry)
+    # A temporary table is not compressed, and goes to disk only where memory is too small.
+    create = "CREATE OR REPLACE TEMP TABLE typed AS"
+    try:
+        with plain_source(con, source, kinds) as plain:
+            rows = map_rows(plain, entry, set())
+            con.execute(f"{create} {rows.select}")
+            return rows
+    except NotPlainError:
+        pass  # which is no fault: text is the slower way
+    integers = {column for column, kind in kinds.items() if kind != "DOUBLE"}
     while True:
-        # A temporary table is not compressed, and goes to disk only where memory is too small.
-        con.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {rows.select}")
+        rows = map_rows(source, entry, integers)
+        con.execute(f"{create} {rows.select}")
         if not rows.guessed:
             return rows
         tests = ", ".join(f"bool_or({name(flag)})" for flag in rows.guessed)
@@ -117,7 +121,6 @@ def _stage_text(
         if not wrong:
             return rows
         integers = integers - wrong
-        rows = map_rows(source, entry, integers)
 
 
 def _items_table(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> None:
@@ -225,9 +228,12 @@ def sum_slates(
     ``row_problems`` are the bits of its rows' problems together, ``slate_problems`` its own
     (``SLATE_CODES``). Sorted by slate.
     """
-    row = con.execute("SELECT max(position), any_value(typeof(item)) FROM rows").fetchone()
+    row = con.execute(
+        f"SELECT bool_and(position BETWEEN 0 AND {_BITS} AND position = floor(position)), "
+        "any_value(typeof(item)) FROM rows"
+    ).fetchone()
     assert row is not None
-    mask, text_items = row[0] is not None and row[0] <= _BITS, row[1] == "VARCHAR"
+    mask, text_items = bool(row[0]), row[1] == "VARCHAR"
     for number, condition in enumerate(ranges(con, n_rows)):
         sql = _slates_sql(rows, entry, limits, condition, mask=mask, text_items=text_items)
         verb = "CREATE TABLE slates AS" if number == 0 else "INSERT INTO slates"
@@ -256,7 +262,7 @@ def _slates_sql(
         "n_items": "count(*)::INTEGER",
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
-        "n_positions": f"count(*) FILTER {_PLACED}" if mask else "count(position)",
+        "n_positions": "count(position)",
         "positions": _MASKED if mask else "list_unique(list(position))",
         "position_min": "min(position)",
         "position_max": "max(position)",
@@ -265,7 +271,7 @@ def _slates_sql(
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
     if rows.experiment:
-        plain |= _design_sql(entry, same, other)
+        plain |= _design_sql(entry, same)
     if "final_position" in columns:
         expected = (
             "CASE WHEN promoted AND focal THEN 1 WHEN promoted AND position < focal_position "
@@ -276,9 +282,14 @@ def _slates_sql(
             "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
         }
     for kind, value, exact in outcome_columns(rows, limits).values():
-        for component, member in members.items():
-            plain[f"{kind}_{component}"] = _sum(value, member, exact)
-        plain[f"{kind}_total"] = _sum(value, "", exact)
+        sums = {component: _sum(value, one, exact) for component, one in members.items()}
+        total = _sum(value, "", exact)
+        if exact and members:
+            # Cheaper, and the same: each row is of one component, or its slate is not used.
+            gone = " - ".join(sums[component] for component in list(sums)[:-1])
+            sums["other_competitor"] = f"{total} - {gone}"
+        plain |= {f"{kind}_{component}": one for component, one in sums.items()}
+        plain[f"{kind}_total"] = total
     plain |= _covariates_sql(rows)
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
     focal = ""
@@ -300,7 +311,7 @@ def _slates_sql(
     )
 
 
-def _design_sql(entry: Mapping[str, Any], same: str, other: str) -> dict[str, str]:
+def _design_sql(entry: Mapping[str, Any], same: str) -> dict[str, str]:
     columns, promotion = entry["columns"], entry["promotion"]
     found = {
         "n_focal": "count(*) FILTER (focal)",
@@ -310,7 +321,7 @@ def _design_sql(entry: Mapping[str, Any], same: str, other: str) -> dict[str, st
         "focal_seed_position": "TRY_CAST(min(focal_position) AS INTEGER)",
         "focal_spillover_cluster": "min(focal_cluster)",
         "n_same_cluster": f"count(*) FILTER ({same})",
-        "n_other": f"count(*) FILTER ({other})",
+        "n_other": f"count(focal) - count(*) FILTER (focal) - count(*) FILTER ({same})",
         "n_displaced": "count(*) FILTER (position < focal_position)",
         "n_same_cluster_displaced": f"count(*) FILTER (position < focal_position AND {same})",
     }

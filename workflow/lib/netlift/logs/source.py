@@ -52,6 +52,15 @@ class LogRefusedError(NetliftError):
 
 
 @dataclass(frozen=True)
+class CsvFiles:
+    """CSV files with one header: its names, their paths, and what stands between columns."""
+
+    header: tuple[str, ...]
+    files: list[str]
+    delimiter: str
+
+
+@dataclass(frozen=True)
 class Source:
     """Where rows come from, in SQL.
 
@@ -61,13 +70,13 @@ class Source:
         What stands after FROM.
     types
         Column name -> DuckDB type; all VARCHAR for CSV.
-    text
-        Whether the source is text, so that types are up to the reader.
+    csv
+        The files, if the source is CSV: text, of which types are up to the reader.
     """
 
     sql: str
     types: dict[str, str]
-    text: bool
+    csv: tuple[CsvFiles, ...] = ()
 
 
 @contextmanager
@@ -154,7 +163,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, files: list[str]) -> Source:
     hive = ", hive_partitioning = true" if any("=" in file for file in files) else ""
     names = ", ".join(text(file) for file in files)
     sql = f"read_parquet([{names}], union_by_name = {str(len(files) > 1).lower()}{hive})"
-    return Source(sql, _described(con, sql), text=False)
+    return Source(sql, _described(con, sql))
 
 
 def _database(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Source:
@@ -171,10 +180,10 @@ def _database(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Sourc
         # Run once: it may be slow.
         con.execute(f"CREATE TABLE {name(row[0])}.main.queried AS {query}")
         con.execute(f"USE {name(row[0])}")
-        return Source("queried", _described(con, "queried"), text=False)
+        return Source("queried", _described(con, "queried"))
     table = entry["table"]
     sql = f"team_log.{table if '.' in table else name(table)}"
-    return Source(sql, _described(con, sql), text=False)
+    return Source(sql, _described(con, sql))
 
 
 def _csv(files: list[str], entry: Mapping[str, Any]) -> Source:
@@ -185,8 +194,7 @@ def _csv(files: list[str], entry: Mapping[str, Any]) -> Source:
         groups.setdefault(tuple(_header(file, delimiter)), []).append(file)
     problems = []
     for header, own in groups.items():
-        parts = _partitions(own[0])
-        there = [*header, *parts]
+        there = [*header, *_partitions(own[0])]
         place = f" ({own[0]})" if len(files) > 1 else ""
         doubled = Counter(header)
         for column in needed:
@@ -203,7 +211,8 @@ def _csv(files: list[str], entry: Mapping[str, Any]) -> Source:
         f"SELECT {chosen} FROM {_read_csv(header, own, delimiter)}"
         for header, own in groups.items()
     ]
-    return Source(f"({' UNION ALL '.join(selects)})", dict.fromkeys(needed, "VARCHAR"), text=True)
+    parts = tuple(CsvFiles(header, own, delimiter) for header, own in groups.items())
+    return Source(f"({' UNION ALL '.join(selects)})", dict.fromkeys(needed, "VARCHAR"), parts)
 
 
 def _read_csv(header: tuple[str, ...], files: list[str], delimiter: str) -> str:
