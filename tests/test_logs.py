@@ -196,6 +196,35 @@ def test_users_that_were_randomized_are_the_unit(tmp_path):
     assert list(items["randomization_unit"]) == list(items["user_id"])
 
 
+def test_accounts_do_not_depend_on_the_order_of_rows(tmp_path):
+    """To the last bit, which sums of floating numbers would not give."""
+    log, _ = draw_log(3, 200)
+    rng = np.random.default_rng(5)
+    log["minutes"] = rng.lognormal(0, 4, len(log))
+    log["score"] = rng.normal(0, 1, len(log)) / 3
+    log.loc[log["Impression ID"] == "s000003", "score"] = 0.1
+    said = {
+        "outcomes": {"minutes": {"column": "minutes", "winsorize": 0.95}},
+        "covariates": {"item": {"relevance": "score"}},
+    }
+    tables = []
+    for number in range(3):
+        log.sample(frac=1, random_state=number).to_csv(tmp_path / "log.csv", index=False)
+        tables.append(account(entry(tmp_path / "log.csv", **said), tmp_path)[0])
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0], check_exact=True)
+    by_slate = log.groupby("Impression ID")
+    own = tables[0].set_index("slate_id")
+    for column, expected in {
+        "relevance_mean": by_slate["score"].mean(),
+        "relevance_sd": by_slate["score"].std(ddof=0),
+        "observed_clicks_total": by_slate["minutes"].sum(),
+    }.items():
+        scale = log["minutes" if "clicks" in column else "score"].abs().max()
+        np.testing.assert_allclose(own[column], expected, rtol=0, atol=1e-13 * scale)
+    assert own.loc["s000003", "relevance_sd"] == 0
+
+
 def test_ids_with_leading_zeros_stay_apart(tmp_path):
     log, _ = draw_log(3, 60)
     number = log["Impression ID"].str[1:].astype(int)

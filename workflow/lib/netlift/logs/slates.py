@@ -7,8 +7,9 @@ slate ids, so that what is held in memory does not grow with the log.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil
+from math import ceil, log2
 from typing import TYPE_CHECKING, Any
 
 from netlift.accounts import ITEM_PREFIX, main_and_further
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PART_ROWS = 8_000_000
 """Item rows that are summed at once: about 500 MB."""
+
+UNIT_BITS = 48
+"""Numbers that are not whole are summed in units of about the largest one over 2^48."""
 
 _BITS = 62
 _MASKED = "bit_count(bit_or(1::BIGINT << position::INTEGER))"
@@ -208,12 +212,50 @@ def outcome_columns(rows: Rows, limits: Mapping[str, float]) -> dict[str, tuple[
     return found
 
 
-def _sum(expression: str, condition: str, exact: bool) -> str:
-    """Sum a value over rows; sums that are not exact are compensated, whatever their order."""
-    where = f" FILTER ({condition})" if condition else ""
-    if exact:
-        return f"coalesce(sum({expression}){where}, 0)::DOUBLE"
-    return f"coalesce(fsum({expression}){where}, 0)"
+@dataclass(frozen=True)
+class Value:
+    """A number of rows, in whole units: their sums are exact, so their order does not matter.
+
+    Attributes
+    ----------
+    sql
+        The number of a row, in units.
+    per_unit
+        What one unit is worth: 1, or a power of two.
+    """
+
+    sql: str
+    per_unit: float
+
+    def sum(self, condition: str = "") -> str:
+        """Return the sum over rows that meet a condition, in units; 0 of none."""
+        where = f" FILTER ({condition})" if condition else ""
+        return f"coalesce(sum({self.sql}){where}, 0)"
+
+    def number(self, units: str) -> str:
+        """Return a number of units as what it is."""
+        return f"({units})::DOUBLE * {self.per_unit!r}"
+
+
+def _values(
+    con: duckdb.DuckDBPyConnection, rows: Rows, limits: Mapping[str, float]
+) -> dict[str, Value]:
+    """Return values by their expressions: of whole numbers, and others in units small enough."""
+    outcomes = outcome_columns(rows, limits).values()
+    found = {value: Value(value, 1.0) for _, value, exact in outcomes if exact}
+    inexact = [value for _, value, exact in outcomes if not exact]
+    inexact += [name(column) for column in _account_covariates(rows)]
+    if inexact:
+        largest = ", ".join(
+            f"max(abs({value}::DOUBLE)) FILTER (isfinite({value}::DOUBLE))" for value in inexact
+        )
+        row = con.execute(f"SELECT {largest} FROM rows").fetchone()
+        assert row is not None
+        for value, top in zip(inexact, row, strict=True):
+            unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
+            sql = f"TRY_CAST(round({value}::DOUBLE / {unit!r}) AS BIGINT)"
+            found[value] = Value(sql, unit)
+    return found
 
 
 def sum_slates(
@@ -234,8 +276,9 @@ def sum_slates(
     ).fetchone()
     assert row is not None
     mask, text_items = bool(row[0]), row[1] == "VARCHAR"
+    values = _values(con, rows, limits)
     for number, condition in enumerate(ranges(con, n_rows)):
-        sql = _slates_sql(rows, entry, limits, condition, mask=mask, text_items=text_items)
+        sql = _slates_sql(rows, entry, limits, values, condition, mask=mask, text_items=text_items)
         verb = "CREATE TABLE slates AS" if number == 0 else "INSERT INTO slates"
         con.execute(f"{verb} {sql}")
 
@@ -244,6 +287,7 @@ def _slates_sql(
     rows: Rows,
     entry: Mapping[str, Any],
     limits: Mapping[str, float],
+    values: Mapping[str, Value],
     condition: str,
     *,
     mask: bool,
@@ -252,8 +296,7 @@ def _slates_sql(
     """Return the query of one range; ``mask`` where positions fit into the bits of a number."""
     columns = entry["columns"]
     same = "(NOT focal AND cluster = focal_cluster)"
-    other = "(NOT focal AND (cluster = focal_cluster) IS NOT TRUE)"
-    members = {"direct_focal": "focal", "same_cluster_competitor": same, "other_competitor": other}
+    members = {"direct_focal": "focal", "same_cluster_competitor": same}
     if not rows.experiment:
         members = {}
     plain = {
@@ -281,16 +324,16 @@ def _slates_sql(
             "focal_final": "min(final_position) FILTER (focal)",
             "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
         }
-    for kind, value, exact in outcome_columns(rows, limits).values():
-        sums = {component: _sum(value, one, exact) for component, one in members.items()}
-        total = _sum(value, "", exact)
-        if exact and members:
+    for kind, sql, _ in outcome_columns(rows, limits).values():
+        value = values[sql]
+        sums = {component: value.sum(one) for component, one in members.items()}
+        if members:
             # Cheaper, and the same: each row is of one component, or its slate is not used.
-            gone = " - ".join(sums[component] for component in list(sums)[:-1])
-            sums["other_competitor"] = f"{total} - {gone}"
-        plain |= {f"{kind}_{component}": one for component, one in sums.items()}
-        plain[f"{kind}_total"] = total
-    plain |= _covariates_sql(rows)
+            known = [sums["direct_focal"], sums["same_cluster_competitor"]]
+            sums["other_competitor"] = " - ".join([value.sum(), *known])
+        sums["total"] = value.sum()
+        plain |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
+    plain |= _covariates_sql(rows, values)
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
     focal = ""
     if rows.experiment:
@@ -343,7 +386,7 @@ def _design_sql(entry: Mapping[str, Any], same: str) -> dict[str, str]:
     return found | {"probabilities": f"({differs})"}
 
 
-def _covariates_sql(rows: Rows) -> dict[str, str]:
+def _covariates_sql(rows: Rows, values: Mapping[str, Value]) -> dict[str, str]:
     """Return the covariates of slates; missing where they are missing in a row."""
     found = {}
     differs = []
@@ -353,17 +396,38 @@ def _covariates_sql(rows: Rows) -> dict[str, str]:
         differs.append(f"min({value}) IS DISTINCT FROM max({value})")
         differs.append(f"count({value}) NOT IN (0, count(*))")
     found["covariates"] = f"({' OR '.join(differs) or 'false'})"
-    for column in rows.item_covariates:
-        if column != "relevance" and not column.startswith(ITEM_PREFIX):
-            continue
-        value = f"{name(column)}::DOUBLE"
-        complete = f"count({value}) = count(*)"
+    for column in _account_covariates(rows):
+        sql = name(column)
+        units, complete = values[sql], f"count({sql}) = count(*)"
         if rows.experiment:
-            found[f"focal_{column}"] = f"min({value}) FILTER (focal)"
-        found[f"{column}_mean"] = f"CASE WHEN {complete} THEN fsum({value}) / count(*) END"
+            found[f"focal_{column}"] = f"min({sql}::DOUBLE) FILTER (focal)"
+        mean = f"{units.number(units.sum())} / count(*)"
+        found[f"{column}_mean"] = f"CASE WHEN {complete} THEN {mean} END"
         if column == "relevance":
-            found["relevance_sd"] = f"CASE WHEN {complete} THEN stddev_pop({value}) END"
+            found["relevance_sd"] = f"CASE WHEN {complete} THEN {_sd_sql(units)} END"
     return found
+
+
+def _account_covariates(rows: Rows) -> list[str]:
+    return [
+        column
+        for column in rows.item_covariates
+        if column == "relevance" or column.startswith(ITEM_PREFIX)
+    ]
+
+
+def _sd_sql(value: Value) -> str:
+    """Return the standard deviation (over n) of a value, from exact sums; 0 of equal values.
+
+    With m the whole part of the mean and r the rest of the sum, sum (x - m)^2 is
+    sum x^2 - n m^2 - 2 m r, in whole numbers below 2^127.
+    """
+    total = f"{value.sum()}::HUGEINT"
+    whole, rest = f"({total} // count(*))", f"({total} % count(*))"
+    squares = f"sum({value.sql}::HUGEINT * {value.sql})"
+    around = f"({squares} - count(*) * {whole} * {whole} - 2 * {whole} * {rest})"
+    variance = f"{around}::DOUBLE / count(*) - power({rest}::DOUBLE / count(*), 2)"
+    return value.number(f"sqrt(greatest({variance}, 0))")
 
 
 def _slate_conditions(entry: Mapping[str, Any], rows: Rows) -> dict[str, str]:
@@ -405,11 +469,10 @@ def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
         counts += ["n_same_cluster", "n_other", "n_displaced", "n_same_cluster_displaced"]
     covariates = [column for column in SLATE_COVARIATES if column in rows.slate_covariates]
     covariates += [column for column in rows.slate_covariates if column not in SLATE_COVARIATES]
-    for column in rows.item_covariates:
-        if column == "relevance" or column.startswith(ITEM_PREFIX):
-            focal = [f"focal_{column}"] if rows.experiment else []
-            spread = ["relevance_sd"] if column == "relevance" else []
-            covariates += [*focal, f"{column}_mean", *spread]
+    for column in _account_covariates(rows):
+        focal = [f"focal_{column}"] if rows.experiment else []
+        spread = ["relevance_sd"] if column == "relevance" else []
+        covariates += [*focal, f"{column}_mean", *spread]
     kinds = [kind for kind, _, _ in outcome_columns(rows, limits).values()]
     components = ["direct_focal", "same_cluster_competitor", "other_competitor"]
     parts = [*(components if rows.experiment else []), "total"]
