@@ -419,11 +419,12 @@ def _account_covariates(rows: Rows) -> list[str]:
 def _sd_sql(value: Value) -> str:
     """Return the standard deviation (over n) of a value, from exact sums; 0 of equal values.
 
-    With m the whole part of the mean and r the rest of the sum, sum (x - m)^2 is
+    With m a whole number near the mean and r = sum x - n m, sum (x - m)^2 is
     sum x^2 - n m^2 - 2 m r, in whole numbers below 2^127.
     """
     total = f"{value.sum()}::HUGEINT"
-    whole, rest = f"({total} // count(*))", f"({total} % count(*))"
+    whole = f"round({total}::DOUBLE / count(*))::HUGEINT"  # division of HUGEINT is slow
+    rest = f"({total} - count(*) * {whole})"
     squares = f"sum({value.sql}::HUGEINT * {value.sql})"
     around = f"({squares} - count(*) * {whole} * {whole} - 2 * {whole} * {rest})"
     variance = f"{around}::DOUBLE / count(*) - power({rest}::DOUBLE / count(*), 2)"
