@@ -164,25 +164,27 @@ def _simulate(study: dict, slates: Path, world: str) -> None:
     )
 
 
-def analyse(study: dict, folder: Path) -> None:
+def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
     """Estimate everything on an experiment's items but models."""
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     inference, seed = study["inference"], 20260428
+    settings = {"seed": seed, "outcome": unit, **inference}
+    units = {"observed_clicks": unit}
     script("account_slates").main(items, accounts)
 
     def files(names: str, sub: str, ending: str) -> dict:
         return {table: str(folder / f"{sub}/{table}.{ending}") for table in names.split()}
 
     script("estimate_ledger").main(
-        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, **inference}
+        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, "units": units, **inference}
     )
     outputs = files(ROWS, "effects", "csv") | files("bootstrap_draws", "effects", "parquet")
-    script("estimate_row_effects").main(items, accounts, outputs, {"seed": seed, **inference})
+    script("estimate_row_effects").main(items, accounts, outputs, settings)
     script("test_randomization").main(
         items,
         accounts,
         files("randomization_tests design_diagnostics", "effects", "csv"),
-        {"seed": seed, **inference},
+        settings,
     )
     effects = folder / "effects"
     script("state_decisions").main(
@@ -191,10 +193,11 @@ def analyse(study: dict, folder: Path) -> None:
             for table in ("product_summary", "spillover_sensitivity", "segments")
         ),
         str(effects / "decision_statements.csv"),
+        unit,
     )
 
 
-def _models(study: dict, folder: Path) -> None:
+def _models(study: dict, folder: Path, unit: str = "clicks") -> None:
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     models = folder / "models"
     tables = ["outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc"]
@@ -210,7 +213,7 @@ def _models(study: dict, folder: Path) -> None:
     outputs |= {name: str(models / f"fitted/{file}") for name, file in fitted.items()}
     needed = {name: outputs[name] for name in ("slate_effects", "aipw", "heterogeneity")}
     script("fit_models").main(
-        items, accounts, dict(outputs), {"seed": 20260428, **study["models"]}, 1
+        items, accounts, dict(outputs), {"seed": 20260428, "outcome": unit, **study["models"]}, 1
     )
     script("compare_policies").main(
         {"slate_items": items, "accounts": accounts, **needed},
@@ -219,7 +222,7 @@ def _models(study: dict, folder: Path) -> None:
             "slate_policies": str(models / "slate_policies.parquet"),
             "verdict": str(models / "verdict.json"),
         },
-        {"seed": 20260428, **study["policy"]},
+        {"seed": 20260428, "outcome": unit, **study["policy"]},
     )
 
 

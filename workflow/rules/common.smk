@@ -25,7 +25,13 @@ from netlift.config import (
 )
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
-from netlift.logs.entries import is_experiment, log_files, log_settings
+from netlift.logs.entries import (
+    MAIN_OUTCOME,
+    is_experiment,
+    log_files,
+    log_settings,
+    outcome_units,
+)
 from netlift.report.choices import run_settings
 from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
@@ -138,12 +144,16 @@ def seed_of(experiment):
     return int(experiment.split("seed=")[1].split("/")[0])
 
 
-def source_of(experiment):
-    """Return what a figure says of where it comes from; of a log, what its clicks are."""
+def units_of(experiment):
+    """Return what is said after a number of each outcome, by outcome type: clicks, minutes."""
     if not experiment.startswith("logs/"):
-        return experiment
-    main = next(iter(STUDY["logs"][experiment.removeprefix("logs/")]["outcomes"]))
-    return experiment if main == "clicks" else f"{experiment}: where it says clicks, read {main}"
+        return {MAIN_OUTCOME: "clicks"}
+    return outcome_units(log_entry(experiment.removeprefix("logs/")))
+
+
+def unit_of(experiment):
+    """Return what is said after a number of the main outcome."""
+    return units_of(experiment)[MAIN_OUTCOME]
 
 
 def movies_of(experiment):

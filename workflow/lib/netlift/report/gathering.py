@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from netlift.errors import NetliftError
+from netlift.logs.entries import MAIN_OUTCOME, outcome_units
+from netlift.outcome import CLICKS, Outcome
 from netlift.report.sources import (
     FIGURES,
     IN_A_LOG,
@@ -87,6 +89,17 @@ class Experiment:
     def is_simulated(self) -> bool:
         """Whether the truth is known."""
         return not self.is_log
+
+    @property
+    def units(self) -> dict[str, str]:
+        """What is said after a number of each outcome, by outcome type, the main one first."""
+        entry = self.settings.get("entry", {})
+        return outcome_units(entry) if "outcomes" in entry else {MAIN_OUTCOME: CLICKS.unit}
+
+    @property
+    def outcome(self) -> Outcome:
+        """The words for the main outcome."""
+        return Outcome(self.units[MAIN_OUTCOME])
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a table, or None where it was not made."""

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from netlift import __version__
+from netlift.outcome import CLICKS, Outcome
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.front import Front, answers, experiments_table, net_changes
 from netlift.report.gathering import Experiment, design_hash, records, versions
@@ -66,18 +67,20 @@ def experiment_page(experiment: Experiment) -> str:
     """Return the page of one experiment, whole: nothing else is loaded when it is opened."""
     letters = Letters()
     figures = {
-        name: figure(name, letters.inline(name, text)) for name, text in experiment.figures.items()
+        name: figure(name, letters.inline(name, text), experiment.outcome)
+        for name, text in experiment.figures.items()
     }
     effects = experiment.tables["component_effects"]
     stated = experiment.table("decision_statements")
     return _render(
         "experiment.html.j2",
         letters=letters,
+        outcome=experiment.outcome,
         experiment=experiment,
         title=title_of(experiment),
         verdict=verdict_of(experiment),
         statements=records(stated) if stated is not None else [],
-        views=ledger_views(effects, experiment.table("observed_effects")),
+        views=ledger_views(effects, experiment.table("observed_effects"), experiment.outcome),
         main=main_estimator(effects),
         sections=sections(experiment),
         figures=figures,
@@ -124,12 +127,12 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
     )
 
 
-def figure(name: str, inlined: Inlined) -> Figure:
+def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     """Return a figure with the caption that Snakemake's report gives it too."""
     stem = Path(name).stem
     caption = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
     said = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
-    return Figure(name, inlined.title, said, Markup(inlined.svg))
+    return Figure(name, inlined.title, outcome.said(said), Markup(inlined.svg))
 
 
 def title_of(experiment: Experiment) -> str:
@@ -168,7 +171,7 @@ def _with_minus(sentence: str) -> str:
     return re.sub(r"(?<![\w-])-(?=\d)", MINUS, sentence)
 
 
-def _render(template: str, *, letters: Letters, **values: Any) -> str:
+def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **values: Any) -> str:
     """Fill in a template; all values are escaped but the project's own figures and files."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -178,9 +181,12 @@ def _render(template: str, *, letters: Letters, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["minus"] = _with_minus
+    environment.filters["said"] = outcome.said
     own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return environment.get_template(template).render(
         **values,
+        outcome=outcome,
+        shown_first=UNITS[0],
         css=Markup(style_sheet() + own["page.css"]),
         script=Markup(own["page.js"]),
         letters=Markup(letters.defs()),
