@@ -111,10 +111,12 @@ def files_of_log(log):
 
 
 def analysis_of_log(wildcards):
-    """Return all that can be said of a log, its page among it if it is an experiment."""
-    folder, pages = f"results/logs/{wildcards.log}", ("report.html", "decision.json")
-    is_one = is_experiment(log_entry(wildcards.log))
-    return log_results(wildcards.log) + [f"{folder}/{file}" for file in pages if is_one]
+    """Return all that can be said of a log: tables, figures, its page, and of an experiment its
+    decision."""
+    folder, pages = f"results/logs/{wildcards.log}", ["report.html"]
+    if is_experiment(log_entry(wildcards.log)):
+        pages.append("decision.json")
+    return log_results(wildcards.log) + [f"{folder}/{file}" for file in pages]
 
 
 def log_results(log):
@@ -345,6 +347,9 @@ def ran_beside(dataset):
     files = [
         path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
     ]
-    decisions = [Path("results/logs", log, "decision.json") for log in STUDY["logs"]]
-    files += [path for path in decisions if path.exists()]
+    of_logs = [
+        Path("results/logs", log, "decision.json" if is_experiment(entry) else "report.html")
+        for log, entry in STUDY["logs"].items()
+    ]
+    files += [path for path in of_logs if path.exists()]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -93,10 +93,11 @@ def outcome_models(
         subtitle=f"{capitalized(outcome.of(PER_SLATE))}, each slate predicted by models fitted on "
         "other users' slates.",
         legend=_legend(outcome, theme, calibrated=not unbinned),
-        note=_note(outcome_models),
+        note=_note(outcome_models, calibrated=not unbinned),
         source=source,
     )
-    grid = figure.add_gridspec(max(len(by_row), 1), 3, width_ratios=[1, 1.32, 1.05])
+    widths = [1, 1.32] if unbinned else [1, 1.32, 1.05]
+    grid = figure.add_gridspec(max(len(by_row), 1), len(widths), width_ratios=widths)
     axes = figure.add_subplot(grid[:, 0])
     draw_errors(axes, outcome_models, theme, outcome)
     write_scores(text_axis(figure, grid[:, 1], axes), outcome_models, theme)
@@ -199,7 +200,7 @@ def written(value: float, form: str) -> str:
     return form.format(value).replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else ""
 
 
-def _note(models: pd.DataFrame) -> str:
+def _note(models: pd.DataFrame, *, calibrated: bool) -> str:
     """Say what the columns are, and what no model can do better than."""
     notes = []
     if has_known(models, EXCESS):
@@ -210,6 +211,8 @@ def _note(models: pd.DataFrame) -> str:
         )
     notes.append(
         "MSE over best: mean squared error less that of the best model on the same slates, with "
-        "its standard error. Slope: 1 if calibrated, below 1 if predictions are too extreme."
+        "its standard error."
     )
+    if calibrated:
+        notes.append("Slope: 1 if calibrated, below 1 if predictions are too extreme.")
     return " ".join(notes)

@@ -361,35 +361,3 @@ def _tail_share(con: duckdb.DuckDBPyConnection, value: str) -> float | None:
         if left <= 0:
             break
     return held / total
-
-
-def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
-    """Say which parts of the analysis a log gives, and why others are missing.
-
-    Parameters
-    ----------
-    experiment
-        Whether the log tells promotions that were drawn at random.
-    row_stages
-        Whether stages that hold item rows in memory are run.
-    """
-    no_draw = "no promotion was drawn at random in this log, so no effect of one can be estimated"
-    no_rows = "row_stages is false: item rows are not held in memory"
-    no_truth = "the truth is known of simulated worlds only"
-    of_rows = no_draw if not experiment else None if row_stages else no_rows
-    missing = {
-        "contract": None,
-        "outcome by position": None if row_stages else no_rows,
-        "slate accounts": None,
-        "ledger of effects": None if experiment else no_draw,
-        "effects on item rows": of_rows,
-        "randomization tests": of_rows,
-        "models and policies": of_rows,
-        "truth": no_truth,
-    }
-    return pd.DataFrame(
-        [
-            {"section": section, "available": why is None, "why_not": why}
-            for section, why in missing.items()
-        ]
-    )

@@ -117,7 +117,8 @@ def _other_outcomes(experiment: Experiment) -> Section:
     unit_of = experiment.units
     part.say(
         f"All else on this page is about {experiment.outcome.unit}, the main outcome of this log. "
-        "These were recorded too: the ledger of each, by the main estimator."
+        "Here is the ledger of each other one, by the main estimator. Winsorized: with its largest "
+        "values lowered."
     )
 
     def others(frame: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +137,6 @@ def _other_outcomes(experiment: Experiment) -> Section:
             effect("estimate_per_slate"),
             number("se", "Standard error", 4),
             number("control_mean", "Mean, control", 3),
-            *SLATES,
             NOTE,
         ]
         part.table("component_effects", "Effects on the other outcomes.", columns, others)
@@ -606,20 +606,21 @@ def _design(experiment: Experiment) -> Section:
             *SLATES,
         ],
     )
-    if experiment.is_log:
-        for name, caption in (
-            ("contract", "What the checks of the log found."),
-            ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
-        ):
-            part.table(
-                name,
-                caption,
-                [
-                    text(str(column), str(column).replace("_", " ").capitalize())
-                    for column in experiment.tables.get(name, pd.DataFrame()).columns
-                ],
-            )
+    part.tables += log_checks(experiment)
     return part.done("design", "Was it a fair experiment?", "design_diagnostics", "power")
+
+
+def log_checks(experiment: Experiment) -> list[TableView]:
+    """Return what the checks of a log found, and where its rows went; nothing of a simulation."""
+    part = _Part(experiment)
+    for name, caption in (
+        ("contract", "What the checks of the log found."),
+        ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
+    ):
+        columns = experiment.tables.get(name, pd.DataFrame()).columns
+        headings = [str(column).replace("_", " ").capitalize() for column in columns]
+        part.table(name, caption, [text(str(c), h) for c, h in zip(columns, headings, strict=True)])
+    return part.tables
 
 
 def _data(experiment: Experiment) -> Section:

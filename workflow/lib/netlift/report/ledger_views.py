@@ -167,19 +167,23 @@ def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
     return _drawn(estimator, unit, labeled, starts, stacked)
 
 
-def side_by_side(rows: Sequence[Mapping[str, Any]], unit: str) -> LedgerView:
+def side_by_side(
+    rows: Sequence[Mapping[str, Any]], unit: str, write: Callable[[float, int], str] = signed
+) -> LedgerView:
     """Return numbers of several experiments as bars that all start at zero.
 
     Parameters
     ----------
     rows
-        ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, ``treated_slates``,
-        ``control_slates``.
+        ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, and ``treated_slates`` with
+        ``control_slates``, or ``counts`` in words.
     unit
         Their unit.
+    write
+        How a number is written: changes with their sign, levels without.
     """
     labeled = [{"component": row["label"], "color": "total", **row} for row in rows]
-    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False)
+    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False, write=write)
 
 
 def _drawn(
@@ -188,6 +192,7 @@ def _drawn(
     rows: Sequence[Mapping[str, Any]],
     starts: NDArray[np.float64],
     stacked: bool,
+    write: Callable[[float, int], str] = signed,
 ) -> LedgerView:
     """Place bars and an axis in drawing units."""
     values = np.array([[row[key] for key in _NUMBERS] for row in rows], dtype=np.float64)
@@ -197,12 +202,20 @@ def _drawn(
     def place(value: float) -> float:
         return float(round(WIDE * (value - lowest) / (highest - lowest), 2))
 
-    bars = [_bar(row, unit, place, float(start)) for row, start in zip(rows, starts, strict=True)]
+    bars = [
+        _bar(row, unit, place, float(start), write) for row, start in zip(rows, starts, strict=True)
+    ]
     ticks = [(place(value), _tick(value)) for value in _ticks(lowest, highest)]
     return LedgerView(estimator, unit, bars, place(0.0), ticks, stacked, "")
 
 
-def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], start: float) -> Bar:
+def _bar(
+    line: Mapping[str, Any],
+    unit: str,
+    place: Callable[[float], float],
+    start: float,
+    write: Callable[[float, int], str],
+) -> Bar:
     value, lower, upper = (float(line[key]) for key in _NUMBERS)
     digits = digits_of(unit)
     end = start + value
@@ -211,8 +224,8 @@ def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], st
         label=str(line["label"]),
         component=str(line["component"]),
         color=str(line["color"]),
-        value=signed(value, digits),
-        interval=f"{signed(lower, digits)} to {signed(upper, digits)}" if has_interval else "none",
+        value=write(value, digits),
+        interval=f"{write(lower, digits)} to {write(upper, digits)}" if has_interval else "none",
         counts=_counts(line),
         left=min(place(start), place(end)),
         width=round(abs(place(end) - place(start)), 2),
@@ -223,6 +236,8 @@ def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], st
 
 
 def _counts(line: Mapping[str, Any]) -> str:
+    if "counts" in line:
+        return str(line["counts"])
     promoted, control = count(line["treated_slates"]), count(line["control_slates"])
     said = f"{promoted} promoted and {control} control slates"
     if "treated_rows" in line:

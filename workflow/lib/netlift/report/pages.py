@@ -13,11 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from netlift import __version__
-from netlift.outcome import CLICKS, Outcome
+from netlift.outcome import CLICKS, Outcome, capitalized
 from netlift.report.assumptions import assumptions, limitations
+from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
 from netlift.report.gathering import Experiment, design_hash, records, versions
-from netlift.report.layout import sections
+from netlift.report.layout import log_checks, sections
 from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.sources import behind
@@ -64,7 +65,12 @@ class Figure:
 
 
 def experiment_page(experiment: Experiment) -> str:
-    """Return the page of one experiment, whole: nothing else is loaded when it is opened."""
+    """Return the page of one experiment, whole: nothing else is loaded when it is opened.
+
+    A log without a promotion is no experiment, and has a page that says so.
+    """
+    if experiment.is_described:
+        return described_page(experiment)
     letters = Letters()
     figures = {
         name: figure(name, letters.inline(name, text), experiment.outcome)
@@ -87,7 +93,26 @@ def experiment_page(experiment: Experiment) -> str:
         assumptions=assumptions(experiment),
         limitations=limitations(experiment),
         provenance=provenance(experiment),
-        home="../" * len(experiment.name.split("/")) + "report/index.html",
+        home=_home(experiment),
+    )
+
+
+def described_page(log: Experiment) -> str:
+    """Return the page of a log without a promotion: what it is, what it can say, what it lacks."""
+    return _render(
+        "described.html.j2",
+        letters=Letters(),
+        outcome=log.outcome,
+        experiment=log,
+        title=title_of(log),
+        headline=HEADLINE,
+        answers=described_answers(log),
+        accounts=accounts_table(log),
+        positions=positions(log),
+        lacking=lacks(log),
+        checks=log_checks(log),
+        provenance=provenance(log),
+        home=_home(log),
     )
 
 
@@ -135,6 +160,11 @@ def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     return Figure(name, inlined.title, outcome.said(said), Markup(inlined.svg))
 
 
+def _home(experiment: Experiment) -> str:
+    """Return where the front page lies, as seen from an experiment's page."""
+    return "../" * len(experiment.name.split("/")) + "report/index.html"
+
+
 def title_of(experiment: Experiment) -> str:
     """Return what an experiment is called in a heading."""
     settings = experiment.settings
@@ -156,7 +186,9 @@ def provenance(experiment: Experiment) -> dict[str, Any]:
         "files": list(experiment.files.values()),
         "rules": behind(rules, of_log=experiment.is_log),
         "versions": {"netlift": __version__, "python": _python()} | versions(PACKAGES),
-        "design_hash": None if accounts is None else design_hash(accounts),
+        "design_hash": None
+        if accounts is None or experiment.is_described
+        else design_hash(accounts),
     }
 
 
@@ -181,7 +213,7 @@ def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **val
         lstrip_blocks=True,
     )
     environment.filters["minus"] = _with_minus
-    environment.filters["said"] = outcome.said
+    environment.filters |= {"said": outcome.said, "capitalized": capitalized}
     own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return environment.get_template(template).render(
         **values,
