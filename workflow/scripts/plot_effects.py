@@ -5,15 +5,14 @@ from netlift.figures.ledger import decomposition
 from netlift.figures.risk import risk
 from netlift.figures.saving import save_figure
 from netlift.figures.spillover import spillover_sensitivity
-from netlift.figures.text import printable
-from netlift.outcome import Outcome
+from netlift.figures.text import drawn_outcome
 from netlift.tables import read_table
 from netlift.workflow import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
     """Read the tables of effects; write the figures."""
-    said = {"source": settings["source"], "outcome": Outcome(printable(settings["outcome"]))}
+    said = {"source": settings["source"], "outcome": drawn_outcome(settings["outcome"])}
     drawn = {
         "observed_effects": (observed_effects, ["observed_effects", "bootstrap_draws"]),
         "decomposition": (decomposition, ["component_effects"]),

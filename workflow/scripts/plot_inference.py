@@ -8,15 +8,14 @@ from netlift.figures.randomization import randomization_tests
 from netlift.figures.saving import save_figure
 from netlift.figures.segments import segments
 from netlift.figures.shares import shares
-from netlift.figures.text import printable
-from netlift.outcome import Outcome
+from netlift.figures.text import drawn_outcome
 from netlift.tables import read_table
 from netlift.workflow import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
     """Read the tables of inference; write the figures."""
-    said = {"source": settings["source"], "outcome": Outcome(printable(settings["outcome"]))}
+    said = {"source": settings["source"], "outcome": drawn_outcome(settings["outcome"])}
     drawn = {
         "estimators": (estimators, ["component_effects", "component_covariance"]),
         "shares": (shares, ["shares"]),

@@ -8,16 +8,15 @@ from netlift.figures.feature_importance import feature_importance
 from netlift.figures.outcome_models import outcome_models
 from netlift.figures.policies import policies
 from netlift.figures.saving import save_figure
-from netlift.figures.text import printable
+from netlift.figures.text import drawn_outcome
 from netlift.figures.who_gains import who_gains
-from netlift.outcome import Outcome
 from netlift.tables import read_table
 from netlift.workflow import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
     """Read the tables of models and policies, and the verdict; write the figures."""
-    said = {"source": settings["source"], "outcome": Outcome(printable(settings["outcome"]))}
+    said = {"source": settings["source"], "outcome": drawn_outcome(settings["outcome"])}
     drawn = {
         "outcome_models": (outcome_models, ["outcome_models", "calibration"]),
         "feature_importance": (feature_importance, ["feature_importance"]),

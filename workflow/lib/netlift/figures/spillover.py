@@ -38,6 +38,7 @@ _ROW = 0.66
 _LINE = 13.0
 _PER_LINE = 32
 _NAME_PER_LINE = 28
+_LABEL_PER_LINE = 34
 _DIGITS = 4
 
 
@@ -93,7 +94,10 @@ def spillover_sensitivity(
         draw_definitions(axes, part, theme)
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=5)
-        axes.set(title=kind(unit).capitalize(), xlabel=f"Change in {outcome.unit} {kind(unit)}")
+        axes.set(
+            title=kind(unit).capitalize(),
+            xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
+        )
     write_definitions(text_axis(figure, grid[0], axes), support, theme)
     beside = text_axis(figure, grid[-1], axes)
     column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]], theme)
