@@ -89,8 +89,9 @@ def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict
     outputs = {name: files[name] for name in (*TABLES, "slate_effects")}
     outputs |= {name: str(folder / f"{name}_model.{end}") for name, end in MODELS.items()}
     start = time.process_time()
-    fit(files["slate_items"], files["accounts"], outputs, {"seed": seed, **config["models"]}, 1)
-    compare(files, files, {"seed": seed, **config["policy"]})
+    given = {"seed": seed, "outcome": "clicks"}
+    fit(files["slate_items"], files["accounts"], outputs, given | config["models"], 1)
+    compare(files, files, given | config["policy"])
     seconds = time.process_time() - start
     models = read_table(files["outcome_models"]).set_index("model")
     aipw = read_table(files["aipw"]).set_index(["estimator", "component"])

@@ -10,10 +10,13 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from netlift.config import check_config
+from netlift.logs.entries import log_settings
+from netlift.logs.reading import account_log, map_log
 from netlift.report.choices import run_settings
 from netlift.report.decision import decision
 from netlift.report.front import gather_front
@@ -27,6 +30,36 @@ WORLDS = ("reference", "logit")
 NASTY = '<script>document.title="hacked"</script> "quoted" & \'single\' שלום עולם 🎬 (1999)'
 TRUTH = ["p_control", "p_promoted", "expected_click", "known_lift", "click_control"]
 TRUTH += ["click_promoted", "slate_variance_control", "slate_variance_promoted"]
+
+UNIT = "minutes <b>&</b>"
+LOGS = {
+    "watch": {
+        "path": "watch.csv",
+        "columns": {
+            "slate": "slate_id",
+            "user": "user_id",
+            "item": "item_id",
+            "position": "slate_position_seed",
+            "focal": "is_focal_item",
+            "promoted": "promotion_applied",
+        },
+        "outcomes": {
+            "watched": {"column": "minutes", "unit": UNIT},
+            "orders": {"column": "orders"},
+        },
+        "promotion": {"probability": 0.5},
+    },
+}
+"""A log whose main outcome is minutes, and the same without its promotion."""
+LOGS["shown"] = {key: LOGS["watch"][key] for key in ("path", "outcomes")} | {
+    "title": "<i>Shown</i>",
+    "columns": {
+        role: name
+        for role, name in LOGS["watch"]["columns"].items()
+        if role not in ("focal", "promoted")
+    },
+    "promotion": {},
+}
 
 LEDGER = "component_support component_effects additivity_checks component_covariance shares "
 LEDGER += "product_summary risk_by_position risk_by_cluster segments heterogeneity power"
@@ -55,7 +88,7 @@ def config(*overlays: dict) -> dict:
     whole: dict = {}
     for name in ("datasets.yaml", "config.yaml", "studies/tiny.yaml"):
         whole = merged(whole, yaml.safe_load((ROOT / "config" / name).read_text()))
-    for overlay in ({"study": {"worlds": list(WORLDS)}}, *overlays):
+    for overlay in ({"study": {"worlds": list(WORLDS)}, "logs": LOGS}, *overlays):
         whole = merged(whole, overlay)
     whole["validation"]["cases"] = {k: v for k, v in whole["validation"]["cases"].items() if v}
     return check_config(whole)
@@ -118,25 +151,28 @@ def small_study(root: Path) -> dict:
         _simulate(study, slates, world)
         analyse(study, slates / world)
         _models(study, slates / world)
-    _figures(slates / "logit")
+    _figures(slates / "logit", f"{SLATES}/logit")
     shutil.copytree(slates / "logit/figures", slates / "reference/figures")
     _over_worlds(slates)
     (root / "results/tiny/config.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     _log(study, root)
+    _minutes(study, root)
     write_pages(study, root)
     return study
 
 
 def write_pages(study: dict, root: Path) -> None:
     """Write the pages of all experiments, their decisions, and the front page."""
-    for name in (*(f"{SLATES}/{world}" for world in WORLDS), "logs/mine"):
+    logs = ["mine", *LOGS]
+    for name in (*(f"{SLATES}/{world}" for world in WORLDS), *(f"logs/{log}" for log in logs)):
         movies = root / "resources/datasets/tiny/movies.parquet"
         experiment = gather(name, run_settings(study, name), root=root, movies=movies)
-        write_json(decision(experiment), root / "results" / name / "decision.json")
+        if not experiment.is_described:
+            write_json(decision(experiment), root / "results" / name / "decision.json")
         page = root / "results" / name / "report.html"
         page.write_text(experiment_page(experiment), encoding="utf-8")
     worlds = [f"{SLATES}/{world}" for world in WORLDS]
-    front = gather_front(worlds, [SLATES], [], "tiny", root=root)
+    front = gather_front(worlds, [SLATES], [], "tiny", logs=logs, root=root)
     (root / "results/report").mkdir(exist_ok=True)
     page = root / "results/report/index.html"
     page.write_text(front_page(front, study["datasets"]["tiny"]), encoding="utf-8")
@@ -164,25 +200,27 @@ def _simulate(study: dict, slates: Path, world: str) -> None:
     )
 
 
-def analyse(study: dict, folder: Path) -> None:
+def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
     """Estimate everything on an experiment's items but models."""
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     inference, seed = study["inference"], 20260428
+    settings = {"seed": seed, "outcome": unit, **inference}
+    units = {"observed_clicks": unit, "orders": "orders"}
     script("account_slates").main(items, accounts)
 
     def files(names: str, sub: str, ending: str) -> dict:
         return {table: str(folder / f"{sub}/{table}.{ending}") for table in names.split()}
 
     script("estimate_ledger").main(
-        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, **inference}
+        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, "units": units, **inference}
     )
     outputs = files(ROWS, "effects", "csv") | files("bootstrap_draws", "effects", "parquet")
-    script("estimate_row_effects").main(items, accounts, outputs, {"seed": seed, **inference})
+    script("estimate_row_effects").main(items, accounts, outputs, settings)
     script("test_randomization").main(
         items,
         accounts,
         files("randomization_tests design_diagnostics", "effects", "csv"),
-        {"seed": seed, **inference},
+        settings,
     )
     effects = folder / "effects"
     script("state_decisions").main(
@@ -191,10 +229,11 @@ def analyse(study: dict, folder: Path) -> None:
             for table in ("product_summary", "spillover_sensitivity", "segments")
         ),
         str(effects / "decision_statements.csv"),
+        unit,
     )
 
 
-def _models(study: dict, folder: Path) -> None:
+def _models(study: dict, folder: Path, unit: str = "clicks") -> None:
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     models = folder / "models"
     tables = ["outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc"]
@@ -210,7 +249,7 @@ def _models(study: dict, folder: Path) -> None:
     outputs |= {name: str(models / f"fitted/{file}") for name, file in fitted.items()}
     needed = {name: outputs[name] for name in ("slate_effects", "aipw", "heterogeneity")}
     script("fit_models").main(
-        items, accounts, dict(outputs), {"seed": 20260428, **study["models"]}, 1
+        items, accounts, dict(outputs), {"seed": 20260428, "outcome": unit, **study["models"]}, 1
     )
     script("compare_policies").main(
         {"slate_items": items, "accounts": accounts, **needed},
@@ -219,7 +258,7 @@ def _models(study: dict, folder: Path) -> None:
             "slate_policies": str(models / "slate_policies.parquet"),
             "verdict": str(models / "verdict.json"),
         },
-        {"seed": 20260428, **study["policy"]},
+        {"seed": 20260428, "outcome": unit, **study["policy"]},
     )
 
 
@@ -232,15 +271,18 @@ FIGURES = {
 }
 
 
-def _figures(folder: Path) -> None:
+def _figures(folder: Path, name: str, unit: str = "clicks") -> None:
     effects = {path.stem: str(path) for path in (folder / "effects").iterdir()}
     models = {path.stem: str(path) for path in (folder / "models").glob("*.*")}
+    said = {"source": name, "outcome": unit}
     for plot, figures in FIGURES.items():
+        if plot == "plot_truth" and name.startswith("logs/"):
+            continue
         first, second = (models, effects) if plot == "plot_models" else (effects, models)
         script(plot).main(
             {**second, **first, "accounts": str(folder / "slate_outcomes.parquet")},
             {figure: str(folder / f"figures/{figure}.svg") for figure in figures.split()},
-            f"{SLATES}/logit",
+            name if plot == "plot_truth" else said,
         )
 
 
@@ -267,3 +309,28 @@ def _log(study: dict, root: Path) -> None:
         (folder / f"{figure}.svg").rename(folder / f"figures/{figure}.svg")
     contract = pd.DataFrame({"check": ["slates <b>"], "verdict": ["warning"], "found": ["1 & 2"]})
     write_table(contract, folder / "contract.csv")
+
+
+def _minutes(study: dict, root: Path) -> None:
+    """Write the clicks of one world as minutes and orders; analyse them, and describe them."""
+    items = read_table(root / "results" / SLATES / "logit/items.parquet")
+    rng = np.random.default_rng(5)
+    minutes = np.round(items["click"] * rng.gamma(2.0, 3.0, len(items)), 2)
+    orders = (items["click"] * (rng.random(len(items)) < 0.4)).astype(int)
+    folder = root / "results/logs/watch"
+    known = items.drop(columns=TRUTH)
+    write_table(known.assign(click=minutes, outcome_orders=orders), folder / "items.parquet")
+    analyse(study, folder, UNIT)
+    _models(study, folder, UNIT)
+    _figures(folder, "logs/watch", UNIT)
+    known.assign(minutes=minutes, orders=orders).to_csv(root / "watch.csv", index=False)
+    folder = root / "results/logs/shown"
+    settings = log_settings(study["logs"]["shown"]) | {"path": str(root / "watch.csv")}
+    names = {"accounts": "slate_outcomes.parquet"}
+    names |= {name: f"{name}.csv" for name in ("contract", "row_counts")}
+    paths = {name: str(folder / file) for name, file in names.items()}
+    account_log(settings, paths, threads=1)
+    map_log(settings, paths["accounts"], str(folder / "items.parquet"), threads=1)
+    script("describe_positions").main(
+        str(folder / "items.parquet"), str(folder / "outcome_by_position.csv")
+    )

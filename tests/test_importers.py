@@ -9,10 +9,10 @@ from netlift.__main__ import main
 from netlift.config import completed, read_schema
 from netlift.errors import NetliftError
 from netlift.importers import import_log
-from netlift.logs.contract import sections
 from netlift.logs.entries import is_experiment, log_settings
 from netlift.logs.positions import outcome_by_position
 from netlift.logs.reading import account_log, map_log
+from netlift.logs.sections import sections
 
 
 def read(overlay, folder):

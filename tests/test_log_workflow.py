@@ -76,6 +76,44 @@ def test_an_edit_of_the_log_or_of_its_meaning_runs_it_again(shop):
     assert "Nothing to be done" in analyse(folder, "-n")
 
 
+def test_what_an_outcome_is_called_reads_no_log_again(shop):
+    folder, *_ = shop
+    overlay = (folder / "shop.yaml").read_text(encoding="utf-8")
+    try:
+        named = overlay.replace("column: clicked", "column: clicked\n        unit: page views")
+        (folder / "shop.yaml").write_text(named, encoding="utf-8")
+        said = analyse(folder, "-n")
+        assert "estimate ledger" in said
+        assert "write report" in said
+        assert "account log" not in said
+        assert "map log" not in said
+    finally:
+        (folder / "shop.yaml").write_text(overlay)
+
+
+def test_a_log_without_a_promotion_has_a_page_and_no_decision(shop):
+    folder, *_ = shop
+    overlay = yaml.safe_load((folder / "shop.yaml").read_text(encoding="utf-8"))
+    entry = overlay["logs"]["shop"]
+    for role in ("focal", "promoted"):
+        entry["columns"] = {key: name for key, name in entry["columns"].items() if key != role}
+    entry |= {"promotion": {}, "meanings": {}}
+    overlay["logs"] = {"shown": entry}
+    (folder / "shown.yaml").write_text(yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
+    asked = ["--cores", "2", "--configfile", "shown.yaml", "--", "results/logs/shown/sections.csv"]
+    said = snakemake(folder, *asked)
+    assert "describe log" in said
+    results = folder / "results/logs/shown"
+    sections = pd.read_csv(results / "sections.csv").set_index("section")
+    lacking = sections[~sections["available"]]
+    page = (results / "report.html").read_text(encoding="utf-8")
+    for name, row in lacking.iterrows():
+        assert f'<th scope="row">{name[0].upper()}{name[1:]}</th>' in page
+        assert row["why_not"][1:] in page
+    assert not (results / "decision.json").exists()
+    assert "Nothing to be done" in snakemake(folder, "-n", *asked)
+
+
 def test_a_refused_log_stops_with_one_report(shop):
     folder, log, _ = shop
     damaged = log.assign(clicked=-1, candidate=True)

@@ -37,6 +37,7 @@ from netlift.policies import verdict as verdict_of
 from netlift.row_effects import observed_effects
 from netlift.tables import read_table, write_table
 from netlift.targeting import detectability
+from netlift.units import PER_1000_ELIGIBLE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -70,11 +71,11 @@ def tables_of(items, folder):
         runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]
         for name in ("fit_models", "compare_policies")
     )
-    settings = {"seed": 1, "folds": 2, "repetitions": 1}
+    settings = {"seed": 1, "folds": 2, "repetitions": 1, "outcome": "clicks"}
     fit(files["items"], files["accounts"], dict(fitted), settings, threads=1)
     inputs = fitted | {"slate_items": files["items"], "accounts": files["accounts"]}
     files["verdict"] = str(folder / "verdict.json")
-    compare(inputs, files, {"seed": 1, "cost": 0.0, "max_share": 1.0})
+    compare(inputs, files, {"seed": 1, "cost": 0.0, "max_share": 1.0, "outcome": "clicks"})
     found = {name: read_table(path) for name, path in files.items() if name != "verdict"}
     return found | {"verdict": json.loads(Path(files["verdict"]).read_text(encoding="utf-8"))}
 
@@ -304,6 +305,7 @@ def test_the_verdict_is_the_title_and_its_rule_stands_out(bounds, title, marks):
     table = table.assign(value=table["lower_bound"] + 3 * (table["rule"] != NONE), ci_95_lower=0.0)
     table["upper_bound"] = 2 * table["value"] - table["lower_bound"]
     table["ci_95_upper"] = table["value"]
+    table["unit"] = PER_1000_ELIGIBLE
     found = verdict_of(table)
     figure = policies(table, found)
     assert title in texts(figure)

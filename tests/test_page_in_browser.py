@@ -50,6 +50,8 @@ FIRST_PAINT = """() => new Promise((painted, failed) => {
 PAGES = {
     "simulated": f"{SLATES}/logit/report.html",
     "log without models": "logs/mine/report.html",
+    "log of minutes": "logs/watch/report.html",
+    "log without a promotion": "logs/shown/report.html",
     "front": "report/index.html",
 }
 

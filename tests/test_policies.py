@@ -21,6 +21,7 @@ from netlift.policies import (
     verdict,
 )
 from netlift.trees import Tree, best_tree, in_words
+from netlift.units import PER_1000_ELIGIBLE
 
 NO_COST = {"cost": 0.0, "max_share": 1.0}
 
@@ -207,7 +208,7 @@ def compared(rules_: dict[str, tuple[float, float]]) -> pd.DataFrame:
         {"rule": name, "value": value, "lower_bound": lower, "upper_bound": 2 * value - lower}
         for name, (value, lower) in ({NONE: (0.0, 0.0)} | rules_).items()
     ]
-    return pd.DataFrame(rows).assign(share_promoted=0.5)
+    return pd.DataFrame(rows).assign(share_promoted=0.5, unit=PER_1000_ELIGIBLE)
 
 
 def test_of_rules_that_are_shown_to_gain_that_of_the_largest_value_is_recommended():

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 import studies
 from runs import ROOT
-from studies import NASTY, SLATES, WORLDS
+from studies import NASTY, SLATES, UNIT, WORLDS
 
 import netlift
 from netlift.__main__ import main
 from netlift.config import check_config
 from netlift.errors import NetliftError
 from netlift.figures.themes import DARK, LIGHT
+from netlift.logs.sections import sections as lacking_sections
 from netlift.report import sources
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.changes import changes, compare_runs
@@ -430,6 +431,144 @@ class TestFrontPage:
         shown = [cell.text for cell in validation.tables[0].rows[0]]
         assert shown[:7] == ["standard", "logit", "60", "2", "50.0%", "0.0%", "100.0%"]
         assert shown[7:] == ["+1.0", "+5.0", "pass"]
+
+
+class TestLogOfMinutes:
+    """Of a log whose main outcome is called ``UNIT``, with markup in it."""
+
+    @pytest.fixture
+    def page(self, small_study):
+        return (small_study / "results/logs/watch/report.html").read_text(encoding="utf-8")
+
+    def test_no_word_of_it_is_clicks(self, page):
+        from html import unescape
+
+        said = unescape(page_text(page))
+        # The configuration names columns and outcome types, which are no words for people.
+        assert re.findall(r".{20}click.{20}", said, re.IGNORECASE) == []
+        for attribute in ("aria-label", "title", "data-tip"):
+            assert not re.search(rf'{attribute}="[^"]*click', page, re.IGNORECASE)
+        assert f"Change in {UNIT} per 1,000 promoted slates" in said
+        assert f"loses {UNIT}" in said or f"creates {UNIT}" in said
+
+    def test_its_unit_is_text_wherever_it_stands(self, page, small_study):
+        assert "<b>" not in page
+        assert "&lt;b&gt;" in page
+        assert "&amp;lt;" not in page
+        for path in (small_study / "results/logs/watch/figures").glob("*.svg"):
+            assert "<b>" not in path.read_text(encoding="utf-8")
+
+    def test_tables_statements_and_decision_say_its_unit(self, small_study, study):
+        folder = small_study / "results/logs/watch"
+        log = opened(small_study, study, "logs/watch")
+        found = 0
+        for path in [*folder.glob("effects/*.csv"), *folder.glob("models/*.csv")]:
+            table = pd.read_csv(path)
+            if "unit" in table:
+                of_main = table
+                if "outcome_type" in table:
+                    of_main = table[table["outcome_type"] == "observed_clicks"]
+                    others = table[table["outcome_type"] == "orders"]
+                    assert others["unit"].str.startswith("(orders").all(), path.name
+                assert not of_main["unit"].str.contains("click").any(), path.name
+                found += of_main["unit"].str.contains(UNIT, regex=False).any()
+        assert found >= 15
+        assert decision(log)["unit"] == f"{UNIT} per 1,000 promoted slates"
+        assert f"change in {UNIT} on all items" in decision(log)["estimand"]
+        verdict = read_json(folder / "models/verdict.json")
+        assert verdict["unit"] == f"{UNIT} per 1,000 eligible slates"
+        assert "click" not in " ".join(map(str, verdict.values()))
+        rules = pd.read_csv(folder / "models/policies.csv")["in_words"]
+        assert rules.str.contains(f"above 0 {UNIT}", regex=False).any()
+
+    def test_models_are_called_what_was_fitted(self, page, small_study):
+        models = pd.read_csv(small_study / "results/logs/watch/models/outcome_models.csv")
+        assert "row_linear" in set(models["model"])
+        assert "row_logistic" not in page_text(page)
+
+    def test_the_other_outcomes_have_their_ledger(self, small_study, study):
+        (part,) = (
+            part
+            for part in sections(opened(small_study, study, "logs/watch"))
+            if part.name == "other-outcomes"
+        )
+        effects = pd.read_csv(small_study / "results/logs/watch/effects/component_effects.csv")
+        rows = effects[(effects["outcome_type"] == "orders") & effects["is_main"]]
+        (view,) = part.tables
+        assert [row[2].text for row in view.rows] == ["orders per slate"] * 4
+        for row, estimate in zip(view.rows, rows["estimate_per_slate"], strict=True):
+            assert row[3].sort == pytest.approx(estimate)
+
+    def test_of_one_outcome_there_are_no_others(self, small_study, study):
+        for name in ("logs/mine", f"{SLATES}/logit"):
+            parts = [part.name for part in sections(opened(small_study, study, name))]
+            assert "other-outcomes" not in parts
+
+
+class TestLogWithoutAPromotion:
+    @pytest.fixture
+    def page(self, small_study):
+        return (small_study / "results/logs/shown/report.html").read_text(encoding="utf-8")
+
+    def test_each_missing_section_is_named_with_its_reason_and_what_to_record(self, page):
+        table = lacking_sections(experiment=False, row_stages=True)
+        lacking = table[~table["available"]]
+        assert len(lacking) == 5
+        (part,) = re.findall(r'<section id="missing".*?</section>', page, re.DOTALL)
+        assert part.count('<th scope="row">') == len(lacking)
+        from html import unescape
+
+        said = unescape(part)
+        for name in ("section", "why_not", "what_to_record"):
+            for words in lacking[name]:
+                assert words[:1].upper() + words[1:] in said
+
+    def test_what_it_says_is_that_of_its_tables(self, page, small_study):
+        folder = small_study / "results/logs/shown"
+        table = pd.read_csv(folder / "outcome_by_position.csv")
+        accounts = read_table(folder / "slate_outcomes.parquet")
+        counts = pd.read_csv(folder / "row_counts.csv").set_index("what")
+        said = page_text(page)
+        assert f"{len(accounts)} slates" in said
+        for mean in table["mean"]:
+            assert f"{mean:.4f}" in said
+        assert f"{accounts['orders_total'].mean():.3f}" in said
+        assert str(counts.at["used", "rows"]) in said
+        # Levels have no sign.
+        assert not re.search(r"[+−]\d", said)
+
+    def test_no_effect_is_shown_and_no_decision_made(self, page, small_study, study):
+        assert not (small_study / "results/logs/shown/decision.json").exists()
+        assert 'id="ledger"' not in page
+        assert "decision.json" not in page
+        log = opened(small_study, study, "logs/shown")
+        assert log.is_described
+        assert experiment_page(log) == page
+
+    def test_markup_in_title_and_unit_is_text(self, page):
+        assert "&lt;i&gt;Shown&lt;/i&gt;" in page
+        assert "<i>" not in page
+        assert "<b>" not in page
+
+    def test_without_item_rows_it_says_what_was_not_made(self, small_study, study):
+        log = opened(small_study, study, "logs/shown")
+        entry = {**log.settings["entry"], "row_stages": False}
+        tables = {key: table for key, table in log.tables.items() if key != "outcome_by_position"}
+        page = experiment_page(
+            replace(log, settings={**log.settings, "entry": entry}, tables=tables)
+        )
+        assert "<code>outcome_by_position.csv</code>" in page
+        assert "Row_stages" in page
+
+    def test_the_front_page_leads_to_it(self, small_study):
+        front = (small_study / "results/report/index.html").read_text(encoding="utf-8")
+        assert '<a href="../logs/shown/report.html">' in front
+        assert '<a href="../logs/watch/report.html">' in front
+
+    def test_without_accounts_it_is_one_clear_error(self, tmp_path, study):
+        settings = run_settings(study, "logs/shown")
+        with pytest.raises(NetliftError, match=r"it lacks slate_outcomes\.parquet"):
+            gather("logs/shown", settings, root=tmp_path)
 
 
 class TestSources:

@@ -23,7 +23,7 @@
     const choose = () => {
       const wanted = Object.fromEntries([...choices.elements].filter(field => field.name
         && (field.type !== "radio" || field.checked)).map(field => [field.name, field.value]));
-      const byRow = wanted.unit === "clicks per item row";
+      const byRow = wanted.unit === "per item row";
       choices.elements.estimator.disabled = byRow;
       if (byRow) wanted.estimator = "least_squares";
       views.forEach(view => {

@@ -25,7 +25,13 @@ from netlift.config import (
 )
 from netlift.datasets.entries import import_settings, input_files
 from netlift.errors import NetliftError
-from netlift.logs.entries import is_experiment, log_files, log_settings
+from netlift.logs.entries import (
+    MAIN_OUTCOME,
+    is_experiment,
+    log_files,
+    log_settings,
+    outcome_units,
+)
 from netlift.report.choices import run_settings
 from netlift.seed_blocks import seed_blocks
 from netlift.workflow import source_files
@@ -105,10 +111,12 @@ def files_of_log(log):
 
 
 def analysis_of_log(wildcards):
-    """Return all that can be said of a log, its page among it if it is an experiment."""
-    folder, pages = f"results/logs/{wildcards.log}", ("report.html", "decision.json")
-    is_one = is_experiment(log_entry(wildcards.log))
-    return log_results(wildcards.log) + [f"{folder}/{file}" for file in pages if is_one]
+    """Return all that can be said of a log: tables, figures, its page, and of an experiment its
+    decision."""
+    folder, pages = f"results/logs/{wildcards.log}", ["report.html"]
+    if is_experiment(log_entry(wildcards.log)):
+        pages.append("decision.json")
+    return log_results(wildcards.log) + [f"{folder}/{file}" for file in pages]
 
 
 def log_results(log):
@@ -138,12 +146,16 @@ def seed_of(experiment):
     return int(experiment.split("seed=")[1].split("/")[0])
 
 
-def source_of(experiment):
-    """Return what a figure says of where it comes from; of a log, what its clicks are."""
+def units_of(experiment):
+    """Return what is said after a number of each outcome, by outcome type: clicks, minutes."""
     if not experiment.startswith("logs/"):
-        return experiment
-    main = next(iter(STUDY["logs"][experiment.removeprefix("logs/")]["outcomes"]))
-    return experiment if main == "clicks" else f"{experiment}: where it says clicks, read {main}"
+        return {MAIN_OUTCOME: "clicks"}
+    return outcome_units(log_entry(experiment.removeprefix("logs/")))
+
+
+def unit_of(experiment):
+    """Return what is said after a number of the main outcome."""
+    return units_of(experiment)[MAIN_OUTCOME]
 
 
 def movies_of(experiment):
@@ -335,6 +347,9 @@ def ran_beside(dataset):
     files = [
         path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
     ]
-    decisions = [Path("results/logs", log, "decision.json") for log in STUDY["logs"]]
-    files += [path for path in decisions if path.exists()]
+    of_logs = [
+        Path("results/logs", log, "decision.json" if is_experiment(entry) else "report.html")
+        for log, entry in STUDY["logs"].items()
+    ]
+    files += [path for path in of_logs if path.exists()]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

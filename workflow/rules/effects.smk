@@ -51,6 +51,7 @@ rule estimate_ledger:
             min_slates=STUDY["inference"]["min_slates"],
             bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
             power_effects=STUDY["inference"]["power_effects"],
+            units=units_of(wildcards.experiment),
         ),
     message:
         "Estimating the ledger: {wildcards.experiment}"
@@ -81,6 +82,7 @@ rule estimate_row_effects:
             seed=seed_of(wildcards.experiment),
             bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
             near_positions=STUDY["inference"]["near_positions"],
+            outcome=unit_of(wildcards.experiment),
         ),
     message:
         "Estimating effects on item rows: {wildcards.experiment}"
@@ -111,6 +113,7 @@ rule test_randomization:
             permutations=STUDY["inference"]["permutations"],
             studentized=STUDY["inference"]["studentized"],
             near_positions=STUDY["inference"]["near_positions"],
+            outcome=unit_of(wildcards.experiment),
         ),
     message:
         "Testing for spillover and checking the design by randomization: {wildcards.experiment}"
@@ -136,6 +139,8 @@ rule state_decisions:
     resources:
         mem_mb=300,
         runtime=5,
+    params:
+        settings=lambda wildcards: settings(outcome=unit_of(wildcards.experiment)),
     message:
         "Stating decisions: {wildcards.experiment}"
     script:

@@ -110,7 +110,9 @@ rule plot_effects:
         mem_mb=500,
         runtime=10,
     params:
-        settings=lambda wildcards: settings(source=source_of(wildcards.experiment)),
+        settings=lambda wildcards: settings(
+            source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
+        ),
     message:
         "Drawing effects: {wildcards.experiment}"
     script:
@@ -152,7 +154,9 @@ rule plot_inference:
         mem_mb=500,
         runtime=10,
     params:
-        settings=lambda wildcards: settings(source=source_of(wildcards.experiment)),
+        settings=lambda wildcards: settings(
+            source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
+        ),
     message:
         "Drawing estimators, shares, tests and segments: {wildcards.experiment}"
     script:
@@ -193,7 +197,9 @@ rule plot_models:
         mem_mb=500,
         runtime=10,
     params:
-        settings=lambda wildcards: settings(source=source_of(wildcards.experiment)),
+        settings=lambda wildcards: settings(
+            source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
+        ),
     message:
         "Drawing models, who gains, and policies: {wildcards.experiment}"
     script:

@@ -56,7 +56,11 @@ rule fit_models:
         mem_mb=1000,
         runtime=30,
     params:
-        settings=lambda wildcards: settings(seed=seed_of(wildcards.experiment), **STUDY["models"]),
+        settings=lambda wildcards: settings(
+            seed=seed_of(wildcards.experiment),
+            outcome=unit_of(wildcards.experiment),
+            **STUDY["models"],
+        ),
     message:
         "Fitting outcome models and effect models: {wildcards.experiment}"
     script:
@@ -91,7 +95,11 @@ rule compare_policies:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=lambda wildcards: settings(seed=seed_of(wildcards.experiment), **STUDY["policy"]),
+        settings=lambda wildcards: settings(
+            seed=seed_of(wildcards.experiment),
+            outcome=unit_of(wildcards.experiment),
+            **STUDY["policy"],
+        ),
     message:
         "Comparing policies: {wildcards.experiment}"
     script:

@@ -5,6 +5,7 @@
 #                   results/{dataset}/size={size}/seed={seed}/figures/*.svg
 #                   results/{slate_set}/robustness.csv, decision_statements.csv, grids
 # OUTPUTS           results/{experiment}/report.html, decision.json
+#                   results/logs/{log}/report.html
 #                   results/report/index.html
 
 TEMPLATES = sorted(str(path) for path in Path(workflow.basedir, "report").iterdir())
@@ -41,6 +42,43 @@ rule write_report:
         "Writing the page: {wildcards.experiment}"
     script:
         "../scripts/write_report.py"
+
+
+# A log without a promotion is no experiment: its page says what it can say, and what it lacks.
+ruleorder: describe_log > write_report
+
+
+rule describe_log:
+    input:
+        lambda wildcards: log_results(wildcards.log),
+        templates=TEMPLATES,
+        code=code("describe_log"),
+    output:
+        page=report(
+            "results/logs/{log}/report.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "logs/{log}", "page": "Report"},
+        ),
+    log:
+        "logs/logs/{log}/describe_log.log",
+    benchmark:
+        "logs/logs/{log}/describe_log.tsv"
+    wildcard_constraints:
+        log="|".join(log for log, entry in STUDY["logs"].items() if not is_experiment(entry))
+        or "(?!)",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=lambda wildcards: settings(**run_settings(STUDY, f"logs/{wildcards.log}")),
+    message:
+        "Writing the page of a log without a promotion: {wildcards.log}"
+    script:
+        "../scripts/describe_log.py"
 
 
 rule write_front_page:

@@ -1,6 +1,6 @@
 """Say which sections of the analysis a log has, and why others are missing."""
 
-from netlift.logs.contract import sections
+from netlift.logs.sections import sections
 from netlift.tables import write_table
 from netlift.workflow import job
 

@@ -5,6 +5,7 @@ import pandas as pd
 from netlift.aipw import advice
 from netlift.design import Design
 from netlift.features import slate_features
+from netlift.outcome import Outcome
 from netlift.outcome_models import STACKED
 from netlift.policies import compare_rules, verdict
 from netlift.tables import read_table, write_json, write_table
@@ -21,7 +22,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
         effects["aipw_score"].to_numpy(),
         effects["fold"].to_numpy(),
         Design.of(read_table(inputs["accounts"])),
-        **settings,
+        **settings | {"outcome": Outcome(settings["outcome"])},
         known=effects["known_effect"].to_numpy() if "known_effect" in effects else None,
     )
     write_table(values, outputs["policies"])

@@ -6,6 +6,7 @@ from netlift.ledger import (
     component_effects,
     component_support,
 )
+from netlift.outcome import Outcome
 from netlift.power import power_table
 from netlift.product import product_summary, risk_by_cluster, risk_by_position
 from netlift.segments import segments
@@ -17,25 +18,27 @@ from netlift.workflow import job
 def main(accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read slate accounts; write the tables of the ledger."""
     table = read_table(accounts)
-    min_slates = settings["min_slates"]
+    min_slates, units = settings["min_slates"], settings["units"]
+    outcome = Outcome(units["observed_clicks"])
     by_segment, heterogeneity = segments(
         table,
         min_slates=min_slates,
         seed=settings["seed"],
         bootstrap_draws=settings["bootstrap_draws"],
+        outcome=outcome,
     )
     tables = {
         "component_support": component_support(table),
         "component_effects": component_effects(table),
         "additivity_checks": additivity_checks(table),
-        "component_covariance": component_covariance(table),
+        "component_covariance": component_covariance(table, units=units),
         "shares": shares(table),
-        "product_summary": product_summary(table),
-        "risk_by_position": risk_by_position(table, min_slates=min_slates),
-        "risk_by_cluster": risk_by_cluster(table, min_slates=min_slates),
+        "product_summary": product_summary(table, outcome=outcome),
+        "risk_by_position": outcome.in_units(risk_by_position(table, min_slates=min_slates)),
+        "risk_by_cluster": outcome.in_units(risk_by_cluster(table, min_slates=min_slates)),
         "segments": by_segment,
         "heterogeneity": heterogeneity,
-        "power": power_table(table, effects=settings["power_effects"]),
+        "power": outcome.in_units(power_table(table, effects=settings["power_effects"])),
     }
     for name, path in outputs.items():
         write_table(tables[name], path)

@@ -3,6 +3,7 @@
 from netlift.conclusions import conclusions
 from netlift.item_level import item_level_claim
 from netlift.leakage import leakage
+from netlift.outcome import Outcome
 from netlift.row_effects import observed_effects, spillover_sensitivity, spillover_support
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
@@ -11,7 +12,7 @@ from netlift.workflow import job
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read items and accounts; write what is estimated on item rows, and the conclusions."""
     table = read_table(items)
-    near = settings["near_positions"]
+    near, outcome = settings["near_positions"], Outcome(settings["outcome"])
     effects, draws = observed_effects(
         table, seed=settings["seed"], bootstrap_draws=settings["bootstrap_draws"]
     )
@@ -27,10 +28,10 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
             bootstrap_draws=settings["bootstrap_draws"],
         ),
         "leakage": leakage(table, near_positions=near),
-        "item_level_claim": item_level_claim(table),
+        "item_level_claim": item_level_claim(table, outcome=outcome),
     }
     for name, path in outputs.items():
-        write_table(tables[name], path)
+        write_table(outcome.in_units(tables[name]), path)
 
 
 if "snakemake" in globals():

@@ -4,6 +4,7 @@ from netlift.aipw import aipw_scores, aipw_table
 from netlift.effect_models import JUDGED, effect_models
 from netlift.fitted_models import feature_importance, fit_all, save_models
 from netlift.folds import user_folds
+from netlift.outcome import Outcome
 from netlift.outcome_models import (
     STACKED,
     ModelData,
@@ -20,7 +21,7 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
     """Read items and accounts; write the models, what they say, and the estimates."""
     slates = read_table(accounts)
     data = ModelData.of(read_table(items))
-    seed = settings["seed"]
+    seed, outcome = settings["seed"], Outcome(settings["outcome"])
     folds = [
         user_folds(data.user, n_folds=settings["folds"], seed=seed, repetition=repetition)
         for repetition in range(settings["repetitions"])
@@ -38,21 +39,24 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
     in_order = effect_models(data, in_order, scores, fold, **given, sequential=True)
     known = slates["known_effect_total"].to_numpy() if "known_effect_total" in slates else None
     experiment = Experiment.of_later_folds(scores, fold, data.design, seed, known)
-    heterogeneity, toc = who_gains(experiment, {name: in_order[name][fold > 0] for name in JUDGED})
+    judged = {name: in_order[name] for name in map(data.fitted_as, JUDGED)}
+    heterogeneity, toc = who_gains(
+        experiment, {name: effect[fold > 0] for name, effect in judged.items()}
+    )
     fitted = fit_all(data, **given)
     importance = feature_importance(data, fitted)
     tables = {
         "outcome_models": model_scores(data, first, slates),
         "calibration": calibration_table(data, first),
         "feature_importance": importance,
-        "aipw": aipw_table(slates, data.outcomes, repetitions),
-        "heterogeneity": heterogeneity,
-        "toc": toc,
+        "aipw": outcome.in_units(aipw_table(slates, data.outcomes, repetitions)),
+        "heterogeneity": outcome.in_units(heterogeneity),
+        "toc": outcome.in_units(toc),
         "slate_effects": slates[["slate_id", "user_id"]].assign(
             fold=fold,
             aipw_score=scores,
             **{f"predicted_{name}": effect for name, effect in effects.items()},
-            **{f"in_order_{name}": in_order[name] for name in JUDGED},
+            **{f"in_order_{name}": effect for name, effect in judged.items()},
             **({} if known is None else {"known_effect": known}),
         ),
     }

@@ -5,12 +5,14 @@ from netlift.figures.ledger import decomposition
 from netlift.figures.risk import risk
 from netlift.figures.saving import save_figure
 from netlift.figures.spillover import spillover_sensitivity
+from netlift.figures.text import drawn_outcome
 from netlift.tables import read_table
 from netlift.workflow import job
 
 
-def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:
+def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
     """Read the tables of effects; write the figures."""
+    said = {"source": settings["source"], "outcome": drawn_outcome(settings["outcome"])}
     drawn = {
         "observed_effects": (observed_effects, ["observed_effects", "bootstrap_draws"]),
         "decomposition": (decomposition, ["component_effects"]),
@@ -21,7 +23,7 @@ def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:
         "risk": (risk, ["risk_by_position", "risk_by_cluster"]),
     }
     for name, (draw, needed) in drawn.items():
-        figure = draw(*(read_table(tables[table]) for table in needed), source=source)
+        figure = draw(*(read_table(tables[table]) for table in needed), **said)
         save_figure(figure, figures[name])
 
 
@@ -30,5 +32,5 @@ if "snakemake" in globals():
         main(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            snakemake.params.settings["source"],
+            snakemake.params.settings,
         )

@@ -8,12 +8,14 @@ from netlift.figures.randomization import randomization_tests
 from netlift.figures.saving import save_figure
 from netlift.figures.segments import segments
 from netlift.figures.shares import shares
+from netlift.figures.text import drawn_outcome
 from netlift.tables import read_table
 from netlift.workflow import job
 
 
-def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:
+def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
     """Read the tables of inference; write the figures."""
+    said = {"source": settings["source"], "outcome": drawn_outcome(settings["outcome"])}
     drawn = {
         "estimators": (estimators, ["component_effects", "component_covariance"]),
         "shares": (shares, ["shares"]),
@@ -24,7 +26,7 @@ def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:
         "segments": (segments, ["segments", "heterogeneity"]),
     }
     for name, (draw, needed) in drawn.items():
-        figure = draw(*(read_table(tables[table]) for table in needed), source=source)
+        figure = draw(*(read_table(tables[table]) for table in needed), **said)
         save_figure(figure, figures[name])
 
 
@@ -33,5 +35,5 @@ if "snakemake" in globals():
         main(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            snakemake.params.settings["source"],
+            snakemake.params.settings,
         )

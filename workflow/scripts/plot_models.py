@@ -8,13 +8,15 @@ from netlift.figures.feature_importance import feature_importance
 from netlift.figures.outcome_models import outcome_models
 from netlift.figures.policies import policies
 from netlift.figures.saving import save_figure
+from netlift.figures.text import drawn_outcome
 from netlift.figures.who_gains import who_gains
 from netlift.tables import read_table
 from netlift.workflow import job
 
 
-def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:
+def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
     """Read the tables of models and policies, and the verdict; write the figures."""
+    said = {"source": settings["source"], "outcome": drawn_outcome(settings["outcome"])}
     drawn = {
         "outcome_models": (outcome_models, ["outcome_models", "calibration"]),
         "feature_importance": (feature_importance, ["feature_importance"]),
@@ -22,10 +24,10 @@ def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:
         "who_gains": (who_gains, ["heterogeneity", "toc"]),
     }
     for name, (draw, needed) in drawn.items():
-        figure = draw(*(read_table(tables[table]) for table in needed), source=source)
+        figure = draw(*(read_table(tables[table]) for table in needed), **said)
         save_figure(figure, figures[name])
     verdict = json.loads(Path(tables["verdict"]).read_text(encoding="utf-8"))
-    figure = policies(read_table(tables["policies"]), verdict, source=source)
+    figure = policies(read_table(tables["policies"]), verdict, **said)
     save_figure(figure, figures["policies"])
 
 
@@ -34,5 +36,5 @@ if "snakemake" in globals():
         main(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            snakemake.params.settings["source"],
+            snakemake.params.settings,
         )

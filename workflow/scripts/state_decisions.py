@@ -1,17 +1,24 @@
 """State in sentences what the effects of one experiment say."""
 
 from netlift.decisions import decision_statements
+from netlift.outcome import Outcome
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
 
 
-def main(product: str, spillover: str, segments: str, decisions: str) -> None:
+def main(product: str, spillover: str, segments: str, decisions: str, unit: str) -> None:
     """Read the tables of effects; write one statement per topic."""
     tables = (read_table(path) for path in (product, spillover, segments))
-    write_table(decision_statements(*tables), decisions)
+    write_table(decision_statements(*tables, outcome=Outcome(unit)), decisions)
 
 
 if "snakemake" in globals():
     with job(snakemake):
         given = snakemake.input
-        main(given.product, given.spillover, given.segments, snakemake.output.decisions)
+        main(
+            given.product,
+            given.spillover,
+            given.segments,
+            snakemake.output.decisions,
+            snakemake.params.settings["outcome"],
+        )

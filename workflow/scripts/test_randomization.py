@@ -1,6 +1,7 @@
 """Test for spillover by randomization, and check the design the same way."""
 
 from netlift.diagnostics import design_diagnostics
+from netlift.outcome import Outcome
 from netlift.randomization import randomization_tests
 from netlift.tables import read_table, write_table
 from netlift.workflow import job
@@ -9,6 +10,7 @@ from netlift.workflow import job
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read items and accounts; write the tests and the diagnostics."""
     seed, permutations = settings["seed"], settings["permutations"]
+    outcome = Outcome(settings["outcome"])
     tables = {
         "randomization_tests": randomization_tests(
             read_table(items),
@@ -16,9 +18,10 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
             permutations=permutations,
             seed=seed,
             studentized=settings["studentized"],
+            outcome=outcome,
         ),
-        "design_diagnostics": design_diagnostics(
-            read_table(accounts), permutations=permutations, seed=seed
+        "design_diagnostics": outcome.in_units(
+            design_diagnostics(read_table(accounts), permutations=permutations, seed=seed)
         ),
     }
     for name, path in outputs.items():

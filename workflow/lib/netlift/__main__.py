@@ -33,12 +33,20 @@ def results(folder: Path) -> str:
     simulated = folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv")
     logs = folder.glob("logs/*/effects/decision_statements.csv")
     found = [*sorted(simulated), *sorted(logs)]
-    if not found:
+    pages = sorted(folder.glob("logs/*/report.html"))
+    described = [path for path in pages if not path.with_name("decision.json").exists()]
+    if not found and not described:
         return f"No experiment in {folder} yet: run the study with `make run`."
-    lines = ["", "Did promotion create clicks, or only move them?", ""]
+    lines = ["", "Did promotion create engagement, or only move it?", ""]
     for path in found:
         (net,) = (row for row in _rows(path) if row["topic"] == "slate-level metric")
         lines += [f"{path.parents[1]}/", f"    {net['statement']}", ""]
+    for path in described:
+        lines += [
+            f"{path.parent}/",
+            f"    No promotion was drawn at random: {path} says what this log can say.",
+            "",
+        ]
     for path in sorted(folder.glob("*/size=*/seed=*/decision_statements.csv")):
         lines += [
             f"Over all worlds, {path.parent}/",

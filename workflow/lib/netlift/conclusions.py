@@ -16,6 +16,7 @@ from netlift.inference import Estimate, Ratio, clustered_coefficient
 from netlift.item_rows import ItemRows
 from netlift.ledger import INDIRECT, TOTAL, arm_difference, known_effects
 from netlift.product import ratio_to_direct
+from netlift.units import PER_ROW, PER_SLATE, PER_SLATE_POSITION, RATIO
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
@@ -47,11 +48,11 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     arms = arm_difference(accounts)
     diversion = _turned(ratio_to_direct(arms, INDIRECT))
     rows = [
-        _judged(NEGATIVE, lambda: arms.combination(TOTAL), "clicks per slate"),
+        _judged(NEGATIVE, lambda: arms.combination(TOTAL), PER_SLATE),
         {
             "conclusion": TAKES_MORE,
             "measure": "diversion ratio, loss of the others over the focal gain",
-            "unit": "ratio, without unit",
+            "unit": RATIO,
             "estimate": diversion.value,
             "ci_95_lower": diversion.lower,
             "ci_95_upper": diversion.upper,
@@ -59,8 +60,8 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
             "verdict": _ratio_verdict(diversion),
             "note": None if diversion.value is not None else "the focal gain is exactly zero",
         },
-        _judged(SAME_CLUSTER, lambda: _same_against_other(items), "clicks per item row"),
-        _judged(DEEPER, lambda: _slope_of_depth(accounts), "clicks per slate and position"),
+        _judged(SAME_CLUSTER, lambda: _same_against_other(items), PER_ROW),
+        _judged(DEEPER, lambda: _slope_of_depth(accounts), PER_SLATE_POSITION),
     ]
     table = pd.DataFrame(rows)
     if has_truth(items):

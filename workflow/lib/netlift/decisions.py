@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from netlift.inference import ROUNDING
-from netlift.units import PER_ROW, PER_SLATE
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_1000, PER_ROW, PER_SLATE
 
 TOPICS = (
     "item-level reporting",
@@ -45,6 +46,8 @@ def decision_statements(
     product: pd.DataFrame,
     spillover: pd.DataFrame,
     segments: pd.DataFrame,
+    *,
+    outcome: Outcome = CLICKS,
 ) -> pd.DataFrame:
     """Write one statement per topic from the tables of one experiment.
 
@@ -56,6 +59,8 @@ def decision_statements(
         ``spillover_sensitivity.csv``.
     segments
         ``segments.csv``.
+    outcome
+        Its words.
 
     Returns
     -------
@@ -73,10 +78,10 @@ def decision_statements(
     }
     offset = product.loc[product["metric"] == "Offset ratio"].iloc[0]
     written = [
-        (lines["direct"], *_item_level(lines["direct"], lines["indirect"], offset)),
-        (lines["total"], *_slate_level(lines["direct"], lines["total"])),
-        (lines["indirect"], *_monitoring(lines["indirect"], lines["same"], spillover)),
-        (lines["total"], *_policy(lines["total"], segments)),
+        (lines["direct"], *_item_level(lines["direct"], lines["indirect"], offset, outcome)),
+        (lines["total"], *_slate_level(lines["direct"], lines["total"], outcome)),
+        (lines["indirect"], *_monitoring(lines["indirect"], lines["same"], spillover, outcome)),
+        (lines["total"], *_policy(lines["total"], segments, outcome)),
     ]
     return pd.DataFrame(
         [
@@ -87,22 +92,24 @@ def decision_statements(
                 "estimate": line.value,
                 "ci_95_lower": line.lower,
                 "ci_95_upper": line.upper,
-                "unit": "clicks per 1,000 promoted slates",
+                "unit": outcome.of(PER_1000),
             }
             for topic, (line, verdict, statement) in zip(TOPICS, written, strict=True)
         ]
     )
 
 
-def _item_level(direct: _Line, indirect: _Line, offset: pd.Series) -> tuple[str, str]:
+def _item_level(
+    direct: _Line, indirect: _Line, offset: pd.Series, outcome: Outcome
+) -> tuple[str, str]:
     """Judge what a report on the promoted item alone would claim."""
-    said = f"The promoted item's own change is {direct} clicks per 1,000 promoted slates"
+    said = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
     others = f"its competitors change by {indirect}"
     if direct.sign == 0:
         return (
             "no_direct_effect_detected",
-            f"{said}, so the data do not show that promotion changes the promoted item's clicks; "
-            f"{others}. Report neither without its interval.",
+            f"{said}, so the data do not show that promotion changes the promoted item's "
+            f"{outcome.unit}; {others}. Report neither without its interval.",
         )
     if direct.sign < 0:
         return (
@@ -113,8 +120,8 @@ def _item_level(direct: _Line, indirect: _Line, offset: pd.Series) -> tuple[str,
     if indirect.sign < 0:
         return (
             "overstates",
-            f"{said}, but {others}. {_offset_words(offset)} An item-level report shows only the "
-            "gain and overstates what promotion does; do not report it alone.",
+            f"{said}, but {others}. {_offset_words(offset, outcome)} An item-level report shows "
+            "only the gain and overstates what promotion does; do not report it alone.",
         )
     if indirect.sign > 0:
         return (
@@ -129,14 +136,14 @@ def _item_level(direct: _Line, indirect: _Line, offset: pd.Series) -> tuple[str,
     )
 
 
-def _offset_words(offset: pd.Series) -> str:
+def _offset_words(offset: pd.Series, outcome: Outcome) -> str:
     if pd.isna(offset["estimate"]) or offset["interval_kind"] != "interval":
         return "How large a share of the gain that is, the data cannot bound."
     share, low, high = (
         _whole(-100 * float(offset[name])) for name in ("estimate", "ci_95_upper", "ci_95_lower")
     )
     return (
-        f"For every 100 clicks that the promoted item gains, the others lose {share} "
+        f"For every 100 {outcome.unit} that the promoted item gains, the others lose {share} "
         f"(95% interval {low} to {high})."
     )
 
@@ -146,42 +153,45 @@ def _whole(value: float) -> str:
     return f"{round(value) + 0:,d}"
 
 
-def _slate_level(direct: _Line, total: _Line) -> tuple[str, str]:
+def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, str]:
     """Judge the net effect on the whole slate."""
-    said = f"The whole slate changes by {total} clicks per 1,000 promoted slates"
+    said = f"The whole slate changes by {total} {outcome.of(PER_1000)}"
     if total.sign > 0:
-        return "creates", f"{said}: promotion creates clicks. Judge promotions by this number."
+        return (
+            "creates",
+            f"{said}: promotion creates {outcome.unit}. Judge promotions by this number.",
+        )
     if total.sign < 0:
         moved = {
-            1: "it costs more clicks elsewhere than it gains for the promoted item",
+            1: f"it costs more {outcome.unit} elsewhere than it gains for the promoted item",
             0: "and the data do not show that the promoted item itself gains",
             -1: "the promoted item itself loses too",
         }[direct.sign]
         return (
             "destroys",
-            f"{said}: promotion loses clicks; {moved}. Judge promotions by this number.",
+            f"{said}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
         )
     return (
         "undecided",
         f"{said}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses clicks. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
+        f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
         f"{total.lower:+,.1f}; more slates would narrow this.",
     )
 
 
-def _monitoring(indirect: _Line, same: _Line, spillover: pd.DataFrame) -> tuple[str, str]:
+def _monitoring(
+    indirect: _Line, same: _Line, spillover: pd.DataFrame, outcome: Outcome
+) -> tuple[str, str]:
     """Say which items to watch for spillover."""
-    row_sign, row_words = _clearest_row_effect(spillover)
+    row_sign, row_words = _clearest_row_effect(spillover, outcome)
     cluster = {
         1: f"same-cluster items gain, by {same}",
         -1: f"same-cluster items lose, by {same}",
         0: f"for same-cluster items alone, {same}, the interval covers zero",
     }[same.sign]
-    said = (
-        f"Competitors change by {indirect} clicks per 1,000 promoted slates; {cluster}. {row_words}"
-    )
+    said = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
-        return "losses", f"{said} Watch competitors' clicks in every promotion test."
+        return "losses", f"{said} Watch competitors' {outcome.unit} in every promotion test."
     if indirect.sign > 0:
         return "gains", f"{said} Count the gain of other items in every promotion test."
     if same.sign != 0:
@@ -190,7 +200,7 @@ def _monitoring(indirect: _Line, same: _Line, spillover: pd.DataFrame) -> tuple[
             f"{said} Watch same-cluster items in every promotion test: the sum over all "
             "competitors hides their change.",
         )
-    on_slates = _shown_per_slate(spillover)
+    on_slates = _shown_per_slate(spillover, outcome)
     if row_sign != 0 or on_slates:
         summed = (
             f"Summed to slates a change is shown for: {', '.join(on_slates)}"
@@ -210,29 +220,29 @@ def _monitoring(indirect: _Line, same: _Line, spillover: pd.DataFrame) -> tuple[
     )
 
 
-def _clearest_row_effect(spillover: pd.DataFrame) -> tuple[int, str]:
+def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
     """Return sign and words of the definition whose effect per item row is clearest."""
-    rows = spillover[(spillover["unit"] == PER_ROW) & (spillover["se"] > 0)]
+    rows = spillover[(spillover["unit"] == outcome.of(PER_ROW)) & (spillover["se"] > 0)]
     if rows.empty:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
     lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
     return int(lower > ROUNDING) - int(upper < -ROUNDING), (
         f"Of the {len(rows)} definitions of spillover with a number, '{clearest['definition']}' is "
-        f"the clearest per item row: {clearest['estimate']:+.4f} clicks "
+        f"the clearest per item row: {clearest['estimate']:+.4f} {outcome.unit} "
         f"(95% interval {lower:+.4f} to {upper:+.4f})."
     )
 
 
-def _shown_per_slate(spillover: pd.DataFrame) -> list[str]:
+def _shown_per_slate(spillover: pd.DataFrame, outcome: Outcome) -> list[str]:
     """Return the definitions whose effect per slate has an interval without zero."""
-    rows = spillover[spillover["unit"] == PER_SLATE]
+    rows = spillover[spillover["unit"] == outcome.of(PER_SLATE)]
     lower, upper = (rows[name].astype(float) for name in ("ci_95_lower", "ci_95_upper"))
     shown = (lower > ROUNDING) | (upper < -ROUNDING)
     return [str(name) for name in rows.loc[shown, "definition"]]
 
 
-def _policy(total: _Line, segments: pd.DataFrame) -> tuple[str, str]:
+def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str, str]:
     """Say whether to promote, and whether some segment calls for another rule."""
     totals = segments[segments["component"] == "Full slate"]
     looked_at = int(totals["estimate"].notna().sum())
@@ -241,7 +251,7 @@ def _policy(total: _Line, segments: pd.DataFrame) -> tuple[str, str]:
         f" Intervals hold for all segments of a kind at once; {looked_at} segments were looked at. "
         "Confirm on new slates before acting."
     )
-    said = f"Promoting every slate changes clicks by {total} per 1,000 promoted slates."
+    said = f"Promoting every slate changes {outcome.unit} by {total} per 1,000 promoted slates."
     if total.sign > 0:
         spared = f" Slates that lose: {loses}.{caution}" if loses else ""
         return "promote", f"{said} Promotion as tested is worth keeping.{spared}"

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from netlift.outcome_models import MODELS, ROW_MODELS, ModelData, row_learner, slate_learner
+from netlift.outcome_models import (
+    MODELS,
+    ROW_LINEAR,
+    ROW_MODELS,
+    ModelData,
+    row_learner,
+    slate_learner,
+)
 from netlift.tables import write_table, written_whole
 
 COEFFICIENT, GAIN, IMPURITY = (
@@ -22,7 +29,7 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
     """Fit every model on all slates.
 
     Models of slates predict the total from the arm and the features; those of rows predict clicks
-    in the arm that happened.
+    in the arm that happened. They stand under the names of what was fitted.
     """
     promoted = data.design.promoted
     arm = promoted.astype(np.float64)
@@ -34,7 +41,7 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
         if model in ROW_MODELS:
             if data.click.min() != data.click.max():
                 learner = row_learner(model, seed, threads, binary=data.binary)
-                fitted[model] = learner.fit(rows, data.click)
+                fitted[data.fitted_as(model)] = learner.fit(rows, data.click)
         else:
             features = slates
             if model == "linear":
@@ -63,8 +70,8 @@ def feature_importance(data: ModelData, fitted: dict[str, Any]) -> pd.DataFrame:
     slate_names = ["promoted", *data.slate_names]
     table = []
     for model, learner in fitted.items():
-        names = list(data.rows.names) if model in ROW_MODELS else slate_names
-        if model in {"linear", "row_logistic"}:
+        names = list(data.rows.names) if model in {*ROW_MODELS, ROW_LINEAR} else slate_names
+        if model in {"linear", "row_logistic", ROW_LINEAR}:
             kind, values = COEFFICIENT, np.ravel(learner.coef_)
             if model == "linear":
                 names = [*names, *(f"promoted x {name}" for name in data.slate_names)]
@@ -100,7 +107,9 @@ def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[st
     for model, path in paths.items():
         learner = fitted.get(model)
         if Path(path).suffix == ".csv":
-            part = importance[importance["model"] == model]
+            # The file of coefficients keeps its name, and says inside what they are of.
+            names = {model, ROW_LINEAR} if model == "row_logistic" else {model}
+            part = importance[importance["model"].isin(names)]
             write_table(part.rename(columns={"importance": "coefficient"}), path)
             continue
         with written_whole(path) as temporary:

@@ -11,6 +11,7 @@ from netlift.design import Booleans, Floats
 from netlift.errors import NetliftError
 from netlift.inference import MIN_PER_ARM, ArmDifference, Estimate, Ratio, ratio_of
 from netlift.item_rows import FOCAL, ItemRows
+from netlift.outcome import CLICKS, Outcome
 from netlift.units import PER_1000
 
 WRONG_SIGN, OVERSTATES, UNDERSTATES, NOT_SHOWN = (
@@ -48,13 +49,15 @@ class _Claim:
     control_is_constant: bool = False
 
 
-def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
+def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
     """Compare claims of item-level analyses with what happens to the slate.
 
     Parameters
     ----------
     items
         The table of slate items with clicks.
+    outcome
+        Its words.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
     total = rows.per_slate(rows.click)
     known_net = None if rows.known is None else float(rows.known.sum() / rows.n_slates)
     table = []
-    for claim in _claims(rows):
+    for claim in _claims(rows, outcome):
         arms = rows.design.difference(np.column_stack([claim.outcome, total]))
         # A control arm that is one number by construction is known, and not one without clicks.
         own = replace(arms, exact=claim.control_is_constant)
@@ -102,10 +105,10 @@ def item_level_claim(items: pd.DataFrame) -> pd.DataFrame:
                 "known_error_of_claim": 1000 * (claim.known - known_net),
             }
         table.append(row)
-    return pd.DataFrame(table)
+    return outcome.in_units(pd.DataFrame(table))
 
 
-def _claims(rows: ItemRows) -> list[_Claim]:
+def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
     focal = rows.member(FOCAL)
     promoted, weight = rows.design.promoted, rows.slate_weight
     own, others = (rows.per_slate(rows.click * part) for part in (focal, ~focal))
@@ -133,14 +136,15 @@ def _claims(rows: ItemRows) -> list[_Claim]:
     return [
         _Claim(
             "Focal gain alone",
-            "clicks on the focal item, promoted against control slates; other items not looked at",
+            f"{outcome.unit} on the focal item, promoted against control slates; other items not "
+            "looked at",
             own,
             _ols_se(rows.click[focal], rows.promoted[focal]),
             known[0],
         ),
         _Claim(
             "Promoted against other items of the same slates",
-            "click rate of promoted items minus that of the other items in promoted slates",
+            f"{outcome.mean} of promoted items minus that of the other items in promoted slates",
             same_slates,
             _ols_se(rows.click[rows.promoted], is_promoted[rows.promoted]),
             known[1],
@@ -148,7 +152,7 @@ def _claims(rows: ItemRows) -> list[_Claim]:
         ),
         _Claim(
             "Promoted against all unpromoted items",
-            "click rate of promoted items minus that of all other items in the log",
+            f"{outcome.mean} of promoted items minus that of all other items in the log",
             whole_log,
             _ols_se(rows.click, is_promoted),
             known[2],

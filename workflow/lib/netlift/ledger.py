@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from netlift.design import Design
 from netlift.errors import NetliftError
 from netlift.exposure import COMPONENTS
 from netlift.inference import ArmDifference, Estimate, Floats
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_SLATE
 
 LINES = (
     ("Direct", "Focal item", (1, 0, 0)),
@@ -327,8 +330,17 @@ def _estimated(
     return arms, note + (f"; dropped: {', '.join(dropped)}" if dropped else "")
 
 
-def component_covariance(accounts: pd.DataFrame) -> pd.DataFrame:
+def component_covariance(
+    accounts: pd.DataFrame, *, units: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Return the joint covariance of the three component effects.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    units
+        What is said after a number, by outcome type; clicks where nothing else is given.
 
     Returns
     -------
@@ -339,6 +351,7 @@ def component_covariance(accounts: pd.DataFrame) -> pd.DataFrame:
     names = [component for _, component, _ in LINES[: len(COMPONENTS)]]
     rows = []
     for outcome, estimator, arms, note in ledgers(accounts):
+        squared = f"({Outcome(units.get(outcome, CLICKS.unit)).of(PER_SLATE)}) squared"
         for i, first in enumerate(names):
             for j, second in enumerate(names):
                 covariance = correlation = None
@@ -355,7 +368,7 @@ def component_covariance(accounts: pd.DataFrame) -> pd.DataFrame:
                         "component_2": second,
                         "covariance": covariance,
                         "correlation": correlation,
-                        "unit": "(clicks per slate) squared",
+                        "unit": squared,
                         "note": note if arms is None else None,
                     }
                 )

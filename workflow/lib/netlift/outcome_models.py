@@ -27,6 +27,9 @@ ROW_MODELS = ("row_logistic", "row_lightgbm")
 MODELS = (*SLATE_MODELS, *ROW_MODELS)
 STACKED = "stacked"
 
+ROW_LINEAR = "row_linear"
+"""What ``row_logistic`` is, and is called, where the outcome of a row is not 0 or 1."""
+
 _LEAF_SLATES, _LEAF_ROWS = 40, 200
 """Slates or rows that a leaf of a tree needs: clicks are noisy, and small leaves learn noise."""
 
@@ -127,6 +130,10 @@ class ModelData:
         """Whether the outcome of a row is 0 or 1."""
         return bool(np.isin(self.click, (0.0, 1.0)).all())
 
+    def fitted_as(self, model: str) -> str:
+        """Return the name of what is fitted for a model: of minutes there is no logistic one."""
+        return ROW_LINEAR if model == "row_logistic" and not self.binary else model
+
     def by_component(self, values: Floats) -> Floats:
         """Sum values of rows, shape (R,), to slates and components, shape (N, 3)."""
         place = 3 * self.slate + self.component
@@ -219,9 +226,12 @@ def cross_fit_all(
     sequential: bool = False,
     models: Sequence[str] = MODELS,
 ) -> dict[str, Predictions]:
-    """Predict every slate by several models and by their combination, as ``cross_fit``."""
+    """Predict every slate by several models and by their combination, as ``cross_fit``.
+
+    Predictions stand under the names of what was fitted (``ModelData.fitted_as``).
+    """
     given: dict[str, Any] = {"seed": seed, "threads": threads, "sequential": sequential}
-    found = {model: cross_fit(data, model, fold, **given) for model in models}
+    found = {data.fitted_as(model): cross_fit(data, model, fold, **given) for model in models}
     return found | {STACKED: stack(data, found, fold, sequential=sequential)}
 
 
@@ -402,7 +412,7 @@ def model_scores(
     for name, found in predictions.items():
         row: dict[str, object] = {
             "model": name,
-            "level": "row" if name in ROW_MODELS else "slate",
+            "level": "row" if found.row_probability is not None else "slate",
             "rmse": float(np.sqrt(squared[name].mean())),
             "r2": 1 - squared[name].mean() / total.var() if total.var() > 0 else None,
         }

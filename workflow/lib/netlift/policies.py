@@ -21,14 +21,15 @@ from netlift.aipw import MeanScore
 from netlift.design import Design
 from netlift.folds import splits
 from netlift.inference import CONFIDENCE, ROUNDING, quantile_t
+from netlift.outcome import CLICKS, Outcome
 from netlift.streams import generator
 from netlift.trees import best_tree, in_words
+from netlift.units import PER_1000_ELIGIBLE
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
-PER_1000_ELIGIBLE = "clicks per 1,000 eligible slates"
 
 NONE, ALL = "promote none", "promote all"
 PROMOTE, PROMOTE_NOTHING = "promote", "promote nothing"
@@ -112,7 +113,12 @@ def rules(
 
 
 def rules_in_words(
-    features: pd.DataFrame, scores: Floats, *, cost: float, max_share: float
+    features: pd.DataFrame,
+    scores: Floats,
+    *,
+    cost: float,
+    max_share: float,
+    outcome: Outcome = CLICKS,
 ) -> dict[str, str]:
     """Say what each rule does once it has learned on all slates.
 
@@ -124,13 +130,15 @@ def rules_in_words(
         AIPW scores of the total effect, shape (N,).
     cost, max_share
         As of ``rules``.
+    outcome
+        Its words.
     """
     said = {
         NONE: "promote no slate",
         ALL: "promote every slate",
         TOP_50: "promote the half of slates with the largest predicted effects",
         TOP_25: "promote the quarter of slates with the largest predicted effects",
-        POSITIVE: f"promote slates whose predicted effect is above {cost:g} clicks",
+        POSITIVE: f"promote slates whose predicted effect is above {cost:g} {outcome.unit}",
     }
     names, values = [str(name) for name in features], features.to_numpy(dtype=np.float64)
     for name, depth in TREES.items():
@@ -152,6 +160,7 @@ def compare_rules(
     max_share: float,
     seed: int,
     known: Floats | None = None,
+    outcome: Outcome = CLICKS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Apply all rules, and value each on the slates of all folds but the first.
 
@@ -163,6 +172,8 @@ def compare_rules(
         Pre-treatment features of slates in their own units, shape (N, k).
     design, seed, known
         As of ``policy_values``, of N slates.
+    outcome
+        Its words.
 
     Returns
     -------
@@ -181,8 +192,8 @@ def compare_rules(
         seed=seed,
         known=None if known is None else known[valued],
     )
-    said = rules_in_words(features, scores, **given)
-    return chosen, values.assign(in_words=values["rule"].map(said))
+    said = rules_in_words(features, scores, **given, outcome=outcome)
+    return chosen, outcome.in_units(values).assign(in_words=values["rule"].map(said))
 
 
 def _capped(chosen: Booleans, predicted: Floats, fold: Integers, max_share: float) -> Booleans:
@@ -317,17 +328,18 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         best = gaining.iloc[int(gaining["value"].argmax())]
     hope = compared.iloc[int(compared["upper_bound"].argmax())]
     largest = max(float(hope["upper_bound"]), 0.0)
+    unit = str(best["unit"])
     if shipped:
         said = (
             f"Promote by the rule '{best['rule']}': it gains {best['value']:+,.1f} "
-            f"{PER_1000_ELIGIBLE}, at least {best['lower_bound']:+,.1f} at 95% confidence over all "
+            f"{unit}, at least {best['lower_bound']:+,.1f} at 95% confidence over all "
             f"{len(compared)} rules compared. It promotes {100 * best['share_promoted']:.0f}% of "
             "slates."
         )
     else:
         said = (
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
-            f"lower bound {best['lower_bound']:+,.1f} {PER_1000_ELIGIBLE}, '{best['rule']}'). "
+            f"lower bound {best['lower_bound']:+,.1f} {unit}, '{best['rule']}'). "
             f"A gain above {largest:+,.1f} is ruled out."
         )
     row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
@@ -335,7 +347,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
         "statement": said,
-        "unit": PER_1000_ELIGIBLE,
+        "unit": unit,
         "value": float(row["value"]),
         "lower_bound": float(row["lower_bound"]),
         "share_promoted": float(row["share_promoted"]),

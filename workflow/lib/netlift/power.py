@@ -11,6 +11,7 @@ from scipy.special import gammaincinv, ndtr
 
 from netlift.inference import CONFIDENCE, MIN_PER_ARM, Estimate, quantile_t
 from netlift.ledger import ESTIMATORS, LINES, estimated
+from netlift.units import PER_SLATE
 
 POWER = 0.8
 
@@ -117,7 +118,7 @@ def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataF
                 "effect_family": family,
                 "component": component,
                 "estimator": estimator,
-                "unit": "clicks per slate",
+                "unit": PER_SLATE,
                 "slates": n_slates,
             }
             missing = dict.fromkeys(("effect_per_slate", "power", "slates_needed"))

@@ -9,7 +9,8 @@ from netlift.accounts import has_truth
 from netlift.design import Design
 from netlift.inference import MIN_PER_ARM, ArmDifference, Estimate, Ratio, fieller, ratio_of
 from netlift.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
-from netlift.units import PER_1000, PER_1000_CONTROL, RATIO
+from netlift.outcome import CLICKS, Outcome, capitalized
+from netlift.units import PER_1000, PER_1000_CONTROL, PER_SLATE, RATIO
 
 NO_CLUSTER = "(none)"
 LOSES, GAINS, UNDECIDED, TOO_FEW = "loses", "gains", "undecided", "too few slates"
@@ -24,13 +25,15 @@ _METRICS = {
 _FAMILIES = (("Direct", LINES[0][2]), ("Indirect", INDIRECT), ("Total", TOTAL))
 
 
-def product_summary(accounts: pd.DataFrame) -> pd.DataFrame:
+def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
     """Say the effects on observed clicks in product units.
 
     Parameters
     ----------
     accounts
         One row per slate.
+    outcome
+        Its words.
 
     Returns
     -------
@@ -49,12 +52,12 @@ def product_summary(accounts: pd.DataFrame) -> pd.DataFrame:
     rows.append(_ratio_row("Relative net change", _relative_to_control(arms)))
     rows.append(
         _effect_row(
-            "Clicks of control slates",
+            f"{capitalized(outcome.unit)} of control slates",
             PER_1000_CONTROL,
             arms.control.combination(TOTAL).scaled(1000),
         )
     )
-    table = pd.DataFrame(rows)
+    table = outcome.in_units(pd.DataFrame(rows))
     if has_truth(accounts):
         table["known_value"] = _known_values(accounts)
     return table
@@ -171,7 +174,7 @@ def _risk(
             estimate = None if arms is None else arms.combination(weights)
             truth = {} if known is None else {"known_effect": float(np.dot(weights, known))}
             rows.append(
-                {name: segment, "effect_family": family, "unit": "clicks per slate"}
+                {name: segment, "effect_family": family, "unit": PER_SLATE}
                 | counts
                 | _numbers(estimate)
                 | truth

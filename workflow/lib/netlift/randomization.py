@@ -20,6 +20,7 @@ from netlift.design import Design, Floats
 from netlift.errors import NetliftError
 from netlift.inference import CONFIDENCE, MIN_PER_ARM, ROUNDING
 from netlift.item_rows import BELOW, NEAR, NON_FOCAL, OTHER, SAME_CLUSTER, Definition, ItemRows
+from netlift.outcome import CLICKS, Outcome
 from netlift.streams import Stream, generator
 from netlift.units import PER_SLATE
 
@@ -47,10 +48,10 @@ class Hypothesis:
     label: str
     definition: Definition
 
-    def said(self, near_positions: int) -> str:
+    def said(self, near_positions: int, outcome: Outcome) -> str:
         """Say the null hypothesis in words."""
         return (
-            "Promotion changes no click, in any slate, of these items: "
+            f"Promotion changes no {outcome.one}, in any slate, of these items: "
             f"{self.definition.said(near_positions)}."
         )
 
@@ -212,6 +213,7 @@ def randomization_tests(
     permutations: int,
     seed: int,
     studentized: bool = True,
+    outcome: Outcome = CLICKS,
 ) -> pd.DataFrame:
     """Test five sharp null hypotheses of no spillover.
 
@@ -228,6 +230,8 @@ def randomization_tests(
     studentized
         Whether the statistic, the difference of slate sums between arms, is divided by its
         standard error.
+    outcome
+        Its words.
 
     Returns
     -------
@@ -254,7 +258,7 @@ def randomization_tests(
     for k, test in enumerate(HYPOTHESES):
         row: dict[str, object] = {
             "hypothesis": test.label,
-            "null_hypothesis": test.said(near_positions),
+            "null_hypothesis": test.said(near_positions, outcome),
             "rows": int(members[k].sum()),
             "slates": int((rows.per_slate(members[k]) > 0).sum()),
             "unit": PER_SLATE,
@@ -270,7 +274,7 @@ def randomization_tests(
         if rows.known is not None:
             row["known_null"] = not bool((np.abs(rows.known[members[k]]) > ROUNDING).any())
         table.append(row)
-    return pd.DataFrame(table)
+    return outcome.in_units(pd.DataFrame(table))
 
 
 def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool_]]:

@@ -13,6 +13,7 @@ from netlift.cluster_robust import ClusteredFit
 from netlift.design import Design, Floats
 from netlift.inference import CONFIDENCE, MIN_PER_ARM, ArmDifference, Estimate, numbers, quantile_t
 from netlift.ledger import LINES, component_columns, known_effects
+from netlift.outcome import CLICKS, Outcome
 from netlift.product import focal_clusters, position_buckets
 from netlift.row_effects import FEW_UNITS
 from netlift.streams import generator
@@ -97,7 +98,12 @@ class Heterogeneity:
 
 
 def segments(
-    accounts: pd.DataFrame, *, min_slates: int, seed: int = 0, bootstrap_draws: int = 999
+    accounts: pd.DataFrame,
+    *,
+    min_slates: int,
+    seed: int = 0,
+    bootstrap_draws: int = 999,
+    outcome: Outcome = CLICKS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Estimate the ledger by focal position, focal cluster and tercile of focal relevance.
 
@@ -111,6 +117,8 @@ def segments(
         Study seed, for the wild bootstrap.
     bootstrap_draws
         Draws of the wild bootstrap.
+    outcome
+        Its words.
 
     Returns
     -------
@@ -152,16 +160,16 @@ def segments(
             for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
                 row = {"segmentation": segmentation, "segment": part.name} | line
                 row |= part.counts | _numbers(estimate, spread, len(estimated))
-                still = "" if part.note or estimate is not None else "these clicks do not vary"
+                still = f"these {outcome.unit} do not vary" if estimate is None else None
                 if estimate is not None and min(part.design.units_per_arm()) < FEW_UNITS:
                     block = (len(differing) << 20) + number
                     rng = generator(seed, "wild_bootstrap", block)
                     row["wild_bootstrap_p_value"] = part.wild(weights, rng, bootstrap_draws)
                 if part.known is not None:
                     row["known_effect"] = float(np.dot(weights, part.known))
-                table.append(row | {"note": part.note or still or None})
-    frame = pd.DataFrame(table)
-    return frame[[*[name for name in frame if name != "note"], "note"]], pd.DataFrame(differing)
+                table.append(row | {"note": part.note or still})
+    frame, spread_of = (outcome.in_units(pd.DataFrame(rows)) for rows in (table, differing))
+    return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
 
 
 @dataclass(frozen=True)

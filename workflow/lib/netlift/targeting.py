@@ -272,7 +272,7 @@ def detectability(heterogeneity: pd.DataFrame) -> str:
     said = (
         f"{int(row['slates']):,} slates show that effects differ between slates, in {POWER:.0%} of "
         f"such experiments and with a perfect prediction, if their standard deviation is at least "
-        f"{least:.3f} {PER_SLATE}."
+        f"{least:.3f} {row['unit']}."
     )
     if pd.isna(row.get("known")):
         return said

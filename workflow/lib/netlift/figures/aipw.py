@@ -34,7 +34,9 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import with_interval
+from netlift.outcome import CLICKS, Outcome, capitalized
 from netlift.row_effects import FULL_SLATE
+from netlift.units import PER_SLATE
 
 BOUND = "_bound"
 """Label of the line at the least possible standard error."""
@@ -45,7 +47,12 @@ _ROW = 0.32
 
 @styled
 def aipw(
-    aipw: pd.DataFrame, observed_effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    aipw: pd.DataFrame,
+    observed_effects: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the total effect by each estimator, and its standard error against the bound.
 
@@ -57,6 +64,8 @@ def aipw(
         ``observed_effects.csv``, for the known effect over all slates, which may be missing.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -75,7 +84,7 @@ def aipw(
         _ROW * len(totals) + 1,
         theme,
         title="Do outcome models make the effect on the whole slate more precise?",
-        subtitle="Clicks per promoted slate minus clicks per control slate, by each estimator.",
+        subtitle=f"{outcome.per_arm}, by each estimator.",
         legend=legend,
         note=_note(totals, with_bound=with_bound),
         source=source,
@@ -83,10 +92,10 @@ def aipw(
     grid = figure.add_gridspec(1, 3, width_ratios=[1.4, 0.8, 1.35 if with_bound else 0.9])
     axes = figure.add_subplot(grid[0])
     row_axis(axes, [name_of(name) for name in totals["estimator"]])
-    draw_totals(axes, totals, known, theme)
+    draw_totals(axes, totals, known, theme, outcome)
     errors = figure.add_subplot(grid[1])
     row_axis(errors, [""] * len(totals))
-    draw_errors(errors, totals, theme)
+    draw_errors(errors, totals, theme, outcome)
     write_numbers(text_axis(figure, grid[2], axes), totals, with_bound=with_bound, theme=theme)
     return figure
 
@@ -105,7 +114,9 @@ def name_of(estimator: str) -> str:
     return f"AIPW: {MODEL_NAMES.get(model, model)}"
 
 
-def draw_totals(axes: Axes, totals: pd.DataFrame, known: float, theme: Theme) -> None:
+def draw_totals(
+    axes: Axes, totals: pd.DataFrame, known: float, theme: Theme, outcome: Outcome
+) -> None:
     """Draw one row per estimator, with the known effect in each."""
     zero_line(axes, theme)
     for row, (_, line) in enumerate(totals.iterrows()):
@@ -118,10 +129,10 @@ def draw_totals(axes: Axes, totals: pd.DataFrame, known: float, theme: Theme) ->
             say_missing(axes, row, "not estimated", theme)
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
-    axes.set(title="Total effect", xlabel="Change in clicks per slate")
+    axes.set(title="Total effect", xlabel=f"Change in {outcome.of(PER_SLATE)}")
 
 
-def draw_errors(axes: Axes, totals: pd.DataFrame, theme: Theme) -> None:
+def draw_errors(axes: Axes, totals: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
     """Draw the standard errors, and the bound as an upright line."""
     for row, (_, line) in enumerate(totals.iterrows()):
         plain = line["estimator"] in PLAIN
@@ -132,7 +143,7 @@ def draw_errors(axes: Axes, totals: pd.DataFrame, theme: Theme) -> None:
         axes.axvline(totals["bound_se"].max(), label=BOUND, zorder=1.5, **best_look(theme))
     axes.margins(x=0.15)
     axes.locator_params(axis="x", nbins=3)
-    axes.set(title="Standard error", xlabel="Clicks per slate")
+    axes.set(title="Standard error", xlabel=capitalized(outcome.of(PER_SLATE)))
 
 
 def write_numbers(axes: Axes, totals: pd.DataFrame, *, with_bound: bool, theme: Theme) -> None:

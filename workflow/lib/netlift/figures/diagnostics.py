@@ -27,7 +27,9 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, p_value, signed
+from netlift.outcome import CLICKS, Outcome
 from netlift.power import GIVEN, MINIMUM
+from netlift.units import PER_SLATE
 
 WORDS = {
     SAMPLE_RATIO: "Sample ratio",
@@ -52,7 +54,12 @@ _POWER_ROW = 0.46
 
 @styled
 def design_diagnostics(
-    diagnostics: pd.DataFrame, power: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    diagnostics: pd.DataFrame,
+    power: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the checks of the randomization, and what effects the experiment could have shown.
 
@@ -64,6 +71,8 @@ def design_diagnostics(
         ``power.csv``; an estimator may lack numbers.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -89,7 +98,7 @@ def design_diagnostics(
     grid = figure.add_gridspec(3, 2, height_ratios=heights, width_ratios=[1.7, 1])
     _balance_panel(figure, grid, balance, theme)
     write_checks(figure.add_subplot(grid[1, :]), checks, theme)
-    _power_panel(figure, grid, power, lines, theme)
+    _power_panel(figure, grid, power, lines, theme, outcome)
     return figure
 
 
@@ -161,13 +170,21 @@ def write_checks(axes: Axes, checks: pd.DataFrame, theme: Theme) -> None:
 
 
 def _power_panel(
-    figure: Figure, grid: GridSpec, power: pd.DataFrame, lines: list[str], theme: Theme
+    figure: Figure,
+    grid: GridSpec,
+    power: pd.DataFrame,
+    lines: list[str],
+    theme: Theme,
+    outcome: Outcome,
 ) -> None:
     axes = figure.add_subplot(grid[2, 0])
     row_axis(axes, lines)
     draw_detectable(axes, power, lines, theme)
     axes.set_xlim(left=0)
-    axes.set(title="Smallest effect shown with 80% power", xlabel="Change in clicks per slate")
+    axes.set(
+        title="Smallest effect shown with 80% power",
+        xlabel=f"Change in {outcome.of(PER_SLATE)}",
+    )
     beside = text_axis(figure, grid[2, 1], axes)
     columns = power_columns(power, lines)
     for place, (effect, texts) in enumerate(columns.items(), start=1):

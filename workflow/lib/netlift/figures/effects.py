@@ -19,9 +19,11 @@ from netlift.figures.marks import (
 )
 from netlift.figures.style import LIGHT, Theme, row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.text import count, with_interval
+from netlift.outcome import CLICKS, Outcome, capitalized
+from netlift.units import PER_ROW, PER_SLATE, kind
 
-DIGITS = {"clicks per item row": 4, "clicks per slate": 3}
-"""Decimals of an effect, by its unit."""
+DIGITS = {kind(PER_ROW): 4, kind(PER_SLATE): 3}
+"""Decimals of an effect, by what its unit counts by."""
 
 _ROW = 0.56
 _DECOR = 0.95
@@ -32,7 +34,12 @@ _HEIGHT = 0.66
 
 @styled
 def observed_effects(
-    effects: pd.DataFrame, draws: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    effects: pd.DataFrame,
+    draws: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the observed effects, each unit on an axis of its own, beside their bootstrap.
 
@@ -44,6 +51,8 @@ def observed_effects(
         ``bootstrap_draws.parquet``: one column per effect, one row per resample of slates.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -55,9 +64,9 @@ def observed_effects(
     figure = sheet(
         _ROW * len(effects) + _DECOR * len(units),
         theme,
-        title="Observed effects of promotion on clicks",
-        subtitle="Clicks in promoted slates minus clicks in control slates. Each unit has an axis "
-        "of its own.",
+        title=f"Observed effects of promotion on {outcome.unit}",
+        subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
+        "slates. Each unit has an axis of its own.",
         legend=legend,
         note=f"Right: the estimate in {count(len(draws))} resamples of slates, each effect scaled "
         "to its own height; upright line: the estimate; bar: 95% percentile interval.",
@@ -67,12 +76,13 @@ def observed_effects(
     for place, (unit, part) in enumerate(zip(units, parts, strict=True)):
         left = figure.add_subplot(grid[place, 0])
         right = figure.add_subplot(grid[place, 1], sharex=left)
-        draw_effects(left, part, theme, digits=DIGITS.get(unit, 3))
+        draw_effects(left, part, theme, digits=DIGITS.get(kind(unit), 3))
         draw_bootstrap(right, part, draws, theme)
         wide_enough(left)
-        name = unit.removeprefix("clicks ")
-        left.set(title=f"Effect {name}", xlabel=f"Change in {unit}")
-        right.set(title=f"Bootstrap, {name}", xlabel=f"Change in {unit}")
+        name = kind(unit)
+        changed = f"Change in {outcome.unit} {name}"
+        left.set(title=f"Effect {name}", xlabel=changed)
+        right.set(title=f"Bootstrap, {name}", xlabel=changed)
     return figure
 
 

@@ -22,6 +22,8 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, signed, with_interval
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_SLATE
 
 NAMES = {
     "difference_in_means": "Difference in means",
@@ -44,6 +46,7 @@ def estimators(
     component_covariance: pd.DataFrame,
     *,
     source: str = "",
+    outcome: Outcome = CLICKS,
     theme: Theme = LIGHT,
 ) -> Figure:
     """Draw each line of the ledger by each estimator, and the correlations of its parts.
@@ -57,6 +60,8 @@ def estimators(
         ``component_covariance.csv``.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -74,8 +79,8 @@ def estimators(
         sum(heights),
         theme,
         title="The same changes by several estimators",
-        subtitle=f"Observed clicks per slate, {count(first['treated_slates'])} promoted against "
-        f"{count(first['control_slates'])} control slates.",
+        subtitle=f"Observed {outcome.of(PER_SLATE)}, {count(first['treated_slates'])} promoted "
+        f"against {count(first['control_slates'])} control slates.",
         legend=[estimate_key(theme.muted, "estimate, 95% interval", theme)],
         note=_note(effects),
         source=source,
@@ -85,7 +90,7 @@ def estimators(
     rows = draw_estimators(axes, effects, theme)
     write_numbers(text_axis(figure, grid[0, 1], axes), effects, rows, theme)
     wide_enough(axes)
-    axes.set_xlabel("Change in clicks per slate")
+    axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     draw_correlations(figure.add_subplot(grid[1, :]), pairs, parts, theme)
     return figure
 

@@ -21,8 +21,12 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
+from netlift.outcome import CLICKS, Outcome
+from netlift.outcome_models import ROW_LINEAR
 
 LOGISTIC, TREES_BY_ROW = "row_logistic", "row_lightgbm"
+REGRESSIONS = (LOGISTIC, ROW_LINEAR)
+"""Models of item rows that have coefficients; one of them is fitted, by what the outcome is."""
 
 TREES = {"random_forest": ("s", True), "xgboost": ("o", False), "lightgbm": ("o", True)}
 """Models of trees that predict slates, with the marker of each and whether it is filled."""
@@ -43,9 +47,13 @@ _DECOR = 0.95
 
 @styled
 def feature_importance(
-    feature_importance: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    feature_importance: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
-    """Draw the coefficients of the logistic regression, and shares of what trees gain.
+    """Draw the coefficients of the regression of item rows, and shares of what trees gain.
 
     Parameters
     ----------
@@ -53,6 +61,8 @@ def feature_importance(
         ``feature_importance.csv``; a model that was not fitted is not in it.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -73,8 +83,8 @@ def feature_importance(
         sum(heights),
         theme,
         title="What do the outcome models rest on?",
-        subtitle="Models of all slates. Importance says what predicts clicks, not what promotion "
-        "changes.",
+        subtitle=f"Models of all slates. Importance says what predicts {outcome.unit}, not what "
+        "promotion changes.",
         legend=legend,
         note="Without the intercept. Relevance, popularity and liked rates are in standard "
         "deviations; attention is 1 / log2(position + 1); promoted: 0 or 1, by component. Share: "
@@ -82,7 +92,7 @@ def feature_importance(
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[1.25, 1])
-    _row_panels(figure, grid, rows, theme)
+    _row_panels(figure, grid, rows, theme, outcome)
     axes = figure.add_subplot(grid[1, :])
     draw_shares(axes, slates, {name: (colors[name], *TREES[name]) for name in found}, theme)
     axes.set_title(f"Trees by slate: the {len(slates)} features with the largest mean share")
@@ -91,10 +101,12 @@ def feature_importance(
 
 def features_of_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return coefficient and share of each feature of item rows, the largest coefficient first."""
-    part = table[table["model"].isin([LOGISTIC, TREES_BY_ROW]) & (table["feature"] != INTERCEPT)]
+    own = [*REGRESSIONS, TREES_BY_ROW]
+    part = table[table["model"].isin(own) & (table["feature"] != INTERCEPT)]
     wide = part.pivot(index="feature", columns="model", values="importance")
-    wide = wide.reindex(columns=[LOGISTIC, TREES_BY_ROW])
-    by = LOGISTIC if wide[LOGISTIC].notna().any() else TREES_BY_ROW
+    regression = ROW_LINEAR if ROW_LINEAR in wide else LOGISTIC
+    wide = wide.reindex(columns=[regression, TREES_BY_ROW])
+    by = regression if wide[regression].notna().any() else TREES_BY_ROW
     return wide.sort_values(by, key=np.abs, ascending=False)
 
 
@@ -105,28 +117,32 @@ def features_of_slates(table: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[wide.mean(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]]
 
 
-def _row_panels(figure: Figure, grid: GridSpec, rows: pd.DataFrame, theme: Theme) -> None:
+def _row_panels(
+    figure: Figure, grid: GridSpec, rows: pd.DataFrame, theme: Theme, outcome: Outcome
+) -> None:
     """Draw both models of item rows, with the same features in the same rows."""
     axes = figure.add_subplot(grid[0, 0])
     row_axis(axes, words(rows))
-    draw_values(axes, rows[LOGISTIC], theme)
+    regression = str(rows.columns[0])
+    draw_values(axes, rows[regression], theme, outcome)
+    changed = outcome.unit if regression == ROW_LINEAR else f"log odds of {outcome.a_single}"
     axes.set(
-        title=f"Coefficients: {MODEL_NAMES[LOGISTIC]}",
-        xlabel="Change in log odds of a click, per unit",
+        title=f"Coefficients: {MODEL_NAMES[regression]}",
+        xlabel=f"Change in {changed}, per unit",
     )
     axes = figure.add_subplot(grid[0, 1])
     row_axis(axes, [""] * len(rows))
-    draw_values(axes, rows[TREES_BY_ROW], theme)
+    draw_values(axes, rows[TREES_BY_ROW], theme, outcome)
     axes.set(title=f"Gain: {MODEL_NAMES[TREES_BY_ROW]}", xlabel="Share of the gain")
 
 
-def draw_values(axes: Axes, values: pd.Series, theme: Theme) -> None:
+def draw_values(axes: Axes, values: pd.Series, theme: Theme, outcome: Outcome) -> None:
     """Draw one mark per feature; where the model was not fitted, say so."""
     zero_line(axes, theme)
     for row, value in enumerate(values):
         draw_estimate(axes, row, (value, np.nan, np.nan), theme, color=theme.total)
     if not values.notna().any():
-        say_missing(axes, 0, "not fitted: all clicks are the same", theme)
+        say_missing(axes, 0, f"not fitted: all {outcome.unit} {outcome.are} the same", theme)
     wide_enough(axes)
 
 

@@ -31,15 +31,23 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import signed, with_interval
+from netlift.outcome import CLICKS, Outcome, capitalized
+from netlift.units import PER_1000
 
-NET = ("Net change of whole slates", "clicks on all items, promoted against control slates")
-"""Name and meaning of what the claims are held against."""
+NET = "Net change of whole slates"
+"""Name of what the claims are held against."""
 
 _ROW = 1.0
 
 
 @styled
-def item_level_claim(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def item_level_claim(
+    table: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
+) -> Figure:
     """Draw each item-level claim against the net change of whole slates.
 
     Parameters
@@ -48,6 +56,8 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", theme: Theme = LI
         ``item_level_claim.csv``; ``known_claim`` and ``known_net_change`` may be missing.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -61,8 +71,8 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", theme: Theme = LI
         _ROW * (1 + len(table)) + 0.75,
         theme,
         title="What an analysis of single items would claim, and how wrong it is",
-        subtitle="Clicks per 1,000 promoted slates, one promoted item in each. Shaded: the net "
-        "change's interval.",
+        subtitle=f"{capitalized(outcome.of(PER_1000))}, one promoted item in each. Shaded: the "
+        "net change's interval.",
         legend=legend,
         note="Intervals by randomized unit, not those that an item-level analysis would report. "
         "Verdicts by the intervals of claim, net change and their difference.",
@@ -71,7 +81,13 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", theme: Theme = LI
     grid = figure.add_gridspec(1, 3, width_ratios=[0.75, 1.1, 0.7])
     axes = figure.add_subplot(grid[1])
     names = pd.DataFrame(
-        {"definition": [NET[0], *table["claim_of"]], "meaning": [NET[1], *table["how"]]}
+        {
+            "definition": [NET, *table["claim_of"]],
+            "meaning": [
+                f"{outcome.unit} on all items, promoted against control slates",
+                *table["how"],
+            ],
+        }
     )
     row_axis(axes, [""] * len(names))
     zero_line(axes, theme)
@@ -82,7 +98,7 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", theme: Theme = LI
         else:
             say_missing(axes, row, "no estimate", theme)
     wide_enough(axes)
-    axes.set_xlabel("Clicks per 1,000 promoted slates")
+    axes.set_xlabel(capitalized(outcome.of(PER_1000)))
     write_definitions(text_axis(figure, grid[0], axes), names, theme)
     texts = words_beside(table)
     column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts, theme)

@@ -30,6 +30,8 @@ from netlift.figures.style import (
 )
 from netlift.figures.text import with_interval
 from netlift.leakage import EXPOSED, UNEXPOSED
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_SLATE
 
 CALLED = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
 """What a definition calls items: marker, whether it is filled, distance from the row's middle."""
@@ -38,7 +40,13 @@ _ROW = 0.78
 
 
 @styled
-def leakage(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def leakage(
+    table: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
+) -> Figure:
     """Draw the change on exposed and on unexposed items under each definition.
 
     Parameters
@@ -47,6 +55,8 @@ def leakage(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> F
         ``leakage.csv``; ``known_effect`` may be missing, and a part without rows has no numbers.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -65,8 +75,8 @@ def leakage(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> F
         _ROW * len(names) + 0.75,
         theme,
         title="Leakage: does spillover reach items that are called unexposed?",
-        subtitle="Change in clicks on the items that each definition calls exposed, and on those "
-        "that it calls unexposed. Leakage: a change on unexposed items.",
+        subtitle=f"Change in {outcome.unit} on the items that each definition calls exposed, and "
+        "on those that it calls unexposed. Leakage: a change on unexposed items.",
         legend=legend,
         note="Per slate: the sum over such items, averaged over all slates; the two parts add up "
         "to the change on all non-focal items. Coarsest sufficient: of the definitions that leave "
@@ -79,7 +89,7 @@ def leakage(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> F
     zero_line(axes, theme)
     texts = draw_parts(axes, table, names, theme)
     wide_enough(axes)
-    axes.set_xlabel("Change in clicks per slate")
+    axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     verdicts = table[table["rows_called"] == UNEXPOSED].set_index("definition").loc[names]
     described = pd.DataFrame(
         {"definition": names, "meaning": [verdict(line) for _, line in verdicts.iterrows()]}

@@ -23,6 +23,8 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, signed, with_interval
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_1000, kind
 
 FULL_SLATE = "Full slate"
 
@@ -58,7 +60,13 @@ _BINS = 50
 
 
 @styled
-def decomposition(effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def decomposition(
+    effects: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
+) -> Figure:
     """Draw the ledger of observed clicks as a waterfall that ends at the whole slate.
 
     Parameters
@@ -67,6 +75,8 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", theme: Theme = LIG
         ``component_effects.csv``.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -82,7 +92,9 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", theme: Theme = LIG
         note="Thin lines: 95% interval of each bar's own change.",
         source=source,
     )
-    draw_waterfall(figure.add_subplot(), lines, theme)
+    axes = figure.add_subplot()
+    draw_waterfall(axes, lines, theme)
+    axes.set_ylabel(f"Change in {outcome.unit}\n{kind(PER_1000)}")
     return figure
 
 
@@ -105,7 +117,6 @@ def draw_waterfall(axes: Axes, lines: pd.DataFrame, theme: Theme) -> None:
     axes.set_xlim(-0.5, len(names) - 0.5)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.14 * (top - bottom))
-    axes.set_ylabel("Change in clicks\nper 1,000 promoted slates")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axes.grid(visible=True, axis="y")
 

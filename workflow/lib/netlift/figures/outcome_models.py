@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
@@ -30,6 +31,9 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import signed
+from netlift.outcome import CLICKS, Outcome, capitalized
+from netlift.outcome_models import ROW_LINEAR
+from netlift.units import PER_SLATE
 
 MODEL_NAMES = {
     "linear": "Linear",
@@ -37,6 +41,7 @@ MODEL_NAMES = {
     "xgboost": "XGBoost",
     "lightgbm": "LightGBM",
     "row_logistic": "Logistic, by item",
+    ROW_LINEAR: "Linear, by item",
     "row_lightgbm": "LightGBM, by item",
     "stacked": "Stacked",
     "t_learner": "T-learner",
@@ -59,6 +64,7 @@ def outcome_models(
     calibration: pd.DataFrame,
     *,
     source: str = "",
+    outcome: Outcome = CLICKS,
     theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the held-out error of each model, and the calibration of those of item rows.
@@ -72,31 +78,45 @@ def outcome_models(
         ``calibration.csv``: a model may have no bins.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
     by_row = outcome_models[outcome_models["level"] == "row"]
+    # Of an outcome that is not 0 or 1 nothing is calibrated, and there is nothing to draw.
+    unbinned = (by_row["model"] == ROW_LINEAR).any()
     figure = sheet(
         _PANEL * max(len(by_row), 2),
         theme,
-        title="How well do models predict the clicks of slates that they have not seen?",
-        subtitle="Clicks per slate, each slate predicted by models fitted on other users' slates.",
-        legend=[
-            estimate_key(theme.data, "error, or click rate with its 95% interval", theme),
-            Line2D([], [], label="clicks as predicted", **diagonal_look(theme)),
-        ],
-        note=_note(outcome_models),
+        title=f"How well do models predict the {outcome.unit} of slates that they have not seen?",
+        subtitle=f"{capitalized(outcome.of(PER_SLATE))}, each slate predicted by models fitted on "
+        "other users' slates.",
+        legend=_legend(outcome, theme, calibrated=not unbinned),
+        note=_note(outcome_models, calibrated=not unbinned),
         source=source,
     )
-    grid = figure.add_gridspec(max(len(by_row), 1), 3, width_ratios=[1, 1.32, 1.05])
+    widths = [1, 1.32] if unbinned else [1, 1.32, 1.05]
+    grid = figure.add_gridspec(max(len(by_row), 1), len(widths), width_ratios=widths)
     axes = figure.add_subplot(grid[:, 0])
-    draw_errors(axes, outcome_models, theme)
+    draw_errors(axes, outcome_models, theme, outcome)
     write_scores(text_axis(figure, grid[:, 1], axes), outcome_models, theme)
-    _calibration_panels(figure, grid, by_row, calibration, theme)
+    if not unbinned:
+        _calibration_panels(figure, grid, by_row, calibration, theme, outcome)
     return figure
 
 
-def draw_errors(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
+def _legend(outcome: Outcome, theme: Theme, *, calibrated: bool) -> list[Artist]:
+    """Return the key to errors, and to the panels of calibration if there are any."""
+    if not calibrated:
+        return [estimate_key(theme.data, "error", theme, interval=False)]
+    return [
+        estimate_key(theme.data, f"error, or {outcome.mean} with its 95% interval", theme),
+        Line2D([], [], label=f"{outcome.unit} as predicted", **diagonal_look(theme)),
+    ]
+
+
+def draw_errors(axes: Axes, models: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
     """Draw each model's error above the floor; without a truth, its error."""
     row_axis(axes, [MODEL_NAMES.get(name, name) for name in models["model"]])
     column = EXCESS if has_known(models, EXCESS) else "rmse"
@@ -108,9 +128,8 @@ def draw_errors(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
     axes.set_title("Held-out error")
-    axes.set_xlabel(
-        "Above the floor, in percent" if column == EXCESS else "RMSE, in clicks per slate"
-    )
+    in_units = f"RMSE, in {outcome.of(PER_SLATE)}"
+    axes.set_xlabel("Above the floor, in percent" if column == EXCESS else in_units)
 
 
 def write_scores(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
@@ -133,7 +152,12 @@ def write_scores(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
 
 
 def _calibration_panels(
-    figure: Figure, grid: GridSpec, models: pd.DataFrame, calibration: pd.DataFrame, theme: Theme
+    figure: Figure,
+    grid: GridSpec,
+    models: pd.DataFrame,
+    calibration: pd.DataFrame,
+    theme: Theme,
+    outcome: Outcome,
 ) -> None:
     axes: Axes | None = None
     for place, (_, model) in enumerate(models.iterrows()):
@@ -143,11 +167,11 @@ def _calibration_panels(
         name = str(model["model"])
         axes.set(
             title=f"Calibration, {said}\n{MODEL_NAMES.get(name, name)}",
-            ylabel="Click rate",
+            ylabel=capitalized(outcome.mean),
         )
         draw_calibration(axes, calibration[calibration["model"] == name], theme)
     if axes is not None:
-        axes.set_xlabel("Predicted click probability")
+        axes.set_xlabel(f"Predicted {outcome.chance}")
 
 
 def draw_calibration(axes: Axes, bins: pd.DataFrame, theme: Theme) -> None:
@@ -176,7 +200,7 @@ def written(value: float, form: str) -> str:
     return form.format(value).replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else ""
 
 
-def _note(models: pd.DataFrame) -> str:
+def _note(models: pd.DataFrame, *, calibrated: bool) -> str:
     """Say what the columns are, and what no model can do better than."""
     notes = []
     if has_known(models, EXCESS):
@@ -187,6 +211,8 @@ def _note(models: pd.DataFrame) -> str:
         )
     notes.append(
         "MSE over best: mean squared error less that of the best model on the same slates, with "
-        "its standard error. Slope: 1 if calibrated, below 1 if predictions are too extreme."
+        "its standard error."
     )
+    if calibrated:
+        notes.append("Slope: 1 if calibrated, below 1 if predictions are too extreme.")
     return " ".join(notes)

@@ -34,9 +34,11 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import signed
+from netlift.figures.text import printable, signed
 from netlift.inference import ROUNDING
+from netlift.outcome import CLICKS, Outcome
 from netlift.policies import PROMOTE
+from netlift.units import PER_1000_ELIGIBLE
 
 OWN, ORACLE = "_own_interval", "_oracle"
 """Labels of each rule's own interval, and of the line at the best possible value."""
@@ -46,7 +48,12 @@ _ROW = 0.4
 
 @styled
 def policies(
-    policies: pd.DataFrame, verdict: Mapping[str, Any], *, source: str = "", theme: Theme = LIGHT
+    policies: pd.DataFrame,
+    verdict: Mapping[str, Any],
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the value of each rule, with bounds that hold for all rules at once.
 
@@ -58,6 +65,8 @@ def policies(
         ``verdict.json``.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -69,7 +78,7 @@ def policies(
         "\N{RIGHT SINGLE QUOTATION MARK}"
         if ships
         else "Promote nothing: no rule is shown to gain",
-        subtitle=str(verdict["statement"]),
+        subtitle=printable(verdict["statement"]),
         legend=_legend(policies, theme),
         note="Bounds: intervals that hold for all rules at once in 95% of experiments; "
         "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of slates "
@@ -79,6 +88,7 @@ def policies(
     grid = figure.add_gridspec(1, 2, width_ratios=[1.9, 1])
     axes = figure.add_subplot(grid[0])
     draw_rules(axes, policies, theme)
+    axes.set_xlabel(f"Value, in {outcome.of(PER_1000_ELIGIBLE)}")
     row = policies["rule"].to_list().index(verdict["rule"])
     axes.get_yticklabels()[row].set_fontweight("bold")
     write_values(text_axis(figure, grid[1], axes), policies, theme)
@@ -125,7 +135,6 @@ def draw_rules(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:
         oracle = float(policies["oracle_value"].max())
         axes.axvline(oracle, label=ORACLE, zorder=1.5, **best_look(theme))
     wide_enough(axes)
-    axes.set_xlabel("Value, in clicks per 1,000 eligible slates")
 
 
 def write_values(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:

@@ -21,12 +21,20 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, p_value, signed
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_SLATE
 
 _ROW = 0.84
 
 
 @styled
-def randomization_tests(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def randomization_tests(
+    table: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
+) -> Figure:
     """Draw each observed difference against its 95% range under the null hypothesis.
 
     Parameters
@@ -36,6 +44,8 @@ def randomization_tests(table: pd.DataFrame, *, source: str = "", theme: Theme =
         rows has no numbers.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -47,8 +57,8 @@ def randomization_tests(table: pd.DataFrame, *, source: str = "", theme: Theme =
         _ROW * len(table) + 0.75,
         theme,
         title="Could this be chance? Randomization tests for spillover",
-        subtitle="Clicks per promoted slate minus clicks per control slate, on the items named. "
-        "Null hypothesis: promotion changes no click of theirs, in any slate.",
+        subtitle=f"{outcome.per_arm}, on the items named. Null hypothesis: promotion changes no "
+        f"{outcome.one} of theirs, in any slate.",
         legend=legend,
         note=_note(table),
         source=source,
@@ -64,7 +74,7 @@ def randomization_tests(table: pd.DataFrame, *, source: str = "", theme: Theme =
             say_missing(axes, row, "not tested", theme)
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
-    axes.set_xlabel("Change in clicks per slate")
+    axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     # The sentence is the same for all but for the items, which stand behind its colon.
     meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
     described = pd.DataFrame({"definition": table["hypothesis"], "meaning": meanings})

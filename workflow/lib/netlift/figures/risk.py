@@ -29,6 +29,8 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, shortened
+from netlift.outcome import CLICKS, Outcome
+from netlift.units import PER_SLATE
 
 VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
 """Verdicts on segments, and the marker of each."""
@@ -49,6 +51,7 @@ def risk(
     by_cluster: pd.DataFrame,
     *,
     source: str = "",
+    outcome: Outcome = CLICKS,
     theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the total effect per slate by focal position and by focal cluster.
@@ -60,6 +63,8 @@ def risk(
         Segments with too few slates have no estimate.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -74,8 +79,7 @@ def risk(
         ROW * sum(map(len, parts)) + 2 * _DECOR,
         theme,
         title="Where promotions are risky: the effect on the whole slate, by segment",
-        subtitle="Clicks per promoted slate minus clicks per control slate, with 95% intervals. "
-        "Undecided: the interval covers zero.",
+        subtitle=f"{outcome.per_arm}, with 95% intervals. Undecided: the interval covers zero.",
         legend=legend,
         note=chance_note(parts),
         source=source,
@@ -89,7 +93,7 @@ def risk(
         draw_segments(axes, part, column, theme)
         write_slates(text_axis(figure, grid[place, 1], axes), part, theme)
         wide_enough(axes)
-        axes.set(title=title, xlabel="Change in clicks per slate")
+        axes.set(title=title, xlabel=f"Change in {outcome.of(PER_SLATE)}")
     return figure
 
 

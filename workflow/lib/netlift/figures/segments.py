@@ -28,7 +28,9 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import p_value, shortened
+from netlift.outcome import CLICKS, Outcome
 from netlift.row_effects import FULL_SLATE
+from netlift.units import PER_SLATE
 
 SHIFT = 0.2
 """Distance of a mark from the middle of its row: raw above, shrunken below."""
@@ -43,7 +45,12 @@ _DECOR = 1.1
 
 @styled
 def segments(
-    segments: pd.DataFrame, heterogeneity: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    segments: pd.DataFrame,
+    heterogeneity: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the effect on whole slates by segment, each segmentation in a panel.
 
@@ -56,6 +63,8 @@ def segments(
         ``heterogeneity.csv``.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -70,8 +79,7 @@ def segments(
         sum(_ROW * len(rows) + _DECOR for rows in panels),
         theme,
         title="Do some slates lose more? The effect on the whole slate, by segment",
-        subtitle="Clicks per promoted slate minus clicks per control slate, of the observed "
-        "clicks.",
+        subtitle=f"{outcome.per_arm}, of the observed {outcome.unit}.",
         legend=legend,
         note="Simultaneous: at 95%, the intervals of all segments of a panel hold at once. "
         "Shrunken: drawn towards the panel's mean, the more so the less its slates say. p: of no "
@@ -87,8 +95,8 @@ def segments(
         write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]), theme)
         wide_enough(axes)
         axes.set(
-            title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity),
-            xlabel="Change in clicks per slate",
+            title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity, outcome),
+            xlabel=f"Change in {outcome.of(PER_SLATE)}",
         )
     return figure
 
@@ -136,7 +144,7 @@ def draw_segments(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
         draw_known(axes, row, line.get("known_effect", np.nan), theme)
 
 
-def said_title(segmentation: str, heterogeneity: pd.DataFrame) -> str:
+def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     """Return a panel's title: how the slates are cut, and how much the segments differ."""
     title = f"By {segmentation}"
     found = heterogeneity[
@@ -149,5 +157,5 @@ def said_title(segmentation: str, heterogeneity: pd.DataFrame) -> str:
         return f"{title}\nNot tested: {line['note']}"
     return (
         f"{title}\nDo they differ? p = {p_value(line['p_value'])}, "
-        f"tau = {line['tau']:.3f} clicks per slate"
+        f"tau = {line['tau']:.3f} {outcome.of(PER_SLATE)}"
     ).replace("p = <", "p <")

@@ -33,6 +33,7 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import signed, with_interval
+from netlift.outcome import CLICKS, Outcome
 
 ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""
@@ -51,7 +52,13 @@ _ROOM = 0.06
 
 
 @styled
-def shares(shares: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def shares(
+    shares: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
+) -> Figure:
     """Draw each share with Fieller's 95% set, bounded or not.
 
     Parameters
@@ -60,6 +67,8 @@ def shares(shares: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> F
         ``shares.csv``; ``known_value`` may be missing, and an estimator may lack numbers.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -75,7 +84,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> F
         _ROW * len(names) + 0.7,
         theme,
         title="What a promotion takes from the items around it",
-        subtitle="Shares of observed clicks, with Fieller's sets. What is taken from all "
+        subtitle=f"Shares of observed {outcome.unit}, with Fieller's sets. What is taken from all "
         "competitors and what is left for the slate add up to 1.",
         legend=legend,
         note=_note(part),

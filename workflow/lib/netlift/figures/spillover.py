@@ -31,18 +31,25 @@ from netlift.figures.style import (
     zero_line,
 )
 from netlift.figures.text import count, signed, with_interval
-from netlift.units import PER_POSITION
+from netlift.outcome import CLICKS, Outcome, capitalized
+from netlift.units import PER_POSITION, kind
 
 _ROW = 0.66
 _LINE = 13.0
 _PER_LINE = 32
 _NAME_PER_LINE = 28
+_LABEL_PER_LINE = 34
 _DIGITS = 4
 
 
 @styled
 def spillover_sensitivity(
-    spillover: pd.DataFrame, support: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    spillover: pd.DataFrame,
+    support: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the spillover under every definition, each unit in a panel of its own.
 
@@ -55,10 +62,12 @@ def spillover_sensitivity(
         ``spillover_support.csv``: what each definition means, its rows and its slates.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
-    by_position = spillover["unit"] == PER_POSITION
+    by_position = spillover["unit"].map(kind) == kind(PER_POSITION)
     spillover, dose = spillover[~by_position], spillover[by_position]
     units = list(dict.fromkeys(spillover["unit"]))
     legend: list[Artist] = [estimate_key(theme.competitors, "estimate, 95% interval", theme)]
@@ -67,12 +76,12 @@ def spillover_sensitivity(
     figure = sheet(
         _ROW * len(support) + 0.85,
         theme,
-        title="Spillover: how clicks on other items change, by who counts as exposed",
-        subtitle="Clicks in promoted slates minus clicks in control slates, on the items that each "
-        "definition picks.",
+        title=f"Spillover: how {outcome.unit} on other items change, by who counts as exposed",
+        subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
+        "slates, on the items that each definition picks.",
         legend=legend,
         note="Slates: those with at least one such item. Per slate: the sum over such items, "
-        "averaged over all slates." + said_dose(dose),
+        "averaged over all slates." + said_dose(dose, outcome),
         source=source,
     )
     widths = [0.7, *([1.0] * len(units)), 0.42]
@@ -85,7 +94,10 @@ def spillover_sensitivity(
         draw_definitions(axes, part, theme)
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=5)
-        axes.set(title=unit.removeprefix("clicks ").capitalize(), xlabel=f"Change in {unit}")
+        axes.set(
+            title=kind(unit).capitalize(),
+            xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
+        )
     write_definitions(text_axis(figure, grid[0], axes), support, theme)
     beside = text_axis(figure, grid[-1], axes)
     column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]], theme)
@@ -93,14 +105,14 @@ def spillover_sensitivity(
     return figure
 
 
-def said_dose(dose: pd.DataFrame) -> str:
+def said_dose(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     """Say what moving down by one position changes; nothing where the table does not have it."""
     said = ""
     for _, row in dose.iterrows():
         values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
         number = with_interval(*values, _DIGITS)
         said += " For each position that an item moves down, against items that stay: "
-        said += f"{number} {row['unit']}" if number else "no estimate"
+        said += f"{number} {outcome.of(PER_POSITION)}" if number else "no estimate"
         known = row.get("known_effect", np.nan)
         said += f"; known: {signed(known, _DIGITS)}." if np.isfinite(known) else "."
     return said

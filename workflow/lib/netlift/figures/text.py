@@ -8,6 +8,7 @@ from functools import cache
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
+from netlift.outcome import Outcome
 from netlift.written import MINUS as MINUS
 from netlift.written import count as count
 from netlift.written import p_value as p_value
@@ -16,6 +17,9 @@ from netlift.written import with_interval as with_interval
 
 NO_GLYPH = "\N{WHITE SQUARE}"
 """Stands for a run of characters that the fonts shipped with matplotlib cannot draw."""
+
+_UNIT_WIDTH = 88.0
+"""Points that a unit may take in the label of an axis."""
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
@@ -56,6 +60,11 @@ def shortened(text: object, width: float, *, size: float, weight: str = "normal"
         else:
             too_long = middle
     return whole[:fits].rstrip() + ELLIPSIS
+
+
+def drawn_outcome(unit: str) -> Outcome:
+    """Return the words for an outcome in figures: a long unit is cut, so that axes have room."""
+    return Outcome(shortened(unit, _UNIT_WIDTH, size=9.5))
 
 
 def text_width(text: str, *, size: float, weight: str = "normal") -> float:

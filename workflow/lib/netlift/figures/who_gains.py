@@ -33,8 +33,10 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import with_interval
+from netlift.figures.text import printable, with_interval
+from netlift.outcome import CLICKS, Outcome, capitalized
 from netlift.targeting import ANY, AUTOC, GROUP, N_GROUPS, QINI, SLOPE, detectability
+from netlift.units import PER_SLATE
 
 SHOWN = "stacked"
 """The predictor whose groups and curve are drawn."""
@@ -55,7 +57,12 @@ _DECOR = 0.75
 
 @styled
 def who_gains(
-    heterogeneity: pd.DataFrame, toc: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
+    heterogeneity: pd.DataFrame,
+    toc: pd.DataFrame,
+    *,
+    source: str = "",
+    outcome: Outcome = CLICKS,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw effects by fifth of predicted effect and the TOC; write the measures of all predictors.
 
@@ -68,6 +75,8 @@ def who_gains(
         ``toc.csv``; ``known_toc`` and ``best_toc`` may be missing, and predictors too.
     source
         Where the numbers come from, for the foot.
+    outcome
+        Its words.
     theme
         Colors.
     """
@@ -80,14 +89,14 @@ def who_gains(
         sum(heights),
         theme,
         title="Who gains? Do slates with a large predicted effect have a large effect?",
-        subtitle=detectability(heterogeneity),
+        subtitle=printable(detectability(heterogeneity)),
         legend=_legend(groups, theme),
-        note=_note(measured),
+        note=_note(measured, outcome),
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights)
-    draw_groups(figure.add_subplot(grid[0, 0]), groups, theme)
-    draw_toc(figure.add_subplot(grid[0, 1]), curve, theme)
+    draw_groups(figure.add_subplot(grid[0, 0]), groups, theme, outcome)
+    draw_toc(figure.add_subplot(grid[0, 1]), curve, theme, outcome)
     write_measures(figure.add_subplot(grid[1, :]), measured, predictors, theme)
     return figure
 
@@ -105,7 +114,7 @@ def _legend(groups: pd.DataFrame, theme: Theme) -> list[Artist]:
     return keys
 
 
-def draw_groups(axes: Axes, groups: pd.DataFrame, theme: Theme) -> None:
+def draw_groups(axes: Axes, groups: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
     """Draw the effect on each fifth of slates, beside what was predicted for it."""
     names = {1: "Lowest fifth", N_GROUPS: "Highest fifth"}
     row_axis(axes, [names.get(int(n), f"Fifth {int(n)}") for n in groups["group"]])
@@ -121,10 +130,10 @@ def draw_groups(axes: Axes, groups: pd.DataFrame, theme: Theme) -> None:
         say_missing(axes, 0, ALIKE, theme)
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
-    axes.set(title="Effect by predicted effect", xlabel="Change in clicks per slate")
+    axes.set(title="Effect by predicted effect", xlabel=f"Change in {outcome.of(PER_SLATE)}")
 
 
-def draw_toc(axes: Axes, curve: pd.DataFrame, theme: Theme) -> None:
+def draw_toc(axes: Axes, curve: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
     """Draw what the slates promoted first gain more than all, with what is known of it."""
     zero_line(axes, theme, vertical=False)
     share = curve["share"].to_numpy(dtype=np.float64)
@@ -144,7 +153,7 @@ def draw_toc(axes: Axes, curve: pd.DataFrame, theme: Theme) -> None:
     axes.set(
         title="TOC: gain of the slates promoted first",
         xlabel="Share promoted, the largest predictions first",
-        ylabel="Clicks per slate more than all",
+        ylabel=f"{capitalized(outcome.of(PER_SLATE))} more than all",
     )
 
 
@@ -176,11 +185,11 @@ def _curves(theme: Theme) -> dict[str, dict[str, Any]]:
     }
 
 
-def _note(measured: pd.DataFrame) -> str:
+def _note(measured: pd.DataFrame, outcome: Outcome) -> str:
     """Say what the measures are, and why a predictor has none."""
     notes = [
         f"Above: of the predictor {MODEL_NAMES[SHOWN]}; the band holds point by point. AUTOC and "
-        "Qini, in clicks per slate: how much more the first slates gain than all; 0 if the "
+        f"Qini, in {outcome.of(PER_SLATE)}: how much more the first slates gain than all; 0 if the "
         "prediction says nothing. Calibration slope: 1 if predictions are right on average, 0 if "
         "they say nothing."
     ]

@@ -271,14 +271,6 @@ CODES = (
         "Nothing, if that is so.",
     ),
     Code(
-        "not_clicks",
-        "log",
-        "warning",
-        "the main outcome has values other than 0 and 1: where tables and figures say clicks, "
-        "read units of the outcome; row models are regressions, without calibration",
-        "Nothing, or name an outcome of 0 and 1 first.",
-    ),
-    Code(
         "heavy_tail",
         "log",
         "warning",

@@ -289,7 +289,7 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, entry, used)
-    yield from _outcome_warnings(con, rows, entry)
+    yield from _outcome_warnings(con, entry)
 
 
 def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -> Iterator[Problem]:
@@ -333,22 +333,12 @@ def _warnings_of_experiment(
 
 
 def _outcome_warnings(
-    con: duckdb.DuckDBPyConnection, rows: Rows, entry: Mapping[str, Any]
+    con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    for place, (outcome, said) in enumerate(outcomes_of(entry).items()):
-        value = name(f"o_{outcome}")
-        if place == 0:
-            row = con.execute(
-                f"SELECT count(*), min({value})::DOUBLE, max({value})::DOUBLE FROM rows "
-                f"WHERE {value} NOT IN (0, 1)"
-            ).fetchone()
-            assert row is not None
-            if row[0]:
-                seen = f"values from {row[1]:g} to {row[2]:g} beside 0 and 1"
-                yield Problem("not_clicks", said["column"], int(row[0]), None, (seen,))
+    for outcome, said in outcomes_of(entry).items():
         if "winsorize" in said:
             continue
-        share = _tail_share(con, value)
+        share = _tail_share(con, name(f"o_{outcome}"))
         if share is not None and share > TAIL_SHARE:
             seen = f"the largest 1% of rows with {outcome} hold {share:.0%} of it"
             yield Problem("heavy_tail", said["column"], None, None, (seen,))
@@ -371,35 +361,3 @@ def _tail_share(con: duckdb.DuckDBPyConnection, value: str) -> float | None:
         if left <= 0:
             break
     return held / total
-
-
-def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
-    """Say which parts of the analysis a log gives, and why others are missing.
-
-    Parameters
-    ----------
-    experiment
-        Whether the log tells promotions that were drawn at random.
-    row_stages
-        Whether stages that hold item rows in memory are run.
-    """
-    no_draw = "no promotion was drawn at random in this log, so no effect of one can be estimated"
-    no_rows = "row_stages is false: item rows are not held in memory"
-    no_truth = "the truth is known of simulated worlds only"
-    of_rows = no_draw if not experiment else None if row_stages else no_rows
-    missing = {
-        "contract": None,
-        "outcome by position": None if row_stages else no_rows,
-        "slate accounts": None,
-        "ledger of effects": None if experiment else no_draw,
-        "effects on item rows": of_rows,
-        "randomization tests": of_rows,
-        "models and policies": of_rows,
-        "truth": no_truth,
-    }
-    return pd.DataFrame(
-        [
-            {"section": section, "available": why is None, "why_not": why}
-            for section, why in missing.items()
-        ]
-    )

@@ -20,7 +20,10 @@ ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 """Covariates that have a meaning in the analysis; others get a prefix."""
 
 
-RESERVED = ("observed_clicks", "expected_clicks", "known_lift", "known_effect")
+MAIN_OUTCOME = "observed_clicks"
+"""The outcome type of the main outcome, whatever it counts."""
+
+RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
 """Outcome types that Netlift makes itself."""
 
 WINSORIZED = "_winsorized"
@@ -157,16 +160,34 @@ def covariate_names(entry: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def log_settings(entry: Mapping[str, Any]) -> Json:
-    """Return the part of an entry that its tables depend on.
+    """Return the part of an entry that its tables of slates and rows depend on.
 
     The order of outcomes, of which the first is the main one, is written out: the parameters of a
     rule are sorted.
     """
     own = {key: entry[key] for key in sorted(entry) if key not in ("title", "row_stages")}
-    return own | {"outcome_order": list(entry["outcomes"])}
+    outcomes = {
+        name: {key: value for key, value in said.items() if key != "unit"}
+        for name, said in entry["outcomes"].items()
+    }
+    return own | {"outcomes": outcomes, "outcome_order": list(outcomes)}
 
 
 def outcomes_of(entry: Mapping[str, Any]) -> Json:
     """Return the outcomes of an entry, or of its settings, the main one first."""
     order = entry.get("outcome_order", list(entry["outcomes"]))
     return {name: entry["outcomes"][name] for name in order}
+
+
+def outcome_units(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said after a number of each outcome, by outcome type, the main one first.
+
+    As the entry says, or the outcome's name in words: minutes, euros of revenue.
+    """
+    units: dict[str, str] = {}
+    for place, (name, said) in enumerate(outcomes_of(entry).items()):
+        unit = said.get("unit") or name.replace("_", " ").strip()
+        units[MAIN_OUTCOME if place == 0 else name] = unit
+        if "winsorize" in said:
+            units[f"{name}{WINSORIZED}"] = unit
+    return units

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netlift.outcome import CLICKS, Outcome
 from netlift.report.gathering import Experiment
+from netlift.units import PER_1000
 from netlift.written import count, signed
 
 Line = tuple[str, str]
@@ -14,18 +16,22 @@ Line = tuple[str, str]
 
 def assumptions(experiment: Experiment) -> list[Line]:
     """Return what the numbers of this run take for granted."""
+    outcome = experiment.outcome
+    unit = outcome.unit
     return [
         *_randomized(experiment),
         (
             "Slates do not affect each other",
-            "A promotion changes clicks within its own slate alone. Spillover between slates of a "
+            f"A promotion changes {unit} within its own slate alone. Spillover between slates of a "
             "user, or between users, would not be seen.",
         ),
         (
-            "Clicks are the outcome",
-            "What a click is worth, and what users do after it, is not measured.",
+            outcome.said("Clicks are the outcome"),
+            "What a click is worth, and what users do after it, is not measured."
+            if outcome == CLICKS
+            else f"What {unit} {outcome.are} worth, and what users do later, is not measured.",
         ),
-        *(_clicks_of_a_world(experiment) if experiment.is_simulated else _log_clicks()),
+        *(_clicks_of_a_world(experiment) if experiment.is_simulated else _log(outcome)),
     ]
 
 
@@ -81,12 +87,17 @@ def _relevance(builder: str) -> Line:
     )
 
 
-def _log_clicks() -> list[Line]:
+def _log(outcome: Outcome) -> list[Line]:
+    without = (
+        "whether they were clicked or not"
+        if outcome == CLICKS
+        else f"those without any {outcome.unit} too"
+    )
     return [
         (
             "The log is complete",
             "Every slate that was randomized is in the log, with all the items that were shown, "
-            "whether they were clicked or not.",
+            f"{without}.",
         )
     ]
 
@@ -152,7 +163,7 @@ def _short_of_power(experiment: Experiment) -> list[Line]:
         (
             "Small net changes cannot be seen",
             f"With these slates and the difference in means, a net change smaller than "
-            f"{least:,.0f} clicks per 1,000 promoted slates is shown in less than 80% of such "
+            f"{least:,.0f} {experiment.outcome.of(PER_1000)} is shown in less than 80% of such "
             "experiments.",
         )
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netlift.errors import NetliftError
-from netlift.report.columns import DIGITS
+from netlift.report.columns import digits_of
 from netlift.tables import read_json
 from netlift.written import signed
 
@@ -169,7 +169,7 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _said(row: Mapping[str, Any]) -> str:
-    digits = DIGITS.get(row["unit"], 3)
+    digits = digits_of(row["unit"])
     value, low, high = (
         "none" if row[key] is None else signed(row[key], digits)
         for key in ("estimate", "ci_95_lower", "ci_95_upper")

@@ -19,7 +19,10 @@ def run_settings(study: Mapping[str, Any], name: str) -> dict[str, Any]:
     analysis = {key: study[key] for key in ("inference", "models", "policy") if key in study}
     first, *rest = name.split("/")
     if first == "logs":
-        return {"log": rest[0], "entry": study.get("logs", {}).get(rest[0], {}), **analysis}
+        entry = dict(study.get("logs", {}).get(rest[0], {}))
+        # A rule's settings are sorted; the first outcome is the main one.
+        order = {"outcome_order": list(entry["outcomes"])} if "outcomes" in entry else {}
+        return {"log": rest[0], "entry": entry | order, **analysis}
     size, seed, world = (part.split("=")[-1] for part in rest)
     slates = study["slates"]
     builder = slates["builder"]

@@ -10,19 +10,18 @@ from typing import Any
 import pandas as pd
 
 from netlift import units
+from netlift.units import kind
 from netlift.written import MINUS, count, p_value, signed
 
-DIGITS = {
-    units.PER_ROW: 4,
-    units.PER_SLATE: 3,
-    units.PER_POSITION: 4,
-    "clicks per slate and position": 4,
-    units.PER_1000: 1,
-    units.PER_1000_CONTROL: 1,
-    "clicks per 1,000 eligible slates": 1,
-    units.RATIO: 3,
+_DIGITS = {
+    kind(units.PER_ROW): 4,
+    kind(units.PER_POSITION): 4,
+    kind(units.PER_SLATE_POSITION): 4,
+    kind(units.PER_1000): 1,
+    kind(units.PER_1000_CONTROL): 1,
+    kind(units.PER_1000_ELIGIBLE): 1,
 }
-"""Decimals by unit; others have three."""
+_OTHER_DIGITS = 3
 
 NONE = "none"
 """What is written where there is no number: a zero and a missing value are two things."""
@@ -92,6 +91,11 @@ def table_view(
     )
 
 
+def digits_of(unit: str) -> int:
+    """Return the decimals of a number, by what its unit counts by."""
+    return _DIGITS.get(kind(unit), _OTHER_DIGITS)
+
+
 def finite(value: object) -> bool:
     """Say whether a field holds a number."""
     return isinstance(value, (int, float)) and math.isfinite(value)
@@ -123,7 +127,7 @@ def effect(
         value = row.get(name)
         if not finite(value):
             return Cell(NONE, "")
-        digits = DIGITS.get(unit or str(row.get("unit")), 3)
+        digits = digits_of(unit or str(row.get("unit")))
         write = _writer(row, signs=signs)
         said = write(float(value), digits)  # type: ignore[arg-type]
         low, high = row.get(lower), row.get(upper)
@@ -142,7 +146,8 @@ def effect(
 
 def _writer(row: dict[str, Any], *, signs: bool) -> Callable[[float, int], str]:
     """Return how a number is written: changes with their sign, levels without."""
-    return signed if signs and row.get("unit") != units.PER_1000_CONTROL else plain
+    is_level = kind(str(row.get("unit"))) == kind(units.PER_1000_CONTROL)
+    return signed if signs and not is_level else plain
 
 
 def plain(value: float, digits: int) -> str:
@@ -158,7 +163,7 @@ def number(name: str, heading: str, digits: int | None = None, *, signs: bool = 
         value = row.get(name)
         if not finite(value):
             return Cell(NONE, "")
-        decimals = DIGITS.get(str(row.get("unit")), 3) if digits is None else digits
+        decimals = digits_of(str(row.get("unit"))) if digits is None else digits
         return Cell(_writer(row, signs=signs)(float(value), decimals), float(value))  # type: ignore[arg-type]
 
     return Column(heading, cell)

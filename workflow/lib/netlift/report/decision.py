@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 from scipy.special import stdtr
 
-from netlift import __version__, units
+from netlift import __version__
 from netlift.config import read_schema
 from netlift.errors import NetliftError
+from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.gathering import Experiment, design_hash, records
 from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
@@ -38,7 +39,7 @@ def decision(experiment: Experiment) -> dict[str, Any]:
         "format": 1,
         "netlift_version": __version__,
         "experiment": experiment.name,
-        "estimand": ESTIMAND,
+        "estimand": experiment.outcome.said(ESTIMAND),
         "unit": verdict.unit,
         "estimator": main_estimator(experiment.tables["component_effects"]),
         "estimate": verdict.estimate,
@@ -96,7 +97,7 @@ def check_decision(value: Mapping[str, Any]) -> None:
 def _test(effects: pd.DataFrame) -> dict[str, Any]:
     """Return the t test of no net change that belongs to the interval."""
     lines = effects[
-        (effects["outcome_type"] == "observed_clicks")
+        (effects["outcome_type"] == MAIN_OUTCOME)
         & effects["is_main"].astype(bool)
         & (effects["component"] == "Full slate")
     ]
@@ -151,7 +152,7 @@ def _design(experiment: Experiment) -> dict[str, Any]:
         "hash": None if accounts is None else design_hash(accounts),
         "promoted_slates": first["treated_slates"],
         "control_slates": first["control_slates"],
-        "unit": units.PER_SLATE.removeprefix("clicks per ")
+        "unit": "slate"
         if accounts is None or accounts["randomization_unit"].nunique() == len(accounts)
         else "user",
     }

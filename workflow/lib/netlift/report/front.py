@@ -72,6 +72,8 @@ class Front:
         What all experiments say together, grids, sweep and validation.
     logs
         The ``decision.json`` of every own log that was analysed, and its page's address.
+    described
+        Own logs without a promotion: name, and its page's address.
     figures
         Texts of SVG files, by name.
     files
@@ -80,6 +82,7 @@ class Front:
 
     experiments: list[Summary]
     logs: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+    described: list[tuple[str, str]] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
@@ -119,6 +122,8 @@ def gather_front(
         if path.exists():
             front.logs.append((read_json(path), f"../logs/{log}/report.html"))
             front.files[f"decision/logs/{log}"] = checked(path, root, "write_report")
+        elif path.with_name("report.html").exists():
+            front.described.append((log, f"../logs/{log}/report.html"))
     for slate_set in slate_sets:
         _over_worlds(front, root, slate_set, alone=len(slate_sets) == 1)
     _grids(front, root, dataset, grids)

@@ -11,7 +11,10 @@ from typing import Any
 import pandas as pd
 
 from netlift.errors import NetliftError
+from netlift.logs.entries import MAIN_OUTCOME, is_experiment, outcome_units
+from netlift.outcome import CLICKS, Outcome
 from netlift.report.sources import (
+    DESCRIBED,
     FIGURES,
     IN_A_LOG,
     OF_A_LOG,
@@ -23,8 +26,8 @@ from netlift.report.sources import (
 )
 from netlift.tables import read_json, read_table
 
-NEEDED = ("component_effects", "product_summary")
-"""Tables without which there is no page."""
+NEEDED = {name: f"effects/{name}.csv" for name in ("component_effects", "product_summary")}
+"""Tables without which there is no page, and their files."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,26 @@ class Experiment:
         return self.name.startswith("logs/")
 
     @property
+    def is_described(self) -> bool:
+        """Whether it is a log without a promotion: it is described, and no effect is estimated."""
+        entry = self.settings.get("entry", {})
+        return self.is_log and "columns" in entry and not is_experiment(entry)
+
+    @property
     def is_simulated(self) -> bool:
         """Whether the truth is known."""
         return not self.is_log
+
+    @property
+    def units(self) -> dict[str, str]:
+        """What is said after a number of each outcome, by outcome type, the main one first."""
+        entry = self.settings.get("entry", {})
+        return outcome_units(entry) if "outcomes" in entry else {MAIN_OUTCOME: CLICKS.unit}
+
+    @property
+    def outcome(self) -> Outcome:
+        """The words for the main outcome."""
+        return Outcome(self.units[MAIN_OUTCOME])
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a table, or None where it was not made."""
@@ -126,18 +146,21 @@ def gather(
     folder = Path("results") / name
     found = Experiment(name, settings)
     sources = [*TABLES, *RECORDS, *ROWS, *FIGURES]
-    if found.is_log:
+    needed = NEEDED
+    if found.is_described:
+        sources, needed = DESCRIBED, {"accounts": "slate_outcomes.parquet"}
+    elif found.is_log:
         sources = [source for source in [*sources, *OF_A_LOG] if source.name != "world"]
     for source in sources:
         _take(found, source, folder, Path(root))
     if found.is_simulated:
         for source in SLATE_SET_FIGURES:
             _take(found, source, folder.parent, Path(root))
-    missing = [table for table in NEEDED if table not in found.tables]
+    missing = [path for table, path in needed.items() if table not in found.tables]
     if missing:
         raise NetliftError(
-            f"no page can be made of {Path(root) / folder}: it lacks effects/"
-            f"{', effects/'.join(f'{table}.csv' for table in missing)}. "
+            f"no page can be made of {Path(root) / folder}: it lacks "
+            f"{', '.join(missing)}. "
             f"Run `snakemake --cores all {folder}/report.html`."
         )
     if movies is not None and Path(movies).exists():

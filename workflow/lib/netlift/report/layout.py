@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from netlift import units
+from netlift.logs.entries import MAIN_OUTCOME
+from netlift.outcome import CLICKS, Outcome, capitalized
 from netlift.report.columns import (
     KNOWN,
     NOTE,
@@ -74,7 +76,8 @@ class _Part:
         if frame is not None:
             shown = frame if keep is None else keep(frame)
             if len(shown):
-                self.tables.append(table_view(name, caption, shown, columns))
+                said = self.experiment.outcome.said(caption)
+                self.tables.append(table_view(name, said, shown, columns))
 
     def say(self, *sentences: str) -> None:
         self.lead += [sentence for sentence in sentences if sentence]
@@ -91,6 +94,7 @@ class _Part:
 def sections(experiment: Experiment) -> list[Section]:
     """Return the sections between the ledger and the assumptions, none of them empty."""
     written = [
+        _other_outcomes(experiment),
         _shares(experiment),
         _item_level(experiment),
         _spillover(experiment),
@@ -105,6 +109,38 @@ def sections(experiment: Experiment) -> list[Section]:
         _data(experiment),
     ]
     return [part for part in written if part.figures or part.tables or part.missing]
+
+
+def _other_outcomes(experiment: Experiment) -> Section:
+    """Return the ledger of all outcomes of a log but the main one."""
+    part = _Part(experiment)
+    unit_of = experiment.units
+    part.say(
+        f"All else on this page is about {experiment.outcome.unit}, the main outcome of this log. "
+        "Here is the ledger of each other one, by the main estimator. Winsorized: with its largest "
+        "values lowered."
+    )
+
+    def others(frame: pd.DataFrame) -> pd.DataFrame:
+        own = frame["outcome_type"].isin(unit_of) & (frame["outcome_type"] != MAIN_OUTCOME)
+        rows = frame[own & frame["is_main"].astype(bool)]
+        return rows.assign(
+            outcome=rows["outcome_type"].str.replace("_", " "),
+            unit=[Outcome(unit_of[name]).of(units.PER_SLATE) for name in rows["outcome_type"]],
+        )
+
+    if experiment.is_log:
+        columns = [
+            text("outcome", "Outcome"),
+            text("component", "Items"),
+            UNIT,
+            effect("estimate_per_slate"),
+            number("se", "Standard error", 4),
+            number("control_mean", "Mean, control", 3),
+            NOTE,
+        ]
+        part.table("component_effects", "Effects on the other outcomes.", columns, others)
+    return part.done("other-outcomes", "The other outcomes of this log")
 
 
 def _shares(experiment: Experiment) -> Section:
@@ -144,7 +180,8 @@ def _item_level(experiment: Experiment) -> Section:
     part = _Part(experiment)
     part.say(
         "A report that looks at single items sees the promoted item's gain and not what it costs "
-        "elsewhere. This is what such reports would have claimed from the same clicks."
+        "elsewhere. This is what such reports would have claimed from the same "
+        f"{experiment.outcome.unit}."
     )
     part.figure("item_level_claim")
     part.table(
@@ -328,9 +365,9 @@ def _models(experiment: Experiment) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict", {})
     part.say(
-        "Models predict clicks from what is known before promotion; AIPW corrects them by what was "
-        "observed, so that a wrong model costs precision and nothing else. The bound is the least "
-        "error that any regular estimator of the total can have.",
+        f"Models predict {experiment.outcome.unit} from what is known before promotion; AIPW "
+        "corrects them by what was observed, so that a wrong model costs precision and nothing "
+        "else. The bound is the least error that any regular estimator of the total can have.",
         str(gate.get("advice") or ""),
     )
     part.figure("outcome_models", "aipw", "feature_importance")
@@ -477,14 +514,18 @@ def _estimators(experiment: Experiment) -> Section:
         [
             text("estimator", "Estimator"),
             text("component", "Items"),
-            effect("estimate_per_slate", "Clicks per slate (95% interval)", unit=units.PER_SLATE),
+            effect(
+                "estimate_per_slate",
+                f"{capitalized(experiment.outcome.of(units.PER_SLATE))} (95% interval)",
+                unit=units.PER_SLATE,
+            ),
             number("se", "Standard error", 4),
             number("treated_mean", "Mean, promoted", 3),
             number("control_mean", "Mean, control", 3),
             *SLATES,
             NOTE,
         ],
-        lambda frame: frame[frame["outcome_type"] == "observed_clicks"],
+        lambda frame: frame[frame["outcome_type"] == MAIN_OUTCOME],
     )
     part.table(
         "additivity_checks",
@@ -496,7 +537,7 @@ def _estimators(experiment: Experiment) -> Section:
             number("right", "Right", 6, signs=True),
             text("holds", "Holds"),
         ],
-        lambda frame: frame[frame["outcome_type"] == "observed_clicks"],
+        lambda frame: frame[frame["outcome_type"] == MAIN_OUTCOME],
     )
     return part.done("estimators", "The same by other estimators", "component_effects")
 
@@ -565,20 +606,21 @@ def _design(experiment: Experiment) -> Section:
             *SLATES,
         ],
     )
-    if experiment.is_log:
-        for name, caption in (
-            ("contract", "What the checks of the log found."),
-            ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
-        ):
-            part.table(
-                name,
-                caption,
-                [
-                    text(str(column), str(column).replace("_", " ").capitalize())
-                    for column in experiment.tables.get(name, pd.DataFrame()).columns
-                ],
-            )
+    part.tables += log_checks(experiment)
     return part.done("design", "Was it a fair experiment?", "design_diagnostics", "power")
+
+
+def log_checks(experiment: Experiment) -> list[TableView]:
+    """Return what the checks of a log found, and where its rows went; nothing of a simulation."""
+    part = _Part(experiment)
+    for name, caption in (
+        ("contract", "What the checks of the log found."),
+        ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
+    ):
+        columns = experiment.tables.get(name, pd.DataFrame()).columns
+        headings = [str(column).replace("_", " ").capitalize() for column in columns]
+        part.table(name, caption, [text(str(c), h) for c, h in zip(columns, headings, strict=True)])
+    return part.tables
 
 
 def _data(experiment: Experiment) -> Section:
@@ -587,11 +629,13 @@ def _data(experiment: Experiment) -> Section:
     part.figure("ratings_and_slates", "exposure_mapping")
     items = experiment.table("items")
     if items is not None:
-        part.tables += example_slates(items, experiment.movies)
+        part.tables += example_slates(items, experiment.movies, experiment.outcome)
     return part.done("data", "Data and slates", "ratings_and_slates", "exposure_mapping", "items")
 
 
-def example_slates(items: pd.DataFrame, movies: pd.DataFrame | None) -> list[TableView]:
+def example_slates(
+    items: pd.DataFrame, movies: pd.DataFrame | None, outcome: Outcome = CLICKS
+) -> list[TableView]:
     """Return the first promoted and the first control slate, item by item.
 
     Parameters
@@ -600,6 +644,8 @@ def example_slates(items: pd.DataFrame, movies: pd.DataFrame | None) -> list[Tab
         The table of slate items.
     movies
         Titles by ``item_id``; without them the items' numbers are shown.
+    outcome
+        Its words.
     """
     views = []
     for arm, word in ((1, "promoted"), (0, "control")):
@@ -622,11 +668,13 @@ def example_slates(items: pd.DataFrame, movies: pd.DataFrame | None) -> list[Tab
             text("spillover_cluster", "Cluster"),
             text("component", "Part of the ledger"),
             number("relevance", "Relevance", 2),
-            counted("click", "Clicks"),
+            number("click", capitalized(outcome.unit), 2)
+            if outcome != CLICKS
+            else counted("click", "Clicks"),
             number("p_control", "Click probability, control", 3),
             number("p_promoted", "Click probability, promoted", 3),
         ]
-        caption = f"Slate {chosen.iloc[0]}, a {word} slate: clicks per item row, as shown."
+        caption = f"Slate {chosen.iloc[0]}, a {word} slate: {outcome.of(units.PER_ROW)}, as shown."
         views.append(table_view("items", caption, slate, columns))
     return views
 

@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netlift import units
-from netlift.report.columns import DIGITS
+from netlift.outcome import CLICKS, Outcome
+from netlift.report.columns import digits_of
+from netlift.units import kind
 from netlift.written import count, signed
 
 WORDS = {
@@ -33,11 +35,9 @@ ESTIMATORS = {
     "hajek": "Hájek",
     "horvitz_thompson": "Horvitz–Thompson",
 }
-UNITS = {
-    units.PER_1000: "per 1,000 promoted slates",
-    units.PER_SLATE: "per slate",
-    units.PER_ROW: "per item row",
-}
+UNITS = tuple(map(kind, (units.PER_1000, units.PER_SLATE, units.PER_ROW)))
+"""What a ledger counts by, the first shown first."""
+
 WIDE = 1000.0
 """Width of the drawing."""
 
@@ -99,8 +99,15 @@ class LedgerView:
     stacked: bool
     note: str
 
+    @property
+    def by(self) -> str:
+        """What the unit counts by."""
+        return kind(self.unit)
 
-def ledger_views(effects: pd.DataFrame, observed: pd.DataFrame | None) -> list[LedgerView]:
+
+def ledger_views(
+    effects: pd.DataFrame, observed: pd.DataFrame | None, outcome: Outcome = CLICKS
+) -> list[LedgerView]:
     """Return the ledger of observed clicks by every estimator, in every unit.
 
     Parameters
@@ -109,24 +116,26 @@ def ledger_views(effects: pd.DataFrame, observed: pd.DataFrame | None) -> list[L
         ``component_effects.csv``.
     observed
         ``observed_effects.csv``, for effects per item row; None leaves that unit out.
+    outcome
+        Its words.
     """
     rows = effects[effects["outcome_type"] == "observed_clicks"]
     views = []
     for name, lines in rows.groupby("estimator", sort=False):
         numbers = lines.rename(columns={"estimate_per_slate": "estimate"})
-        views.append(_view(str(name), units.PER_SLATE, numbers))
+        views.append(_view(str(name), outcome.of(units.PER_SLATE), numbers))
         columns = {
             "estimate_per_1000_promoted_slates": "estimate",
             "ci_95_lower_per_1000": "ci_95_lower",
             "ci_95_upper_per_1000": "ci_95_upper",
         }
         thousand = lines.drop(columns=["ci_95_lower", "ci_95_upper"]).rename(columns=columns)
-        views.append(_view(str(name), units.PER_1000, thousand))
+        views.append(_view(str(name), outcome.of(units.PER_1000), thousand))
     if observed is not None:
         by_row = observed[
-            (observed["unit"] == units.PER_ROW) & observed["effect"].isin(list(_COLORS))
+            (observed["unit"] == outcome.of(units.PER_ROW)) & observed["effect"].isin(list(_COLORS))
         ].rename(columns={"effect": "component"})
-        views.append(_view("least_squares", units.PER_ROW, by_row))
+        views.append(_view("least_squares", outcome.of(units.PER_ROW), by_row))
     return views
 
 
@@ -136,7 +145,7 @@ def main_estimator(effects: pd.DataFrame) -> str:
 
 
 def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
-    stacked = unit != units.PER_ROW
+    stacked = kind(unit) != kind(units.PER_ROW)
     values = lines[list(_NUMBERS)].to_numpy(dtype=np.float64)
     if not np.isfinite(values[:, 0]).all():
         notes = lines["note"].dropna() if "note" in lines else pd.Series(dtype=object)
@@ -158,19 +167,23 @@ def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
     return _drawn(estimator, unit, labeled, starts, stacked)
 
 
-def side_by_side(rows: Sequence[Mapping[str, Any]], unit: str) -> LedgerView:
+def side_by_side(
+    rows: Sequence[Mapping[str, Any]], unit: str, write: Callable[[float, int], str] = signed
+) -> LedgerView:
     """Return numbers of several experiments as bars that all start at zero.
 
     Parameters
     ----------
     rows
-        ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, ``treated_slates``,
-        ``control_slates``.
+        ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, and ``treated_slates`` with
+        ``control_slates``, or ``counts`` in words.
     unit
         Their unit.
+    write
+        How a number is written: changes with their sign, levels without.
     """
     labeled = [{"component": row["label"], "color": "total", **row} for row in rows]
-    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False)
+    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False, write=write)
 
 
 def _drawn(
@@ -179,6 +192,7 @@ def _drawn(
     rows: Sequence[Mapping[str, Any]],
     starts: NDArray[np.float64],
     stacked: bool,
+    write: Callable[[float, int], str] = signed,
 ) -> LedgerView:
     """Place bars and an axis in drawing units."""
     values = np.array([[row[key] for key in _NUMBERS] for row in rows], dtype=np.float64)
@@ -188,22 +202,30 @@ def _drawn(
     def place(value: float) -> float:
         return float(round(WIDE * (value - lowest) / (highest - lowest), 2))
 
-    bars = [_bar(row, unit, place, float(start)) for row, start in zip(rows, starts, strict=True)]
+    bars = [
+        _bar(row, unit, place, float(start), write) for row, start in zip(rows, starts, strict=True)
+    ]
     ticks = [(place(value), _tick(value)) for value in _ticks(lowest, highest)]
     return LedgerView(estimator, unit, bars, place(0.0), ticks, stacked, "")
 
 
-def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], start: float) -> Bar:
+def _bar(
+    line: Mapping[str, Any],
+    unit: str,
+    place: Callable[[float], float],
+    start: float,
+    write: Callable[[float, int], str],
+) -> Bar:
     value, lower, upper = (float(line[key]) for key in _NUMBERS)
-    digits = DIGITS[unit]
+    digits = digits_of(unit)
     end = start + value
     has_interval = np.isfinite([lower, upper]).all()
     return Bar(
         label=str(line["label"]),
         component=str(line["component"]),
         color=str(line["color"]),
-        value=signed(value, digits),
-        interval=f"{signed(lower, digits)} to {signed(upper, digits)}" if has_interval else "none",
+        value=write(value, digits),
+        interval=f"{write(lower, digits)} to {write(upper, digits)}" if has_interval else "none",
         counts=_counts(line),
         left=min(place(start), place(end)),
         width=round(abs(place(end) - place(start)), 2),
@@ -214,6 +236,8 @@ def _bar(line: Mapping[str, Any], unit: str, place: Callable[[float], float], st
 
 
 def _counts(line: Mapping[str, Any]) -> str:
+    if "counts" in line:
+        return str(line["counts"])
     promoted, control = count(line["treated_slates"]), count(line["control_slates"])
     said = f"{promoted} promoted and {control} control slates"
     if "treated_rows" in line:

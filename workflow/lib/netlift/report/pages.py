@@ -13,10 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from netlift import __version__
+from netlift.outcome import CLICKS, Outcome, capitalized
 from netlift.report.assumptions import assumptions, limitations
+from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
 from netlift.report.gathering import Experiment, design_hash, records, versions
-from netlift.report.layout import sections
+from netlift.report.layout import log_checks, sections
 from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.sources import behind
@@ -63,28 +65,54 @@ class Figure:
 
 
 def experiment_page(experiment: Experiment) -> str:
-    """Return the page of one experiment, whole: nothing else is loaded when it is opened."""
+    """Return the page of one experiment, whole: nothing else is loaded when it is opened.
+
+    A log without a promotion is no experiment, and has a page that says so.
+    """
+    if experiment.is_described:
+        return described_page(experiment)
     letters = Letters()
     figures = {
-        name: figure(name, letters.inline(name, text)) for name, text in experiment.figures.items()
+        name: figure(name, letters.inline(name, text), experiment.outcome)
+        for name, text in experiment.figures.items()
     }
     effects = experiment.tables["component_effects"]
     stated = experiment.table("decision_statements")
     return _render(
         "experiment.html.j2",
         letters=letters,
+        outcome=experiment.outcome,
         experiment=experiment,
         title=title_of(experiment),
         verdict=verdict_of(experiment),
         statements=records(stated) if stated is not None else [],
-        views=ledger_views(effects, experiment.table("observed_effects")),
+        views=ledger_views(effects, experiment.table("observed_effects"), experiment.outcome),
         main=main_estimator(effects),
         sections=sections(experiment),
         figures=figures,
         assumptions=assumptions(experiment),
         limitations=limitations(experiment),
         provenance=provenance(experiment),
-        home="../" * len(experiment.name.split("/")) + "report/index.html",
+        home=_home(experiment),
+    )
+
+
+def described_page(log: Experiment) -> str:
+    """Return the page of a log without a promotion: what it is, what it can say, what it lacks."""
+    return _render(
+        "described.html.j2",
+        letters=Letters(),
+        outcome=log.outcome,
+        experiment=log,
+        title=title_of(log),
+        headline=HEADLINE,
+        answers=described_answers(log),
+        accounts=accounts_table(log),
+        positions=positions(log),
+        lacking=lacks(log),
+        checks=log_checks(log),
+        provenance=provenance(log),
+        home=_home(log),
     )
 
 
@@ -124,12 +152,17 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
     )
 
 
-def figure(name: str, inlined: Inlined) -> Figure:
+def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     """Return a figure with the caption that Snakemake's report gives it too."""
     stem = Path(name).stem
     caption = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
     said = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
-    return Figure(name, inlined.title, said, Markup(inlined.svg))
+    return Figure(name, inlined.title, outcome.said(said), Markup(inlined.svg))
+
+
+def _home(experiment: Experiment) -> str:
+    """Return where the front page lies, as seen from an experiment's page."""
+    return "../" * len(experiment.name.split("/")) + "report/index.html"
 
 
 def title_of(experiment: Experiment) -> str:
@@ -153,7 +186,9 @@ def provenance(experiment: Experiment) -> dict[str, Any]:
         "files": list(experiment.files.values()),
         "rules": behind(rules, of_log=experiment.is_log),
         "versions": {"netlift": __version__, "python": _python()} | versions(PACKAGES),
-        "design_hash": None if accounts is None else design_hash(accounts),
+        "design_hash": None
+        if accounts is None or experiment.is_described
+        else design_hash(accounts),
     }
 
 
@@ -168,7 +203,7 @@ def _with_minus(sentence: str) -> str:
     return re.sub(r"(?<![\w-])-(?=\d)", MINUS, sentence)
 
 
-def _render(template: str, *, letters: Letters, **values: Any) -> str:
+def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **values: Any) -> str:
     """Fill in a template; all values are escaped but the project's own figures and files."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -178,9 +213,12 @@ def _render(template: str, *, letters: Letters, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["minus"] = _with_minus
+    environment.filters |= {"said": outcome.said, "capitalized": capitalized}
     own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return environment.get_template(template).render(
         **values,
+        outcome=outcome,
+        shown_first=UNITS[0],
         css=Markup(style_sheet() + own["page.css"]),
         script=Markup(own["page.js"]),
         letters=Markup(letters.defs()),

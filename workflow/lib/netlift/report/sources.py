@@ -79,6 +79,13 @@ OF_A_LOG = [
 ]
 """What the checks of a log found, and where its rows went."""
 
+DESCRIBED = [
+    *OF_A_LOG,
+    Source("accounts", "slate_outcomes.parquet", "account_slates"),
+    Source("outcome_by_position", "outcome_by_position.csv", "describe_positions"),
+]
+"""What there is of a log without a promotion."""
+
 FIGURES: list[Source] = [
     *_sources(
         "figures/",
@@ -142,6 +149,7 @@ RULES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "account_log": ("checks the log and sums it to slates", ()),
     "map_log": ("maps the rows of the log", ("account_log",)),
+    "describe_positions": ("describes outcomes by position", ("map_log",)),
 }
 """Each rule that a page rests on: what it does, and the rules whose files it needs."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netlift.outcome import Outcome
 from netlift.report.gathering import Experiment, records
 from netlift.units import PER_1000
 from netlift.written import signed
@@ -102,20 +103,33 @@ def verdict_of(experiment: Experiment) -> Verdict:
     estimate, lower, upper = (float(net[k]) for k in ("estimate", "ci_95_lower", "ci_95_upper"))
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
+    outcome = experiment.outcome
     interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
         Answer(
             "How much?",
-            f"{signed(estimate, 1)} clicks",
+            f"{signed(estimate, 1)} {outcome.unit}",
             f"is the net change per 1,000 promoted slates, {interval}.",
             "product_summary",
         ),
-        Answer("How sure?", _SURE[code], _certainty(code, lower, upper), "product_summary"),
+        Answer(
+            "How sure?",
+            outcome.said(_SURE[code]),
+            _certainty(code, lower, upper, outcome),
+            "product_summary",
+        ),
         _what_to_do(experiment, statements),
     )
     return Verdict(
-        code, headline, estimate, lower, upper, PER_1000, answers, _truth(experiment, lower, upper)
+        code,
+        outcome.said(headline),
+        estimate,
+        lower,
+        upper,
+        outcome.of(PER_1000),
+        answers,
+        _truth(experiment, lower, upper),
     )
 
 
@@ -139,9 +153,9 @@ def _taken(experiment: Experiment) -> str:
     """Say what share of the focal gain is taken from others, and how sure that is."""
     gain = experiment.product("Focal gain")
     said = (
-        f"The promoted item changes by {signed(float(gain['estimate']), 1)} clicks per 1,000 "
-        f"promoted slates (95% interval {signed(float(gain['ci_95_lower']), 1)} to "
-        f"{signed(float(gain['ci_95_upper']), 1)})."
+        f"The promoted item changes by {signed(float(gain['estimate']), 1)} "
+        f"{experiment.outcome.of(PER_1000)} (95% interval "
+        f"{signed(float(gain['ci_95_lower']), 1)} to {signed(float(gain['ci_95_upper']), 1)})."
     )
     ratio = experiment.product("Offset ratio")
     if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
@@ -154,17 +168,17 @@ def _taken(experiment: Experiment) -> str:
     ).replace("-", "−")
 
 
-def _certainty(code: str, lower: float, upper: float) -> str:
+def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     if code == "undecided":
         return (
-            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} clicks per "
-            "1,000 promoted slates are ruled out at 95%. More slates would narrow this."
+            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} "
+            f"{outcome.of(PER_1000)} are ruled out at 95%. More slates would narrow this."
         )
     least = lower if code == "creates" else upper
     word = "gain" if code == "creates" else "loss"
     return (
         f"The whole 95% interval lies on one side of zero: the {word} is at least "
-        f"{abs(least):,.1f} clicks per 1,000 promoted slates."
+        f"{abs(least):,.1f} {outcome.of(PER_1000)}."
     )
 
 
@@ -182,7 +196,7 @@ def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, An
         row = statements["policy design"]
         return Answer(
             "Do what?",
-            _DO[str(row["verdict"])],
+            experiment.outcome.said(_DO[str(row["verdict"])]),
             f"{row['statement']} Rules for some of the slates were not compared in this run.",
             "decision_statements",
         )

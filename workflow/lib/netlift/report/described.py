@@ -1,0 +1,169 @@
+"""The page of a log without a promotion: what it is, what it can say, what it lacks, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from netlift.logs.sections import sections
+from netlift.outcome import Outcome, capitalized
+from netlift.report.columns import TableView, counted, effect, number, plain, table_view, text
+from netlift.report.gathering import Experiment
+from netlift.report.ledger_views import LedgerView, side_by_side
+from netlift.report.verdict import Answer
+from netlift.units import PER_ROW, PER_SLATE
+from netlift.written import count
+
+HEADLINE = "What a promotion does, this log cannot say"
+
+MOST_BARS = 30
+"""Positions that are drawn; all are in the table."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """An outcome by position.
+
+    Attributes
+    ----------
+    title
+        The outcome and its unit.
+    bars
+        The first positions as bars from zero.
+    table
+        All of them.
+    """
+
+    title: str
+    bars: LedgerView
+    table: TableView
+
+
+def described_answers(log: Experiment) -> tuple[Answer, ...]:
+    """Return what a reader asks first: what the log is, what it can and cannot say, what to do."""
+    accounts = log.tables["accounts"]
+    lacking = lacks(log)
+    shown = log.table("outcome_by_position")
+    outcomes = " and ".join(dict.fromkeys(log.units.values()))
+    can = (
+        Answer(
+            "What can it say?",
+            f"{capitalized(outcomes)} by position",
+            "is what items at each position get on average. Where a ranker chose the positions, "
+            "items at different positions differ, and this is no effect of the position.",
+            "",
+        )
+        if shown is not None
+        else Answer("What can it say?", "What slates get", "on average, over all items.", "")
+    )
+    return (
+        Answer(
+            "What is it?",
+            f"{count(len(accounts))} slates",
+            f"of {_range(accounts['n_items'])} items, {_users(log)}"
+            f"{count(accounts['n_items'].sum())} item rows.",
+            "",
+        ),
+        can,
+        Answer(
+            "What can it not say?",
+            "What a promotion changes",
+            f"{len(lacking)} sections of the analysis are missing: "
+            f"{', '.join(row['section'] for row in lacking)}. Why stands below.",
+            "",
+        ),
+        Answer(
+            "Do what?",
+            "Draw promotions at random",
+            "and record the draw, with the candidate of every slate. docs/own-experiment.md says "
+            "how, and how many slates it takes.",
+            "",
+        ),
+    )
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return count(low) if low == high else f"{count(low)} to {count(high)}"
+
+
+def _users(log: Experiment) -> str:
+    """Say how many users there are, if the log tells them apart."""
+    if "user" not in log.settings["entry"]["columns"]:
+        return ""
+    return f"shown to {count(log.tables['accounts']['user_id'].nunique())} users; "
+
+
+def lacks(log: Experiment) -> list[dict[str, str]]:
+    """Return the sections that the log lacks, why, and what to record so that another has them."""
+    rows_held = bool(log.settings["entry"].get("row_stages", True))
+    table = sections(experiment=False, row_stages=rows_held)
+    return [
+        {str(key): str(value) for key, value in row.items()}
+        for row in table[~table["available"]].to_dict("records")
+    ]
+
+
+def accounts_table(log: Experiment) -> TableView:
+    """Return what slates get of each outcome."""
+    accounts = log.tables["accounts"]
+    frame = pd.DataFrame(
+        [
+            {
+                "unit": capitalized(Outcome(unit).of(PER_SLATE))
+                + (" (winsorized)" if kind.endswith("_winsorized") else ""),
+                "slates": len(accounts),
+                "mean": accounts[f"{kind}_total"].mean(),
+                "sd": accounts[f"{kind}_total"].std(),
+                "most": accounts[f"{kind}_total"].max(),
+            }
+            for kind, unit in log.units.items()
+        ]
+    )
+    columns = [
+        text("unit", "Outcome"),
+        counted("slates", "Slates"),
+        number("mean", "Mean", 3),
+        number("sd", "Standard deviation", 3),
+        number("most", "Largest", 3),
+    ]
+    return table_view("accounts", "What slates get, over all their items.", frame, columns)
+
+
+def positions(log: Experiment) -> list[Positions]:
+    """Return each outcome by position, as bars and as a table; none where rows were not held."""
+    table = log.table("outcome_by_position")
+    if table is None:
+        return []
+    return [
+        _by_position(table[table["outcome_type"] == kind], kind, Outcome(unit))
+        for kind, unit in log.units.items()
+        if (table["outcome_type"] == kind).any()
+    ]
+
+
+def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
+    unit = outcome.of(PER_ROW)
+    title = capitalized(unit) + (" (winsorized)" if kind.endswith("_winsorized") else "")
+    said = f"{title}, by position, with 95% intervals clustered by user."
+    columns = [
+        counted("position", "Position"),
+        counted("rows", "Item rows"),
+        effect("mean", "Mean (95% interval)", unit=unit, signs=False),
+    ]
+    bars = side_by_side(
+        [
+            {
+                "label": f"Position {row['position']}",
+                "estimate": row["mean"],
+                "ci_95_lower": row["ci_95_lower"],
+                "ci_95_upper": row["ci_95_upper"],
+                "counts": f"{count(row['rows'])} item rows",
+            }
+            for row in rows.head(MOST_BARS).to_dict("records")
+        ],
+        unit,
+        write=plain,
+    )
+    return Positions(title, bars, table_view("outcome_by_position", said, rows, columns))

@@ -1,0 +1,24 @@
+"""Write the page of a log without a promotion: what it is, what it can say, and what it lacks."""
+
+from pathlib import Path
+
+from netlift.report.gathering import gather
+from netlift.report.pages import described_page
+from netlift.tables import written_whole
+from netlift.workflow import job
+
+
+def main(name: str, settings: dict, page: str) -> None:
+    """Read what there is of a log; write its page."""
+    text = described_page(gather(name, settings))
+    with written_whole(page) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(
+            f"logs/{snakemake.wildcards.log}",
+            snakemake.params.settings,
+            snakemake.output.page,
+        )
