@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ LIKED = 4.0
 NO_GENRE = "(no genres listed)"
 NOT_A_GENRE = "IMAX"
 """A screen format that MovieLens lists among the genres."""
+
+_ROWS_AT_ONCE = 1 << 20
+"""Counting makes copies of these alone: of all ratings they would take the most memory."""
 
 ClusterRule = Literal["rarest_genre", "first_genre"]
 
@@ -51,7 +54,7 @@ def item_clusters(movies: pd.DataFrame, rule: ClusterRule) -> pd.Series:
 
 
 def rating_counts(
-    group: NDArray[np.int64], rating: NDArray[np.float32], n_groups: int
+    group: NDArray[np.integer[Any]], rating: NDArray[np.float32], n_groups: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Count ratings and the share of liked ones by user or by item.
 
@@ -69,6 +72,9 @@ def rating_counts(
     Number of ratings and share of them that is liked, each of shape (n_groups,); the share is
     0 where there is no rating.
     """
-    count = np.bincount(group, minlength=n_groups)
-    liked = np.bincount(group, rating >= LIKED, n_groups)
+    count, liked = (np.zeros(n_groups, dtype=np.int64) for _ in range(2))
+    for start in range(0, len(group), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        count += np.bincount(group[rows], minlength=n_groups)
+        liked += np.bincount(group[rows][rating[rows] >= LIKED], minlength=n_groups)
     return count, liked / np.maximum(count, 1)
