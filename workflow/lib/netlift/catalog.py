@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from netlift.ratings import stretches
+
 LIKED = 4.0
 """A rating of at least this many stars counts as liked."""
 
 NO_GENRE = "(no genres listed)"
 NOT_A_GENRE = "IMAX"
 """A screen format that MovieLens lists among the genres."""
-
-_ROWS_AT_ONCE = 1 << 20
-"""Counting makes copies of these alone: of all ratings they would take the most memory."""
 
 ClusterRule = Literal["rarest_genre", "first_genre"]
 
@@ -73,8 +72,7 @@ def rating_counts(
     0 where there is no rating.
     """
     count, liked = (np.zeros(n_groups, dtype=np.int64) for _ in range(2))
-    for start in range(0, len(group), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
+    for rows in stretches(len(group)):
         count += np.bincount(group[rows], minlength=n_groups)
         liked += np.bincount(group[rows][rating[rows] >= LIKED], minlength=n_groups)
     return count, liked / np.maximum(count, 1)

@@ -13,8 +13,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from netlift.streams import blocks
+
+ROWS_AT_ONCE = 1 << 20
+"""Ratings that work which makes copies handles at a time: copies of all would take most memory."""
+
 Columns = Mapping[str, Any]
 """Arrays of one length by column name; a pandas table serves as well."""
+
+
+def stretches(n: int) -> Iterator[slice]:
+    """Yield the slices of ``n`` rows that are handled at a time, in order."""
+    return (rows for _, rows in blocks(n, ROWS_AT_ONCE))
 
 
 def coded(ids: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -72,19 +82,17 @@ def whole_users(pieces: Iterable[Columns]) -> Iterator[dict[str, NDArray[Any]]]:
     pieces
         With ``user_id``, sorted by it.
     """
-    kept, current = Gathering(), None
+    kept = Gathering()
     for piece in pieces:
         user = np.asarray(piece["user_id"])
         if not len(user):
             continue
         last = int(np.searchsorted(user, user[-1]))
-        if last or user[0] != current:
+        if last:
             kept.add(piece, slice(0, last))
-            if len(kept.columns["user_id"]):
-                yield kept.columns
+            yield kept.columns
             kept = Gathering()
         kept.add(piece, slice(last, None))
-        current = user[-1]
     if kept.columns:
         yield kept.columns
 

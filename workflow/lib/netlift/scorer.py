@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from netlift.catalog import LIKED, rating_counts
 from netlift.errors import NetliftError
-from netlift.ratings import Columns, coded
+from netlift.ratings import Columns, coded, stretches
 from netlift.streams import generator
 
 STARS = (0.5, 5.0)
 FACTOR = "factor_"
-_ROWS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -163,11 +162,10 @@ def _take_offsets(
 ) -> NDArray[np.float64]:
     """Take the damped mean of each group out of the residuals, in place, and return the means."""
     total = np.zeros(len(damped_count))
-    pieces = [slice(s, s + _ROWS_AT_ONCE) for s in range(0, len(group), _ROWS_AT_ONCE)]
-    for rows in pieces:
+    for rows in stretches(len(group)):
         np.add.at(total, group[rows], residual[rows])
     offset: NDArray[np.float64] = total / damped_count
-    for rows in pieces:
+    for rows in stretches(len(group)):
         residual[rows] -= offset[group[rows]]
     return offset
 
