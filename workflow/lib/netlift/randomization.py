@@ -97,11 +97,12 @@ def assignments(
             redrawn = rng.random((at_once, design.n_units)) < probability
             yield redrawn[:size].astype(np.float64)
             continue
-        drawn = np.empty((at_once, design.n_units))
+        drawn = np.tile(promoted, (at_once, 1))
         for own in strata:
-            part = np.tile(promoted[own], (at_once, 1))
+            part = drawn if len(strata) == 1 else drawn[:, own]
             rng.permuted(part, axis=1, out=part)
-            drawn[:, own] = part
+            if part is not drawn:
+                drawn[:, own] = part
         yield drawn[:size]
 
 
