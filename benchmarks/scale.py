@@ -20,6 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+# As the rules have it; Snakemake says it anew to every job.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow/lib"), str(ROOT / "benchmarks")]
 
@@ -31,6 +34,7 @@ from study import copied  # noqa: E402
 from netlift.datasets.movielens_files import write_movielens  # noqa: E402
 from netlift.datasets.schema import Dataset  # noqa: E402
 from netlift.datasets.synthetic import Population, simulate  # noqa: E402
+from netlift.tables import read_json, write_json  # noqa: E402
 
 SHAPE = Population(users=200_948, items=87_585, ratings=32_000_204, rated_items=84_432, seed=32)
 NAME = "ml-32m-shape"
@@ -53,11 +57,14 @@ class Figure(NamedTuple):
 
 
 def make_archive(path: Path, population: Population = SHAPE) -> None:
-    """Write a zip in the MovieLens format, if it is not there yet."""
-    if not path.exists():
-        print(f"making {path}", file=sys.stderr)
-        dataset = simulate(population)
-        write_movielens(_told(dataset, population.ratings), path)
+    """Write a zip in the MovieLens format, and its facts beside it, if they are not there yet."""
+    facts = path.with_suffix(".json")
+    if path.exists() and facts.exists():
+        return
+    print(f"making {path}", file=sys.stderr)
+    dataset = simulate(population)
+    members = write_movielens(_told(dataset, population.ratings), path)
+    write_json({name: vars(fact) for name, fact in members.items()}, facts)
 
 
 def _told(dataset: Dataset, ratings: int) -> Dataset:
@@ -93,7 +100,8 @@ def step_import(archive: str, folder: str) -> None:
     """Make both tables from the zip, as the rule import_ratings does."""
     from netlift.datasets.importing import import_dataset, write_dataset
 
-    dataset = import_dataset(NAME, {"kind": "folder", "path": archive}, downloads=folder)
+    entry = overlay_of(Path(archive))["datasets"][NAME]
+    dataset = import_dataset(NAME, entry, archives=Path(archive).parent, downloads=folder)
     write_dataset(dataset, f"{folder}/ratings.parquet", f"{folder}/movies.parquet")
 
 
@@ -120,7 +128,7 @@ STEPS: dict[str, Callable[[str, str], None]] = {
 
 
 def step(name: str, source: Path, folder: Path) -> Used:
-    """Run a step in a process of its own, on as many threads as its rule has."""
+    """Run a step in a process of its own."""
     used = run([sys.executable, __file__, "--step", name, str(source), str(folder)])
     print(f"  {name:10} {_shown(used)}", file=sys.stderr)
     return used
@@ -215,9 +223,14 @@ def workflow(archive: Path, folder: Path, study: str, target: str) -> Used:
 
 
 def overlay_of(archive: Path) -> dict:
-    """Return the overlay that puts the archive in the place of MovieLens 32M."""
-    entry = {"kind": "folder", "title": "The shape of MovieLens 32M", "path": str(archive)}
-    return {"dataset": NAME, "datasets": {NAME: entry}}
+    """Return the overlay that puts the archive in the place of MovieLens 32M, checksums and all."""
+    entry = {
+        "kind": "archive",
+        "title": "The shape of MovieLens 32M",
+        "url": f"http://127.0.0.1:9/{archive.name}",  # nobody answers there: it is not downloaded
+        "members": read_json(archive.with_suffix(".json")),
+    }
+    return {"dataset": NAME, "archives": str(archive.parent), "datasets": {NAME: entry}}
 
 
 def by_rule(checkout: Path) -> str:

@@ -66,7 +66,7 @@ def test_an_archive_is_exact_sorted_deterministic_and_readable(tmp_path):
     assert '"The ""Quoted"", the Comma' in movies
 
     entry = scale.overlay_of(paths[0])["datasets"][scale.NAME]
-    dataset = import_dataset(scale.NAME, entry, downloads=tmp_path)
+    dataset = import_dataset(scale.NAME, entry, archives=paths[0].parent, downloads=tmp_path)
     assert write_dataset(dataset, tmp_path / "r.parquet", tmp_path / "m.parquet") == 9000
     read = pq.read_table(tmp_path / "r.parquet")
     np.testing.assert_array_equal(read.column("item_id").to_numpy(), item)
@@ -75,6 +75,7 @@ def test_an_archive_is_exact_sorted_deterministic_and_readable(tmp_path):
 def test_an_archive_that_is_there_is_not_made_again(tmp_path):
     path = tmp_path / "there.zip"
     path.write_bytes(b"as it was")
+    path.with_suffix(".json").write_text("{}")
     scale.make_archive(path, SMALL)
     assert path.read_bytes() == b"as it was"
 
