@@ -224,8 +224,8 @@ def workflow(archive: Path, folder: Path, study: str, target: str) -> Used:
 
 def overlay_of(archive: Path) -> dict:
     """Return the overlay that puts the archive in the place of MovieLens 32M, checksums and all."""
-    entry = {
-        "kind": "archive",
+    published = yaml.safe_load((ROOT / "config/datasets.yaml").read_text())["datasets"]["ml-32m"]
+    entry = {key: value for key, value in published.items() if key not in ("bytes", "md5")} | {
         "title": "The shape of MovieLens 32M",
         "url": f"http://127.0.0.1:9/{archive.name}",  # nobody answers there: it is not downloaded
         "members": read_json(archive.with_suffix(".json")),

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from runs import ROOT, checkout, snakemake
+from test_config import merged
 
 sys.path.append(str(ROOT / "benchmarks"))
 
@@ -23,6 +24,7 @@ import process_tree
 import scale
 
 from netlift import ratings
+from netlift.config import check_config
 from netlift.datasets import importing, movielens_csv
 from netlift.datasets.importing import import_dataset, write_dataset
 from netlift.datasets.schema import RATINGS
@@ -65,7 +67,9 @@ def test_an_archive_is_exact_sorted_deterministic_and_readable(tmp_path):
     assert len(pd.read_csv(pa.BufferReader(movies.encode()))) == 400
     assert '"The ""Quoted"", the Comma' in movies
 
-    entry = scale.overlay_of(paths[0])["datasets"][scale.NAME]
+    overlay = scale.overlay_of(paths[0])
+    assert check_config(merged(overlay))["dataset"] == scale.NAME
+    entry = overlay["datasets"][scale.NAME]
     dataset = import_dataset(scale.NAME, entry, archives=paths[0].parent, downloads=tmp_path)
     assert write_dataset(dataset, tmp_path / "r.parquet", tmp_path / "m.parquet") == 9000
     read = pq.read_table(tmp_path / "r.parquet")
