@@ -35,7 +35,7 @@ from netlift.scorer import Scorer  # noqa: E402
 from netlift.similarity import item_similarity  # noqa: E402
 from netlift.slate_arrays import Slates  # noqa: E402
 from netlift.slate_builder import SlateBuilder  # noqa: E402
-from netlift.tables import read_json, read_table, write_table  # noqa: E402
+from netlift.tables import read_json, read_pieces, read_table, write_table  # noqa: E402
 
 RESOURCES, SCORER = ROOT / "resources/datasets/ml-small", ROOT / "results/ml-small/scorer"
 TABLES = ("outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc")
@@ -70,7 +70,7 @@ def builder_of(config: dict, n_slates: int) -> SlateBuilder:
     settings = {**settings, "scorer": own, "n_slates": n_slates, "max_per_user": each}
     scorer = Scorer(*(read_table(SCORER / f"{which}.parquet") for which in ("users", "items")))
     movies = read_table(RESOURCES / "movies.parquet", ["item_id", "genres"])
-    return SlateBuilder(read_table(RESOURCES / "ratings.parquet"), movies, scorer, settings)
+    return SlateBuilder(read_pieces(RESOURCES / "ratings.parquet"), movies, scorer, settings)
 
 
 def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict:

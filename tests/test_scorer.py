@@ -11,13 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from netlift.catalog import rating_counts
 from netlift.errors import NetliftError
-from netlift.scorer import (
-    Scorer,
-    area_under_curve,
-    fit_scorer,
-    scorer_accuracy,
-    training_rows,
-)
+from netlift.ratings import training_rows
+from netlift.scorer import Scorer, area_under_curve, fit_scorer, scorer_accuracy
 
 SETTINGS = {"damping": 5.0, "factors": 3}
 

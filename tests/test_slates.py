@@ -11,7 +11,8 @@ from builders import random_ratings, ratings
 
 from netlift.catalog import item_clusters
 from netlift.errors import NetliftError
-from netlift.scorer import Scorer, fit_scorer, training_rows
+from netlift.ratings import training_rows
+from netlift.scorer import Scorer, fit_scorer
 from netlift.slates import COLUMNS, history_slates, scorer_slates
 
 RANKER = {"score": 1.0, "popularity": 0.5, "noise": 0.5}

@@ -2,7 +2,7 @@
 
 from netlift.scorer import Scorer
 from netlift.slate_builder import SlateBuilder
-from netlift.tables import read_table, write_table
+from netlift.tables import read_pieces, read_table, write_table
 from netlift.workflow import job
 
 
@@ -12,7 +12,7 @@ def main(
     """Read ratings, movies and, for the builder scorer, its tables; write slates."""
     scorer = None if scorer_tables is None else Scorer(*(read_table(t) for t in scorer_tables))
     builder = SlateBuilder(
-        read_table(ratings), read_table(movies, ["item_id", "genres"]), scorer, settings
+        read_pieces(ratings), read_table(movies, ["item_id", "genres"]), scorer, settings
     )
     write_table(builder.slates(settings["size"], settings["seed"]), slates)
 

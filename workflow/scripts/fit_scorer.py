@@ -1,18 +1,20 @@
 """Fit the scorer to each user's earlier ratings and judge it on the later ones."""
 
-from netlift.scorer import fit_scorer, scorer_accuracy, training_rows
-from netlift.tables import read_table, write_table
+from netlift.ratings import split_by_time
+from netlift.scorer import fit_scorer, scorer_accuracy
+from netlift.tables import read_pieces, write_table
 from netlift.workflow import job
 
 
 def main(ratings: str, users: str, items: str, accuracy: str, settings: dict) -> None:
     """Read ratings; write the scorer's user and item tables and its held-out accuracy."""
-    table = read_table(ratings)
-    train = training_rows(table, settings["train_share"])
-    scorer = fit_scorer(table[train], settings)
+    columns = ["user_id", "item_id", "rating"]
+    training, held_out = split_by_time(read_pieces(ratings), settings["train_share"], columns)
+    scorer = fit_scorer(training, settings)
+    del training
     write_table(scorer.users, users)
     write_table(scorer.items, items)
-    write_table(scorer_accuracy(scorer, table[~train]), accuracy)
+    write_table(scorer_accuracy(scorer, held_out), accuracy)
 
 
 if "snakemake" in globals():

@@ -8,7 +8,7 @@ from netlift.scorer import Scorer
 from netlift.seed_blocks import block_seeds
 from netlift.slate_builder import SlateBuilder
 from netlift.sweep import name_failures
-from netlift.tables import read_table, write_groups
+from netlift.tables import read_pieces, read_table, write_groups
 from netlift.workflow import job
 
 
@@ -18,7 +18,7 @@ def main(inputs: dict, exposure: str, settings: dict) -> None:
     if inputs["scorer_users"]:
         scorer = Scorer(*(read_table(inputs[f"scorer_{which}"]) for which in ("users", "items")))
     movies = read_table(inputs["movies"], ["item_id", "genres"])
-    builder = SlateBuilder(read_table(inputs["ratings"]), movies, scorer, settings["slates"])
+    builder = SlateBuilder(read_pieces(inputs["ratings"]), movies, scorer, settings["slates"])
     failures: dict[int, str] = {}
 
     def exposures():

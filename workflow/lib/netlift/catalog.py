@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from netlift.ratings import stretches
 
 LIKED = 4.0
 """A rating of at least this many stars counts as liked."""
@@ -51,7 +53,7 @@ def item_clusters(movies: pd.DataFrame, rule: ClusterRule) -> pd.Series:
 
 
 def rating_counts(
-    group: NDArray[np.int64], rating: NDArray[np.float32], n_groups: int
+    group: NDArray[np.integer[Any]], rating: NDArray[np.float32], n_groups: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Count ratings and the share of liked ones by user or by item.
 
@@ -69,6 +71,8 @@ def rating_counts(
     Number of ratings and share of them that is liked, each of shape (n_groups,); the share is
     0 where there is no rating.
     """
-    count = np.bincount(group, minlength=n_groups)
-    liked = np.bincount(group, rating >= LIKED, n_groups)
+    count, liked = (np.zeros(n_groups, dtype=np.int64) for _ in range(2))
+    for rows in stretches(len(group)):
+        count += np.bincount(group[rows], minlength=n_groups)
+        liked += np.bincount(group[rows][rating[rows] >= LIKED], minlength=n_groups)
     return count, liked / np.maximum(count, 1)

@@ -98,11 +98,12 @@ def assignments(
             redrawn = rng.random((at_once, design.n_units)) < probability
             yield redrawn[:size].astype(np.float64)
             continue
-        drawn = np.empty((at_once, design.n_units))
+        drawn = np.tile(promoted, (at_once, 1))
         for own in strata:
-            part = np.tile(promoted[own], (at_once, 1))
+            part = drawn if len(strata) == 1 else drawn[:, own]
             rng.permuted(part, axis=1, out=part)
-            drawn[:, own] = part
+            if part is not drawn:
+                drawn[:, own] = part
         yield drawn[:size]
 
 
@@ -128,7 +129,7 @@ class Statistics:
         What a unit adds to the sums of its arm, shape (U, 3 m + 3): the outcome y (around the
         stratum's mean), y squared, y times slates, slates, slates squared, 1; all weighted.
     control_sums
-        The same with the weights of control units.
+        The same with the weights of control units: the same array where weights are equal.
     studentized
         Whether the differences are divided by their standard errors.
     """
@@ -172,7 +173,10 @@ class Statistics:
                 [first, first**2, first * second, second, second**2, np.ones(len(w))]
             )
 
-        return cls(sums(weight), sums(control_weight), studentized)
+        treated = sums(weight)
+        return cls(
+            treated, treated if weight is control_weight else sums(control_weight), studentized
+        )
 
     def __call__(self, assigned: Floats) -> tuple[Floats, Floats]:
         """Return differences of means and statistics, shapes (b, m), of assignments (b, U).
@@ -182,8 +186,9 @@ class Statistics:
         """
         m = (self.sums.shape[1] - 3) // 3
         means, variances = [], []
-        other = self.control_sums.sum(axis=0) - assigned @ self.control_sums
-        for sums in (assigned @ self.sums, other):
+        promoted = assigned @ self.sums
+        as_control = promoted if self.control_sums is self.sums else assigned @ self.control_sums
+        for sums in (promoted, self.control_sums.sum(axis=0) - as_control):
             y, square, cross = sums[:, :m], sums[:, m : 2 * m], sums[:, 2 * m : 3 * m]
             slates, slates_square, units = (sums[:, [place]] for place in (-3, -2, -1))
             with np.errstate(divide="ignore", invalid="ignore"):

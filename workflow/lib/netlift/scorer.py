@@ -1,6 +1,7 @@
 """The default scorer: a damped bias model plus a truncated SVD of its residuals.
 
-It learns from the first part of each user's ratings by time and is judged on the rest.
+It learns from the first part of each user's ratings by time and is judged on the rest. Ratings are
+columns by name, a table or arrays, so that many of them need no table.
 """
 
 from __future__ import annotations
@@ -15,32 +16,11 @@ from numpy.typing import NDArray
 
 from netlift.catalog import LIKED, rating_counts
 from netlift.errors import NetliftError
+from netlift.ratings import Columns, coded, stretches
 from netlift.streams import generator
 
 STARS = (0.5, 5.0)
 FACTOR = "factor_"
-
-
-def training_rows(ratings: pd.DataFrame, share: float) -> NDArray[np.bool_]:
-    """Mark the first ``share`` of each user's ratings by time, rounded down, at least one.
-
-    Parameters
-    ----------
-    ratings
-        ``user_id``, ``item_id`` and ``timestamp``, sorted by user. Equal times are ordered by
-        ``item_id``.
-    share
-        Between 0 and 1.
-    """
-    user = ratings["user_id"].to_numpy()
-    order = np.lexsort((ratings["item_id"].to_numpy(), ratings["timestamp"].to_numpy(), user))
-    _, first, code, count = np.unique(
-        user, return_index=True, return_inverse=True, return_counts=True
-    )
-    rank = np.empty(len(user), dtype=np.int64)
-    rank[order] = np.arange(len(user))
-    n_training = np.maximum(np.floor(share * count + 1e-9), 1)
-    return np.asarray(rank - first[code] < n_training[code])
 
 
 @dataclass(frozen=True)
@@ -89,7 +69,7 @@ class Scorer:
         return np.asarray(user_offset[user] + item_offset[item])
 
 
-def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
+def fit_scorer(ratings: Columns, settings: Mapping[str, Any]) -> Scorer:
     """Fit offsets and factors to training ratings.
 
     The item offset is sum(r - mean) / (n + damping), then the user offset is
@@ -112,9 +92,9 @@ def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
     from scipy.sparse import csr_matrix
     from sklearn.utils.extmath import randomized_svd
 
-    user_id, user = np.unique(ratings["user_id"].to_numpy(), return_inverse=True)
-    item_id, item = np.unique(ratings["item_id"].to_numpy(), return_inverse=True)
-    rating = ratings["rating"].to_numpy()
+    user_id, user = coded(ratings["user_id"])
+    item_id, item = coded(ratings["item_id"])
+    rating = np.asarray(ratings["rating"])
     rank, damping = int(settings["factors"]), float(settings["damping"])
     if min(len(user_id), len(item_id)) <= rank:
         raise NetliftError(
@@ -128,9 +108,9 @@ def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
     mean, item_offset, user_offset, residual = _offsets(
         rating, item, item_popularity, user, user_activity, damping
     )
-    matrix = csr_matrix(
-        (residual.astype(np.float32), (user, item)), shape=(len(user_id), len(item_id))
-    )
+    residual = residual.astype(np.float32)
+    matrix = csr_matrix((residual, (user, item)), shape=(len(user_id), len(item_id)))
+    del user, item, rating, residual
     left, singular, right = randomized_svd(
         matrix,
         n_components=rank,
@@ -160,23 +140,37 @@ def fit_scorer(ratings: pd.DataFrame, settings: Mapping[str, Any]) -> Scorer:
 
 def _offsets(
     rating: NDArray[np.float32],
-    item: NDArray[np.int64],
+    item: NDArray[np.int32],
     item_popularity: NDArray[np.int64],
-    user: NDArray[np.int64],
+    user: NDArray[np.int32],
     user_activity: NDArray[np.int64],
     damping: float,
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.floating[Any]]]:
     """Return the mean, the damped offsets of items and then of users, and what they leave."""
     mean = float(rating.mean(dtype=np.float64))
-    residual = rating.astype(np.float64) - mean
-    item_offset = np.bincount(item, residual) / (item_popularity + damping)
-    residual -= item_offset[item]
-    user_offset = np.bincount(user, residual) / (user_activity + damping)
-    residual -= user_offset[user]
+    residual: NDArray[np.floating[Any]] = rating.astype(np.float64)
+    residual -= mean
+    item_offset = _take_offsets(residual, item, item_popularity + damping)
+    user_offset = _take_offsets(residual, user, user_activity + damping)
     return mean, item_offset, user_offset, residual
 
 
-def scorer_accuracy(scorer: Scorer, held_out: pd.DataFrame) -> pd.DataFrame:
+def _take_offsets(
+    residual: NDArray[np.floating[Any]],
+    group: NDArray[np.int32],
+    damped_count: NDArray[np.floating[Any]],
+) -> NDArray[np.float64]:
+    """Take the damped mean of each group out of the residuals, in place, and return the means."""
+    total = np.zeros(len(damped_count))
+    for rows in stretches(len(group)):
+        np.add.at(total, group[rows], residual[rows])
+    offset: NDArray[np.float64] = total / damped_count
+    for rows in stretches(len(group)):
+        residual[rows] -= offset[group[rows]]
+    return offset
+
+
+def scorer_accuracy(scorer: Scorer, held_out: Columns) -> pd.DataFrame:
     """Judge the scorer, its bias model and popularity on held-out ratings.
 
     Only ratings of items with a training rating are used, for all three alike; the rest is
@@ -196,11 +190,11 @@ def scorer_accuracy(scorer: Scorer, held_out: pd.DataFrame) -> pd.DataFrame:
     users), ``auc_liked_within_user`` (mean over users who have both kinds), ``held_out_ratings``
     and ``held_out_ratings_of_new_items`` (left out).
     """
-    user = _rows_of(held_out["user_id"].to_numpy(), scorer.users["user_id"].to_numpy())
-    item = _rows_of(held_out["item_id"].to_numpy(), scorer.items["item_id"].to_numpy())
+    user = _rows_of(np.asarray(held_out["user_id"]), scorer.users["user_id"].to_numpy())
+    item = _rows_of(np.asarray(held_out["item_id"]), scorer.items["item_id"].to_numpy())
     known = (user >= 0) & (item >= 0)
     user, item = user[known], item[known]
-    rating = held_out["rating"].to_numpy()[known].astype(np.float64)
+    rating = np.asarray(held_out["rating"])[known].astype(np.float64)
     if len(rating) == 0:
         raise NetliftError(
             "no held-out rating is of an item with a training rating, so the scorer cannot be "
@@ -233,14 +227,11 @@ def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) ->
 
     The Mann-Whitney form of the area under the ROC curve.
     """
-    from scipy.stats import rankdata
-
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    if n_positive == 0 or n_negative == 0:
+    above, below = np.sort(score[positive]), np.sort(score[~positive])
+    if len(above) == 0 or len(below) == 0:
         return None
-    wins = rankdata(score)[positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(wins / (n_positive * n_negative))
+    wins = sum(int(np.searchsorted(below, above, side).sum()) for side in ("left", "right")) / 2
+    return wins / (len(above) * len(below))
 
 
 def _within_user_area(

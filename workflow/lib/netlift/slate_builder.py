@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from netlift.catalog import item_clusters
-from netlift.scorer import Scorer, training_rows
+from netlift.ratings import Columns, gathered, split_by_time
+from netlift.scorer import Scorer
 from netlift.slates import history_slates, scorer_slates
 
 
@@ -17,8 +18,10 @@ class SlateBuilder:
 
     Parameters
     ----------
-    ratings, movies
-        Of the data set.
+    ratings
+        Of the data set, all columns, in pieces: see `netlift.ratings`. They are read once.
+    movies
+        Of the data set: ``item_id`` and ``genres``.
     scorer
         Fitted to the training ratings; None for the builder ``history``.
     settings
@@ -28,7 +31,7 @@ class SlateBuilder:
 
     def __init__(
         self,
-        ratings: pd.DataFrame,
+        ratings: Iterable[Columns],
         movies: pd.DataFrame,
         scorer: Scorer | None,
         settings: Mapping[str, Any],
@@ -38,9 +41,11 @@ class SlateBuilder:
         self._common["n_users"] = settings.get("n_users")
         self._scorer = scorer
         self._own = dict(settings["history" if scorer is None else "scorer"])
-        self._ratings = ratings
-        if scorer is not None:
-            self._ratings = ratings[training_rows(ratings, self._own.pop("train_share"))]
+        if scorer is None:
+            self._ratings = gathered(ratings)
+        else:
+            share, seen = self._own.pop("train_share"), ["user_id", "item_id"]
+            self._ratings, _ = split_by_time(ratings, share, seen)
 
     def slates(self, size: int, seed: int) -> pd.DataFrame:
         """Build the slates of one size and seed.

@@ -11,6 +11,7 @@ order of all eligible users, and every user gets one slate per round.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from netlift.catalog import rating_counts
 from netlift.errors import NetliftError
+from netlift.ratings import Columns, coded
 from netlift.scorer import Scorer
 from netlift.streams import BLOCK, blocks, generator
 
@@ -41,7 +43,7 @@ _MAX_ROUNDS = 50
 
 
 def history_slates(
-    ratings: pd.DataFrame,
+    ratings: Columns,
     clusters: pd.Series,
     *,
     n_slates: int,
@@ -87,18 +89,19 @@ def history_slates(
             f"slates.history.window: a window of {window} ratings cannot fill slates of {size}; "
             f"give at least {size}"
         )
-    user_id, user, item_id, item = _coded(ratings)
-    rating = ratings["rating"].to_numpy()
-    timestamp = ratings["timestamp"].to_numpy()
-    recent = np.lexsort((item, -timestamp, user))
-    n_ratings = np.bincount(user, minlength=len(user_id))
-    first = np.cumsum(n_ratings) - n_ratings
+    user_id, user = coded(ratings["user_id"])
+    item_id, item = coded(ratings["item_id"])
+    rating = np.asarray(ratings["rating"])
+    users = _features("user", user_id, user, rating)
+    items = _features("item", item_id, item, rating)
+    n_ratings = users["user_activity"].to_numpy()
 
     eligible = [np.flatnonzero(n_ratings >= window * visit + size) for visit in range(max_per_user)]
     owner, visit = _rounds(
         eligible, n_slates, n_users, seed, _too_few_windows(window, size, max_per_user)
     )
 
+    recent, first = _most_recent(owner, user, item, np.asarray(ratings["timestamp"]))
     start = first[owner] + window * visit
     length = np.minimum(window, n_ratings[owner] - window * visit)
     shown = np.empty((n_slates, size), dtype=np.int64)
@@ -111,13 +114,31 @@ def history_slates(
         best = np.argsort(key, axis=1, kind="stable")[:, :size]
         shown[rows] = np.take_along_axis(index, best, axis=1)
 
-    users = _features("user", user_id, user, rating)
-    items = _features("item", item_id, item, rating)
     return _table(users, items, clusters, owner, item[shown], rating[shown].astype(np.float64))
 
 
+def _most_recent(
+    owner: NDArray[np.int64],
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    timestamp: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order the ratings of the users who own slates by user, the most recent first.
+
+    Returns
+    -------
+    Rows of the ratings, and for each user where theirs begin among them.
+    """
+    is_owner = np.zeros(int(user.max()) + 1, dtype=bool)
+    is_owner[owner] = True
+    theirs = np.flatnonzero(is_owner[user])
+    recent = theirs[np.lexsort((item[theirs], -timestamp[theirs], user[theirs]))]
+    count = np.bincount(user[theirs], minlength=len(is_owner))
+    return recent, np.cumsum(count) - count
+
+
 def scorer_slates(
-    training: pd.DataFrame,
+    training: Columns,
     scorer: Scorer,
     clusters: pd.Series,
     *,
@@ -169,11 +190,8 @@ def scorer_slates(
     if pool < size:
         raise NetliftError(f"a pool of {pool} candidates cannot fill slates of {size} items")
     n_items = len(scorer.items)
-    user = np.searchsorted(scorer.users["user_id"].to_numpy(), training["user_id"].to_numpy())
-    item = np.searchsorted(scorer.items["item_id"].to_numpy(), training["item_id"].to_numpy())
-    seen = np.sort(user * np.int64(n_items) + item)
-    unseen = n_items - np.bincount(user, minlength=len(scorer.users))
-    eligible = [np.flatnonzero(unseen >= pool)] * max_per_user
+    seen = _Seen.of(training, scorer)
+    eligible = [np.flatnonzero(n_items - seen.count >= pool)] * max_per_user
     owner, _ = _rounds(eligible, n_slates, n_users, seed, _too_few_sessions(pool, max_per_user))
 
     shown = np.empty((n_slates, size), dtype=np.int64)
@@ -257,7 +275,7 @@ def _too_few_sessions(pool: int, max_per_user: int) -> str:
 
 def _candidate_pool(
     owner: NDArray[np.int64],
-    seen: NDArray[np.int64],
+    seen: _Seen,
     cumulative: NDArray[np.float64],
     pool: int,
     seed: int,
@@ -274,7 +292,7 @@ def _candidate_pool(
     """
     n_items = len(cumulative)
     owners, local = np.unique(owner, return_inverse=True)
-    refused = _seen_by(owners, seen, n_items)
+    refused = seen.by(owners, n_items)
     padded, guide = _guide(cumulative)
     found = np.full((len(owner), pool), -1, dtype=np.int64)
     count = np.zeros(len(owner), dtype=np.int64)
@@ -312,13 +330,45 @@ def _first_occurrence(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     return marked
 
 
-def _seen_by(owners: NDArray[np.int64], seen: NDArray[np.int64], n_items: int) -> NDArray[np.bool_]:
-    """Return which items each user has seen, shape (users, items), from sorted pairs."""
-    marked = np.zeros((len(owners), n_items), dtype=bool)
-    ends = np.searchsorted(seen, [owners * n_items, (owners + 1) * n_items])
-    for row, (first, last) in enumerate(ends.T):
-        marked[row, seen[first:last] - owners[row] * n_items] = True
-    return marked
+@dataclass(frozen=True)
+class _Seen:
+    """Which items each user has seen: rows of a scorer's tables.
+
+    Attributes
+    ----------
+    item
+        Items, those of a user together, users in order.
+    first, count
+        For each user where theirs begin, and how many they are.
+    """
+
+    item: NDArray[np.int32]
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, training: Columns, scorer: Scorer) -> _Seen:
+        user = _rows_in(scorer.users["user_id"], training["user_id"])
+        item = _rows_in(scorer.items["item_id"], training["item_id"])
+        if (user[1:] < user[:-1]).any():
+            order = np.argsort(user, kind="stable")
+            user, item = user[order], item[order]
+        bounds = np.searchsorted(user, np.arange(len(scorer.users) + 1, dtype=np.int32))
+        return cls(item, bounds[:-1], np.diff(bounds))
+
+    def by(self, owners: NDArray[np.int64], n_items: int) -> NDArray[np.bool_]:
+        """Return which items each of some users has seen, shape (users, items)."""
+        marked = np.zeros((len(owners), n_items), dtype=bool)
+        for row, owner in enumerate(owners):
+            first = self.first[owner]
+            marked[row, self.item[first : first + self.count[owner]]] = True
+        return marked
+
+
+def _rows_in(known: pd.Series, ids: Any) -> NDArray[np.int32]:
+    """Return the row of each id in a column of ascending ids."""
+    different, code = coded(ids)
+    return np.searchsorted(known.to_numpy(), different).astype(np.int32)[code]
 
 
 def _guide(cumulative: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -352,7 +402,7 @@ def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _features(
-    kind: str, ids: NDArray[Any], code: NDArray[np.int64], rating: NDArray[np.float32]
+    kind: str, ids: NDArray[Any], code: NDArray[np.int32], rating: NDArray[np.float32]
 ) -> pd.DataFrame:
     """Return the features that all ratings give to users or items, a row for each."""
     count, liked_rate = rating_counts(code, rating, len(ids))
@@ -360,20 +410,12 @@ def _features(
     return pd.DataFrame({f"{kind}_id": ids, volume: count, f"{kind}_liked_rate": liked_rate})
 
 
-def _coded(
-    ratings: pd.DataFrame,
-) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
-    user_id, user = np.unique(ratings["user_id"].to_numpy(), return_inverse=True)
-    item_id, item = np.unique(ratings["item_id"].to_numpy(), return_inverse=True)
-    return user_id, user, item_id, item
-
-
 def _table(
     users: pd.DataFrame,
     items: pd.DataFrame,
     clusters: pd.Series,
     owner: NDArray[np.int64],
-    shown: NDArray[np.int64],
+    shown: NDArray[np.integer[Any]],
     relevance: NDArray[np.float64],
 ) -> pd.DataFrame:
     """Lay slates out as a table from user rows (N,), item rows and relevance (N, K)."""

@@ -19,6 +19,7 @@ from netlift.errors import NetliftError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 _LARGE = 1 << 28
@@ -162,12 +163,29 @@ def read_groups(path: str | Path) -> Iterator[pd.DataFrame]:
     NetliftError
         The file cannot be read.
     """
+    for table in _row_groups(path):
+        yield table.to_pandas()
+
+
+def read_pieces(path: str | Path) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the row groups of a Parquet table as arrays by column: for a table of any length.
+
+    Raises
+    ------
+    NetliftError
+        The file cannot be read.
+    """
+    for table in _row_groups(path):
+        yield {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def _row_groups(path: str | Path) -> Iterator[pa.Table]:
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                yield file.read_row_group(group).to_pandas()
+                yield file.read_row_group(group)
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
