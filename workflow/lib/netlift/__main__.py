@@ -8,8 +8,8 @@ from pathlib import Path
 
 from netlift.errors import NetliftError
 
-USAGE = """usage: python -m netlift snakemake ...     snakemake, alone in its folder: goes on after a
-                                             run that was killed, refuses beside a live one
+USAGE = """usage: python -m netlift snakemake ...     snakemake, alone in its folder: goes on after
+                                             a run that was killed, refuses beside a live one
        python -m netlift results [FOLDER]     what a study found, and where
        python -m netlift diff A B            what changed between two runs: each an experiment's
                                              folder, its decision.json, or a folder of several;
