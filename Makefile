@@ -17,7 +17,7 @@ snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakema
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run analyse sweep validate report diff browser test test-fast lint format docs env lock clean FORCE
+.PHONY: help run analyse sweep validate report diff reproduce browser test test-fast lint format docs env lock clean FORCE
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ report: .venv/.ready ## Put the pages, tables and figures of a finished study in
 
 diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
+
+reproduce: .venv/.ready ## Run the study twice, on one core and on all, and compare every file
+	@.venv/bin/python benchmarks/reproduce.py $(ARGS)
 
 test: .venv/.ready-dev browser ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \
@@ -83,7 +86,7 @@ env: .venv/.ready ## Set up .venv, and no more
 
 lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
 	@$(lock) --output-file requirements.txt
-	@$(lock) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(lock) --extra dev --extra kubernetes --constraints requirements.txt --output-file requirements-dev.txt
 
 clean: ## Delete results/ (downloads in resources/ stay)
 	rm -rf results

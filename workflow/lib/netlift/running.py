@@ -27,6 +27,7 @@ LOCK = Path(".snakemake/netlift.lock")
 """What a run holds. A run that ends in order leaves it empty; one that is killed, its record."""
 
 SNAKEMAKES_LOCKS = Path(".snakemake/locks")
+SNAKEMAKES_SCRIPTS = Path(".snakemake/scripts")
 
 ONLY_LOOK = (
     *("containerize", "d3dag", "dag", "detailed_summary", "dryrun", "filegraph", "lint"),
@@ -162,7 +163,7 @@ def _held(folder: Path, record: dict[str, Any] | None) -> str:
 
 
 def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
-    """Remove Snakemake's lock if the run that made it is known to be dead."""
+    """Remove what a killed run left of Snakemake's, if it is known to be dead."""
     if not any((folder / SNAKEMAKES_LOCKS).glob("*.lock")):
         return
     where, unlock = folder.resolve(), "make run ARGS=--unlock"
@@ -181,7 +182,8 @@ def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
             f"{where} is locked by a run that cannot be seen from here: {_who(killed)}. "
             f"If it is no longer alive, type {unlock}, then run again."
         )
-    shutil.rmtree(folder / SNAKEMAKES_LOCKS)
+    for left in (SNAKEMAKES_LOCKS, SNAKEMAKES_SCRIPTS):
+        shutil.rmtree(folder / left, ignore_errors=True)
     print(f"Going on where a run was killed ({_who(killed)}).", file=sys.stderr)
 
 
