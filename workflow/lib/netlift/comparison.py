@@ -115,7 +115,7 @@ def _table_difference(one: pd.DataFrame, other: pd.DataFrame) -> str:
         if before.dtype != after.dtype:
             return f"column {column}: {before.dtype} against {after.dtype}"
         same = (before == after).to_numpy(dtype=bool, na_value=False)
-        same |= before.isna().to_numpy() & after.isna().to_numpy()
+        same = same | (before.isna().to_numpy() & after.isna().to_numpy())
         if not same.all():
             row = int(np.argmin(same))
             return (
