@@ -129,6 +129,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
 def _log_file(snakemake: Any) -> logging.Handler:
     """Open a job's log; without one, say why and end."""
+    logging.raiseExceptions = False  # a log on a disk that is full is no news, and no traceback
     try:
         return logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
     except OSError as error:
