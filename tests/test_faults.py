@@ -49,15 +49,24 @@ def begun(folder: Path) -> set[str]:
     return {path.name for path in (folder / ".snakemake/scripts").glob("*.py")}
 
 
-def wait_for_jobs(folder: Path, process: subprocess.Popen, number: int) -> None:
-    """Wait until a run has begun so many jobs, or has ended."""
-    seen, before = set(), begun(folder)
+def moment(folder: Path, process: subprocess.Popen, number: int, rng: random.Random) -> None:
+    """Wait for what a kill follows: a job that begins, or a file that is there, or the end."""
+    jobs, files, seen = begun(folder), count_files(folder), set()
+    wanted = 1 + rng.randrange(3)
 
-    def enough() -> bool:
-        seen.update(begun(folder) - before)
-        return len(seen) >= number
+    def come() -> bool:
+        seen.update(begun(folder) - jobs)
+        if number in AT_JOBS:
+            return any(AT_JOBS[number] in name for name in seen)
+        if number % 2:
+            return len(seen) >= wanted
+        return count_files(folder) >= files + wanted  # of several that a job writes, say
 
-    wait_until(enough, process)
+    wait_until(come, process)
+
+
+def count_files(folder: Path) -> int:
+    return sum(path.is_file() for path in (folder / "results").rglob("*"))
 
 
 def working(folder: Path, *arguments: str, module: str = "netlift") -> subprocess.Popen:
@@ -79,7 +88,7 @@ def temporary_files(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def copied(one_world_study, tmp_path):
-    """A copy of the one_world_study study, to do harm to."""
+    """A copy of the finished study, to do harm to."""
     folder = tmp_path / "copy"
     shutil.copytree(one_world_study, folder, symlinks=True)
     return folder
@@ -92,12 +101,9 @@ def test_killed_twenty_times_it_ends_as_if_undisturbed(one_world_study, tmp_path
     folder, rng, hit = fresh(tmp_path / "killed"), random.Random(20260428), set()
     for number in range(KILLS):
         process = begin(folder, *TARGETS)
-        if number in AT_JOBS:
-            wait_until(lambda: any(AT_JOBS[number] in name for name in begun(folder)), process)  # noqa: B023
-        else:
-            wait_for_jobs(folder, process, rng.choice([1, 1, 2]))
-        # A job imports for a second or so, then works and writes: hit it in all of that.
-        end = time.monotonic() + rng.uniform(0, 2)
+        moment(folder, process, number, rng)
+        # Some kills come at once, some while the job imports, works or writes the next file.
+        end = time.monotonic() + rng.choice([0, 0.5, 1]) * rng.random()
         wait_until(lambda: time.monotonic() > end, process)  # noqa: B023
         hit |= {name.split(".", 1)[1] for name in begun(folder)}
         if process.poll() is None:

@@ -139,11 +139,15 @@ def _record(file: IO[str]) -> dict[str, Any] | None:
 
 
 def _write(file: IO[str], record: dict[str, Any] | None) -> None:
-    file.seek(0)
-    file.truncate()
-    if record is not None:
-        file.write(json.dumps(record))
-    file.flush()
+    try:
+        file.seek(0)
+        file.truncate()
+        file.write("" if record is None else json.dumps(record))
+        file.flush()
+    except OSError as error:
+        raise NetliftError(
+            f"{file.name}: cannot be written ({error.strerror}). Make room and run again."
+        ) from error
 
 
 def _now() -> str:
