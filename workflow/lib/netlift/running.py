@@ -26,6 +26,8 @@ from netlift.errors import NetliftError, listed
 LOCK = Path(".snakemake/netlift.lock")
 """What a run holds. A run that ends in order leaves it empty; one that is killed, its record."""
 
+WRITTEN_IN = (".snakemake", "logs", "resources", "results")
+
 SNAKEMAKES_LOCKS = Path(".snakemake/locks")
 SNAKEMAKES_SCRIPTS = Path(".snakemake/scripts")
 
@@ -57,7 +59,9 @@ def run_snakemake(arguments: Sequence[str]) -> int:
     sys.argv = ["snakemake", *arguments]  # Snakemake writes it into its log
     with ExitStack() as stack:
         if makes_files(options):
-            stack.enter_context(alone(Path(options.directory or ".")))
+            folder = Path(options.directory or ".")
+            need_writable(folder)
+            stack.enter_context(alone(folder))
         try:
             main(list(arguments))
         except SystemExit as ended:
@@ -68,6 +72,23 @@ def run_snakemake(arguments: Sequence[str]) -> int:
 def makes_files(options: Namespace) -> bool:
     """Say whether Snakemake, called with these options, makes files of the study."""
     return not any(getattr(options, name) for name in ONLY_LOOK) or bool(options.report_after_run)
+
+
+def need_writable(folder: Path) -> None:
+    """Make sure, before anything is run, that what a run writes in can be written in.
+
+    Raises
+    ------
+    NetliftError
+        A folder is on a disk that is read-only, or belongs to another user.
+    """
+    folders = [folder / name for name in WRITTEN_IN]
+    closed = [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]
+    if closed:
+        raise NetliftError(
+            f"{listed(closed)}: cannot be written in (a read-only disk, or another user's folder). "
+            "Nothing was run. Change that, or run in a copy of the project."
+        )
 
 
 @contextmanager
