@@ -81,7 +81,6 @@ def test_a_study_is_planned_with_the_profile(tmp_path):
         assert objects == {}
     for rule in ("import_ratings", "fit_models", "write_front_page", "sweep_effects"):
         assert rule in said
-    assert f"s3://bucket/{PREFIX}results/tiny/sweep/summary.csv" in said
 
 
 @pytest.mark.slow

@@ -53,7 +53,8 @@ def _is_as_made(file: Path) -> bool:
 
 
 def _note(file: str | Path) -> Path:
-    return FOLDER / hashlib.sha256(str(file).encode()).hexdigest()[:32]
+    name = hashlib.sha256(str(file).encode()).hexdigest()
+    return FOLDER / name[:2] / name[2:32]  # no folder of thousands
 
 
 def _checksum(file: Path) -> str:
