@@ -11,36 +11,41 @@ LIB := workflow/lib
 # What a recipe runs comes from .venv, whatever else is active or set in the user's shell.
 activate := PATH="$(CURDIR)/.venv/bin:$$PATH" &&
 unexport PYTHONHOME PYTHONPATH
+# Goes on after a run that was killed, and refuses to run beside one that is alive.
+snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakemake
 # Set in many containers, and then every start of Python compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run analyse sweep validate report diff browser test test-fast lint format docs env lock bench-scale clean FORCE
+.PHONY: help run analyse sweep validate report diff reproduce browser test test-fast lint format docs env lock bench-scale clean FORCE
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.ready ## Run the study and say where the results are
-	@$(activate) snakemake --cores $(CORES) $(ARGS)
+	@$(snakemake) --cores $(CORES) $(ARGS)
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
 analyse: .venv/.ready ## Analyse your own log: make analyse LOG=name ARGS="--configfile FILE"
 	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
-	@$(activate) snakemake --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
+	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
 sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep
-	@$(activate) snakemake --cores $(CORES) --keep-going $(ARGS) -- sweep
+	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- sweep
 
 validate: .venv/.ready ## Draw assignment and clicks anew, and judge every interval and test
-	@$(activate) snakemake --cores $(CORES) --keep-going $(ARGS) -- validate
+	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- validate
 
 report: .venv/.ready ## Put the pages, tables and figures of a finished study into results/report.zip
-	@$(activate) snakemake --cores $(CORES) --report $(REPORT) $(ARGS)
+	@$(snakemake) --cores $(CORES) --report $(REPORT) $(ARGS)
 	@echo "Unpack $(REPORT) and open report.html; as a single file: make report REPORT=report.html"
 
 diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
+
+reproduce: .venv/.ready ## Run the study twice, on one core and on all, and compare every file
+	@.venv/bin/python benchmarks/reproduce.py $(ARGS)
 
 test: .venv/.ready-dev browser ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \
@@ -81,7 +86,7 @@ env: .venv/.ready ## Set up .venv, and no more
 
 lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
 	@$(lock) --output-file requirements.txt
-	@$(lock) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(lock) --extra dev --extra kubernetes --constraints requirements.txt --output-file requirements-dev.txt
 
 bench-scale: .venv/.ready ## Measure MovieLens 32M on this machine: 10 minutes, 4 GB of disk in FOLDER
 	@$(activate) python benchmarks/scale.py $(if $(FOLDER),--folder "$(FOLDER)") $(ARGS)

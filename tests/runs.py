@@ -7,7 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
+
+ONE_WORLD = {
+    "study": {"worlds": ["logit"], "grids": []},
+    "sweep": {"seeds": ["1-2"], "sizes": [6], "worlds": ["logit"], "block_size": 1},
+}
+TARGETS = ["all", "sweep"]
+"""From the import to pages, models and the sweep: every kind of file that the workflow writes."""
 
 
 def checkout(folder: Path) -> Path:
@@ -58,3 +67,48 @@ def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+# --- A study of one world, run as `make run` does -----------------------------------------------
+
+
+def fresh(folder: Path) -> Path:
+    """Make a folder to run a study of one world in."""
+    folder.mkdir(exist_ok=True)
+    checkout(folder)
+    overlay = yaml.safe_dump(ONE_WORLD)
+    (folder / "config/studies/one_world.yaml").write_text(overlay, encoding="utf-8")
+    return folder
+
+
+def command(*arguments: str, module: str = "netlift") -> list[str]:
+    start = ["-m", "netlift", "snakemake"] if module == "netlift" else ["-m", "snakemake"]
+    files = ["config/studies/tiny.yaml", "config/studies/one_world.yaml"]
+    words = [sys.executable, *start, "--cores", "2", "--configfile", *files]
+    flags = [word for word in arguments if word.startswith("-")]
+    targets = [word for word in arguments if not word.startswith("-")]
+    return [*words, *flags, "--", *targets]
+
+
+def begin(folder: Path, *arguments: str, module: str = "netlift") -> subprocess.Popen:
+    """Start a run as `make run` does, in a process group of its own."""
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow/lib")}
+    environment.pop("OMP_NUM_THREADS", None)
+    with (folder / "said.txt").open("w") as said:
+        return subprocess.Popen(
+            command(*arguments, module=module),
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def run_alone(folder: Path, *arguments: str, ok: bool = True, module: str = "netlift") -> str:
+    """Run to the end; return what was said."""
+    code = begin(folder, *arguments, module=module).wait(timeout=900)
+    said = (folder / "said.txt").read_text()
+    assert (code == 0) == ok, said
+    return said

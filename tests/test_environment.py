@@ -79,7 +79,9 @@ def test_conda_environment_names_the_same_versions():
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
-    ("lock", "extras"), [(LOCKS[0], ["setup"]), (LOCKS[1], ["setup", "dev"])], ids=LOCKS
+    ("lock", "extras"),
+    [(LOCKS[0], ["setup"]), (LOCKS[1], ["setup", "dev", "kubernetes"])],
+    ids=LOCKS,
 )
 def test_lock_names_the_same_versions(lock, extras, python, platform):
     wanted = required(*extras, platform=platform)

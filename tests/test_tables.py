@@ -1,5 +1,6 @@
 """Tables on disk: whole or not at all, and the same when they are read back."""
 
+import errno
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from netlift.errors import NetliftError
-from netlift.tables import read_table, write_json, write_table, written_whole
+from netlift.tables import read_json, read_table, write_json, write_table, written_whole
 
 ENDINGS = ["csv", "parquet"]
 
@@ -79,6 +80,39 @@ def test_until_it_is_whole_a_file_is_not_there(tmp_path):
         assert temporary.suffix == ".parquet"
     assert path.read_text() == "whole"
     assert os.listdir(path.parent) == ["table.parquet"]
+
+
+def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written(tmp_path):
+    others = [".effects-abcd.csv", ".effects-abcdefgh.parquet", ".other-abcdefgh.csv"]
+    for name in (".effects-abcdefgh.csv", ".effects-x0_y1z2w.csv", *others):
+        (tmp_path / name).write_text("half")
+    write_table(frame(), tmp_path / "effects.csv")
+    assert sorted(os.listdir(tmp_path)) == sorted(["effects.csv", *others])
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("error", [FULL, RuntimeError(f"IO Error: {os.strerror(errno.ENOSPC)}")])
+def test_a_full_disk_is_named_with_what_to_do(tmp_path, error):
+    path = tmp_path / "table.csv"
+    said = r"table\.csv: the disk is full.* Make room and run again"
+    with pytest.raises(NetliftError, match=said), written_whole(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_other_errors_are_not_taken_for_a_full_disk(tmp_path):
+    missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    with pytest.raises(FileNotFoundError), written_whole(tmp_path / "table.csv"):
+        raise missing
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(NetliftError, match=r"results/table\.csv: cannot be written \("):
+        write_table(frame(), tmp_path / "results/table.csv")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights of Unix files")
@@ -187,6 +221,8 @@ def test_a_column_that_is_not_there_is_named_with_its_file(tmp_path, ending):
         ("empty.parquet", b""),
         ("empty.csv", b""),
         ("ragged.csv", b"a,b\n1,2\n1,2,3,4\n"),
+        ("cut.csv", b"a,b\n1,2\n1,"),
+        ("cut-in-a-number.csv", b"a,b\n1,2\n1,0.12"),
         ("latin1.csv", b"a\n\xe9\xff\n"),
     ],
 )
@@ -204,3 +240,20 @@ def test_a_damaged_file_is_named_and_how_to_mend_it_is_said(tmp_path, name, cont
 def test_a_file_that_is_not_there_is_said_to_be_not_there(tmp_path, ending):
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / f"table.{ending}")
+
+
+def test_a_flipped_bit_in_a_page_of_parquet_is_found(tmp_path):
+    path, rng = tmp_path / "table.parquet", np.random.default_rng(1)
+    write_table(pd.DataFrame({"estimate": rng.normal(size=5000)}), path)
+    whole = path.read_bytes()
+    for place in range(200, 35000, 3000):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(NetliftError, match="cannot be read as a parquet table"):
+            read_table(path)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"estimate": 0.', b"\xff"])
+def test_damaged_json_is_named(tmp_path, content):
+    (tmp_path / "verdict.json").write_bytes(content)
+    with pytest.raises(NetliftError, match=r"verdict\.json: cannot be read as JSON.* Delete the"):
+        read_json(tmp_path / "verdict.json")

@@ -79,8 +79,11 @@ def settings(**values):
 
 
 def code(script, *modules):
-    """Return the script and the modules of the library that it imports, as inputs of its rule."""
-    return [os.path.relpath(path) for path in source_files(script, *modules)]
+    """Return the script and the modules of the library that it imports, as inputs of its rule.
+
+    They come with the workflow, also where all other files lie in a bucket.
+    """
+    return [local(os.path.relpath(path)) for path in source_files(script, *modules)]
 
 
 def own_files(dataset):

@@ -147,6 +147,10 @@ rule state_decisions:
         "../scripts/state_decisions.py"
 
 
+# Where files lie in a bucket, the storage plugin for S3 loses the constraints of wildcards.
+ruleorder: state_decisions > compare_worlds
+
+
 rule compare_worlds:
     input:
         conclusions=expand(

@@ -8,7 +8,7 @@
 #                   results/logs/{log}/report.html
 #                   results/report/index.html
 
-TEMPLATES = sorted(str(path) for path in Path(workflow.basedir, "report").iterdir())
+TEMPLATES = sorted(local(str(path)) for path in Path(workflow.basedir, "report").iterdir())
 
 
 rule write_report:
@@ -16,7 +16,7 @@ rule write_report:
         page_files,
         movies=lambda wildcards: movies_of(wildcards.experiment),
         templates=TEMPLATES,
-        schema=f"{workflow.basedir}/schemas/decision.schema.json",
+        schema=local(f"{workflow.basedir}/schemas/decision.schema.json"),
         code=code("write_report"),
     output:
         page=report(

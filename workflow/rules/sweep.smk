@@ -144,5 +144,14 @@ rule plot_sweep:
 
 rule sweep:
     input:
-        expand(rules.combine_sweep.output, dataset=STUDY["dataset"]),
-        expand(rules.plot_sweep.output, dataset=STUDY["dataset"]),
+        expand(
+            "results/{dataset}/sweep/{file}",
+            dataset=STUDY["dataset"],
+            file=[
+                "effects.parquet",
+                "conclusions.parquet",
+                "summary.csv",
+                "conclusion_shares.csv",
+                *(f"{figure}.{format}" for figure in SWEEP_FIGURES for format in ("svg", "png")),
+            ],
+        ),

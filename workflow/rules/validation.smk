@@ -125,5 +125,18 @@ rule plot_validation:
 
 rule validate:
     input:
-        expand(rules.combine_validation.output, dataset=STUDY["dataset"]),
-        expand(rules.plot_validation.output, dataset=STUDY["dataset"]),
+        expand(
+            "results/{dataset}/validation/{file}",
+            dataset=STUDY["dataset"],
+            file=[
+                "coverage.csv",
+                "tests.csv",
+                "policies.csv",
+                "validation.md",
+                *(
+                    f"{figure}.{format}"
+                    for figure in VALIDATION_FIGURES
+                    for format in ("svg", "png")
+                ),
+            ],
+        ),

@@ -1,8 +1,5 @@
 """Draw what outcome models and effect models say of one experiment, and which rule to ship."""
 
-import json
-from pathlib import Path
-
 from netlift.figures.aipw import aipw
 from netlift.figures.feature_importance import feature_importance
 from netlift.figures.outcome_models import outcome_models
@@ -10,7 +7,7 @@ from netlift.figures.policies import policies
 from netlift.figures.saving import save_figure
 from netlift.figures.text import drawn_outcome
 from netlift.figures.who_gains import who_gains
-from netlift.tables import read_table
+from netlift.tables import read_json, read_table
 from netlift.workflow import job
 
 
@@ -26,7 +23,7 @@ def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> Non
     for name, (draw, needed) in drawn.items():
         figure = draw(*(read_table(tables[table]) for table in needed), **said)
         save_figure(figure, figures[name])
-    verdict = json.loads(Path(tables["verdict"]).read_text(encoding="utf-8"))
+    verdict = read_json(tables["verdict"])
     figure = policies(read_table(tables["policies"]), verdict, **said)
     save_figure(figure, figures["policies"])
 

@@ -16,6 +16,7 @@ def main(settings: dict, page: str) -> None:
         settings["grids"],
         settings["dataset"],
         logs=settings["logs"],
+        root=page.removesuffix("results/report/index.html") or ".",
     )
     with written_whole(page) as temporary:
         Path(temporary).write_text(front_page(front, settings["entry"]), encoding="utf-8")

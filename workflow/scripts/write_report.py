@@ -11,7 +11,9 @@ from netlift.workflow import job
 
 def main(name: str, settings: dict, movies: str | None, page: str, decided: str) -> None:
     """Read all that there is of an experiment; write the page and the decision."""
-    experiment = gather(name, settings, movies=movies)
+    # Not the working folder where results lie in a bucket: Snakemake keeps copies in a folder.
+    root = page.removesuffix(f"results/{name}/report.html") or "."
+    experiment = gather(name, settings, root=root, movies=movies)
     write_json(decision(experiment), decided)
     with written_whole(page) as temporary:
         Path(temporary).write_text(experiment_page(experiment), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``python -m netlift``: what results say, what changed, a page anew, a published log imported."""
+"""``python -m netlift``: run a study; what it says, what changed; pages; published logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from netlift.errors import NetliftError
 
-USAGE = """usage: python -m netlift results [FOLDER]     what a study found, and where
+USAGE = """usage: python -m netlift snakemake ...     snakemake, alone in its folder: goes on after
+                                             a run that was killed, refuses beside a live one
+       python -m netlift results [FOLDER]     what a study found, and where
        python -m netlift diff A B            what changed between two runs: each an experiment's
                                              folder, its decision.json, or a folder of several;
                                              exit code 0 if nothing did, 1 if something did
@@ -123,6 +125,10 @@ def main(arguments: list[str]) -> int:
                 print(results(Path("results")))
             case ["results", folder]:
                 print(results(Path(folder)))
+            case ["snakemake", *rest]:
+                from netlift.running import run_snakemake
+
+                return run_snakemake(rest)
             case ["diff", before, after]:
                 from netlift.report.changes import compare_runs
 

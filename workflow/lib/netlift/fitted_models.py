@@ -112,10 +112,11 @@ def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[st
             part = importance[importance["model"].isin(names)]
             write_table(part.rename(columns={"importance": "coefficient"}), path)
             continue
+        # Written by Python, which says if it cannot: the libraries do not notice a full disk.
         with written_whole(path) as temporary:
             if learner is None:
-                temporary.write_text("", encoding="utf-8")
+                temporary.write_bytes(b"")
             elif model == "xgboost":
-                learner.get_booster().save_model(temporary)
+                temporary.write_bytes(learner.get_booster().save_raw("ubj"))
             else:
-                learner.booster_.save_model(str(temporary))
+                temporary.write_text(learner.booster_.model_to_string(), encoding="utf-8")

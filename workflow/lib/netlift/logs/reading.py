@@ -26,7 +26,7 @@ from netlift.logs.source import (
     refusal,
     text,
 )
-from netlift.tables import write_arrow, write_table, written_whole
+from netlift.tables import is_disk_full, write_arrow, write_table, written_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,7 +91,8 @@ def _account(entry: Mapping[str, Any], path: Path, threads: int, memory_mb: int)
         )
         con.execute(
             f"COPY (SELECT {columns} FROM slates WHERE NOT ({checked.aside})) "
-            f"TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 500000)"
+            f"TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 500000, "
+            "USE_TMP_FILE false)"
         )
     return checked
 
@@ -114,6 +115,8 @@ def _staged(
         ):
             raise  # nothing that the log could be blamed for
         except duckdb.Error as error:
+            if is_disk_full(error):
+                raise
             # Of Parquet files, damage inside and types that differ show only as rows are read.
             raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from netlift.logs.entries import covariate_names, data_files, log_format
 
 if TYPE_CHECKING:
     import duckdb
+
+_STAGED = ".log-"
+"""How the names of temporary folders begin."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,9 @@ def connection(
     import duckdb
 
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".log-", dir=folder) as temporary:
+    for left in folder.glob(f"{_STAGED}*"):
+        shutil.rmtree(left)  # by a process that was killed
+    with TemporaryDirectory(prefix=_STAGED, dir=folder) as temporary:
         con = duckdb.connect(str(Path(temporary) / "netlift_work.duckdb"))
         try:
             con.execute(f"SET memory_limit = '{memory_mb}MB'")

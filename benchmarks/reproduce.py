@@ -1,0 +1,73 @@
+"""Does the same config give the same results: a study twice, in two fresh folders.
+
+Run by `make reproduce`. The first run has one core, the second all of them. Both folders are
+copies of this one without what runs have made (downloads are shared); every table is compared by
+value, every figure and page by content. Ends with exit code 1 if anything differs.
+
+    make reproduce ARGS="--configfile config/studies/tiny.yaml"
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow/lib"))
+
+from netlift.comparison import compare_folders, summary  # noqa: E402
+
+FOLDER = ROOT / "reproduce"
+MADE = ["results", "resources", "logs", "reproduce"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the study twice; print what was compared; return 1 if anything differs."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    folders = {"1": FOLDER / "one-core", "all": FOLDER / "all-cores"}
+    for cores, folder in folders.items():
+        fresh(folder)
+        start = time.monotonic()
+        if failed := run(folder, cores, arguments):
+            return failed
+        print(f"{folder.name}: ran in {time.monotonic() - start:.0f} s", flush=True)
+    first, second = (folder / "results" for folder in folders.values())
+    comparison = compare_folders(first, second)
+    print(f"\n{first} against {second}:\n{summary(comparison)}")
+    return 1 if comparison.differences else 0
+
+
+def fresh(folder: Path) -> None:
+    """Copy the work tree without what runs have made; share what was downloaded."""
+
+    def left_out(where: str, names: list[str]) -> set[str]:
+        hidden = {name for name in names if name.startswith(".") or name == "__pycache__"}
+        return hidden | ({*MADE} & {*names} if Path(where) == ROOT else set())
+
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    downloads = ROOT / "resources/downloads"
+    if downloads.is_dir():
+        (folder / "resources").mkdir()
+        (folder / "resources/downloads").symlink_to(downloads)
+
+
+def run(folder: Path, cores: str, arguments: list[str]) -> int:
+    """Run the study in a folder; what it says goes into a file, and on the screen if it fails."""
+    command = [sys.executable, "-m", "netlift", "snakemake", "--cores", cores, *arguments]
+    said = folder / "run.log"
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow/lib")}
+    print(f"{folder.name}: running, see {said}", flush=True)
+    with said.open("w", encoding="utf-8") as log:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    if done.returncode:
+        print(said.read_text(encoding="utf-8"), file=sys.stderr)
+        print(f"{folder.name}: the run failed", file=sys.stderr)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
