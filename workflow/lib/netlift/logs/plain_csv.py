@@ -26,7 +26,7 @@ BLOCK_BYTES = 4 << 20
 
 _VIEW = "plain_rows"
 
-_EDGE, _DIGIT, _ZERO, _BLANK, _MINUS = 1, 2, 4, 8, 16
+_EDGE, _DIGIT, _ZERO, _BLANK, _MINUS = range(5)
 
 
 class NotPlainError(Exception):
@@ -42,15 +42,17 @@ class _Watched:
 
     def __init__(self, file: IO[bytes], delimiter: str, columns: list[int]) -> None:
         self._file, self._delimiter, self._columns = file, delimiter.encode(), columns
-        self._kinds = np.zeros(256, np.uint8)
+        kinds = bytearray(256)
         for characters, kind in (
-            ("123456789xX", _DIGIT),
-            ("0", _DIGIT | _ZERO),
-            (" \t", _BLANK),
-            ("-", _MINUS),
-            (f'{delimiter}"\r\n', _EDGE),
+            ("123456789xX", 1 << _DIGIT),
+            ("0", 1 << _DIGIT | 1 << _ZERO),
+            (" \t", 1 << _BLANK),
+            ("-", 1 << _MINUS),
+            (f'{delimiter}"\r\n', 1 << _EDGE),
         ):
-            self._kinds[[ord(character) for character in characters]] = kind
+            for character in characters:
+                kinds[ord(character)] = kind
+        self._kinds = bytes(kinds)
         # Not searched to their end yet; and of the place before them: within quotes, which column.
         self._last, self._quoted, self._column = b"\n", False, 0
 
@@ -64,7 +66,7 @@ class _Watched:
     def read(self, size: int = -1) -> bytes:
         block = self._file.read(size)
         seen = self._last + block
-        places = self._odd(np.frombuffer(seen, np.uint8))
+        places = self._odd(seen)
         passed = max(len(seen) - 2, 0)
         if places.size or self._quoted or b'"' in seen:
             self._place(np.frombuffer(seen, np.uint8), places, passed)
@@ -75,23 +77,19 @@ class _Watched:
         self._last = seen[passed:]
         return block
 
-    def _odd(self, seen: np.ndarray) -> np.ndarray:
+    def _odd(self, seen: bytes) -> np.ndarray:
         """Return the places of blanks at edges, and of zeros that lead a number."""
-        kinds = self._kinds[seen]
+        kinds = np.frombuffer(seen.translate(self._kinds), np.uint8)
         first, second, third = kinds[:-2], kinds[1:-1], kinds[2:]
-        zero = (first & _EDGE) & (
-            (second // _ZERO) & (third // _DIGIT) | second // _MINUS & third // _ZERO
-        )
-        first, second = kinds[:-1], kinds[1:]
-        after = (first & _EDGE) & (second // _BLANK)
-        before = (first // _BLANK) & (second & _EDGE)
-        odd = (zero & 1, after & 1, before & 1)
-        if not any(one.any() for one in odd):
-            return np.empty(0, np.int64)
-        shifts = (1, 1, 0)
-        return np.concatenate(
-            [np.flatnonzero(one) + shift for one, shift in zip(odd, shifts, strict=True)]
-        )
+        found = [(first & (second >> _ZERO) & (third >> _DIGIT), 1)]
+        if b"-" in seen:
+            found.append((first & (second >> _MINUS) & (third >> _ZERO), 1))
+        if b" " in seen or b"\t" in seen:
+            first, second = kinds[:-1], kinds[1:]
+            found += [(first & (second >> _BLANK), 1), ((first >> _BLANK) & second, 0)]
+        # The first bit is that of edges.
+        places = [np.flatnonzero(odd & 1) + shift for odd, shift in found if (odd & 1).any()]
+        return np.concatenate(places) if places else np.empty(0, np.int64)
 
     def _place(self, seen: np.ndarray, places: np.ndarray, passed: int) -> None:
         """Find the columns of places; remember where the next block begins."""

@@ -70,11 +70,15 @@ class Rows:
 
     def problems(self) -> str:
         """Return the expression of a row's problems: one bit for each of ``checks``."""
+        if not self.checks:
+            return "0::BIGINT"
         bits = [
             f"CASE WHEN {check.condition} THEN {1 << place}::BIGINT ELSE 0 END"
             for place, check in enumerate(self.checks)
         ]
-        return " | ".join(bits) or "0::BIGINT"
+        # Whether there is any is asked first: nearly all rows go no further.
+        some = " OR ".join(f"({check.condition})" for check in self.checks)
+        return f"CASE WHEN {some} THEN {' | '.join(bits)} ELSE 0 END"
 
 
 def _base(kind: str) -> str:

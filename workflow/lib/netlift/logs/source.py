@@ -110,6 +110,7 @@ def connection(
             con.execute(f"SET threads = {threads}")
             con.execute(f"SET temp_directory = {text(str(Path(temporary) / 'spill'))}")
             con.execute("SET enable_progress_bar = false")
+            con.execute("SET preserve_insertion_order = false")
             yield con
         finally:
             con.close()
