@@ -23,11 +23,12 @@ from netlift.config import (
     grid_world,
     typed,
 )
-from netlift.datasets.entries import import_settings, input_files
+from netlift.datasets.entries import import_settings, input_files, n_ratings
 from netlift.errors import NetliftError
 from netlift.logs.entries import is_experiment, log_files, log_settings
 from netlift.report.choices import run_settings
-from netlift.seed_blocks import seed_blocks
+from netlift.resources import asked_mb, asked_minutes
+from netlift.seed_blocks import block_seeds, seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
 
@@ -75,6 +76,63 @@ def settings(**values):
 def code(script, *modules):
     """Return the script and the modules of the library that it imports, as inputs of its rule."""
     return [os.path.relpath(path) for path in source_files(script, *modules)]
+
+
+def memory(used, slates=0, ratings=0):
+    """Return what a rule's jobs ask of memory, in MB, from what was measured.
+
+    A job used so much at 3,000 slates of 12, so much more at 100,000 slates, and so much more again
+    with 32 million ratings. benchmarks/resources.py compares it with what a run used.
+    """
+
+    def mem_mb(wildcards, attempt):
+        grown = slates * slates_share(wildcards) + ratings * ratings_share(wildcards)
+        return asked_mb(used + grown, attempt)
+
+    return mem_mb
+
+
+def minutes(seconds, slates=0, ratings=0):
+    """Return what a rule's jobs ask of time, in minutes, from the seconds that were measured.
+
+    As for memory; what grows with slates does so for each seed of a block, and for each hundred
+    replicates of the validation.
+    """
+
+    def runtime(wildcards, attempt):
+        times = repeats(wildcards) * slates_share(wildcards)
+        return asked_minutes(seconds + slates * times + ratings * ratings_share(wildcards), attempt)
+
+    return runtime
+
+
+def repeats(wildcards):
+    """Return how often a job does its work."""
+    if "seeds" in wildcards.keys():
+        return len(block_seeds(wildcards.seeds))
+    if "case" in wildcards.keys():
+        return STUDY["validation"]["replicates"] / 100
+    return 1
+
+
+def slates_share(wildcards):
+    """Return the item rows of a job's slates over those of 100,000 slates of 12 items.
+
+    How long a log is is not known before it is read, so it is taken to be as long.
+    """
+    path = "/".join(wildcards)
+    if path.startswith("logs/") or "log" in wildcards.keys():
+        return 1
+    case = validation_case(wildcards.case) if "case" in wildcards.keys() else {}
+    named = wildcards.get("size") or (re.findall(r"size=(\d+)", path) or [None])[0]
+    size = case.get("size", named or max(STUDY["study"]["sizes"]))
+    return case.get("n_slates", STUDY["slates"]["n_slates"]) * int(size) / 1_200_000
+
+
+def ratings_share(wildcards):
+    """Return the ratings of a job's data set over 32 million."""
+    entry = STUDY["datasets"].get(wildcards.get("dataset", ""), {})
+    return n_ratings(entry) / 32_000_000
 
 
 def own_files(dataset):

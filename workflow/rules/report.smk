@@ -33,8 +33,8 @@ rule write_report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(205, slates=200),
+        runtime=minutes(2, slates=5),
     params:
         settings=lambda wildcards: settings(**run_settings(STUDY, wildcards.experiment)),
     message:
@@ -70,12 +70,13 @@ rule write_front_page:
         "logs/write_front_page.log",
     benchmark:
         "logs/write_front_page.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(130),
+        runtime=minutes(1),
     params:
         settings=settings(
             experiments=EXPERIMENTS,
