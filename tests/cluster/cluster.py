@@ -31,7 +31,8 @@ CONTROLLER_PORT, FIRST_NODE_PORT = 16817, 16821
 NODE_CPUS, NODE_MB = 2, 6000
 
 # jobacct_gather/linux samples the memory of a job's processes each second, and OverMemoryKill ends
-# the job that is over: that needs no cgroups, which a container seldom lets Slurm have.
+# the job that is over: that needs no cgroups, which a container seldom lets Slurm have. A job of a
+# node that failed starts again after cred_expire seconds, 120 if not said.
 TEMPLATE = """{mark}ClusterName=netlift
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
@@ -39,7 +40,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CryptoType=crypto/munge
-AuthInfo=socket={socket}
+AuthInfo=socket={socket},cred_expire=20
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation={state}/controller
 SlurmdSpoolDir={state}/%n
@@ -60,11 +61,11 @@ SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmdTimeout=10
-MinJobAge=300
+MinJobAge=3600
 KillWait=5
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=1
 {nodes}
-PartitionName=main Nodes={node_names} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=main Nodes={node_names} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO LLN=YES
 """
 
 

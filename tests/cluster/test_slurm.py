@@ -111,7 +111,8 @@ def test_the_cluster_gives_the_values_of_a_local_run(finished, undisturbed):
 def test_small_steps_share_a_job_and_nothing_is_left_to_do(finished):
     folder, _ = finished
     whats = sorted(re.sub("^rule_(?:rule_)?", "", job["what"]) for job in jobs_of(folder).values())
-    starts = ["experiment", "fit_scorer", "grid", "slates", "sweep", "sweep", "sweep_summary"]
+    starts = ["experiment", "fit_scorer", "grid", "slates"]
+    starts += ["sweep_summary", "sweep_sweep_effects", "sweep_sweep_effects"]
     assert [what[: len(start)] for what, start in zip(whats, starts, strict=True)] == starts
     assert "Nothing to be done" in locally(folder, "--", "all", "sweep")
 
@@ -164,3 +165,14 @@ def logs_of(folder: Path) -> str:
     """Return what the jobs that failed left in their logs."""
     logs = (folder / ".snakemake/slurm_logs").rglob("*.log")
     return "\n".join(log.read_text() for log in logs)
+
+
+def test_a_configuration_of_someone_else_is_left_alone(monkeypatch, tmp_path):
+    theirs = tmp_path / "slurm.conf"
+    theirs.write_text("ClusterName=theirs\n")
+    monkeypatch.setattr(daemons, "CONFIG", theirs)
+    monkeypatch.setattr(daemons, "STATE", tmp_path / "state")
+    with pytest.raises(daemons.NoCluster, match=r"left alone|takes root"):
+        daemons.Cluster().up()
+    daemons.Cluster().down()
+    assert theirs.read_text() == "ClusterName=theirs\n"

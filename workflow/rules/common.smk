@@ -211,8 +211,12 @@ def movies_of(experiment):
     return f"resources/datasets/{dataset}/movies.parquet" if known else []
 
 
-def slate_settings(wildcards, **case):
-    """Return the settings of the chosen builder alone; a case of the validation has some others."""
+def slate_settings(wildcards, case=None):
+    """Return the settings of the chosen builder alone; a case of the validation has some others.
+
+    No **case: to a function that takes any keyword, Snakemake gives the job's resources too, and what
+    it asks for would be a setting.
+    """
     slates = STUDY["slates"]
     builder = slates["builder"]
     own = dict(slates[builder])
@@ -221,7 +225,7 @@ def slate_settings(wildcards, **case):
     seed = {"seed": int(wildcards.seed)} if "seed" in wildcards.keys() else {}
     size = {"size": int(wildcards.size)} if "size" in wildcards.keys() else {}
     shared = {key: slates[key] for key in ("clusters", "n_slates", "max_per_user")}
-    return settings(builder=builder, **{builder: own}, **(shared | size | seed | case))
+    return settings(builder=builder, **{builder: own}, **(shared | size | seed | (case or {})))
 
 
 def sweep_files(dataset, file):
@@ -300,7 +304,7 @@ def case_slate_settings(wildcards):
     """Return the settings of slates that a case has of its own: those of a few users."""
     case = validation_case(wildcards.case)
     own = {key: case[key] for key in ("size", "n_slates", "n_users")}
-    return slate_settings(wildcards, seed=STUDY["study"]["seeds"][0], **own)
+    return slate_settings(wildcards, {"seed": STUDY["study"]["seeds"][0], **own})
 
 
 def validation_world(case, world):

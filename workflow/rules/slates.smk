@@ -79,7 +79,7 @@ rule assign_promotion:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory(100, slates=250),
+        mem_mb=memory(135, slates=220),
         runtime=minutes(1, slates=2),
     params:
         settings=lambda wildcards: settings(seed=int(wildcards.seed), **STUDY["promotion"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 SNAKEMAKE_MB = 400
-"""Memory of Snakemake beside a job on a cluster: one process there starts another, 180 MB each."""
+"""Memory of Snakemake beside a job on a cluster, where one process of it starts another: 367 MB."""
 
 MEMORY_MARGIN = 1.5
 """Other versions of libraries, other data."""
