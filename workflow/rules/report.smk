@@ -33,7 +33,7 @@ rule write_report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory(205, slates=200),
+        mem_mb=memory(205, slates=360),
         runtime=minutes(2, slates=5),
     params:
         settings=lambda wildcards: settings(**run_settings(STUDY, wildcards.experiment)),
