@@ -17,10 +17,10 @@ snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakema
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run analyse sweep validate report diff reproduce browser test test-fast lint format docs env lock bench-scale clean FORCE
+.PHONY: help run analyse sweep validate report diff reproduce browser test test-fast test-cluster lint format docs env lock bench-scale clean FORCE
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.ready ## Run the study and say where the results are
 	@$(snakemake) --cores $(CORES) $(ARGS)
@@ -67,6 +67,9 @@ browser:
 
 test-fast: .venv/.ready-dev ## Run the tests that take no workflow run
 	@$(activate) pytest -n 2 -m 'not slow' $(ARGS)
+
+test-cluster: .venv/.ready-dev ## Test runs on a Slurm cluster that is started on this machine
+	@$(activate) pytest -n 0 $(ARGS) tests/cluster
 
 lint: .venv/.ready-dev ## Check style, types and workflow
 	@$(activate) failed=; \

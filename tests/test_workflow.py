@@ -131,6 +131,11 @@ def test_a_second_run_finds_nothing_to_do(study):
     assert "Nothing to be done" in run(study)
 
 
+def test_asking_for_more_memory_rebuilds_nothing(study):
+    more = [f"{rule}:mem_mb=9999" for rule in ("import_ratings", "build_slates", "fit_models")]
+    assert stale(study, "--set-resources", *more) == set()
+
+
 def test_one_core_and_two_give_the_same_values(study, tmp_path):
     alone = checkout(tmp_path)
     run(alone, cores=1)

@@ -23,7 +23,7 @@ from netlift.config import (
     grid_world,
     typed,
 )
-from netlift.datasets.entries import import_settings, input_files
+from netlift.datasets.entries import import_settings, input_files, n_ratings
 from netlift.errors import NetliftError
 from netlift.logs.entries import (
     MAIN_OUTCOME,
@@ -33,7 +33,8 @@ from netlift.logs.entries import (
     outcome_units,
 )
 from netlift.report.choices import run_settings
-from netlift.seed_blocks import seed_blocks
+from netlift.resources import asked_mb, asked_minutes
+from netlift.seed_blocks import block_seeds, seed_blocks
 from netlift.workflow import source_files
 from netlift.worlds import model_class
 
@@ -84,6 +85,63 @@ def code(script, *modules):
     They come with the workflow, also where all other files lie in a bucket.
     """
     return [local(os.path.relpath(path)) for path in source_files(script, *modules)]
+
+
+def memory(used, slates=0, ratings=0):
+    """Return what a rule's jobs ask of memory, in MB, from what was measured.
+
+    A job used so much at 3,000 slates of 12, so much more at 100,000 slates, and so much more again
+    with 32 million ratings. benchmarks/resources.py compares it with what a run used.
+    """
+
+    def mem_mb(wildcards, attempt):
+        grown = slates * slates_share(wildcards) + ratings * ratings_share(wildcards)
+        return asked_mb(used + grown, attempt)
+
+    return mem_mb
+
+
+def minutes(seconds, slates=0, ratings=0):
+    """Return what a rule's jobs ask of time, in minutes, from the seconds that were measured.
+
+    As for memory; what grows with slates does so for each seed of a block, and for each hundred
+    replicates of the validation.
+    """
+
+    def runtime(wildcards, attempt):
+        times = repeats(wildcards) * slates_share(wildcards)
+        return asked_minutes(seconds + slates * times + ratings * ratings_share(wildcards), attempt)
+
+    return runtime
+
+
+def repeats(wildcards):
+    """Return how often a job does its work."""
+    if "seeds" in wildcards.keys():
+        return len(block_seeds(wildcards.seeds))
+    if "case" in wildcards.keys():
+        return STUDY["validation"]["replicates"] / 100
+    return 1
+
+
+def slates_share(wildcards):
+    """Return the item rows of a job's slates over those of 100,000 slates of 12 items.
+
+    How long a log is is not known before it is read, so it is taken to be as long.
+    """
+    path = "/".join(wildcards)
+    if path.startswith("logs/") or "log" in wildcards.keys():
+        return 1
+    case = validation_case(wildcards.case) if "case" in wildcards.keys() else {}
+    named = wildcards.get("size") or (re.findall(r"size=(\d+)", path) or [None])[0]
+    size = case.get("size", named or max(STUDY["study"]["sizes"]))
+    return case.get("n_slates", STUDY["slates"]["n_slates"]) * int(size) / 1_200_000
+
+
+def ratings_share(wildcards):
+    """Return the ratings of a job's data set over 32 million."""
+    entry = STUDY["datasets"].get(wildcards.get("dataset", ""), {})
+    return n_ratings(entry) / 32_000_000
 
 
 def own_files(dataset):
@@ -168,8 +226,12 @@ def movies_of(experiment):
     return f"resources/datasets/{dataset}/movies.parquet" if known else []
 
 
-def slate_settings(wildcards, **case):
-    """Return the settings of the chosen builder alone; a case of the validation has some others."""
+def slate_settings(wildcards, case=None):
+    """Return the settings of the chosen builder alone; a case of the validation has some others.
+
+    No **case: to a function that takes any keyword, Snakemake gives the job's resources too, and what
+    it asks for would be a setting.
+    """
     slates = STUDY["slates"]
     builder = slates["builder"]
     own = dict(slates[builder])
@@ -178,7 +240,7 @@ def slate_settings(wildcards, **case):
     seed = {"seed": int(wildcards.seed)} if "seed" in wildcards.keys() else {}
     size = {"size": int(wildcards.size)} if "size" in wildcards.keys() else {}
     shared = {key: slates[key] for key in ("clusters", "n_slates", "max_per_user")}
-    return settings(builder=builder, **{builder: own}, **(shared | size | seed | case))
+    return settings(builder=builder, **{builder: own}, **(shared | size | seed | (case or {})))
 
 
 def sweep_files(dataset, file):
@@ -257,7 +319,7 @@ def case_slate_settings(wildcards):
     """Return the settings of slates that a case has of its own: those of a few users."""
     case = validation_case(wildcards.case)
     own = {key: case[key] for key in ("size", "n_slates", "n_users")}
-    return slate_settings(wildcards, seed=STUDY["study"]["seeds"][0], **own)
+    return slate_settings(wildcards, {"seed": STUDY["study"]["seeds"][0], **own})
 
 
 def validation_world(case, world):

@@ -13,12 +13,13 @@ rule write_config:
         "logs/{dataset}/write_config.log",
     benchmark:
         "logs/{dataset}/write_config.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=200,
-        runtime=5,
+        mem_mb=memory(60),
+        runtime=minutes(1),
     params:
         # Where archives lie is a matter of one machine and not of the study.
         settings=settings(**{key: value for key, value in STUDY.items() if key != "archives"}),

@@ -43,8 +43,8 @@ rule estimate_ledger:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(205, slates=100),
+        runtime=minutes(2, slates=2),
     params:
         settings=lambda wildcards: settings(
             seed=seed_of(wildcards.experiment),
@@ -75,8 +75,8 @@ rule estimate_row_effects:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(235, slates=530),
+        runtime=minutes(2, slates=25),
     params:
         settings=lambda wildcards: settings(
             seed=seed_of(wildcards.experiment),
@@ -105,8 +105,8 @@ rule test_randomization:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(230, slates=360),
+        runtime=minutes(4, slates=80),
     params:
         settings=lambda wildcards: settings(
             seed=seed_of(wildcards.experiment),
@@ -137,8 +137,8 @@ rule state_decisions:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=memory(115),
+        runtime=minutes(1),
     params:
         settings=lambda wildcards: settings(outcome=unit_of(wildcards.experiment)),
     message:
@@ -174,12 +174,13 @@ rule compare_worlds:
         "logs/{slate_set}/compare_worlds.log",
     benchmark:
         "logs/{slate_set}/compare_worlds.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=memory(120),
+        runtime=minutes(1),
     params:
         settings=settings(worlds=STUDY["study"]["worlds"]),
     message:

@@ -26,8 +26,8 @@ rule simulate_clicks:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(210, slates=300),
+        runtime=minutes(1, slates=4),
     params:
         settings=lambda wildcards: settings(
             seed=int(wildcards.seed), world=STUDY["worlds"][wildcards.world]
@@ -52,8 +52,8 @@ rule account_slates:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(160, slates=330),
+        runtime=minutes(1, slates=2),
     message:
         "Summing outcomes to slates: {wildcards.experiment}"
     script:

@@ -70,8 +70,8 @@ rule plot_slates:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(210, slates=150, ratings=1500),
+        runtime=minutes(3, slates=3, ratings=60),
     message:
         "Drawing ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
     script:
@@ -107,8 +107,8 @@ rule plot_effects:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(190),
+        runtime=minutes(3),
     params:
         settings=lambda wildcards: settings(
             source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
@@ -151,8 +151,8 @@ rule plot_inference:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(245),
+        runtime=minutes(5),
     params:
         settings=lambda wildcards: settings(
             source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
@@ -194,8 +194,8 @@ rule plot_models:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(195),
+        runtime=minutes(4),
     params:
         settings=lambda wildcards: settings(
             source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
@@ -231,8 +231,8 @@ rule plot_truth:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(190, slates=100),
+        runtime=minutes(3, slates=5),
     message:
         "Drawing what is known about the world: {wildcards.experiment}"
     script:
@@ -255,12 +255,13 @@ rule plot_robustness:
         "logs/{slate_set}/plot_robustness.log",
     benchmark:
         "logs/{slate_set}/plot_robustness.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(155),
+        runtime=minutes(2),
     message:
         "Drawing which conclusions hold: {wildcards.slate_set}"
     script:

@@ -18,8 +18,8 @@ rule compute_grid:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(185, slates=330),
+        runtime=minutes(4, slates=85),
     params:
         settings=grid_settings,
     message:
@@ -48,8 +48,8 @@ rule plot_grid:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(195),
+        runtime=minutes(3),
     params:
         settings=lambda wildcards: settings(
             parameters=list(STUDY["grids"][wildcards.grid]["parameters"])

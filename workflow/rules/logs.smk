@@ -24,8 +24,8 @@ rule export_log:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(200, slates=400),
+        runtime=minutes(2, slates=20),
     message:
         "Writing the world {wildcards.world} as a log"
     script:
@@ -52,8 +52,8 @@ rule account_log:
         "../../environment.yml"
     threads: 4
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=memory(2900),
+        runtime=minutes(80),
     params:
         settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
     message:
@@ -77,8 +77,8 @@ rule map_log:
         "../../environment.yml"
     threads: 4
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=memory(2900),
+        runtime=minutes(80),
     params:
         settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
     message:
@@ -101,8 +101,8 @@ rule describe_positions:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(200, slates=500),
+        runtime=minutes(2, slates=20),
     message:
         "Describing the outcome by position: log {wildcards.log}"
     script:
@@ -119,12 +119,13 @@ rule analyse_log:
         "logs/logs/{log}/analyse_log.log",
     benchmark:
         "logs/logs/{log}/analyse_log.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=memory(120),
+        runtime=minutes(1),
     params:
         settings=lambda wildcards: settings(
             experiment=is_experiment(log_entry(wildcards.log)),

@@ -53,8 +53,8 @@ rule fit_models:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(285, slates=1500),
+        runtime=minutes(8, slates=210),
     params:
         settings=lambda wildcards: settings(
             seed=seed_of(wildcards.experiment),
@@ -92,8 +92,8 @@ rule compare_policies:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(180, slates=400),
+        runtime=minutes(1, slates=5),
     params:
         settings=lambda wildcards: settings(
             seed=seed_of(wildcards.experiment),

@@ -15,12 +15,13 @@ rule import_ratings:
         "logs/{dataset}/import_ratings.log",
     benchmark:
         "logs/{dataset}/import_ratings.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(150, ratings=500),
+        runtime=minutes(1, ratings=60),
     params:
         settings=lambda wildcards: settings(
             name=wildcards.dataset,

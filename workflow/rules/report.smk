@@ -34,8 +34,8 @@ rule write_report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(205, slates=360),
+        runtime=minutes(2, slates=5),
     params:
         settings=lambda wildcards: settings(**run_settings(STUDY, wildcards.experiment)),
     message:
@@ -71,8 +71,8 @@ rule describe_log:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(205),
+        runtime=minutes(2),
     params:
         settings=lambda wildcards: settings(**run_settings(STUDY, f"logs/{wildcards.log}")),
     message:
@@ -108,12 +108,13 @@ rule write_front_page:
         "logs/write_front_page.log",
     benchmark:
         "logs/write_front_page.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(130),
+        runtime=minutes(1),
     params:
         settings=settings(
             experiments=EXPERIMENTS,

@@ -23,8 +23,8 @@ rule fit_scorer:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(220, ratings=1500),
+        runtime=minutes(2, ratings=60),
     params:
         settings=settings(
             **{
@@ -55,8 +55,8 @@ rule build_slates:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(190, slates=300, ratings=1500),
+        runtime=minutes(1, slates=10, ratings=60),
     params:
         settings=slate_settings,
     message:
@@ -79,8 +79,8 @@ rule assign_promotion:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(135, slates=220),
+        runtime=minutes(1, slates=2),
     params:
         settings=lambda wildcards: settings(seed=int(wildcards.seed), **STUDY["promotion"]),
     message:

@@ -36,8 +36,8 @@ rule sweep_slates:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(240, slates=300, ratings=1500),
+        runtime=minutes(5, slates=35, ratings=60),
     params:
         settings=lambda wildcards: settings(
             seeds=wildcards.seeds,
@@ -70,8 +70,8 @@ rule sweep_effects:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(240, slates=300),
+        runtime=minutes(5, slates=30),
     params:
         settings=lambda wildcards: settings(
             name=wildcards.world,
@@ -102,8 +102,8 @@ rule combine_sweep:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(500),
+        runtime=minutes(30),
     message:
         "Putting the blocks of the sweep together"
     script:
@@ -134,8 +134,8 @@ rule plot_sweep:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(500),
+        runtime=minutes(30),
     message:
         "Drawing the sweep of {wildcards.dataset}"
     script:

@@ -55,8 +55,8 @@ rule validate_case:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=memory(285, slates=1500),
+        runtime=minutes(600, slates=150),
     params:
         settings=validation_settings,
     message:
@@ -82,8 +82,8 @@ rule combine_validation:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(500),
+        runtime=minutes(30),
     message:
         "Judging the replicates"
     script:
@@ -115,8 +115,8 @@ rule plot_validation:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(250),
+        runtime=minutes(10),
     message:
         "Drawing the validation of {wildcards.dataset}"
     script:

@@ -11,6 +11,9 @@ from netlift.datasets.members import folder_files
 DESCRIPTION = ("title", "version", "source", "license", "citation")
 """Keys that describe a data set to its readers: nothing is rebuilt when they change."""
 
+CSV_BYTES, ZIPPED_BYTES = 25, 7
+"""Bytes of one rating in MovieLens 32M's ratings.csv, and in the zip that it is published in."""
+
 
 def import_settings(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of an entry that the import depends on, sorted by key.
@@ -31,3 +34,17 @@ def input_files(entry: Mapping[str, Any]) -> list[Path]:
         They are not there.
     """
     return folder_files(entry["path"]) if entry["kind"] == "folder" else []
+
+
+def n_ratings(entry: Mapping[str, Any]) -> int:
+    """Return how many ratings a data set has, about, from its entry: to know what jobs need.
+
+    Of a user's own files, from their size, zipped or not; of a file in a package, 0: it is small.
+    """
+    if entry.get("kind") == "archive":
+        return int(entry["members"]["ratings.csv"]["rows"])
+    if entry.get("kind") == "folder":
+        size = sum(path.stat().st_size for path in input_files(entry))
+        zipped = any(path.suffix == ".zip" for path in input_files(entry))
+        return size // (ZIPPED_BYTES if zipped else CSV_BYTES)
+    return int(entry.get("ratings", 0))

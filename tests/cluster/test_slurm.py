@@ -1,0 +1,180 @@
+"""Runs through profiles/slurm on a real cluster: the same tables as a local run, and faults."""
+
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cluster as daemons
+import pandas as pd
+import pytest
+from runs import checkout, snakemake
+
+TINY = ["--configfile", "config/studies/tiny.yaml", "--config"]
+STUDY = "study={worlds: [logit], grids: [tiny]}"
+SWEEP = "sweep={seeds: [1-4], sizes: [6], worlds: [logit]}"
+# This cluster has no accounting database, and jobs of seconds.
+HERE = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--slurm-no-account"]
+HERE += ["--slurm-init-seconds-before-status-checks", "1"]
+SCORER = "results/tiny/scorer/accuracy.csv"
+
+
+def on_slurm(folder: Path, *arguments: str, ok: bool = True) -> str:
+    return snakemake(folder, *TINY, STUDY, SWEEP, *HERE, *arguments, ok=ok)
+
+
+def locally(folder: Path, *arguments: str) -> str:
+    return snakemake(folder, *TINY, STUDY, SWEEP, "--cores", "2", *arguments)
+
+
+def made(folder: Path) -> list[Path]:
+    return sorted(path.relative_to(folder) for path in (folder / "results").rglob("*.*"))
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Every file of two runs holds the same: tables by value, all else byte for byte."""
+    assert made(one) == made(other)
+    for file in made(one):
+        if file.suffix == ".parquet":
+            first, second = pd.read_parquet(one / file), pd.read_parquet(other / file)
+            pd.testing.assert_frame_equal(first, second, check_exact=True)
+        else:
+            assert (one / file).read_bytes() == (other / file).read_bytes(), file
+
+
+def jobs_of(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the jobs that were submitted from a folder, by number: state, node, times."""
+    fields = "%i|%T|%N|%V|%S|%e|%k"
+    lines = daemons.slurm("squeue", "--noheader", "--states=all", f"--format={fields}|%Z")
+    rows = [line.split("|") for line in lines.splitlines()]
+    names = ("job", "state", "node", "submitted", "started", "ended", "what", "folder")
+    jobs = [dict(zip(names, row, strict=True)) for row in rows]
+    return {job["job"]: job for job in jobs if job["folder"] == str(folder)}
+
+
+def wait_for_job(folder: Path, what: str) -> dict[str, str]:
+    """Wait until a job whose comment holds ``what`` has started its work, and return it."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for job in jobs_of(folder).values():
+            if what in job["what"] and job["state"] == "RUNNING" and scripts_of(job["job"]):
+                return job
+        time.sleep(0.2)
+    raise AssertionError(f"no {what} job ran: {jobs_of(folder)}")
+
+
+def scripts_of(job: str) -> list[int]:
+    """Return the processes of a job that run a script of the workflow."""
+    found = []
+    for pid in daemons.processes_with(f"SLURM_JOB_ID={job}"):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes() if daemons.state_of(pid)[0] else b""
+        if b".snakemake/scripts/" in words.split(b"\0")[-2:][0]:
+            found.append(pid)
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a local run makes."""
+    folder = checkout(tmp_path_factory.mktemp("local"))
+    locally(folder, "--", "all", "sweep")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hung(slurm, tmp_path_factory):
+    """A run whose scorer hangs, at work beside the other tests: its job has one minute."""
+    folder = checkout(tmp_path_factory.mktemp("hung"))
+    limit = ["--set-resources", "fit_scorer:runtime=1", "--retries", "0"]
+    with ThreadPoolExecutor(1) as pool:
+        targets = ["--", SCORER, "results/tiny/config.yaml"]
+        run = pool.submit(on_slurm, folder, *limit, *targets, ok=False)
+        job = wait_for_job(folder, "fit_scorer")
+        for pid in scripts_of(job["job"]):
+            daemons.kill(pid, signal.SIGSTOP)
+        yield folder, run
+
+
+@pytest.fixture(scope="module")
+def finished(slurm, hung, tmp_path_factory):
+    """The study and the sweep on the cluster; what the run said beside it."""
+    folder = checkout(tmp_path_factory.mktemp("cluster"))
+    said = on_slurm(folder, "--", "all", "sweep")
+    return folder, said
+
+
+def test_the_cluster_gives_the_values_of_a_local_run(finished, undisturbed):
+    assert_same(finished[0], undisturbed)
+
+
+def test_small_steps_share_a_job_and_nothing_is_left_to_do(finished):
+    folder, _ = finished
+    whats = sorted(re.sub("^rule_(?:rule_)?", "", job["what"]) for job in jobs_of(folder).values())
+    starts = ["experiment", "fit_scorer", "grid", "slates"]
+    starts += ["sweep_summary", "sweep_sweep_effects", "sweep_sweep_effects"]
+    assert [what[: len(start)] for what, start in zip(whats, starts, strict=True)] == starts
+    # Not the front page, which shows a sweep when it is written anew.
+    stages = ["effects", "models", "grids", "figures", "sweep"]
+    assert "Nothing to be done" in locally(folder, "--", *stages)
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more(slurm, tmp_path):
+    folder = checkout(tmp_path)
+    said = on_slurm(
+        folder, "--set-resources", "fit_scorer:mem_mb=250*attempt*attempt", "--", SCORER
+    )
+    states = [job["state"] for job in jobs_of(folder).values()]
+    assert sorted(states) == ["COMPLETED", "FAILED"], said
+    assert "exceeded memory limit" in logs_of(folder), logs_of(folder)
+    assert (folder / SCORER).exists()
+
+
+def test_a_node_that_dies_in_the_middle_costs_no_value(slurm, undisturbed, tmp_path):
+    folder = checkout(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(on_slurm, folder, "--", "sweep")
+        job = wait_for_job(folder, "sweep_effects")
+        drain = ["State=DRAIN", "Reason=test"]
+        daemons.slurm("scontrol", "update", f"NodeName={job['node']}", *drain)
+        slurm.kill_node(job["node"])
+        said = run.result()
+    slurm.start_node(job["node"])
+    daemons.slurm("scontrol", "update", f"NodeName={job['node']}", "State=RESUME")
+    again = jobs_of(folder)[job["job"]]
+    assert again["state"] == "COMPLETED", said
+    assert again["node"] != job["node"]
+    for table in made(folder):
+        if table.suffix == ".parquet":
+            one, two = pd.read_parquet(folder / table), pd.read_parquet(undisturbed / table)
+            pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_a_job_over_its_time_is_named_and_the_rest_is_done(hung):
+    folder, run = hung
+    said = run.result()
+    (job,) = jobs_of(folder).values()
+    assert job["state"] == "TIMEOUT", said
+    assert "fit_scorer" in said
+    assert "logs/tiny/fit_scorer.log" in said
+    assert job["job"] in said
+    assert not (folder / SCORER).exists()
+    assert (folder / "results/tiny/config.yaml").exists()
+    locally(folder, "--", SCORER)
+
+
+def logs_of(folder: Path) -> str:
+    """Return what the jobs that failed left in their logs."""
+    logs = (folder / ".snakemake/slurm_logs").rglob("*.log")
+    return "\n".join(log.read_text() for log in logs)
+
+
+def test_a_configuration_of_someone_else_is_left_alone(monkeypatch, tmp_path):
+    theirs = tmp_path / "slurm.conf"
+    theirs.write_text("ClusterName=theirs\n")
+    monkeypatch.setattr(daemons, "CONFIG", theirs)
+    monkeypatch.setattr(daemons, "STATE", tmp_path / "state")
+    with pytest.raises(daemons.NoCluster, match=r"left alone|takes root"):
+        daemons.Cluster().up()
+    daemons.Cluster().down()
+    assert theirs.read_text() == "ClusterName=theirs\n"
