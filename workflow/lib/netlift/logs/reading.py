@@ -31,7 +31,7 @@ from netlift.tables import is_disk_full, write_arrow, write_table, written_whole
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY_MB = 1000
+MEMORY_MB = 800
 """What DuckDB may hold in memory unless told otherwise."""
 
 _NARROW = {
