@@ -205,21 +205,23 @@ def scorer_accuracy(scorer: Scorer, held_out: Columns) -> pd.DataFrame:
         "bias": np.clip(scorer.bias_scores(user, item), *STARS),
         "popularity": scorer.items["item_popularity"].to_numpy(dtype=np.float64)[item],
     }
-    return pd.DataFrame(
-        [
+    liked, everyone = rating >= LIKED, np.zeros(len(rating), dtype=np.int64)
+    rows = []
+    for name, score in predictions.items():
+        level = _levels(score)
+        rows.append(
             {
                 "scorer": name,
                 "rmse_stars": None
                 if name == "popularity"
                 else float(np.sqrt(np.mean((rating - score) ** 2))),
-                "auc_liked": area_under_curve(score, rating >= LIKED),
-                "auc_liked_within_user": _within_user_area(score, rating >= LIKED, user),
+                "auc_liked": _mean(areas_under_curves(level, liked, everyone)),
+                "auc_liked_within_user": _mean(areas_under_curves(level, liked, user)),
                 "held_out_ratings": len(rating),
                 "held_out_ratings_of_new_items": int((~known).sum()),
             }
-            for name, score in predictions.items()
-        ]
-    )
+        )
+    return pd.DataFrame(rows)
 
 
 def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
@@ -227,25 +229,45 @@ def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) ->
 
     The Mann-Whitney form of the area under the ROC curve.
     """
-    above, below = np.sort(score[positive]), np.sort(score[~positive])
-    if len(above) == 0 or len(below) == 0:
-        return None
-    wins = sum(int(np.searchsorted(below, above, side).sum()) for side in ("left", "right")) / 2
-    return wins / (len(above) * len(below))
+    return _mean(areas_under_curves(_levels(score), positive, np.zeros(len(score), dtype=np.int64)))
 
 
-def _within_user_area(
-    score: NDArray[np.float64], positive: NDArray[np.bool_], user: NDArray[np.int64]
-) -> float | None:
-    """Average the area under the curve over users: ranks within users give all areas at once."""
-    ranks = pd.Series(score).groupby(user).rank().to_numpy()
-    n_positive = np.bincount(user, positive)
-    n_negative = np.bincount(user, ~positive)
-    wins = np.bincount(user, ranks * positive) - n_positive * (n_positive + 1) / 2
-    both = (n_positive > 0) & (n_negative > 0)
-    if not both.any():
-        return None
-    return float((wins[both] / (n_positive[both] * n_negative[both])).mean())
+def _levels(score: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number scores by their order, the same where they are the same."""
+    return np.unique(score, return_inverse=True)[1]
+
+
+def areas_under_curves(
+    level: NDArray[np.int64], positive: NDArray[np.bool_], group: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return `area_under_curve` of each group that has both kinds, in the order of the groups.
+
+    Parameters
+    ----------
+    level, positive, group
+        Shape (n,); scores and groups as numbers from 0.
+    """
+    if not len(level):
+        return np.empty(0)
+    n_levels = int(level.max()) + 1
+    # One number for group, score and kind: sorting values is far faster than ordering rows.
+    key = np.sort((group.astype(np.int64) * n_levels + level) * 2 + positive)
+    above = key & 1
+    key >>= 1
+    first = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
+    owner = key[first] // n_levels
+    n_above = np.add.reduceat(above, first)
+    n_below = np.diff(first, append=len(key)) - n_above
+    groups = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    below = np.cumsum(n_below) - n_below
+    below -= np.repeat(below[groups], np.diff(groups, append=len(owner)))
+    wins = np.add.reduceat(n_above * (below + n_below / 2), groups)
+    pairs = np.add.reduceat(n_above, groups) * np.add.reduceat(n_below, groups)
+    return np.asarray(wins[pairs > 0] / pairs[pairs > 0])
+
+
+def _mean(areas: NDArray[np.float64]) -> float | None:
+    return float(areas.mean()) if len(areas) else None
 
 
 def _rows_of(wanted: NDArray[Any], sorted_ids: NDArray[Any]) -> NDArray[np.int64]:
