@@ -16,6 +16,9 @@ snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakema
 # Set in many containers, and then every start of Python compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# A file of tests goes to one worker, so that a run of the workflow that they share is run once.
+pytest := pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help run analyse sweep validate report diff reproduce browser test test-fast test-cluster lint format docs env lock bench-scale clean FORCE
 
@@ -50,7 +53,7 @@ reproduce: .venv/.ready ## Run the study twice, on one core and on all, and comp
 test: .venv/.ready-dev browser ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \
 	printf '\n== pytest\n'; \
-	$(activate) pytest -n 2 $(ARGS) && exit $$lint
+	$(activate) $(pytest) $(ARGS) && exit $$lint
 
 # Pages are tested in a browser; without one those tests are skipped, with a loud notice.
 browser:
@@ -66,7 +69,7 @@ browser:
 	echo "apt install chromium), or set NETLIFT_CHROMIUM to where a Chromium is."
 
 test-fast: .venv/.ready-dev ## Run the tests that take no workflow run
-	@$(activate) pytest -n 2 -m 'not slow' $(ARGS)
+	@$(activate) $(pytest) -m 'not slow' $(ARGS)
 
 test-cluster: .venv/.ready-dev ## Test runs on a Slurm cluster that is started on this machine
 	@$(activate) pytest -n 0 $(ARGS) tests/cluster

@@ -4,6 +4,13 @@ import pytest
 import runs
 import studies
 
+LONGEST = ("test_faults.py", "test_workflow.py", "test_sweep_workflow.py")
+"""Files that are begun first: each goes whole to one worker, and at the end none should wait."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else 9)
+
 
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory):

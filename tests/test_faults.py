@@ -18,7 +18,7 @@ from runs import run_alone as run
 
 from netlift.comparison import compare_folders, summary
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.slow
 
 SLATES = "results/tiny/size=6/seed=20260428"
 KILLS = 20
@@ -312,9 +312,11 @@ def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(one_world_st
             twin = one_world_study / path.relative_to(folder)
             assert path.is_dir() or path.read_bytes() == twin.read_bytes(), path
         subprocess.run(["mount", "-o", "remount,size=100m", str(folder / "results")], check=True)
-        run(folder, *TARGETS)
-        comparison = compare_folders(one_world_study / "results", folder / "results")
-        assert comparison.differences == [], summary(comparison)
+        run(folder, LEDGER)
+        for path in (folder / "results").rglob("*.csv"):
+            twin = one_world_study / path.relative_to(folder)
+            assert path.read_bytes() == twin.read_bytes(), path
+        assert (folder / LEDGER).exists()
 
 
 @ROOT_ONLY

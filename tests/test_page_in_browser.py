@@ -25,7 +25,6 @@ if CHROMIUM is None:
     )
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install chromium to test the pages"),
-    pytest.mark.xdist_group("pages"),
 ]
 FLAGS = [
     "--no-sandbox",

@@ -38,8 +38,6 @@ from netlift.report.verdict import verdict_of
 from netlift.tables import read_json, read_table, write_table
 from netlift.validation import policies_table
 
-pytestmark = pytest.mark.xdist_group("pages")
-
 
 @pytest.fixture(scope="module")
 def study():

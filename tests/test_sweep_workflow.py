@@ -1,19 +1,14 @@
 """Sweeps and validation as a user runs them: the same values alone and in blocks, only new jobs."""
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
 from runs import checkout, run
 from scipy.stats import t
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 SWEEP = "results/tiny/sweep"
 VALIDATION = "results/tiny/validation"
@@ -181,32 +176,3 @@ def test_a_failed_seed_is_named_and_the_other_blocks_are_done(swept, tmp_path):
     table = f"{SWEEP}/effects.parquet"
     run(folder, *given, small.replace("SEEDS", "1-3, 5-6"), "--", table)
     assert set(pd.read_parquet(folder / table)["seed"]) == {1, 2, 3, 5, 6}
-
-
-def test_a_killed_sweep_is_resumed_and_gives_the_same_table(swept, tmp_path):
-    folder = tmp_path / "killed"
-    shutil.copytree(swept, folder)
-    shutil.rmtree(folder / SWEEP)
-    tiny = ["--configfile", "config/studies/tiny.yaml", "--cores", "2"]
-    command = [sys.executable, "-m", "snakemake", *tiny, "--", f"{SWEEP}/effects.parquet"]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as running:
-        # Jobs are under way once the first of them has written one of its two files.
-        for _ in range(1200):
-            if any((folder / SWEEP).glob("*/*/*/effects.parquet")) or running.poll() is not None:
-                break
-            time.sleep(0.1)
-        os.killpg(running.pid, signal.SIGKILL)
-    assert not (folder / SWEEP / "effects.parquet").exists()
-    assert "--unlock" in run(folder, "--", f"{SWEEP}/effects.parquet", ok=False)
-    run(folder, "--unlock")
-    run(folder, "--", f"{SWEEP}/effects.parquet")
-    whole, resumed = (
-        pd.read_parquet(where / SWEEP / "effects.parquet") for where in (swept, folder)
-    )
-    pd.testing.assert_frame_equal(resumed, whole, check_exact=True)

@@ -20,7 +20,7 @@ OVER_WORLDS = {
     FRONT,
 }
 """What puts all worlds side by side."""
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +137,11 @@ def test_asking_for_more_memory_rebuilds_nothing(study):
 
 
 def test_one_core_and_two_give_the_same_values(study, tmp_path):
+    """Of tables; `make reproduce` compares figures and pages too, and takes as long as two runs."""
     alone = checkout(tmp_path)
-    run(alone, cores=1)
-    tables = sorted(path.relative_to(study) for path in (study / "results").rglob("*.*"))
-    assert tables == sorted(path.relative_to(alone) for path in (alone / "results").rglob("*.*"))
+    run(alone, "effects", "models", "grids", cores=1)
+    tables = sorted(path.relative_to(alone) for path in (alone / "results").rglob("*.*"))
+    assert len(tables) > 100
     for table in tables:
         if table.suffix == ".parquet":
             one, two = pd.read_parquet(study / table), pd.read_parquet(alone / table)

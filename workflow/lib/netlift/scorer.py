@@ -232,13 +232,17 @@ def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) ->
     return _mean(areas_under_curves(_levels(score), positive, np.zeros(len(score), dtype=np.int64)))
 
 
-def _levels(score: NDArray[np.float64]) -> NDArray[np.int64]:
+def _levels(score: NDArray[np.float64]) -> NDArray[np.int32]:
     """Number scores by their order, the same where they are the same."""
-    return np.unique(score, return_inverse=True)[1]
+    order = np.argsort(score)
+    step = np.diff(score[order], prepend=score[order[:1]]) > 0
+    level = np.empty(len(score), dtype=np.int32)
+    level[order] = np.cumsum(step, dtype=np.int32)
+    return level
 
 
 def areas_under_curves(
-    level: NDArray[np.int64], positive: NDArray[np.bool_], group: NDArray[np.int64]
+    level: NDArray[np.int32], positive: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return `area_under_curve` of each group that has both kinds, in the order of the groups.
 
@@ -252,11 +256,11 @@ def areas_under_curves(
     n_levels = int(level.max()) + 1
     # One number for group, score and kind: sorting values is far faster than ordering rows.
     key = np.sort((group.astype(np.int64) * n_levels + level) * 2 + positive)
-    above = key & 1
+    above = (key & 1).astype(np.int8)
     key >>= 1
     first = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
     owner = key[first] // n_levels
-    n_above = np.add.reduceat(above, first)
+    n_above = np.add.reduceat(above, first, dtype=np.int64)
     n_below = np.diff(first, append=len(key)) - n_above
     groups = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     below = np.cumsum(n_below) - n_below
