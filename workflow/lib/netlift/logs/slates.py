@@ -296,9 +296,6 @@ def _slates_sql(
     """Return the query of one range; ``mask`` where positions fit into the bits of a number."""
     columns = entry["columns"]
     same = "(NOT focal AND cluster = focal_cluster)"
-    members = {"direct_focal": "focal", "same_cluster_competitor": same}
-    if not rows.experiment:
-        members = {}
     plain = {
         "slate_id": "rows.slate",
         "user_id": "min(user)",
@@ -324,15 +321,7 @@ def _slates_sql(
             "focal_final": "min(final_position) FILTER (focal)",
             "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
         }
-    for kind, sql, _ in outcome_columns(rows, limits).values():
-        value = values[sql]
-        sums = {component: value.sum(one) for component, one in members.items()}
-        if members:
-            # Cheaper, and the same: each row is of one component, or its slate is not used.
-            known = [sums["direct_focal"], sums["same_cluster_competitor"]]
-            sums["other_competitor"] = " - ".join([value.sum(), *known])
-        sums["total"] = value.sum()
-        plain |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
+    plain |= _outcomes_sql(rows, limits, values, same)
     plain |= _covariates_sql(rows, values)
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
     focal = ""
@@ -352,6 +341,24 @@ def _slates_sql(
         f"SELECT *, ({bits})::INTEGER AS slate_problems FROM (SELECT {aggregates} "
         f"FROM rows {focal} WHERE {condition} GROUP BY rows.slate) ORDER BY slate_id"
     )
+
+
+def _outcomes_sql(
+    rows: Rows, limits: Mapping[str, float], values: Mapping[str, Value], same: str
+) -> dict[str, str]:
+    """Return the outcomes, summed over components and in all; ``same`` is a row's condition."""
+    members = {"direct_focal": "focal", "same_cluster_competitor": same}
+    found: dict[str, str] = {}
+    for kind, sql, _ in outcome_columns(rows, limits).values():
+        value = values[sql]
+        sums = {}
+        if rows.experiment:
+            sums = {component: value.sum(one) for component, one in members.items()}
+            # Cheaper, and the same: each row is of one component, or its slate is not used.
+            sums["other_competitor"] = " - ".join([value.sum(), *sums.values()])
+        sums["total"] = value.sum()
+        found |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
+    return found
 
 
 def _design_sql(entry: Mapping[str, Any], same: str) -> dict[str, str]:

@@ -214,6 +214,21 @@ def _spillover(experiment: Experiment) -> Section:
         "Leakage is the change on items that a definition calls unexposed."
     )
     part.figure("spillover_sensitivity", "leakage", "randomization_tests")
+    _definitions(part)
+    _effects_on_rows(part)
+    part.figure("observed_effects")
+    return part.done(
+        "spillover",
+        "Who is exposed, and what each definition misses",
+        "spillover_sensitivity",
+        "leakage",
+        "randomization_tests",
+        "observed_effects",
+    )
+
+
+def _definitions(part: _Part) -> None:
+    """Add what each definition of exposure finds, what it rests on, and what it misses."""
     part.table(
         "spillover_sensitivity",
         "Spillover under each definition of exposure; the unit stands in each row.",
@@ -253,6 +268,10 @@ def _spillover(experiment: Experiment) -> Section:
         ],
         lambda frame: frame[frame["rows_called"] == "unexposed"],
     )
+
+
+def _effects_on_rows(part: _Part) -> None:
+    """Add the tests and effects of item rows, whoever is called exposed."""
     part.table(
         "randomization_tests",
         "Exact tests: does promotion change any click of these items? Differences in clicks per "
@@ -286,15 +305,6 @@ def _spillover(experiment: Experiment) -> Section:
             *SLATES,
             NOTE,
         ],
-    )
-    part.figure("observed_effects")
-    return part.done(
-        "spillover",
-        "Who is exposed, and what each definition misses",
-        "spillover_sensitivity",
-        "leakage",
-        "randomization_tests",
-        "observed_effects",
     )
 
 
