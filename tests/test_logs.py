@@ -203,6 +203,7 @@ def test_accounts_do_not_depend_on_the_order_of_rows(tmp_path):
     log["minutes"] = rng.lognormal(0, 4, len(log))
     log["score"] = rng.normal(0, 1, len(log)) / 3
     log.loc[log["Impression ID"] == "s000003", "score"] = 0.1
+    log.loc[log["Impression ID"] == "s000004", "score"] = 0.1 + 1e-9 * np.arange(6)
     said = {
         "outcomes": {"minutes": {"column": "minutes", "winsorize": 0.95}},
         "covariates": {"item": {"relevance": "score"}},
@@ -223,6 +224,7 @@ def test_accounts_do_not_depend_on_the_order_of_rows(tmp_path):
         scale = log["minutes" if "clicks" in column else "score"].abs().max()
         np.testing.assert_allclose(own[column], expected, rtol=0, atol=1e-13 * scale)
     assert own.loc["s000003", "relevance_sd"] == 0
+    assert np.isclose(own.loc["s000004", "relevance_sd"], 1e-9 * np.std(range(6)), rtol=1e-4)
 
 
 def test_ids_with_leading_zeros_stay_apart(tmp_path):

@@ -434,7 +434,7 @@ def _sd_sql(value: Value) -> str:
     rest = f"({total} - count(*) * {whole})"
     squares = f"sum({value.sql}::HUGEINT * {value.sql})"
     around = f"({squares} - count(*) * {whole} * {whole} - 2 * {whole} * {rest})"
-    variance = f"{around}::DOUBLE / count(*) - power({rest}::DOUBLE / count(*), 2)"
+    variance = f"{around}::DOUBLE / count(*)"  # but for a quarter of a squared unit at most
     return value.number(f"sqrt(greatest({variance}, 0))")
 
 
