@@ -50,7 +50,7 @@ diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results
 reproduce: .venv/.ready ## Run the study twice, on one core and on all, and compare every file
 	@.venv/bin/python benchmarks/reproduce.py $(ARGS)
 
-test: .venv/.ready-dev browser ## Check style, types and workflow, then run all tests
+test: .venv/.ready-dev .venv/kubernetes/.ready browser ## Check style, types and workflow, then run all tests
 	@$(MAKE) --no-print-directory lint; lint=$$?; \
 	printf '\n== pytest\n'; \
 	$(activate) $(pytest) $(ARGS) && exit $$lint
@@ -92,7 +92,9 @@ env: .venv/.ready ## Set up .venv, and no more
 
 lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
 	@$(lock) --output-file requirements.txt
-	@$(lock) --extra dev --extra kubernetes --constraints requirements.txt --output-file requirements-dev.txt
+	@$(lock) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(lock) --extra kubernetes --constraints requirements-dev.txt $(addprefix --no-emit-package ,$(shell \
+	    sed -n 's/^\([a-z0-9.-]*\)==.*/\1/p' requirements.txt)) --output-file requirements-kubernetes.txt
 
 bench-scale: .venv/.ready ## Measure MovieLens 32M on this machine: 10 minutes, 4 GB of disk in FOLDER
 	@$(activate) python benchmarks/scale.py $(if $(FOLDER),--folder "$(FOLDER)") $(ARGS)
@@ -128,6 +130,13 @@ endif
 	@rm -f .venv/.ready*
 	$(call install,$<)
 	@.venv/bin/python -c '$(whoami)' > .venv/.ready
+	@touch $@
+
+# What profiles/kubernetes needs besides, for its tests alone: Snakemake imports each plugin that it
+# finds, and these make every start half a second longer.
+.venv/kubernetes/.ready: requirements-kubernetes.txt .venv/.ready-dev
+	@rm -rf .venv/kubernetes
+	$(call install,$<,--target .venv/kubernetes --no-deps)
 	@touch $@
 
 define why_unfit
@@ -167,9 +176,9 @@ define install
 	@sed -n '/^setuptools==/,/# via/p; /^uv==/,/# via/p' requirements.txt > .venv/setup.txt
 	@.venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r .venv/setup.txt
 	@.venv/bin/python -m uv pip install --python .venv/bin/python --require-hashes \
-	    --no-build-isolation --compile-bytecode -r $(1) || \
+	    --no-build-isolation --compile-bytecode $(2) -r $(1) || \
 	{ echo "uv could not install; trying pip instead"; .venv/bin/python -m pip install \
-	    --require-hashes --no-build-isolation --use-pep517 --compile -r $(1); }
+	    --require-hashes --no-build-isolation --use-pep517 --compile $(2) -r $(1); }
 endef
 
 # Three weeks old, so that conda has them too and a bad release has been withdrawn.

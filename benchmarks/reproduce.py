@@ -1,13 +1,17 @@
-"""Does the same config give the same results: a study twice, in two fresh folders.
+"""Does the same config give the same results: a study in fresh folders, run in different ways.
 
-Run by `make reproduce`. The first run has one core, the second all of them. Both folders are
-copies of this one without what runs have made (downloads are shared); every table is compared by
-value, every figure and page by content. Ends with exit code 1 if anything differs.
+Run by `make reproduce`. The first run has one core, the second all of them; with --cluster there is
+a third, with what that says in the place of cores. The folders are copies of this one without what
+runs have made (downloads are shared); every table is compared by value, every figure and page by
+content. Ends with exit code 1 if anything differs. All other arguments are Snakemake's:
 
-    make reproduce ARGS="--configfile config/studies/tiny.yaml"
+    make reproduce ARGS="--configfile config/studies/tiny.yaml -- all sweep"
+    make reproduce ARGS="--cluster '--profile profiles/slurm' -- all sweep"
 """
 
+import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,19 +28,26 @@ MADE = ["results", "resources", "logs", "reproduce"]
 
 
 def main(arguments: list[str]) -> int:
-    """Run the study twice; print what was compared; return 1 if anything differs."""
+    """Run the study in each way; print what was compared; return 1 if anything differs."""
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--cluster", type=shlex.split)
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    options, common = own.parse_known_args(arguments[:split])
+    ways = {"one-core": ["--cores", "1"], "all-cores": ["--cores", "all"]}
+    if options.cluster:
+        ways["cluster"] = options.cluster
     shutil.rmtree(FOLDER, ignore_errors=True)
-    folders = {"1": FOLDER / "one-core", "all": FOLDER / "all-cores"}
-    for cores, folder in folders.items():
-        fresh(folder)
+    for name, way in ways.items():
+        fresh(FOLDER / name)
         start = time.monotonic()
-        if failed := run(folder, cores, arguments):
+        if failed := run(FOLDER / name, [*way, *common, *arguments[split:]]):
             return failed
-        print(f"{folder.name}: ran in {time.monotonic() - start:.0f} s", flush=True)
-    first, second = (folder / "results" for folder in folders.values())
-    comparison = compare_folders(first, second)
-    print(f"\n{first} against {second}:\n{summary(comparison)}")
-    return 1 if comparison.differences else 0
+        print(f"{name}: ran in {time.monotonic() - start:.0f} s", flush=True)
+    first, *others = (FOLDER / name / "results" for name in ways)
+    comparisons = [compare_folders(first, other) for other in others]
+    for other, comparison in zip(others, comparisons, strict=True):
+        print(f"\n{first} against {other}:\n{summary(comparison)}")
+    return 1 if any(comparison.differences for comparison in comparisons) else 0
 
 
 def fresh(folder: Path) -> None:
@@ -53,9 +64,9 @@ def fresh(folder: Path) -> None:
         (folder / "resources/downloads").symlink_to(downloads)
 
 
-def run(folder: Path, cores: str, arguments: list[str]) -> int:
+def run(folder: Path, arguments: list[str]) -> int:
     """Run the study in a folder; what it says goes into a file, and on the screen if it fails."""
-    command = [sys.executable, "-m", "netlift", "snakemake", "--cores", cores, *arguments]
+    command = [sys.executable, "-m", "netlift", "snakemake", *arguments]
     said = folder / "run.log"
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow/lib")}
     print(f"{folder.name}: running, see {said}", flush=True)

@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ["3.11", "3.12", "3.13"]
 PLATFORMS = ["linux", "darwin"]
 LOCKS = ["requirements.txt", "requirements-dev.txt"]
+ADDED = "requirements-kubernetes.txt"
+"""What it takes besides the first lock, and no more."""
+
 PYPI_NAMES = {
     "matplotlib-base": "matplotlib",
     "py-xgboost-cpu": "xgboost-cpu",
@@ -80,7 +83,7 @@ def test_conda_environment_names_the_same_versions():
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [(LOCKS[0], ["setup"]), (LOCKS[1], ["setup", "dev", "kubernetes"])],
+    [(LOCKS[0], ["setup"]), (LOCKS[1], ["setup", "dev"])],
     ids=LOCKS,
 )
 def test_lock_names_the_same_versions(lock, extras, python, platform):
@@ -95,7 +98,17 @@ def test_development_lock_only_adds_to_the_other(python):
     assert run.items() <= dev.items()
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_lock_for_kubernetes_adds_to_the_first_and_agrees_with_the_other(python):
+    run, dev, added = (locked(lock, python=python) for lock in [*LOCKS, ADDED])
+    assert added.keys().isdisjoint(run)
+    assert {name: dev[name] for name in added.keys() & dev.keys()}.items() <= added.items()
+    wanted = {*required("kubernetes")} - {*required()}
+    assert wanted <= added.keys()
+    assert not wanted & dev.keys()
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, ADDED])
 def test_every_locked_requirement_has_hashes(lock):
     for requirement, hashes in lock_entries(lock):
         assert hashes, requirement
@@ -110,7 +123,7 @@ def test_compiled_packages_are_locked_for_more_than_one_machine(lock):
     assert all(len(hashes[name]) >= 9 for name in ["numpy", "pandas", "scipy", "pyarrow"])
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, ADDED])
 def test_lock_names_no_index_host_or_folder(lock):
     text = (ROOT / lock).read_text()
     assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host| @ |\bfile:", text)

@@ -28,6 +28,9 @@ DRAWS_AT_ONCE = 256
 _CELLS_AT_ONCE = 1 << 20
 """Assignments drawn at once, and units times assignments held in memory."""
 
+_CHOSEN_FROM = 500
+"""Units of a stratum from which it is faster to choose those promoted than to permute all."""
+
 _NO_SPREAD = 1e-12
 _TIE = 1e-9
 """Statistics that differ by less than this share are the same but for rounding."""
@@ -100,11 +103,22 @@ def assignments(
             continue
         drawn = np.tile(promoted, (at_once, 1))
         for own in strata:
-            part = drawn if len(strata) == 1 else drawn[:, own]
-            rng.permuted(part, axis=1, out=part)
-            if part is not drawn:
-                drawn[:, own] = part
+            _permute(rng, drawn, own)
         yield drawn[:size]
+
+
+def _permute(rng: np.random.Generator, drawn: Floats, own: NDArray[np.intp]) -> None:
+    """Permute the promotions of a stratum's units in each row of (b, U), in place.
+
+    Of many units, which of them are promoted is chosen: less chance than their order takes.
+    """
+    if len(own) < _CHOSEN_FROM:
+        drawn[:, own] = rng.permuted(drawn[:, own], axis=1)
+        return
+    n_promoted = int(drawn[0, own].sum())
+    drawn[:, own] = 0.0
+    for row in drawn:
+        row[own[rng.choice(len(own), n_promoted, replace=False, shuffle=False)]] = 1.0
 
 
 def unequal_probability(design: Design) -> Floats | None:
