@@ -25,7 +25,9 @@ MARK = "# Written by Netlift's tests/cluster/cluster.py; taken away when the tes
 STATE = Path("/tmp/netlift-cluster")
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "munged")
-NODES = ("n1", "n2")
+PARTITIONS = {"main": ("n1", "n2"), "faults": ("n3", "n4")}
+"""The first is what jobs get that name none; a node of the other may be killed beside them."""
+NODES = tuple(node for nodes in PARTITIONS.values() for node in nodes)
 CONTROLLER_PORT, FIRST_NODE_PORT = 16817, 16821
 # More than the machine may have: nodes of two CPUs let a group run two steps at a time.
 NODE_CPUS, NODE_MB = 2, 6000
@@ -65,7 +67,7 @@ MinJobAge=3600
 KillWait=5
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=1
 {nodes}
-PartitionName=main Nodes={node_names} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO LLN=YES
+{partitions}
 """
 
 
@@ -106,6 +108,11 @@ def configuration() -> str:
         f"CPUs={NODE_CPUS} RealMemory={NODE_MB} State=UNKNOWN"
         for number, name in enumerate(NODES)
     ]
+    partitions = [
+        f"PartitionName={name} Nodes={','.join(members)} Default={'NO' if place else 'YES'} "
+        "MaxTime=INFINITE State=UP OverSubscribe=NO LLN=YES"
+        for place, (name, members) in enumerate(PARTITIONS.items())
+    ]
     return TEMPLATE.format(
         mark=MARK,
         host=host,
@@ -113,7 +120,7 @@ def configuration() -> str:
         socket=STATE / "munge.socket",
         state=STATE,
         nodes="\n".join(nodes),
-        node_names=",".join(NODES),
+        partitions="\n".join(partitions),
     )
 
 

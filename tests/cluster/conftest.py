@@ -11,7 +11,7 @@ from cluster import Cluster, NoCluster  # noqa: E402
 
 @pytest.fixture(scope="session")
 def slurm():
-    """A running cluster of two nodes, ended when the tests are."""
+    """A running cluster of two nodes, and two that may be killed; ended when the tests are."""
     cluster = Cluster()
     try:
         cluster.up()

@@ -1,10 +1,14 @@
-"""Runs through profiles/slurm on a real cluster: the same tables as a local run, and faults."""
+"""Runs through profiles/slurm on a real cluster: the same tables as a local run, and faults.
+
+All runs are begun at once, each in a folder of its own, since most of their time they wait.
+"""
 
 import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import cluster as daemons
 import pandas as pd
@@ -12,7 +16,7 @@ import pytest
 from runs import checkout, snakemake
 
 TINY = ["--configfile", "config/studies/tiny.yaml", "--config"]
-STUDY = "study={worlds: [logit], grids: [tiny]}"
+STUDY = "study={worlds: [reference, logit], grids: [tiny]}"
 SWEEP = "sweep={seeds: [1-4], sizes: [6], worlds: [logit]}"
 # This cluster has no accounting database, and jobs of seconds.
 HERE = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--slurm-no-account"]
@@ -74,18 +78,24 @@ def scripts_of(job: str) -> list[int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """What a local run makes."""
-    folder = checkout(tmp_path_factory.mktemp("local"))
-    locally(folder, "--", "all", "sweep")
-    return folder
+class Run(NamedTuple):
+    """A run that has ended: where, what it said, and the job that a fault was made for."""
+
+    folder: Path
+    said: str
+    job: dict[str, str] | None = None
 
 
-@pytest.fixture(scope="module")
-def hung(slurm, tmp_path_factory):
-    """A run whose scorer hangs, at work beside the other tests: its job has one minute."""
-    folder = checkout(tmp_path_factory.mktemp("hung"))
+def local(slurm: daemons.Cluster, folder: Path) -> Run:
+    return Run(folder, locally(folder, "--", "all", "sweep"))
+
+
+def undisturbed(slurm: daemons.Cluster, folder: Path) -> Run:
+    return Run(folder, on_slurm(folder, "--", "all", "sweep"))
+
+
+def over_its_time(slurm: daemons.Cluster, folder: Path) -> Run:
+    """The scorer hangs, and its job has one minute."""
     limit = ["--set-resources", "fit_scorer:runtime=1", "--retries", "0"]
     with ThreadPoolExecutor(1) as pool:
         targets = ["--", SCORER, "results/tiny/config.yaml"]
@@ -93,25 +103,48 @@ def hung(slurm, tmp_path_factory):
         job = wait_for_job(folder, "fit_scorer")
         for pid in scripts_of(job["job"]):
             daemons.kill(pid, signal.SIGSTOP)
-        yield folder, run
+        return Run(folder, run.result(), job)
+
+
+def out_of_memory(slurm: daemons.Cluster, folder: Path) -> Run:
+    limit = ["--set-resources", "fit_scorer:mem_mb=250*attempt*attempt"]
+    return Run(folder, on_slurm(folder, *limit, "--", SCORER))
+
+
+def node_killed(slurm: daemons.Cluster, folder: Path) -> Run:
+    """The node where the sweep is at work goes down, as in a power cut."""
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(
+            on_slurm, folder, "--default-resources", "slurm_partition=faults", "--", "sweep"
+        )
+        job = wait_for_job(folder, "sweep_effects")
+        drain = ["State=DRAIN", "Reason=test"]
+        daemons.slurm("scontrol", "update", f"NodeName={job['node']}", *drain)
+        slurm.kill_node(job["node"])
+        return Run(folder, run.result(), job)
+
+
+RUNS = (local, undisturbed, over_its_time, out_of_memory, node_killed)
 
 
 @pytest.fixture(scope="module")
-def finished(slurm, hung, tmp_path_factory):
-    """The study and the sweep on the cluster; what the run said beside it."""
-    folder = checkout(tmp_path_factory.mktemp("cluster"))
-    said = on_slurm(folder, "--", "all", "sweep")
-    return folder, said
+def runs(slurm, tmp_path_factory):
+    """Every run, as the future of what it gives."""
+    with ThreadPoolExecutor(len(RUNS)) as pool:
+        folders = [checkout(tmp_path_factory.mktemp(run.__name__)) for run in RUNS]
+        yield {
+            run: pool.submit(run, slurm, folder) for run, folder in zip(RUNS, folders, strict=True)
+        }
 
 
-def test_the_cluster_gives_the_values_of_a_local_run(finished, undisturbed):
-    assert_same(finished[0], undisturbed)
+def test_the_cluster_gives_the_values_of_a_local_run(runs):
+    assert_same(runs[undisturbed].result().folder, runs[local].result().folder)
 
 
-def test_small_steps_share_a_job_and_nothing_is_left_to_do(finished):
-    folder, _ = finished
+def test_small_steps_share_a_job_and_nothing_is_left_to_do(runs):
+    folder = runs[undisturbed].result().folder
     whats = sorted(re.sub("^rule_(?:rule_)?", "", job["what"]) for job in jobs_of(folder).values())
-    starts = ["experiment", "fit_scorer", "grid", "slates"]
+    starts = ["experiment", "experiment", "fit_scorer", "grid", "slates"]
     starts += ["sweep_summary", "sweep_sweep_effects", "sweep_sweep_effects"]
     assert [what[: len(start)] for what, start in zip(whats, starts, strict=True)] == starts
     # Not the front page, which shows a sweep when it is written anew.
@@ -119,40 +152,29 @@ def test_small_steps_share_a_job_and_nothing_is_left_to_do(finished):
     assert "Nothing to be done" in locally(folder, "--", *stages)
 
 
-def test_a_job_out_of_memory_is_tried_again_with_more(slurm, tmp_path):
-    folder = checkout(tmp_path)
-    said = on_slurm(
-        folder, "--set-resources", "fit_scorer:mem_mb=250*attempt*attempt", "--", SCORER
-    )
+def test_a_job_out_of_memory_is_tried_again_with_more(runs):
+    folder, said, _ = runs[out_of_memory].result()
     states = [job["state"] for job in jobs_of(folder).values()]
     assert sorted(states) == ["COMPLETED", "FAILED"], said
     assert "exceeded memory limit" in logs_of(folder), logs_of(folder)
     assert (folder / SCORER).exists()
 
 
-def test_a_node_that_dies_in_the_middle_costs_no_value(slurm, undisturbed, tmp_path):
-    folder = checkout(tmp_path)
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(on_slurm, folder, "--", "sweep")
-        job = wait_for_job(folder, "sweep_effects")
-        drain = ["State=DRAIN", "Reason=test"]
-        daemons.slurm("scontrol", "update", f"NodeName={job['node']}", *drain)
-        slurm.kill_node(job["node"])
-        said = run.result()
-    slurm.start_node(job["node"])
-    daemons.slurm("scontrol", "update", f"NodeName={job['node']}", "State=RESUME")
+def test_a_node_that_dies_in_the_middle_costs_no_value(runs):
+    folder, said, job = runs[node_killed].result()
     again = jobs_of(folder)[job["job"]]
     assert again["state"] == "COMPLETED", said
     assert again["node"] != job["node"]
-    for table in made(folder):
-        if table.suffix == ".parquet":
-            one, two = pd.read_parquet(folder / table), pd.read_parquet(undisturbed / table)
-            pd.testing.assert_frame_equal(one, two, check_exact=True)
+    tables = [table for table in made(folder) if table.suffix == ".parquet"]
+    assert any(table.match("sweep/**/effects.parquet") for table in tables)
+    for table in tables:
+        one = pd.read_parquet(folder / table)
+        two = pd.read_parquet(runs[local].result().folder / table)
+        pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-def test_a_job_over_its_time_is_named_and_the_rest_is_done(hung):
-    folder, run = hung
-    said = run.result()
+def test_a_job_over_its_time_is_named_and_the_rest_is_done(runs):
+    folder, said, _ = runs[over_its_time].result()
     (job,) = jobs_of(folder).values()
     assert job["state"] == "TIMEOUT", said
     assert "fit_scorer" in said

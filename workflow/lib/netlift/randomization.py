@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -101,22 +102,23 @@ def assignments(
             redrawn = rng.random((at_once, design.n_units)) < probability
             yield redrawn[:size].astype(np.float64)
             continue
-        drawn = np.tile(promoted, (at_once, 1))
+        drawn = np.zeros((at_once, design.n_units))
         for own in strata:
-            _permute(rng, drawn, own)
+            _permute(rng, promoted, own, drawn)
         yield drawn[:size]
 
 
-def _permute(rng: np.random.Generator, drawn: Floats, own: NDArray[np.intp]) -> None:
-    """Permute the promotions of a stratum's units in each row of (b, U), in place.
+def _permute(
+    rng: np.random.Generator, promoted: Floats, own: NDArray[np.intp], drawn: Floats
+) -> None:
+    """Permute the promotions of a stratum's units anew for each row of (b, U), which are 0.
 
     Of many units, which of them are promoted is chosen: less chance than their order takes.
     """
     if len(own) < _CHOSEN_FROM:
-        drawn[:, own] = rng.permuted(drawn[:, own], axis=1)
+        drawn[:, own] = rng.permuted(np.tile(promoted[own], (len(drawn), 1)), axis=1)
         return
-    n_promoted = int(drawn[0, own].sum())
-    drawn[:, own] = 0.0
+    n_promoted = int(promoted[own].sum())
     for row in drawn:
         row[own[rng.choice(len(own), n_promoted, replace=False, shuffle=False)]] = 1.0
 
@@ -192,6 +194,17 @@ class Statistics:
             treated, treated if weight is control_weight else sums(control_weight), studentized
         )
 
+    @cached_property
+    def _total(self) -> Floats:
+        """Sums of all units as control ones, shape (3 m + 3,)."""
+        return np.asarray(self.control_sums.sum(axis=0))
+
+    @cached_property
+    def _largest(self) -> Floats:
+        """The largest outcome of a unit, shape (m,)."""
+        m = (self.sums.shape[1] - 3) // 3
+        return np.asarray(np.abs(self.sums[:, :m]).max(axis=0, initial=0.0))
+
     def __call__(self, assigned: Floats) -> tuple[Floats, Floats]:
         """Return differences of means and statistics, shapes (b, m), of assignments (b, U).
 
@@ -202,7 +215,7 @@ class Statistics:
         means, variances = [], []
         promoted = assigned @ self.sums
         as_control = promoted if self.control_sums is self.sums else assigned @ self.control_sums
-        for sums in (promoted, self.control_sums.sum(axis=0) - as_control):
+        for sums in (promoted, self._total - as_control):
             y, square, cross = sums[:, :m], sums[:, m : 2 * m], sums[:, 2 * m : 3 * m]
             slates, slates_square, units = (sums[:, [place]] for place in (-3, -2, -1))
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -216,8 +229,7 @@ class Statistics:
         if not self.studentized:
             # An empty arm has no difference: as extreme as can be, which is on the safe side.
             return difference, np.where(np.isnan(difference), np.inf, difference)
-        scale = np.abs(self.sums[:, :m]).max(axis=0, initial=0.0)
-        nothing = np.abs(difference) <= ROUNDING * np.maximum(scale, 1)
+        nothing = np.abs(difference) <= ROUNDING * np.maximum(self._largest, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = difference / np.sqrt(variances[0] + variances[1])
         # An arm without two units has no error: as extreme as can be here too.

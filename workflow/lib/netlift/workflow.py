@@ -86,7 +86,9 @@ def imported_modules(source: str) -> set[str]:
         if module:
             # A name that is imported from a package may be one of its modules.
             found |= {module, *(f"{module}.{word}" for word in re.findall(r"\w+", names))}
-        found |= {name for name in re.findall(r"[\w.]+", modules) if name.split(".")[0] == "netlift"}
+        found |= {
+            name for name in re.findall(r"[\w.]+", modules) if name.split(".")[0] == "netlift"
+        }
     return found
 
 
