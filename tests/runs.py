@@ -92,11 +92,16 @@ def command(*arguments: str, module: str = "netlift") -> list[str]:
 
 def begin(folder: Path, *arguments: str, module: str = "netlift") -> subprocess.Popen:
     """Start a run as `make run` does, in a process group of its own."""
+    return start(folder, command(*arguments, module=module))
+
+
+def start(folder: Path, words: list[str]) -> subprocess.Popen:
+    """Start a command in a folder, in a process group of its own; what it says goes to a file."""
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow/lib")}
     environment.pop("OMP_NUM_THREADS", None)
     with (folder / "said.txt").open("w") as said:
         return subprocess.Popen(
-            command(*arguments, module=module),
+            words,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

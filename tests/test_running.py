@@ -130,6 +130,23 @@ def test_beside_a_live_snakemake_nothing_is_cleared_away(tmp_path):
         assert not lock.exists()
 
 
+def test_jobs_on_a_cluster_that_a_killed_run_left_are_named(tmp_path, monkeypatch):
+    lock = lock_of_snakemake(tmp_path)
+    left_by(tmp_path, machine=socket.gethostname())
+    queue = tmp_path / "bin/squeue"
+    queue.parent.mkdir()
+    queue.write_text(f"#!/bin/sh\necho '12 {tmp_path}'\necho '13 /elsewhere'\n")
+    queue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(queue.parent), prepend=os.pathsep)
+    said = r"left 1 jobs on the cluster.*scancel 12,"
+    with pytest.raises(NetliftError, match=said), alone(tmp_path):
+        pass
+    assert lock.exists()
+    queue.write_text("#!/bin/sh\necho squeue: error: no controller >&2\nexit 1\n")
+    with alone(tmp_path):
+        assert not lock.exists()
+
+
 def test_a_run_that_fails_in_order_leaves_no_record(tmp_path):
     from netlift.running import run_snakemake
 

@@ -3,8 +3,10 @@
 All runs are begun at once, each in a folder of its own, since most of their time they wait.
 """
 
+import os
 import re
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import NamedTuple
 import cluster as daemons
 import pandas as pd
 import pytest
-from runs import checkout, snakemake
+from runs import checkout, snakemake, start
 
 TINY = ["--configfile", "config/studies/tiny.yaml", "--config"]
 STUDY = "study={worlds: [reference, logit], grids: [tiny]}"
@@ -79,7 +81,7 @@ def scripts_of(job: str) -> list[int]:
 
 
 class Run(NamedTuple):
-    """A run that has ended: where, what it said, and the job that a fault was made for."""
+    """A run that has ended: where, what it said, and the job to which something was done."""
 
     folder: Path
     said: str
@@ -124,7 +126,25 @@ def node_killed(slurm: daemons.Cluster, folder: Path) -> Run:
         return Run(folder, run.result(), job)
 
 
-RUNS = (local, undisturbed, over_its_time, out_of_memory, node_killed)
+def snakemake_killed(slurm: daemons.Cluster, folder: Path) -> Run:
+    """Snakemake is killed while its job runs on, and the same command typed again, and again."""
+    words = [sys.executable, "-m", "netlift", "snakemake", *TINY, STUDY, SWEEP, *HERE, "--", SCORER]
+    run = start(folder, words)
+    job = wait_for_job(folder, "fit_scorer")
+    for pid in scripts_of(job["job"]):
+        daemons.kill(pid, signal.SIGSTOP)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    refused = start(folder, words)
+    assert refused.wait(timeout=60) == 1
+    said = (folder / "said.txt").read_text()
+    daemons.slurm("scancel", job["job"])
+    again = start(folder, words)
+    assert again.wait(timeout=300) == 0, (folder / "said.txt").read_text()
+    return Run(folder, said, job)
+
+
+RUNS = (local, undisturbed, over_its_time, out_of_memory, node_killed, snakemake_killed)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +203,15 @@ def test_a_job_over_its_time_is_named_and_the_rest_is_done(runs):
     assert not (folder / SCORER).exists()
     assert (folder / "results/tiny/config.yaml").exists()
     locally(folder, "--", SCORER)
+
+
+def test_after_a_kill_of_snakemake_its_jobs_are_named_and_then_the_run_goes_on(runs):
+    folder, said, job = runs[snakemake_killed].result()
+    assert "left 1 jobs on the cluster" in said
+    assert f"scancel {job['job']}," in said
+    states = [each["state"] for each in jobs_of(folder).values()]
+    assert sorted(states) == ["CANCELLED", "COMPLETED"]
+    assert (folder / SCORER).exists()
 
 
 def logs_of(folder: Path) -> str:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -207,6 +208,12 @@ def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
             f"{where} is locked by a run that cannot be seen from here: {_who(killed)}. "
             f"If it is no longer alive, type {unlock}, then run again."
         )
+    if jobs := _jobs_on_slurm(folder):
+        raise NetliftError(
+            f"A run that was killed in {where} ({_who(killed)}) left {len(jobs)} jobs on the "
+            f"cluster that write there still. Nothing was changed. Wait until they end, or type "
+            f"scancel {' '.join(jobs)}, then run again."
+        )
     for left in (SNAKEMAKES_LOCKS, SNAKEMAKES_SCRIPTS):
         shutil.rmtree(folder / left, ignore_errors=True)
     print(f"Going on where a run was killed ({_who(killed)}).", file=sys.stderr)
@@ -223,3 +230,16 @@ def _snakemakes(folder: Path) -> list[int]:
         if named and "netlift" not in words and process.info["cwd"] == where:
             found.append(process.info["pid"])
     return found
+
+
+def _jobs_on_slurm(folder: Path) -> list[str]:
+    """Return the numbers of this user's jobs in Slurm's queue that were submitted in a folder."""
+    if not shutil.which("squeue"):
+        return []
+    command = ["squeue", "--me", "--noheader", "--format=%A %Z"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        return []
+    jobs = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    return [job for job, where in jobs if where == str(folder.resolve())]
