@@ -1,5 +1,9 @@
 """What several test files share."""
 
+import fcntl
+import os
+import shutil
+
 import pytest
 import runs
 import studies
@@ -12,18 +16,35 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else 9)
 
 
+def made_once(tmp_path_factory, name, make):
+    """Return a folder that the first worker of pytest makes, while the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory):
     """A small finished study with its pages; tests must not change it."""
-    folder = tmp_path_factory.mktemp("small_study")
-    studies.small_study(folder)
-    return folder
+    return made_once(tmp_path_factory, "small_study", studies.small_study)
 
 
 @pytest.fixture(scope="session")
 def one_world_study(tmp_path_factory):
     """A study of one world and its sweep that nothing disturbed; tests must not change it."""
-    folder = runs.fresh(tmp_path_factory.mktemp("undisturbed"))
-    runs.run_alone(folder, *runs.TARGETS)
-    runs.run_alone(folder, *runs.TARGETS)  # now the front page shows the sweep too
-    return folder
+
+    def run(folder):
+        runs.fresh(folder)
+        runs.run_alone(folder, *runs.TARGETS)
+        runs.run_alone(folder, *runs.TARGETS)  # now the front page shows the sweep too
+
+    return made_once(tmp_path_factory, "one_world_study", run)
