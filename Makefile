@@ -47,7 +47,7 @@ report: .venv/.ready ## Put the pages, tables and figures of a finished study in
 diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
 
-reproduce: .venv/.ready ## Run the study twice, on one core and on all, and compare every file
+reproduce: .venv/.ready ## Run the study on one core and on all (docs/cluster.md: and on a cluster), and compare every file
 	@.venv/bin/python benchmarks/reproduce.py $(ARGS)
 
 test: .venv/.ready-dev .venv/kubernetes/.ready browser ## Check style, types and workflow, then run all tests
