@@ -56,7 +56,7 @@ rule validate_case:
     threads: 1
     resources:
         mem_mb=memory(285, slates=1500),
-        runtime=minutes(600, slates=150),
+        runtime=minutes(200, slates=150),
     params:
         settings=validation_settings,
     message:
