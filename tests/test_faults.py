@@ -24,6 +24,7 @@ SLATES = "results/tiny/size=6/seed=20260428"
 KILLS = 20
 AT_JOBS = {0: "import_ratings", 2: "sweep_effects"}
 """Kills that wait for a job by its name; the others come whenever they come."""
+SCORER = "results/tiny/scorer/accuracy.csv"
 LEDGER = f"{SLATES}/logit/effects/component_effects.csv"
 ROOT_ONLY = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"),
@@ -338,7 +339,7 @@ def test_reproduce_compares_two_runs(tmp_path):
     folder = fresh(tmp_path)
     files = ["config/studies/tiny.yaml", "config/studies/one_world.yaml"]
     done = subprocess.run(
-        [sys.executable, "benchmarks/reproduce.py", "--configfile", *files, "--", LEDGER],
+        [sys.executable, "benchmarks/reproduce.py", "--configfile", *files, "--", SCORER],
         cwd=folder,
         capture_output=True,
         text=True,

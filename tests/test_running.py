@@ -130,7 +130,7 @@ def test_beside_a_live_snakemake_nothing_is_cleared_away(tmp_path):
         assert not lock.exists()
 
 
-def test_jobs_on_a_cluster_that_a_killed_run_left_are_named(tmp_path, monkeypatch):
+def test_jobs_that_are_still_on_a_cluster_are_named(tmp_path, monkeypatch):
     lock = lock_of_snakemake(tmp_path)
     left_by(tmp_path, machine=socket.gethostname())
     queue = tmp_path / "bin/squeue"
@@ -138,7 +138,7 @@ def test_jobs_on_a_cluster_that_a_killed_run_left_are_named(tmp_path, monkeypatc
     queue.write_text(f"#!/bin/sh\necho '12 {tmp_path}'\necho '13 /elsewhere'\n")
     queue.chmod(0o755)
     monkeypatch.setenv("PATH", str(queue.parent), prepend=os.pathsep)
-    said = r"left 1 jobs on the cluster.*scancel 12,"
+    said = r"1 jobs that a run in .* handed to the cluster have not ended.*scancel 12,"
     with pytest.raises(NetliftError, match=said), alone(tmp_path):
         pass
     assert lock.exists()

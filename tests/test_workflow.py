@@ -137,13 +137,14 @@ def test_asking_for_more_memory_rebuilds_nothing(study):
 
 
 def test_one_core_and_two_give_the_same_values(study, tmp_path):
-    """Of one world's tables; `make reproduce` compares every file, and takes as long as two runs."""
+    """Of one world; `make reproduce` compares every file, and takes as long as two runs."""
     alone, one_world = checkout(tmp_path), "study={worlds: [similarity], grids: [tiny]}"
-    run(alone, "--config", one_world, "--", "effects", "models", "grids", cores=1)
+    run(alone, "--config", one_world, "--", "effects", "grids", cores=1)
     tables = sorted(path.relative_to(alone) for path in (alone / "results").rglob("*.*"))
-    tables = [table for table in tables if "worlds" not in table.name]  # over all of them
-    assert len(tables) > 40
+    assert len(tables) > 30
     for table in tables:
+        if str(table.relative_to("results/tiny").with_suffix("")) in OVER_WORLDS:
+            continue
         if table.suffix == ".parquet":
             one, two = pd.read_parquet(study / table), pd.read_parquet(alone / table)
             pd.testing.assert_frame_equal(one, two, check_exact=True)

@@ -20,9 +20,9 @@ from runs import checkout, snakemake, start
 TINY = ["--configfile", "config/studies/tiny.yaml", "--config"]
 STUDY = "study={worlds: [logit], grids: [tiny]}"
 SWEEP = "sweep={seeds: [1-4], sizes: [6], worlds: [logit]}"
-# This cluster has no accounting database, and jobs of seconds.
+# This cluster has no accounting database, jobs of seconds, and two cores for each.
 HERE = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--slurm-no-account"]
-HERE += ["--slurm-init-seconds-before-status-checks", "1"]
+HERE += ["--slurm-init-seconds-before-status-checks", "1", "--cores", "2"]
 SCORER = "results/tiny/scorer/accuracy.csv"
 
 
@@ -136,9 +136,12 @@ def snakemake_killed(slurm: daemons.Cluster, folder: Path) -> Run:
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     refused = start(folder, words)
-    assert refused.wait(timeout=60) == 1
+    assert refused.wait(timeout=60) == 2
     said = (folder / "said.txt").read_text()
     daemons.slurm("scancel", job["job"])
+    daemons.wait_for(
+        lambda: not daemons.processes_with(f"SLURM_JOB_ID={job['job']}"), "the end of the job"
+    )
     again = start(folder, words)
     assert again.wait(timeout=300) == 0, (folder / "said.txt").read_text()
     return Run(folder, said, job)
@@ -207,7 +210,7 @@ def test_a_job_over_its_time_is_named_and_the_rest_is_done(runs):
 
 def test_after_a_kill_of_snakemake_its_jobs_are_named_and_then_the_run_goes_on(runs):
     folder, said, job = runs[snakemake_killed].result()
-    assert "left 1 jobs on the cluster" in said
+    assert "1 jobs that a run in" in said
     assert f"scancel {job['job']}," in said
     states = [each["state"] for each in jobs_of(folder).values()]
     assert sorted(states) == ["CANCELLED", "COMPLETED"]

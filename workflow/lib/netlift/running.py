@@ -193,6 +193,12 @@ def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
     if not any((folder / SNAKEMAKES_LOCKS).glob("*.lock")):
         return
     where, unlock = folder.resolve(), "make run ARGS=--unlock"
+    if jobs := _jobs_on_slurm(folder):
+        raise NetliftError(
+            f"{len(jobs)} jobs that a run in {where} handed to the cluster have not ended. "
+            "Nothing was changed. Wait until they have; or, if the run itself was killed, type "
+            f"scancel {' '.join(jobs)}, then run again."
+        )
     if others := _snakemakes(folder):
         raise NetliftError(
             f"Snakemake is running in {where}: process {listed(others)}. Nothing was changed. "
@@ -207,12 +213,6 @@ def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
         raise NetliftError(
             f"{where} is locked by a run that cannot be seen from here: {_who(killed)}. "
             f"If it is no longer alive, type {unlock}, then run again."
-        )
-    if jobs := _jobs_on_slurm(folder):
-        raise NetliftError(
-            f"A run that was killed in {where} ({_who(killed)}) left {len(jobs)} jobs on the "
-            f"cluster that write there still. Nothing was changed. Wait until they end, or type "
-            f"scancel {' '.join(jobs)}, then run again."
         )
     for left in (SNAKEMAKES_LOCKS, SNAKEMAKES_SCRIPTS):
         shutil.rmtree(folder / left, ignore_errors=True)
@@ -233,7 +233,7 @@ def _snakemakes(folder: Path) -> list[int]:
 
 
 def _jobs_on_slurm(folder: Path) -> list[str]:
-    """Return the numbers of this user's jobs in Slurm's queue that were submitted in a folder."""
+    """Return the numbers of this user's jobs in Slurm's queue that were handed in from a folder."""
     if not shutil.which("squeue"):
         return []
     command = ["squeue", "--me", "--noheader", "--format=%A %Z"]
