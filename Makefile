@@ -47,7 +47,7 @@ report: .venv/.ready ## Put the pages, tables and figures of a finished study in
 diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
 
-reproduce: .venv/.ready ## Run the study on one core and on all (docs/cluster.md: and on a cluster), and compare every file
+reproduce: .venv/.ready ## Run the study on one core and on all, and compare every file
 	@.venv/bin/python benchmarks/reproduce.py $(ARGS)
 
 test: .venv/.ready-dev .venv/kubernetes/.ready browser ## Check style, types and workflow, then run all tests
@@ -93,8 +93,8 @@ env: .venv/.ready ## Set up .venv, and no more
 lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
 	@$(lock) --output-file requirements.txt
 	@$(lock) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
-	@$(lock) --extra kubernetes --constraints requirements-dev.txt $(addprefix --no-emit-package ,$(shell \
-	    sed -n 's/^\([a-z0-9.-]*\)==.*/\1/p' requirements.txt)) --output-file requirements-kubernetes.txt
+	@$(lock) --extra kubernetes --constraints requirements-dev.txt --output-file requirements-kubernetes.txt \
+	    $$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements.txt)
 
 bench-scale: .venv/.ready ## Measure MovieLens 32M on this machine: 10 minutes, 4 GB of disk in FOLDER
 	@$(activate) python benchmarks/scale.py $(if $(FOLDER),--folder "$(FOLDER)") $(ARGS)

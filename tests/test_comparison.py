@@ -1,10 +1,12 @@
 """Two folders of results compared: what is planted is found, and named by its first value."""
 
+import importlib
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from runs import ROOT
 
 from netlift.comparison import compare_folders, summary
 from netlift.errors import NetliftError
@@ -112,3 +114,33 @@ def test_what_differs_in_another_file_is_found(folders, name, content, said):
 def test_folders_without_files_are_no_match(tmp_path):
     with pytest.raises(NetliftError, match="no files to compare"):
         compare_folders(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("other", ["0.1", "0.2"])
+def test_reproduce_runs_a_study_in_each_way_and_fails_if_one_differs(
+    other, monkeypatch, tmp_path, capsys
+):
+    """Snakemake's words are as they were given; what follows -- stays last."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    reproduce = importlib.import_module("reproduce")
+    begun = {}
+
+    def run(folder, words):
+        begun[folder.name] = words
+        write_text(f"{other if folder.name == 'cluster' else '0.1'}\n", folder / "results/a.csv")
+        return 0
+
+    monkeypatch.setattr(reproduce, "FOLDER", tmp_path / "reproduce")
+    monkeypatch.setattr(reproduce, "fresh", lambda folder: None)
+    monkeypatch.setattr(reproduce, "run", run)
+    words = ["--cluster", "--profile p --jobs 2", "--configfile", "a.yaml", "--", "all", "sweep"]
+    assert reproduce.main(words) == (other != "0.1")
+    rest = ["--configfile", "a.yaml", "--", "all", "sweep"]
+    assert begun == {
+        "one-core": ["--cores", "1", *rest],
+        "all-cores": ["--cores", "all", *rest],
+        "cluster": ["--profile", "p", "--jobs", "2", *rest],
+    }
+    said = capsys.readouterr().out
+    assert said.count("1 files compared, 0 differences") == (2 if other == "0.1" else 1)
+    assert ("DIFFERS  a.csv" in said) == (other != "0.1")

@@ -135,7 +135,7 @@ def test_jobs_that_are_still_on_a_cluster_are_named(tmp_path, monkeypatch):
     left_by(tmp_path, machine=socket.gethostname())
     queue = tmp_path / "bin/squeue"
     queue.parent.mkdir()
-    queue.write_text(f"#!/bin/sh\necho '12 {tmp_path}'\necho '13 /elsewhere'\n")
+    queue.write_text(f"#!/bin/sh\necho '12 {tmp_path}'\necho '13 /elsewhere'\necho '14 '\n")
     queue.chmod(0o755)
     monkeypatch.setenv("PATH", str(queue.parent), prepend=os.pathsep)
     said = r"1 jobs that a run in .* handed to the cluster have not ended.*scancel 12,"

@@ -241,5 +241,5 @@ def _jobs_on_slurm(folder: Path) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
         return []
-    jobs = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
-    return [job for job, where in jobs if where == str(folder.resolve())]
+    jobs = [line.partition(" ") for line in done.stdout.splitlines()]
+    return [job for job, _, where in jobs if where == str(folder.resolve())]
