@@ -160,14 +160,8 @@ def segments(
             for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
                 row = {"segmentation": segmentation, "segment": part.name} | line
                 row |= part.counts | _numbers(estimate, spread, len(estimated))
-                still = f"these {outcome.unit} do not vary" if estimate is None else None
-                if estimate is not None and min(part.design.units_per_arm()) < FEW_UNITS:
-                    block = (len(differing) << 20) + number
-                    rng = generator(seed, "wild_bootstrap", block)
-                    row["wild_bootstrap_p_value"] = part.wild(weights, rng, bootstrap_draws)
-                if part.known is not None:
-                    row["known_effect"] = float(np.dot(weights, part.known))
-                table.append(row | {"note": part.note or still})
+                rng = generator(seed, "wild_bootstrap", (len(differing) << 20) + number)
+                table.append(row | part.more(weights, estimate, rng, bootstrap_draws, outcome))
     frame, spread_of = (outcome.in_units(pd.DataFrame(rows)) for rows in (table, differing))
     return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
 
@@ -202,6 +196,23 @@ class _Segment:
         """Return an effect; None where the clicks do not vary, so that no error is known."""
         estimate = None if self.arms is None else self.arms.combination(weights)
         return None if estimate is None or estimate.se == 0 else estimate
+
+    def more(
+        self,
+        weights: tuple[int, ...],
+        estimate: Estimate | None,
+        rng: np.random.Generator,
+        draws: int,
+        outcome: Outcome,
+    ) -> dict[str, object]:
+        """Return what stands beside an effect: the bootstrap of few units, the truth, a note."""
+        row: dict[str, object] = {}
+        if estimate is not None and min(self.design.units_per_arm()) < FEW_UNITS:
+            row["wild_bootstrap_p_value"] = self.wild(weights, rng, draws)
+        if self.known is not None:
+            row["known_effect"] = float(np.dot(weights, self.known))
+        still = f"these {outcome.unit} do not vary" if estimate is None else None
+        return row | {"note": self.note or still}
 
     def wild(self, weights: tuple[int, ...], rng: np.random.Generator, draws: int) -> float | None:
         outcome = self.clicks @ np.array(weights, dtype=np.float64)

@@ -104,16 +104,7 @@ def history_slates(
     recent, first = _most_recent(owner, user, item, np.asarray(ratings["timestamp"]))
     start = first[owner] + window * visit
     length = np.minimum(window, n_ratings[owner] - window * visit)
-    shown = np.empty((n_slates, size), dtype=np.int64)
-    for _, rows in blocks(n_slates):
-        column = np.arange(window)
-        inside = column < length[rows, None]
-        index = recent[np.minimum(start[rows, None] + column, len(recent) - 1)]
-        # Rating first, then recency: a stable sort keeps the order by recency within a rating.
-        key = np.where(inside, -rating[index], np.inf)
-        best = np.argsort(key, axis=1, kind="stable")[:, :size]
-        shown[rows] = np.take_along_axis(index, best, axis=1)
-
+    shown = _best_rated(recent, start, length, rating, window, size)
     return _table(users, items, clusters, owner, item[shown], rating[shown].astype(np.float64))
 
 
@@ -135,6 +126,31 @@ def _most_recent(
     recent = theirs[np.lexsort((item[theirs], -timestamp[theirs], user[theirs]))]
     count = np.bincount(user[theirs], minlength=len(is_owner))
     return recent, np.cumsum(count) - count
+
+
+def _best_rated(
+    recent: NDArray[np.int64],
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    rating: NDArray[np.floating],
+    window: int,
+    size: int,
+) -> NDArray[np.int64]:
+    """Return the ratings that slates show, shape (N, size): the best of each window, then recent.
+
+    ``recent`` numbers the ratings of each user, most recent first, shape (R,); a window is
+    ``length`` of these from ``start`` on, shape (N,) each, at most ``window``.
+    """
+    shown = np.empty((len(start), size), dtype=np.int64)
+    for _, rows in blocks(len(start)):
+        column = np.arange(window)
+        inside = column < length[rows, None]
+        index = recent[np.minimum(start[rows, None] + column, len(recent) - 1)]
+        # Rating first, then recency: a stable sort keeps the order by recency within a rating.
+        key = np.where(inside, -rating[index], np.inf)
+        best = np.argsort(key, axis=1, kind="stable")[:, :size]
+        shown[rows] = np.take_along_axis(index, best, axis=1)
+    return shown
 
 
 def scorer_slates(
