@@ -76,7 +76,7 @@ test-cluster: .venv/.ready-dev ## Test runs on a Slurm cluster that is started o
 
 lint: .venv/.ready-dev ## Check style, types and workflow
 	@$(activate) failed=; \
-	for check in 'ruff check' 'ruff format --check' mypy \
+	for check in 'ruff check' 'ruff format --check' mypy 'env PYTHONPATH=$(LIB) lint-imports' \
 	        'snakefmt --check workflow' 'snakemake --lint'; do \
 	    printf '\n== %s\n' "$$check"; $$check || failed="$$failed\n    $$check"; \
 	done; \

@@ -17,9 +17,10 @@ sys.path.insert(0, str(ROOT / "workflow/lib"))
 
 import yaml  # noqa: E402
 
-from netlift.config import check_config, grid_world  # noqa: E402
-from netlift.grid import grid_effects  # noqa: E402
-from netlift.tables import read_table  # noqa: E402
+from netlift.core.tables import read_table  # noqa: E402
+from netlift.studies.grid import grid_effects  # noqa: E402
+from netlift.workflow.config import check_config  # noqa: E402
+from netlift.workflow.study import grid_world  # noqa: E402
 
 MAX_SECONDS = 10
 EXPOSURE = ROOT / "results/ml-small/size=12/seed=20260428/exposure.parquet"

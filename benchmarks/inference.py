@@ -23,12 +23,13 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import statsmodels.api as sm  # noqa: E402
 
-from netlift.accounts import slate_outcomes  # noqa: E402
-from netlift.exposure import assign_promotion  # noqa: E402
-from netlift.inference import clustered_coefficient  # noqa: E402
-from netlift.ledger import component_columns, component_effects  # noqa: E402
-from netlift.randomization import randomization_tests  # noqa: E402
-from netlift.row_effects import bootstrap, spillover_sensitivity  # noqa: E402
+from netlift.effects.accounts import slate_outcomes  # noqa: E402
+from netlift.effects.ledger import component_columns, component_effects  # noqa: E402
+from netlift.effects.randomization_tests import randomization_tests  # noqa: E402
+from netlift.effects.spillover import spillover_sensitivity  # noqa: E402
+from netlift.inference.arms import clustered_coefficient  # noqa: E402
+from netlift.inference.bootstrap import bootstrap  # noqa: E402
+from netlift.promotion.exposure import assign_promotion  # noqa: E402
 
 PERMUTATIONS, DRAWS, PANDAS_DRAWS = 9999, 1000, 10
 MAX_SECONDS = {

@@ -85,9 +85,9 @@ def make(path: Path, n_slates: int) -> None:
 
 def account(path: str, folder: str) -> None:
     """Check and sum a log."""
-    from netlift.config import completed, read_schema
     from netlift.logs.entries import log_settings
     from netlift.logs.reading import account_log
+    from netlift.workflow.schema import completed, read_schema
 
     entry = log_settings(completed({**ENTRY, "path": path}, read_schema("logs")))
     outputs = {name: f"{folder}/{name}.csv" for name in ("contract", "row_counts")}
@@ -97,8 +97,8 @@ def account(path: str, folder: str) -> None:
 
 def effects(path: str, folder: str) -> None:
     """Estimate the component effects from accounts."""
-    from netlift.ledger import component_effects
-    from netlift.tables import read_table, write_table
+    from netlift.core.tables import read_table, write_table
+    from netlift.effects.ledger import component_effects
 
     accounts = read_table(f"{folder}/accounts.parquet", EFFECTS_COLUMNS)
     write_table(component_effects(accounts), f"{folder}/effects.csv")
@@ -112,11 +112,11 @@ def pandas_all(path: str, folder: str) -> None:
     import numpy as np
     import pandas as pd
 
-    from netlift.accounts import slate_outcomes
-    from netlift.diagnostics import WRONG, sample_ratio_p_value
-    from netlift.exposure import map_exposure
-    from netlift.ledger import component_effects
-    from netlift.tables import write_table
+    from netlift.core.tables import write_table
+    from netlift.effects.accounts import slate_outcomes
+    from netlift.effects.ledger import component_effects
+    from netlift.inference.balance import WRONG, sample_ratio_p_value
+    from netlift.promotion.exposure import map_exposure
 
     log = pd.read_csv(path)
     assert log.notna().all().all()

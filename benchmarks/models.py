@@ -26,16 +26,16 @@ sys.path.insert(0, str(ROOT / "workflow/lib"))
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 
-from netlift.accounts import slate_outcomes  # noqa: E402
-from netlift.config import check_config  # noqa: E402
-from netlift.experiment import fit_world, simulate_clicks  # noqa: E402
-from netlift.exposure import assign_promotion  # noqa: E402
-from netlift.outcome_models import ROW_MODELS, STACKED  # noqa: E402
-from netlift.scorer import Scorer  # noqa: E402
-from netlift.similarity import item_similarity  # noqa: E402
-from netlift.slate_arrays import Slates  # noqa: E402
-from netlift.slate_builder import SlateBuilder  # noqa: E402
-from netlift.tables import read_json, read_pieces, read_table, write_table  # noqa: E402
+from netlift.core.tables import read_json, read_pieces, read_table, write_table  # noqa: E402
+from netlift.effects.accounts import slate_outcomes  # noqa: E402
+from netlift.models.outcome_models import ROW_MODELS, STACKED  # noqa: E402
+from netlift.promotion.exposure import assign_promotion  # noqa: E402
+from netlift.slates.builder import SlateBuilder  # noqa: E402
+from netlift.slates.scorer import Scorer  # noqa: E402
+from netlift.workflow.config import check_config  # noqa: E402
+from netlift.worlds.item_similarity import item_similarity  # noqa: E402
+from netlift.worlds.simulation import fit_world, simulate_clicks  # noqa: E402
+from netlift.worlds.slates import Slates  # noqa: E402
 
 RESOURCES, SCORER = ROOT / "resources/datasets/ml-small", ROOT / "results/ml-small/scorer"
 TABLES = ("outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc")

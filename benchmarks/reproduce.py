@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
-from netlift.comparison import compare_folders, summary  # noqa: E402
+from netlift.workflow.comparison import compare_folders, summary  # noqa: E402
 
 FOLDER = ROOT / "reproduce"
 MADE = ["results", "resources", "logs", "reproduce"]

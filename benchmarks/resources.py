@@ -18,7 +18,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
-from netlift.resources import SNAKEMAKE_MB  # noqa: E402
+from netlift.workflow.resources import SNAKEMAKE_MB  # noqa: E402
 
 
 def used(folder: Path) -> pd.DataFrame:

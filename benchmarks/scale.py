@@ -31,10 +31,10 @@ import yaml  # noqa: E402
 from process_tree import Used, run  # noqa: E402
 from study import copied  # noqa: E402
 
+from netlift.core.tables import read_json, write_json  # noqa: E402
 from netlift.datasets.movielens_files import write_movielens  # noqa: E402
 from netlift.datasets.schema import Dataset  # noqa: E402
 from netlift.datasets.synthetic import Population, simulate  # noqa: E402
-from netlift.tables import read_json, write_json  # noqa: E402
 
 SHAPE = Population(users=200_948, items=87_585, ratings=32_000_204, rated_items=84_432, seed=32)
 NAME = "ml-32m-shape"

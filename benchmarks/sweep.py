@@ -33,18 +33,18 @@ import statsmodels.api as sm  # noqa: E402
 from inference import pandas_bootstrap  # noqa: E402
 from study import copied  # noqa: E402
 
-from netlift.accounts import slate_outcomes  # noqa: E402
-from netlift.array_ledger import array_ledger  # noqa: E402
-from netlift.config import completed  # noqa: E402
-from netlift.design import Design  # noqa: E402
-from netlift.experiment import fit_world, simulate_clicks  # noqa: E402
-from netlift.exposure import assign_promotion  # noqa: E402
-from netlift.ledger import COVARIATES  # noqa: E402
-from netlift.replicates import Replicates  # noqa: E402
-from netlift.seed_blocks import block_name  # noqa: E402
-from netlift.slate_arrays import Slates  # noqa: E402
-from netlift.streams import generator  # noqa: E402
-from netlift.worlds import schema  # noqa: E402
+from netlift.core.streams import generator  # noqa: E402
+from netlift.effects.accounts import slate_outcomes  # noqa: E402
+from netlift.effects.batched_ledger import array_ledger  # noqa: E402
+from netlift.effects.estimators import COVARIATES  # noqa: E402
+from netlift.promotion.design import Design  # noqa: E402
+from netlift.promotion.exposure import assign_promotion  # noqa: E402
+from netlift.studies.replicates import Replicates  # noqa: E402
+from netlift.studies.seed_blocks import block_name  # noqa: E402
+from netlift.workflow.schema import completed  # noqa: E402
+from netlift.worlds.registry import schema  # noqa: E402
+from netlift.worlds.simulation import fit_world, simulate_clicks  # noqa: E402
+from netlift.worlds.slates import Slates  # noqa: E402
 
 REPLICATES, PANDAS_ROUNDS, BOOTSTRAP_DRAWS = 400, 20, 500
 MIN_PER_SECOND, MIN_LIN, MAX_TO_UNIFORMS = 1500, 250, 3.0

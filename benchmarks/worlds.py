@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/lib"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from netlift import worlds  # noqa: E402
-from netlift.config import completed  # noqa: E402
-from netlift.similarity import ItemSimilarity  # noqa: E402
-from netlift.slate_arrays import Slates  # noqa: E402
+from netlift.workflow.schema import completed  # noqa: E402
+from netlift.worlds import registry as worlds  # noqa: E402
+from netlift.worlds.item_similarity import ItemSimilarity  # noqa: E402
+from netlift.worlds.slates import Slates  # noqa: E402
 
 WANTED = {
     "reference": 700_000,

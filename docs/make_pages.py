@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
-from netlift.config_reference import config_reference  # noqa: E402
 from netlift.logs.codes import codes_table  # noqa: E402
+from netlift.workflow.config_reference import config_reference  # noqa: E402
 
 MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import runs
-import studies
+import study_files
 
 LONGEST = ("test_faults.py", "test_workflow.py", "test_sweep_workflow.py")
 """Files that are begun first: each goes whole to one worker, and at the end none should wait."""
@@ -35,7 +35,7 @@ def made_once(tmp_path_factory, name, make):
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory):
     """A small finished study with its pages; tests must not change it."""
-    return made_once(tmp_path_factory, "small_study", studies.small_study)
+    return made_once(tmp_path_factory, "small_study", study_files.make)
 
 
 @pytest.fixture(scope="session")

@@ -14,29 +14,16 @@ sys.path.insert(0, LIBRARY)
 # Scripts run as processes of their own and find the library here.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from netlift.config import (
-    canonical,
-    changed_world,
-    check_config,
-    check_sweep,
-    check_validation,
-    grid_world,
-    typed,
-)
+from netlift.workflow.study import canonical, changed_world, grid_world, typed
+from netlift.workflow.config import check_config, check_sweep, check_validation
 from netlift.datasets.entries import import_settings, input_files, n_ratings
-from netlift.errors import NetliftError
-from netlift.logs.entries import (
-    MAIN_OUTCOME,
-    is_experiment,
-    log_files,
-    log_settings,
-    outcome_units,
-)
-from netlift.report.choices import run_settings
-from netlift.resources import asked_mb, asked_minutes
-from netlift.seed_blocks import block_seeds, seed_blocks
-from netlift.workflow import source_files
-from netlift.worlds import model_class
+from netlift.core.errors import NetliftError
+from netlift.logs.entries import MAIN_OUTCOME, is_experiment, log_files, log_settings, outcome_units
+from netlift.workflow.study import run_settings
+from netlift.workflow.resources import asked_mb, asked_minutes
+from netlift.studies.seed_blocks import block_seeds, seed_blocks
+from netlift.workflow.sources import source_files
+from netlift.worlds.registry import model_class
 
 # Snakemake reads values inside a mapping on the command line as texts, numbers too.
 update_config(config, typed(workflow.config_settings.config))
@@ -264,7 +251,7 @@ def sweep_files(dataset, file):
 
 def world_code(script, world):
     """Return a script and the code behind one world: of all competition models, only its own."""
-    return code(script, f"netlift.worlds.{STUDY['worlds'][world]['model']}")
+    return code(script, f"netlift.worlds.models.{STUDY['worlds'][world]['model']}")
 
 
 def similarity_tables(dataset, entry):

@@ -1,7 +1,7 @@
 """Check a log against its contract, and sum it to slate accounts."""
 
 from netlift.logs.reading import account_log
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 if "snakemake" in globals():
     with job(snakemake):

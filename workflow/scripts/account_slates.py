@@ -1,8 +1,8 @@
 """Sum the outcomes of slate items to one row per slate."""
 
-from netlift.accounts import slate_outcomes
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_table, write_table
+from netlift.effects.accounts import slate_outcomes
+from netlift.workflow.job import job
 
 
 def main(items: str, accounts: str) -> None:

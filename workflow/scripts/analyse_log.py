@@ -1,8 +1,8 @@
 """Say which sections of the analysis a log has, and why others are missing."""
 
+from netlift.core.tables import write_table
 from netlift.logs.sections import sections
-from netlift.tables import write_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 if "snakemake" in globals():
     with job(snakemake):

@@ -1,8 +1,8 @@
 """Draw one focal item and one promotion per slate, and map every row's exposure."""
 
-from netlift.exposure import assign_promotion
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_table, write_table
+from netlift.promotion.exposure import assign_promotion
+from netlift.workflow.job import job
 
 
 def main(slates: str, exposure: str, settings: dict) -> None:

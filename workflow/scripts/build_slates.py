@@ -1,9 +1,9 @@
 """Build the slates of one size and seed."""
 
-from netlift.scorer import Scorer
-from netlift.slate_builder import SlateBuilder
-from netlift.tables import read_pieces, read_table, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_pieces, read_table, write_table
+from netlift.slates.builder import SlateBuilder
+from netlift.slates.scorer import Scorer
+from netlift.workflow.job import job
 
 
 def main(

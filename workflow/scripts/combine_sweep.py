@@ -1,8 +1,8 @@
 """Put the blocks of a sweep together, and say what they say of the estimators."""
 
-from netlift.sweep import combined, conclusion_shares, sweep_summary
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_table, write_table
+from netlift.studies.sweep import combined, conclusion_shares, sweep_summary
+from netlift.workflow.job import job
 
 
 def main(effects: list[str], conclusions: list[str], outputs: dict[str, str]) -> None:

@@ -4,10 +4,10 @@ import logging
 
 import pandas as pd
 
-from netlift.tables import read_json, read_table, write_table, write_text
-from netlift.validation import coverage_table, policies_table, rejection_table
-from netlift.validation_report import failures, n_claims, validation_report
-from netlift.workflow import job
+from netlift.core.tables import read_json, read_table, write_table, write_text
+from netlift.studies.validation import coverage_table, policies_table, rejection_table
+from netlift.studies.validation_report import failures, n_claims, validation_report
+from netlift.workflow.job import job
 
 
 def main(inputs: dict[str, list[str]], outputs: dict[str, str], source: str) -> None:

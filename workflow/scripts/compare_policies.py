@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from netlift.aipw import advice
-from netlift.design import Design
-from netlift.features import slate_features
-from netlift.outcome import Outcome
-from netlift.outcome_models import STACKED
-from netlift.policies import compare_rules, verdict
-from netlift.tables import read_table, write_json, write_table
-from netlift.targeting import detectability
-from netlift.workflow import job
+from netlift.core.outcome import Outcome
+from netlift.core.tables import read_table, write_json, write_table
+from netlift.models.aipw import advice
+from netlift.models.features import slate_features
+from netlift.models.outcome_models import STACKED
+from netlift.models.policies import compare_rules, verdict
+from netlift.models.who_gains import detectability
+from netlift.promotion.design import Design
+from netlift.workflow.job import job
 
 
 def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> None:

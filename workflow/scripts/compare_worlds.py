@@ -1,8 +1,8 @@
 """Put the conclusions of all worlds side by side: which hold, and in how many."""
 
-from netlift.conclusions import robustness, robustness_statements
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_table, write_table
+from netlift.effects.conclusions import robustness, robustness_statements
+from netlift.workflow.job import job
 
 
 def main(conclusions: dict[str, str], outputs: dict[str, str]) -> None:

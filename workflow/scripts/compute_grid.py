@@ -1,9 +1,9 @@
 """Compute the known and the observed effects of one world over a grid of its parameters."""
 
-from netlift.grid import grid_effects
-from netlift.similarity import item_similarity
-from netlift.tables import read_optional, read_table, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_optional, read_table, write_table
+from netlift.studies.grid import grid_effects
+from netlift.workflow.job import job
+from netlift.worlds.item_similarity import item_similarity
 
 
 def main(

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from netlift.core.tables import written_whole
 from netlift.report.gathering import gather
 from netlift.report.pages import described_page
-from netlift.tables import written_whole
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(name: str, settings: dict, page: str) -> None:

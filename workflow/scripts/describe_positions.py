@@ -1,8 +1,8 @@
 """Describe the outcome of a log by position."""
 
+from netlift.core.tables import read_table, write_table
 from netlift.logs.positions import outcome_by_position
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(items: str, positions: str) -> None:

@@ -1,18 +1,19 @@
 """Estimate everything that slate accounts alone can say."""
 
-from netlift.ledger import (
+from netlift.core.outcome import Outcome
+from netlift.core.tables import read_table, write_table
+from netlift.effects.ledger import (
     additivity_checks,
     component_covariance,
     component_effects,
     component_support,
 )
-from netlift.outcome import Outcome
-from netlift.power import power_table
-from netlift.product import product_summary, risk_by_cluster, risk_by_position
-from netlift.segments import segments
-from netlift.shares import shares
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.effects.power_table import power_table
+from netlift.effects.product import product_summary
+from netlift.effects.risk import risk_by_cluster, risk_by_position
+from netlift.effects.segments import segments
+from netlift.effects.shares import shares
+from netlift.workflow.job import job
 
 
 def main(accounts: str, outputs: dict[str, str], settings: dict) -> None:

@@ -1,12 +1,13 @@
 """Estimate effects on item rows, with errors clustered, and judge the conclusions."""
 
-from netlift.conclusions import conclusions
-from netlift.item_level import item_level_claim
-from netlift.leakage import leakage
-from netlift.outcome import Outcome
-from netlift.row_effects import observed_effects, spillover_sensitivity, spillover_support
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.outcome import Outcome
+from netlift.core.tables import read_table, write_table
+from netlift.effects.conclusions import conclusions
+from netlift.effects.item_level import item_level_claim
+from netlift.effects.leakage import leakage
+from netlift.effects.observed import observed_effects
+from netlift.effects.spillover import spillover_sensitivity, spillover_support
+from netlift.workflow.job import job
 
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:

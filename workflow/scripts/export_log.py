@@ -1,8 +1,8 @@
 """Write a simulated experiment as a team's log."""
 
+from netlift.core.tables import read_table, write_table
 from netlift.logs.example import COLUMNS, example_log
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(items: str, log: str) -> None:

@@ -1,20 +1,15 @@
 """Fit outcome models and effect models, estimate the ledger by AIPW, and see who gains."""
 
-from netlift.aipw import aipw_scores, aipw_table
-from netlift.effect_models import JUDGED, effect_models
-from netlift.fitted_models import feature_importance, fit_all, save_models
-from netlift.folds import user_folds
-from netlift.outcome import Outcome
-from netlift.outcome_models import (
-    STACKED,
-    ModelData,
-    calibration_table,
-    cross_fit_all,
-    model_scores,
-)
-from netlift.tables import read_table, write_table
-from netlift.targeting import Experiment, who_gains
-from netlift.workflow import job
+from netlift.core.outcome import Outcome
+from netlift.core.tables import read_table, write_table
+from netlift.models.aipw import aipw_scores, aipw_table
+from netlift.models.effect_models import JUDGED, effect_models
+from netlift.models.fitted import feature_importance, fit_all, save_models
+from netlift.models.folds import user_folds
+from netlift.models.outcome_models import STACKED, ModelData, cross_fit_all
+from netlift.models.scoring import calibration_table, model_scores
+from netlift.models.who_gains import Experiment, who_gains
+from netlift.workflow.job import job
 
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, threads: int) -> None:

@@ -1,9 +1,9 @@
 """Fit the scorer to each user's earlier ratings and judge it on the later ones."""
 
-from netlift.ratings import split_by_time
-from netlift.scorer import fit_scorer, scorer_accuracy
-from netlift.tables import read_pieces, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_pieces, write_table
+from netlift.slates.ratings import split_by_time
+from netlift.slates.scorer import fit_scorer, scorer_accuracy
+from netlift.workflow.job import job
 
 
 def main(ratings: str, users: str, items: str, accuracy: str, settings: dict) -> None:

@@ -4,7 +4,7 @@ import logging
 import os
 
 from netlift.datasets.importing import import_dataset, write_dataset
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(

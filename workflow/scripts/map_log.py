@@ -1,7 +1,7 @@
 """Write the item rows of a log as later stages read them."""
 
 from netlift.logs.reading import map_log
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 if "snakemake" in globals():
     with job(snakemake):

@@ -1,13 +1,13 @@
 """Draw the effects of one experiment: observed, as a ledger, by definition and by segment."""
 
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
+from netlift.figures.drawing.text import drawn_outcome
 from netlift.figures.effects import observed_effects
 from netlift.figures.ledger import decomposition
 from netlift.figures.risk import risk
-from netlift.figures.saving import save_figure
 from netlift.figures.spillover import spillover_sensitivity
-from netlift.figures.text import drawn_outcome
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:

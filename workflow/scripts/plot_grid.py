@@ -1,9 +1,9 @@
 """Draw the heat maps of a sensitivity grid."""
 
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
 from netlift.figures.grid import grid_heat_maps
-from netlift.figures.saving import save_figure
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(grid: str, figure: str, parameters: list[str], source: str) -> None:

@@ -1,16 +1,16 @@
 """Draw what stands behind the effects of one experiment: estimators, shares, tests and checks."""
 
+from netlift.core.tables import read_table
 from netlift.figures.diagnostics import design_diagnostics
+from netlift.figures.drawing.saving import save_figure
+from netlift.figures.drawing.text import drawn_outcome
 from netlift.figures.estimators import estimators
 from netlift.figures.item_level import item_level_claim
 from netlift.figures.leakage import leakage
 from netlift.figures.randomization import randomization_tests
-from netlift.figures.saving import save_figure
 from netlift.figures.segments import segments
 from netlift.figures.shares import shares
-from netlift.figures.text import drawn_outcome
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:

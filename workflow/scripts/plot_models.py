@@ -1,14 +1,14 @@
 """Draw what outcome models and effect models say of one experiment, and which rule to ship."""
 
+from netlift.core.tables import read_json, read_table
 from netlift.figures.aipw import aipw
+from netlift.figures.drawing.saving import save_figure
+from netlift.figures.drawing.text import drawn_outcome
 from netlift.figures.feature_importance import feature_importance
 from netlift.figures.outcome_models import outcome_models
 from netlift.figures.policies import policies
-from netlift.figures.saving import save_figure
-from netlift.figures.text import drawn_outcome
 from netlift.figures.who_gains import who_gains
-from netlift.tables import read_json, read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:

@@ -1,9 +1,9 @@
 """Draw which conclusions hold in which world."""
 
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
 from netlift.figures.robustness import robustness_matrix
-from netlift.figures.saving import save_figure
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(robustness: str, figure: str, source: str) -> None:

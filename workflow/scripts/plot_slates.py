@@ -1,10 +1,10 @@
 """Draw the ratings, the slates made from them, and the exposure mapping."""
 
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
 from netlift.figures.exposure import exposure_mapping
 from netlift.figures.ratings import ratings_and_slates
-from netlift.figures.saving import save_figure
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 COLUMNS = [
     "slate_id",

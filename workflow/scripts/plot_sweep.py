@@ -1,11 +1,11 @@
 """Draw what a sweep over seeds, slate sizes and worlds says."""
 
-from netlift.figures.saving import save_figure
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
 from netlift.figures.sweep_conclusions import sweep_conclusions
 from netlift.figures.sweep_distribution import sweep_distribution
 from netlift.figures.sweep_estimates import sweep_estimates
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(effects: str, shares: str, figures: dict[str, str], source: str) -> None:

@@ -1,10 +1,10 @@
 """Draw what only a simulated world can tell: its known effects, beside what was observed."""
 
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
 from netlift.figures.ledger import known_lift_by_slate, observed_against_known
 from netlift.figures.predicted_effects import predicted_effects
-from netlift.figures.saving import save_figure
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:

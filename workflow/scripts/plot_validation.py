@@ -1,12 +1,12 @@
 """Draw whether estimates, intervals, tests and verdicts kept their promises."""
 
-from netlift.figures.saving import save_figure
+from netlift.core.tables import read_table
+from netlift.figures.drawing.saving import save_figure
 from netlift.figures.validation_bias import validation_bias
 from netlift.figures.validation_coverage import validation_coverage
 from netlift.figures.validation_policies import validation_policies
 from netlift.figures.validation_tests import validation_tests
-from netlift.tables import read_table
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(tables: dict[str, str], figures: dict[str, str], source: str) -> None:

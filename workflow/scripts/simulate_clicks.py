@@ -1,10 +1,10 @@
 """Give every row of an experiment its click in one world, and the truth about it."""
 
-from netlift.experiment import fit_world, simulate_clicks, world_description
-from netlift.similarity import item_similarity
-from netlift.slate_arrays import Slates
-from netlift.tables import read_optional, read_table, write_json, write_table
-from netlift.workflow import job
+from netlift.core.tables import read_optional, read_table, write_json, write_table
+from netlift.workflow.job import job
+from netlift.worlds.item_similarity import item_similarity
+from netlift.worlds.simulation import fit_world, simulate_clicks, world_description
+from netlift.worlds.slates import Slates
 
 
 def main(

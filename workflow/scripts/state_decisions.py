@@ -1,9 +1,9 @@
 """State in sentences what the effects of one experiment say."""
 
-from netlift.decisions import decision_statements
-from netlift.outcome import Outcome
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.outcome import Outcome
+from netlift.core.tables import read_table, write_table
+from netlift.effects.decisions import decision_statements
+from netlift.workflow.job import job
 
 
 def main(product: str, spillover: str, segments: str, decisions: str, unit: str) -> None:

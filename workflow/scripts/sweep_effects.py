@@ -4,16 +4,16 @@ import logging
 
 import pandas as pd
 
-from netlift.accounts import slate_outcomes
-from netlift.conclusions import conclusions
-from netlift.errors import NetliftError
-from netlift.experiment import fit_world, simulate_clicks
-from netlift.ledger import component_effects
-from netlift.similarity import item_similarity
-from netlift.slate_arrays import Slates
-from netlift.sweep import experiment_rows, name_failures
-from netlift.tables import read_groups, read_optional, write_table
-from netlift.workflow import job
+from netlift.core.errors import NetliftError
+from netlift.core.tables import read_groups, read_optional, write_table
+from netlift.effects.accounts import slate_outcomes
+from netlift.effects.conclusions import conclusions
+from netlift.effects.ledger import component_effects
+from netlift.studies.sweep import experiment_rows, name_failures
+from netlift.workflow.job import job
+from netlift.worlds.item_similarity import item_similarity
+from netlift.worlds.simulation import fit_world, simulate_clicks
+from netlift.worlds.slates import Slates
 
 
 def main(

@@ -2,14 +2,14 @@
 
 import logging
 
-from netlift.errors import NetliftError
-from netlift.exposure import assign_promotion
-from netlift.scorer import Scorer
-from netlift.seed_blocks import block_seeds
-from netlift.slate_builder import SlateBuilder
-from netlift.sweep import name_failures
-from netlift.tables import read_pieces, read_table, write_groups
-from netlift.workflow import job
+from netlift.core.errors import NetliftError
+from netlift.core.tables import read_pieces, read_table, write_groups
+from netlift.promotion.exposure import assign_promotion
+from netlift.slates.builder import SlateBuilder
+from netlift.slates.scorer import Scorer
+from netlift.studies.seed_blocks import block_seeds
+from netlift.studies.sweep import name_failures
+from netlift.workflow.job import job
 
 
 def main(inputs: dict, exposure: str, settings: dict) -> None:

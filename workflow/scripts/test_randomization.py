@@ -1,10 +1,10 @@
 """Test for spillover by randomization, and check the design the same way."""
 
-from netlift.diagnostics import design_diagnostics
-from netlift.outcome import Outcome
-from netlift.randomization import randomization_tests
-from netlift.tables import read_table, write_table
-from netlift.workflow import job
+from netlift.core.outcome import Outcome
+from netlift.core.tables import read_table, write_table
+from netlift.effects.design_checks import design_diagnostics
+from netlift.effects.randomization_tests import randomization_tests
+from netlift.workflow.job import job
 
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:

@@ -2,16 +2,21 @@
 
 import pandas as pd
 
-from netlift.accounts import slate_outcomes
-from netlift.design import Design
-from netlift.experiment import fit_world, simulate_clicks
-from netlift.exposure import assign_promotion
-from netlift.replicates import Replicates
-from netlift.similarity import item_similarity
-from netlift.slate_arrays import Slates
-from netlift.tables import read_optional, read_table, write_json, write_table
-from netlift.validation import Case, replicate_ledgers, replicate_models, replicate_tests
-from netlift.workflow import job
+from netlift.core.tables import read_optional, read_table, write_json, write_table
+from netlift.effects.accounts import slate_outcomes
+from netlift.promotion.design import Design
+from netlift.promotion.exposure import assign_promotion
+from netlift.studies.replicate_estimates import (
+    Case,
+    replicate_ledgers,
+    replicate_models,
+    replicate_tests,
+)
+from netlift.studies.replicates import Replicates
+from netlift.workflow.job import job
+from netlift.worlds.item_similarity import item_similarity
+from netlift.worlds.simulation import fit_world, simulate_clicks
+from netlift.worlds.slates import Slates
 
 
 def main(

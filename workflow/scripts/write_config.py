@@ -4,8 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from netlift.tables import written_whole
-from netlift.workflow import job
+from netlift.core.tables import written_whole
+from netlift.workflow.job import job
 
 
 def main(path: str, settings: dict) -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from netlift.core.tables import written_whole
 from netlift.report.front import gather_front
 from netlift.report.pages import front_page
-from netlift.tables import written_whole
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(settings: dict, page: str) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from netlift.core.tables import write_json, written_whole
 from netlift.report.decision import decision
 from netlift.report.gathering import gather
 from netlift.report.pages import experiment_page
-from netlift.tables import write_json, written_whole
-from netlift.workflow import job
+from netlift.workflow.job import job
 
 
 def main(name: str, settings: dict, movies: str | None, page: str, decided: str) -> None:

@@ -17,5 +17,5 @@ def __getattr__(name: str) -> Any:
     if name == "open_experiment":
         import importlib
 
-        return importlib.import_module("netlift.opened").open_experiment
+        return importlib.import_module("netlift.notebook").open_experiment
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

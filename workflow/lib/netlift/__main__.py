@@ -6,7 +6,7 @@ import csv
 import sys
 from pathlib import Path
 
-from netlift.errors import NetliftError
+from netlift.core.errors import NetliftError
 
 USAGE = """usage: python -m netlift snakemake ...     snakemake, alone in its folder: goes on after
                                              a run that was killed, refuses beside a live one
@@ -71,7 +71,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _import_log(name: str, source: Path, folder: Path) -> str:
-    from netlift.importers import import_log
+    from netlift.logs.published import import_log
 
     overlay = import_log(name, source, folder)
     return f'make analyse LOG={name} ARGS="--configfile {overlay}"'
@@ -94,10 +94,10 @@ def page(folder: Path, file: Path) -> None:
     """
     import yaml
 
-    from netlift.report.choices import run_settings
+    from netlift.core.tables import written_whole
     from netlift.report.gathering import gather
     from netlift.report.pages import experiment_page
-    from netlift.tables import written_whole
+    from netlift.workflow.study import run_settings
 
     whole = folder.resolve()
     root = next((parent.parent for parent in whole.parents if parent.name == "results"), None)
@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> int:
             case ["results", folder]:
                 print(results(Path(folder)))
             case ["snakemake", *rest]:
-                from netlift.running import run_snakemake
+                from netlift.workflow.running import run_snakemake
 
                 return run_snakemake(rest)
             case ["diff", before, after]:

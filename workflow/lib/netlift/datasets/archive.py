@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from netlift.core.errors import NetliftError
 from netlift.datasets.members import zip_members
 from netlift.datasets.schema import Dataset, Progress
-from netlift.errors import NetliftError
 
 
 def open_archive(

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from netlift.core.errors import NetliftError
 from netlift.datasets.diagnosis import rows_fault
 from netlift.datasets.schema import RATINGS, Dataset
-from netlift.errors import NetliftError
 
 LOWEST, HIGHEST = 0.5, 5.0
 """The range of ratings, in stars."""

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
+from netlift.core.errors import NetliftError
 from netlift.datasets.members import Member
-from netlift.errors import NetliftError
 
 Kind = Literal["id", "integer", "number", "text"]
 """What a column holds: an id (32-bit integer), a 64-bit integer, a number, or text."""

@@ -15,8 +15,8 @@ from io import FileIO
 from pathlib import Path
 
 from netlift import __version__
+from netlift.core.errors import NetliftError
 from netlift.datasets.schema import Progress
-from netlift.errors import NetliftError
 
 _CHUNK = 2**18
 _SECONDS_BETWEEN_LINES = 5.0

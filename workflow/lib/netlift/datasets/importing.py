@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from netlift.core.errors import NetliftError
+from netlift.core.tables import written_whole
 from netlift.datasets.checks import RatingChecks, pair_keys
 from netlift.datasets.schema import RATINGS, Dataset, Progress
-from netlift.errors import NetliftError
-from netlift.tables import written_whole
 
 ROWS_PER_GROUP = 2**20
 _SECONDS_BETWEEN_LINES = 5.0

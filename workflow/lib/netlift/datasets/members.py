@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from netlift.errors import NetliftError, listed
+from netlift.core.errors import NetliftError, listed
 
 NAMES = ("ratings.csv", "movies.csv")
 """The files that every data set in the MovieLens format has."""

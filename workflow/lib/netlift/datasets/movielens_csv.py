@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from netlift.core.errors import NetliftError, listed
 from netlift.datasets.diagnosis import Kind, explain, line_of_row, rows_fault
 from netlift.datasets.members import CheckedStream, Member
 from netlift.datasets.schema import MOVIES, NO_GENRES, RATINGS, Dataset
-from netlift.errors import NetliftError, listed
 
 RATING_COLUMNS: Mapping[str, Kind] = {
     "userId": "id",

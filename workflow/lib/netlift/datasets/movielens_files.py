@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from netlift.core.tables import written_whole
 from netlift.datasets.schema import Dataset
-from netlift.tables import written_whole
 
 RATINGS_HEADER = b"userId,movieId,rating,timestamp\n"
 MOVIES_HEADER = ("movieId", "title", "genres")

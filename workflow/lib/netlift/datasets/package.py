@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from netlift.core.errors import NetliftError
 from netlift.datasets.schema import MOVIES, RATINGS, Dataset
-from netlift.errors import NetliftError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,33 +23,59 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from netlift.core.arrays import Floats
+from netlift.core.errors import NetliftError
+from netlift.core.streams import generator
 from netlift.datasets.schema import RATINGS, Dataset
 from netlift.datasets.synthetic_movies import GENRES, Shelf, make_shelf
-from netlift.errors import NetliftError
-from netlift.streams import generator
 
 USERS_PER_BLOCK = 4096
+
+
 FEWEST_RATINGS = 20
 """Ratings that each user has at least, where there are enough ratings (as in MovieLens)."""
 
+
 ACTIVITY_SIGMA = 1.35
+
+
 LENIENCY_SD = 0.4
+
+
 TASTE_SD = 0.5
+
+
 NOISE_SD = 0.75
+
+
 MEAN_STARS = 3.5
 
+
 FIRST_START = 820_454_400  # 1996-01-01 UTC
+
+
 LAST_START = 1_483_228_800  # 2017-01-01 UTC
+
+
 END = 1_696_118_400  # 2023-10-01 UTC
+
+
 RATINGS_PER_SESSION = 25
+
+
 SECONDS_BETWEEN_RATINGS = 15.0
+
+
 SECONDS_BETWEEN_SESSIONS = 20 * 86_400.0
 
+
 _ACTIVITY_BLOCK, _MOVIES_BLOCK, _SURE_BLOCK, _FIRST_USER_BLOCK = range(4)
+
+
 _CELLS_AT_ONCE = 2**22
 
+
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

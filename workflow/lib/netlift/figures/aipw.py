@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.aipw import PLAIN
-from netlift.figures.estimators import NAMES
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_SLATE
+from netlift.effects.observed import FULL_SLATE
+from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
@@ -21,8 +22,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.outcome_models import MODEL_NAMES
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -33,10 +33,10 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import with_interval
-from netlift.outcome import CLICKS, Outcome, capitalized
-from netlift.row_effects import FULL_SLATE
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import with_interval
+from netlift.figures.estimators import NAMES
+from netlift.figures.outcome_models import MODEL_NAMES
+from netlift.models.aipw import PLAIN
 
 BOUND = "_bound"
 """Label of the line at the least possible standard error."""

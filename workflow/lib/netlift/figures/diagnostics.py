@@ -9,11 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from netlift.diagnostics import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
-from netlift.figures.estimators import NAMES
-from netlift.figures.marks import band_key, draw_band, draw_estimate, estimate_key, say_missing
-from netlift.figures.shares import ESTIMATORS, SHIFT
-from netlift.figures.style import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
+from netlift.effects.power_table import GIVEN, MINIMUM
+from netlift.figures.drawing.marks import (
+    band_key,
+    draw_band,
+    draw_estimate,
+    estimate_key,
+    say_missing,
+)
+from netlift.figures.drawing.style import (
     LIGHT,
     ROW,
     SMALL,
@@ -26,10 +33,9 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, p_value, signed
-from netlift.outcome import CLICKS, Outcome
-from netlift.power import GIVEN, MINIMUM
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import count, p_value, signed
+from netlift.figures.estimators import NAMES
+from netlift.figures.shares import ESTIMATORS, SHIFT
 
 WORDS = {
     SAMPLE_RATIO: "Sample ratio",

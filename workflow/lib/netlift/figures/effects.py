@@ -8,7 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_ROW, PER_SLATE, kind
+from netlift.figures.drawing.marks import (
     ESTIMATE,
     INTERVAL,
     draw_estimate,
@@ -17,10 +19,16 @@ from netlift.figures.marks import (
     has_known,
     known_key,
 )
-from netlift.figures.style import LIGHT, Theme, row_axis, sheet, styled, wide_enough, zero_line
-from netlift.figures.text import count, with_interval
-from netlift.outcome import CLICKS, Outcome, capitalized
-from netlift.units import PER_ROW, PER_SLATE, kind
+from netlift.figures.drawing.style import (
+    LIGHT,
+    Theme,
+    row_axis,
+    sheet,
+    styled,
+    wide_enough,
+    zero_line,
+)
+from netlift.figures.drawing.text import count, with_interval
 
 DIGITS = {kind(PER_ROW): 4, kind(PER_SLATE): 3}
 """Decimals of an effect, by what its unit counts by."""

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from netlift.figures.marks import draw_estimate, estimate_key, say_missing
-from netlift.figures.style import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.figures.drawing.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.drawing.style import (
     LIGHT,
     ROW,
     SMALL,
@@ -21,9 +23,7 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, signed, with_interval
-from netlift.outcome import CLICKS, Outcome
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import count, signed, with_interval
 
 NAMES = {
     "difference_in_means": "Difference in means",

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 
-from netlift.figures.style import SMALL, Theme
-from netlift.figures.text import shortened
+from netlift.figures.drawing.style import SMALL, Theme
+from netlift.figures.drawing.text import shortened
 
 EXAMPLE_ROW = 0.2
 """Height of a row of an example, in inches."""

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from netlift.exposure import COMPONENTS
-from netlift.figures.marks import color_key
-from netlift.figures.style import LIGHT, ROW, Theme, row_axis, sheet, styled
-from netlift.figures.text import count, shortened
+from netlift.figures.drawing.marks import color_key
+from netlift.figures.drawing.style import LIGHT, ROW, Theme, row_axis, sheet, styled
+from netlift.figures.drawing.text import count, shortened
+from netlift.promotion.exposure import COMPONENTS
 
 LABELS = {
     "direct_focal": "Focal item",

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from netlift.figures.marks import draw_estimate, estimate_key, say_missing
-from netlift.figures.outcome_models import MODEL_NAMES
-from netlift.figures.style import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.figures.drawing.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.drawing.style import (
     LIGHT,
     ROW,
     Theme,
@@ -21,8 +21,8 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.outcome import CLICKS, Outcome
-from netlift.outcome_models import ROW_LINEAR
+from netlift.figures.outcome_models import MODEL_NAMES
+from netlift.models.outcome_models import ROW_LINEAR
 
 LOGISTIC, TREES_BY_ROW = "row_logistic", "row_lightgbm"
 REGRESSIONS = (LOGISTIC, ROW_LINEAR)

@@ -13,10 +13,10 @@ from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.figures.style import LIGHT, ROW, SMALL, Theme, sheet, styled
-from netlift.grid import DIVERSION, GAINING
-from netlift.inference import ROUNDING
-from netlift.row_effects import FULL_SLATE
+from netlift.core.arrays import ROUNDING
+from netlift.effects.observed import FULL_SLATE
+from netlift.figures.drawing.style import LIGHT, ROW, SMALL, Theme, sheet, styled
+from netlift.studies.grid import DIVERSION, GAINING
 
 _DECOR = 0.85
 """Height of a panel's title, ticks and label, in inches."""

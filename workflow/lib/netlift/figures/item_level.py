@@ -10,7 +10,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_1000
+from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
@@ -18,8 +20,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.spillover import write_definitions
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -30,9 +31,8 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import signed, with_interval
-from netlift.outcome import CLICKS, Outcome, capitalized
-from netlift.units import PER_1000
+from netlift.figures.drawing.text import signed, with_interval
+from netlift.figures.spillover import write_definitions
 
 NET = "Net change of whole slates"
 """Name of what the claims are held against."""

@@ -8,7 +8,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.effects.leakage import EXPOSED, UNEXPOSED
+from netlift.figures.drawing.marks import (
     color_key,
     draw_estimate,
     draw_known,
@@ -16,8 +19,7 @@ from netlift.figures.marks import (
     has_known,
     known_key,
 )
-from netlift.figures.spillover import write_definitions
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -28,10 +30,8 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import with_interval
-from netlift.leakage import EXPOSED, UNEXPOSED
-from netlift.outcome import CLICKS, Outcome
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import with_interval
+from netlift.figures.spillover import write_definitions
 
 CALLED = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
 """What a definition calls items: marker, whether it is filled, distance from the row's middle."""

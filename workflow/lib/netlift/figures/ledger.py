@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
-from netlift.figures.marks import INTERVAL, color_key, draw_estimate, estimate_key
-from netlift.figures.style import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_1000, kind
+from netlift.figures.drawing.marks import INTERVAL, color_key, draw_estimate, estimate_key
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -22,9 +24,7 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, signed, with_interval
-from netlift.outcome import CLICKS, Outcome
-from netlift.units import PER_1000, kind
+from netlift.figures.drawing.text import count, signed, with_interval
 
 FULL_SLATE = "Full slate"
 

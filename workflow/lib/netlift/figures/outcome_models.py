@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_SLATE
+from netlift.figures.drawing.marks import (
     ESTIMATE,
     INTERVAL,
     draw_estimate,
@@ -20,7 +22,7 @@ from netlift.figures.marks import (
     has_known,
     say_missing,
 )
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -30,10 +32,8 @@ from netlift.figures.style import (
     text_axis,
     zero_line,
 )
-from netlift.figures.text import signed
-from netlift.outcome import CLICKS, Outcome, capitalized
-from netlift.outcome_models import ROW_LINEAR
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import signed
+from netlift.models.outcome_models import ROW_LINEAR
 
 MODEL_NAMES = {
     "linear": "Linear",

@@ -12,8 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from netlift.core.arrays import ROUNDING
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_1000_ELIGIBLE
 from netlift.figures.aipw import best_look
-from netlift.figures.marks import (
+from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
@@ -21,9 +24,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.outcome_models import written
-from netlift.figures.risk import VERDICTS
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -34,11 +35,10 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import printable, signed
-from netlift.inference import ROUNDING
-from netlift.outcome import CLICKS, Outcome
-from netlift.policies import PROMOTE
-from netlift.units import PER_1000_ELIGIBLE
+from netlift.figures.drawing.text import printable, signed
+from netlift.figures.outcome_models import written
+from netlift.figures.risk import VERDICTS
+from netlift.models.policies import PROMOTE
 
 OWN, ORACLE = "_own_interval", "_oracle"
 """Labels of each rule's own interval, and of the line at the best possible value."""

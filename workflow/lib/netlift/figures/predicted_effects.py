@@ -9,29 +9,34 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
+from netlift.core.arrays import ROUNDING, Floats
+from netlift.figures.drawing.style import LIGHT, Theme, sheet, styled, wide_enough
+from netlift.figures.drawing.text import count, signed
 from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES, diagonal_look
-from netlift.figures.style import LIGHT, Theme, sheet, styled, wide_enough
-from netlift.figures.text import count, signed
-from netlift.inference import ROUNDING
-
-Floats = NDArray[np.float64]
 
 PREDICTORS = ("row_logistic", "row_lightgbm", "stacked", "t_learner", "dr_learner")
 """Predictors drawn, where the table has them."""
 
+
 POINTS = 800
 """Slates drawn as points, at most."""
+
 
 N_GROUPS = 20
 """Groups of slates by predicted effect, whose means are drawn."""
 
+
 SLATES, MEANS = "_slates", "_means"
 """Labels of the marks in an axis."""
 
+
 _COLUMNS = 3
+
+
 _PANEL = 2.35
+
+
 _PREFIX = "predicted_"
 
 

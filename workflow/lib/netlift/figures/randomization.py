@@ -7,9 +7,16 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import band_key, draw_band, draw_estimate, estimate_key, say_missing
-from netlift.figures.spillover import write_definitions
-from netlift.figures.style import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.figures.drawing.marks import (
+    band_key,
+    draw_band,
+    draw_estimate,
+    estimate_key,
+    say_missing,
+)
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -20,9 +27,8 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, p_value, signed
-from netlift.outcome import CLICKS, Outcome
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import count, p_value, signed
+from netlift.figures.spillover import write_definitions
 
 _ROW = 0.84
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from netlift.figures.drawing.style import LIGHT, Theme, row_axis, sheet, styled
+from netlift.figures.drawing.text import count, shortened
 from netlift.figures.example_slates import EXAMPLE_ROW, draw_examples, example_rows
-from netlift.figures.style import LIGHT, Theme, row_axis, sheet, styled
-from netlift.figures.text import count, shortened
 
 MAX_GENRES = 24
 """Genres that get a bar of their own; the rest, the rarest, are drawn as one."""

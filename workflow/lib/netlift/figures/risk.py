@@ -8,7 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
@@ -16,7 +18,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     ROW,
     Theme,
@@ -28,9 +30,7 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, shortened
-from netlift.outcome import CLICKS, Outcome
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import count, shortened
 
 VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
 """Verdicts on segments, and the marker of each."""

@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from netlift.conclusions import FAILS, HOLDS, TAKES_MORE, UNDECIDED
-from netlift.figures.marks import color_key, has_known
-from netlift.figures.style import LIGHT, SMALL, Theme, sheet, styled
-from netlift.figures.text import shortened
+from netlift.effects.conclusions import FAILS, HOLDS, TAKES_MORE, UNDECIDED
+from netlift.figures.drawing.marks import color_key, has_known
+from netlift.figures.drawing.style import LIGHT, SMALL, Theme, sheet, styled
+from netlift.figures.drawing.text import shortened
 
 _CELL = 0.62
 """Height of a cell, in inches."""

@@ -8,7 +8,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.effects.observed import FULL_SLATE
+from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
@@ -16,8 +19,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.risk import write_slates
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     row_axis,
@@ -27,10 +29,8 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import p_value, shortened
-from netlift.outcome import CLICKS, Outcome
-from netlift.row_effects import FULL_SLATE
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import p_value, shortened
+from netlift.figures.risk import write_slates
 
 SHIFT = 0.2
 """Distance of a mark from the middle of its row: raw above, shrunken below."""

@@ -11,8 +11,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.estimators import NAMES
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.figures.drawing.marks import (
     INTERVAL,
     draw_estimate,
     draw_known,
@@ -21,8 +21,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.spillover import write_definitions
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     Theme,
     column_of_text,
@@ -32,8 +31,9 @@ from netlift.figures.style import (
     text_axis,
     zero_line,
 )
-from netlift.figures.text import signed, with_interval
-from netlift.outcome import CLICKS, Outcome
+from netlift.figures.drawing.text import signed, with_interval
+from netlift.figures.estimators import NAMES
+from netlift.figures.spillover import write_definitions
 
 ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""

@@ -10,7 +10,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_POSITION, kind
+from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
@@ -18,7 +20,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     SMALL,
     Theme,
@@ -30,9 +32,7 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, signed, with_interval
-from netlift.outcome import CLICKS, Outcome, capitalized
-from netlift.units import PER_POSITION, kind
+from netlift.figures.drawing.text import count, signed, with_interval
 
 _ROW = 0.66
 _LINE = 13.0

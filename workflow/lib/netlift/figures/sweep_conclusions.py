@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.conclusions import FAILS, HOLDS, UNDECIDED
-from netlift.figures.marks import color_key
-from netlift.figures.style import (
+from netlift.effects.conclusions import FAILS, HOLDS, UNDECIDED
+from netlift.figures.drawing.marks import color_key
+from netlift.figures.drawing.style import (
     LIGHT,
     ROW,
     SMALL,
@@ -19,7 +19,7 @@ from netlift.figures.style import (
     styled,
     text_axis,
 )
-from netlift.figures.text import count, shortened
+from netlift.figures.drawing.text import count, shortened
 
 _DECOR = 0.8
 """Height of a panel's title, ticks and label, in inches."""

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from netlift.figures.marks import draw_known, known_key
-from netlift.figures.style import (
+from netlift.figures.drawing.marks import draw_known, known_key
+from netlift.figures.drawing.style import (
     LIGHT,
     SMALL,
     Theme,
@@ -23,7 +23,7 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import count, shortened
+from netlift.figures.drawing.text import count, shortened
 
 SEEDS, MIDDLE, SPREAD = "_seeds", "_middle_half", "_middle_95"
 """Labels of the marks: single seeds, and the middle 50% and 95% of them."""

@@ -10,10 +10,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.figures.marks import ESTIMATE, INTERVAL, KNOWN, estimate_key
-from netlift.figures.style import LIGHT, SMALL, WIDTH, Theme, sheet, styled, zero_line
-from netlift.figures.text import count, shortened
-from netlift.row_effects import FULL_SLATE
+from netlift.effects.observed import FULL_SLATE
+from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, KNOWN, estimate_key
+from netlift.figures.drawing.style import LIGHT, SMALL, WIDTH, Theme, sheet, styled, zero_line
+from netlift.figures.drawing.text import count, shortened
 
 _COLUMNS = 3
 _PANEL = 2.15

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import ESTIMATE, band_key
-from netlift.figures.style import LIGHT, ROW, Theme, sheet, styled, zero_line
+from netlift.figures.drawing.marks import ESTIMATE, band_key
+from netlift.figures.drawing.style import LIGHT, ROW, Theme, sheet, styled, zero_line
 from netlift.figures.validation_cases import (
     DECOR,
     case_axis,
@@ -25,7 +25,7 @@ from netlift.figures.validation_cases import (
     verdict_keys,
 )
 from netlift.figures.validation_coverage import without_twins
-from netlift.validation import FAIL, MC_ERRORS, PASS
+from netlift.studies.validation import FAIL, MC_ERRORS, PASS
 
 _FURTHEST = 5.0
 """Monte Carlo errors that are drawn at their place."""

@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.figures.style import ROW, SMALL, Theme, row_axis
-from netlift.figures.text import shortened
-from netlift.validation import BY_SLATE, BY_USER, FAIL, FIELLER, NO_CLAIM, PASS
+from netlift.figures.drawing.style import ROW, SMALL, Theme, row_axis
+from netlift.figures.drawing.text import shortened
+from netlift.studies.replicate_estimates import BY_SLATE, BY_USER, FIELLER
+from netlift.studies.validation import FAIL, NO_CLAIM, PASS
 
 VERDICTS = {PASS: "gains", FAIL: "loses", NO_CLAIM: "undecided"}
 """Verdicts, and the color of each."""

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import ESTIMATE, INTERVAL, band_key
-from netlift.figures.style import LIGHT, Theme, sheet, styled
+from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, band_key
+from netlift.figures.drawing.style import LIGHT, Theme, sheet, styled
 from netlift.figures.validation_cases import (
     blocks,
     draw_blocks,
@@ -19,7 +19,7 @@ from netlift.figures.validation_cases import (
     title_of,
     verdict_keys,
 )
-from netlift.validation import CLAIMED, CLAIMED_FROM, FAIL, PASS, covers
+from netlift.studies.validation import CLAIMED, CLAIMED_FROM, FAIL, PASS, covers
 
 HAJEK = "hajek"
 _LOWEST = 0.85

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from netlift.figures.aipw import best_look
-from netlift.figures.marks import ESTIMATE, INTERVAL
+from netlift.figures.drawing.marks import ESTIMATE, INTERVAL
+from netlift.figures.drawing.style import LIGHT, SMALL, Theme, sheet, styled, wide_enough, zero_line
 from netlift.figures.policies import ORACLE
-from netlift.figures.style import LIGHT, SMALL, Theme, sheet, styled, wide_enough, zero_line
 from netlift.figures.validation_cases import (
     DECOR,
     case_axis,
@@ -22,7 +22,7 @@ from netlift.figures.validation_cases import (
     row_numbers,
     verdict_keys,
 )
-from netlift.validation import FAIL, NO_CLAIM, PASS, rarely
+from netlift.studies.validation import FAIL, NO_CLAIM, PASS, rarely
 
 _ROW = 0.3
 _SHARES = {

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.figures.marks import ESTIMATE, INTERVAL, estimate_key
-from netlift.figures.style import LIGHT, SMALL, Theme, sheet, styled
+from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, estimate_key
+from netlift.figures.drawing.style import LIGHT, SMALL, Theme, sheet, styled
 from netlift.figures.validation_cases import Block, blocks, draw_blocks, mark_of, verdict_keys
-from netlift.validation import PASS
+from netlift.studies.validation import PASS
 
 LEVEL = 0.05
 ADJUSTED = "_adjusted"

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from netlift.figures.marks import (
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_SLATE
+from netlift.figures.drawing.marks import (
     BAND,
     draw_estimate,
     draw_known,
@@ -21,8 +23,7 @@ from netlift.figures.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.outcome_models import MODEL_NAMES
-from netlift.figures.style import (
+from netlift.figures.drawing.style import (
     LIGHT,
     ROW,
     Theme,
@@ -33,10 +34,9 @@ from netlift.figures.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.text import printable, with_interval
-from netlift.outcome import CLICKS, Outcome, capitalized
-from netlift.targeting import ANY, AUTOC, GROUP, N_GROUPS, QINI, SLOPE, detectability
-from netlift.units import PER_SLATE
+from netlift.figures.drawing.text import printable, with_interval
+from netlift.figures.outcome_models import MODEL_NAMES
+from netlift.models.who_gains import ANY, AUTOC, GROUP, N_GROUPS, QINI, SLOPE, detectability
 
 SHOWN = "stacked"
 """The predictor whose groups and curve are drawn."""

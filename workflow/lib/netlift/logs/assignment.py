@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netlift.accounts import ITEM_PREFIX, SLATE_PREFIX
-from netlift.diagnostics import WRONG, imbalance, sample_ratio_p_value
-from netlift.ledger import COVARIATES, SAME_RANK
-from netlift.logs.source import Problem, name
+from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
+from netlift.effects.estimators import COVARIATES, SAME_RANK
+from netlift.inference.balance import WRONG, imbalance, sample_ratio_p_value
+from netlift.logs.problems import Problem
+from netlift.logs.source import name
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from netlift.inference import MIN_PER_ARM
+from netlift.inference.estimate import MIN_PER_ARM
 from netlift.logs.assignment import assignment_problems
-from netlift.logs.codes import BY_NAME, CODES
+from netlift.logs.codes import CODES
 from netlift.logs.entries import outcomes_of
+from netlift.logs.problems import Problem, refusal
 from netlift.logs.rows import Rows
 from netlift.logs.slates import SLATE_CODES
-from netlift.logs.source import Problem, name, refusal
+from netlift.logs.source import name
 
 if TYPE_CHECKING:
     import duckdb
 
+
 FEW_SLATES = 100
 """Slates per arm below which a log is said to be small."""
+
 
 TAIL_ROWS, TAIL_SHARE = 0.01, 0.2
 """An outcome has a heavy tail if this share of its rows holds more than that share of it."""
@@ -43,56 +46,6 @@ class Checked:
     problems: list[Problem]
     counts: pd.DataFrame
     aside: str
-
-
-def refusal_text(problems: list[Problem]) -> str:
-    """Say all problems of a log, with what to do, in one message."""
-    count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
-    lines = [f"the log breaks its contract: {count}"]
-    for problem in problems:
-        code = BY_NAME[problem.code]
-        where = f" (column {problem.column})" if problem.column else ""
-        lines.append(f"  - {problem.code}{where}: {code.what}{_how_many(problem)}")
-        lines += [f"      {example}" for example in problem.examples]
-        lines.append(f"      {code.mend}")
-    lines.append("Every code is explained in docs/log-contract.md.")
-    return "\n".join(lines)
-
-
-def _how_many(problem: Problem) -> str:
-    parts = []
-    if problem.rows is not None:
-        parts.append(f"{problem.rows:,} rows")
-    if problem.slates is not None:
-        parts.append(f"{problem.slates:,} slates")
-    return f": {', '.join(parts)}" if parts else ""
-
-
-def contract_table(problems: list[Problem], entry: Mapping[str, Any]) -> pd.DataFrame:
-    """Return problems as a table, in the order of the codes.
-
-    One row per problem: ``severity`` is error, warning, or what the entry made of an error: set
-    aside, accepted.
-    """
-    made_of = dict.fromkeys(entry["set_aside"], "set aside")
-    made_of |= dict.fromkeys(entry["accept"], "accepted")
-    order = [code.name for code in CODES]
-    rows = [
-        {
-            "code": problem.code,
-            "severity": made_of.get(problem.code, BY_NAME[problem.code].severity),
-            "column": problem.column,
-            "what": BY_NAME[problem.code].what,
-            "rows": problem.rows,
-            "slates": problem.slates,
-            "examples": "; ".join(problem.examples) or None,
-            "how_to_mend": BY_NAME[problem.code].mend,
-        }
-        for problem in sorted(problems, key=lambda problem: order.index(problem.code))
-    ]
-    columns = ["code", "severity", "column", "what", "rows", "slates", "examples", "how_to_mend"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.astype({"rows": "Int64", "slates": "Int64"})
 
 
 def count_rows(con: duckdb.DuckDBPyConnection) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from netlift.errors import NetliftError, listed
+from netlift.core.errors import NetliftError, listed
 from netlift.logs.codes import CODES
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from netlift.accounts import item_outcomes
-from netlift.inference import Estimate
+from netlift.effects.accounts import item_outcomes
+from netlift.inference.estimate import Estimate
 
 UNIT = "outcome per item row"
 

@@ -7,26 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlift.logs.contract import Checked, check_slates, contract_table, count_rows
+from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
+from netlift.logs.contract import Checked, check_slates, count_rows
 from netlift.logs.items import item_batches
+from netlift.logs.problems import LogRefusedError, Problem, contract_table, first_line, refusal
 from netlift.logs.rows import Rows
-from netlift.logs.slates import (
-    account_columns,
-    stage,
-    sum_slates,
-    winsor_limits,
-)
-from netlift.logs.source import (
-    LogRefusedError,
-    Problem,
-    connection,
-    first_line,
-    name,
-    open_source,
-    refusal,
-    text,
-)
-from netlift.tables import is_disk_full, write_arrow, write_table, written_whole
+from netlift.logs.slates import account_columns, stage, sum_slates, winsor_limits
+from netlift.logs.source import connection, name, open_source, text
 
 if TYPE_CHECKING:
     import duckdb

@@ -12,12 +12,13 @@ from itertools import pairwise
 from math import ceil, log2
 from typing import TYPE_CHECKING, Any
 
-from netlift.accounts import ITEM_PREFIX, main_and_further
-from netlift.inference import ROUNDING
+from netlift.core.arrays import ROUNDING
+from netlift.effects.accounts import ITEM_PREFIX, main_and_further
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED
 from netlift.logs.plain_csv import NotPlainError, plain_source
+from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, map_rows, sampled_kinds
-from netlift.logs.source import Problem, Source, first_line, name, read_items_table, refusal
+from netlift.logs.source import Source, name, read_items_table
 
 if TYPE_CHECKING:
     import duckdb

@@ -14,45 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from netlift.errors import NetliftError, listed
+from netlift.core.errors import NetliftError, listed
 from netlift.logs.entries import covariate_names, data_files, log_format
 
 if TYPE_CHECKING:
     import duckdb
+from netlift.logs.problems import Problem, first_line, refusal
 
 _STAGED = ".log-"
 """How the names of temporary folders begin."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One problem of a log.
-
-    Attributes
-    ----------
-    code
-        Its name in ``codes``.
-    column
-        The column of the log that it is about; None if about none.
-    rows, slates
-        How many have it; None where that is not counted.
-    examples
-        Up to three, in words.
-    """
-
-    code: str
-    column: str | None = None
-    rows: int | None = None
-    slates: int | None = None
-    examples: tuple[str, ...] = ()
-
-
-class LogRefusedError(NetliftError):
-    """A log with errors; carries all of its problems, for the report."""
-
-    def __init__(self, message: str, problems: list[Problem]) -> None:
-        super().__init__(message)
-        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -295,16 +265,3 @@ def _missing(column: str, there: list[str], width: int, place: str = "") -> Prob
         column,
         examples=(f"columns there{place}: {listed(there, limit=20)}{hint}",),
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the part of an error's message that is of use: its first lines, as one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:4])[:500] or type(error).__name__
-
-
-def refusal(problems: list[Problem]) -> LogRefusedError:
-    """Return the error that says all problems of a log at once."""
-    from netlift.logs.contract import refusal_text
-
-    return LogRefusedError(refusal_text(problems), problems)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netlift.outcome import CLICKS, Outcome
+from netlift.core.formatting import count, signed
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_1000
 from netlift.report.gathering import Experiment
-from netlift.units import PER_1000
-from netlift.written import count, signed
 
 Line = tuple[str, str]
 """A short name and a sentence."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netlift.errors import NetliftError
+from netlift.core.errors import NetliftError
+from netlift.core.formatting import signed
+from netlift.core.tables import read_json
 from netlift.report.columns import digits_of
-from netlift.tables import read_json
-from netlift.written import signed
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from netlift import units
-from netlift.units import kind
-from netlift.written import MINUS, count, p_value, signed
+from netlift.core import units
+from netlift.core.formatting import MINUS, count, p_value, signed
+from netlift.core.units import kind
 
 _DIGITS = {
     kind(units.PER_ROW): 4,

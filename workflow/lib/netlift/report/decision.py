@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from scipy.special import stdtr
 
 from netlift import __version__
-from netlift.config import read_schema
-from netlift.errors import NetliftError
+from netlift.core.errors import NetliftError
+from netlift.core.tables import read_json
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.gathering import Experiment, design_hash, records
 from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
+
+_SCHEMA = Path(__file__).parents[3] / "schemas/decision.schema.json"
 
 ESTIMAND = (
     "the mean change in clicks on all items of a slate, promoted against not promoted, over the "
@@ -88,7 +91,7 @@ def check_decision(value: Mapping[str, Any]) -> None:
     """
     from jsonschema import Draft202012Validator
 
-    problem = next(Draft202012Validator(read_schema("decision")).iter_errors(dict(value)), None)
+    problem = next(Draft202012Validator(read_json(_SCHEMA)).iter_errors(dict(value)), None)
     if problem is not None:
         where = "/".join(map(str, problem.absolute_path)) or "the whole"
         raise NetliftError(f"decision.json does not fit its schema: {where}: {problem.message}")

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from netlift.core.formatting import count
+from netlift.core.outcome import Outcome, capitalized
+from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.logs.sections import sections
-from netlift.outcome import Outcome, capitalized
 from netlift.report.columns import TableView, counted, effect, number, plain, table_view, text
 from netlift.report.gathering import Experiment
 from netlift.report.ledger_views import LedgerView, side_by_side
 from netlift.report.verdict import Answer
-from netlift.units import PER_ROW, PER_SLATE
-from netlift.written import count
 
 HEADLINE = "What a promotion does, this log cannot say"
 

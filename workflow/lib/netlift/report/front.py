@@ -10,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from netlift import units
+from netlift.core import units
+from netlift.core.formatting import signed
+from netlift.core.tables import read_json, read_table
 from netlift.report.columns import (
     NOTE,
     UNIT,
@@ -27,8 +29,6 @@ from netlift.report.gathering import File, checked
 from netlift.report.layout import Section
 from netlift.report.ledger_views import LedgerView, ledger_views, main_estimator, side_by_side
 from netlift.report.verdict import Answer
-from netlift.tables import read_json, read_table
-from netlift.written import signed
 
 
 @dataclass(frozen=True)

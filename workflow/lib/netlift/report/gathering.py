@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from netlift.errors import NetliftError
+from netlift.core.errors import NetliftError
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.tables import read_json, read_table
 from netlift.logs.entries import MAIN_OUTCOME, is_experiment, outcome_units
-from netlift.outcome import CLICKS, Outcome
 from netlift.report.sources import (
     DESCRIBED,
     FIGURES,
@@ -24,7 +25,6 @@ from netlift.report.sources import (
     TABLES,
     Source,
 )
-from netlift.tables import read_json, read_table
 
 NEEDED = {name: f"effects/{name}.csv" for name in ("component_effects", "product_summary")}
 """Tables without which there is no page, and their files."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from netlift import units
+from netlift.core import units
+from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.logs.entries import MAIN_OUTCOME
-from netlift.outcome import CLICKS, Outcome, capitalized
 from netlift.report.columns import (
     KNOWN,
     NOTE,

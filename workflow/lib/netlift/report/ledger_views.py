@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift import units
-from netlift.outcome import CLICKS, Outcome
+from netlift.core import units
+from netlift.core.formatting import count, signed
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import kind
 from netlift.report.columns import digits_of
-from netlift.units import kind
-from netlift.written import count, signed
 
 WORDS = {
     "Focal item": "The promoted item",

@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from netlift import __version__
-from netlift.outcome import CLICKS, Outcome, capitalized
+from netlift.core.formatting import MINUS
+from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
@@ -24,7 +25,6 @@ from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.sources import behind
 from netlift.report.svg import Inlined, Letters, style_sheet
 from netlift.report.verdict import verdict_of
-from netlift.written import MINUS
 
 TEMPLATES = Path(__file__).parents[3] / "report"
 

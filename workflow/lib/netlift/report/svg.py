@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields
 from xml.etree import ElementTree
 
-from netlift.figures.themes import DARK, LIGHT, Theme
+from netlift.figures.drawing.themes import DARK, LIGHT, Theme
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}href"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netlift.outcome import Outcome
+from netlift.core.formatting import signed
+from netlift.core.outcome import Outcome
+from netlift.core.units import PER_1000
 from netlift.report.gathering import Experiment, records
-from netlift.units import PER_1000
-from netlift.written import signed
 
 TOPIC = "slate-level metric"
 
@@ -137,7 +137,7 @@ def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) 
     """Return the verdict on whole slates, and whether others are shown to lose what one gains.
 
     A log whose item rows were not analysed has no statements; then the intervals decide, as they
-    do in ``netlift.decisions``.
+    do in ``netlift.effects.decisions``.
     """
     if statements:
         item = str(statements["item-level reporting"]["verdict"])

@@ -1,0 +1,165 @@
+"""Words for outcomes: minutes are said wherever a simulated study says clicks, and nowhere else."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from runs import ROOT
+
+from netlift.core import units
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.logs.entries import log_settings, outcome_units
+from netlift.workflow.study import run_settings
+
+MINUTES, REVENUE = Outcome("minutes"), Outcome("revenue")
+
+UNITS = {name: value for name, value in vars(units).items() if name.isupper()}
+
+
+def test_units_are_said_of_the_outcome_and_ratios_have_none():
+    assert MINUTES.of(units.PER_1000) == "minutes per 1,000 promoted slates"
+    assert MINUTES.of(units.RATIO) == units.RATIO
+    table = pd.DataFrame({"unit": [units.PER_ROW, units.RATIO, None], "note": ["clicks"] * 3})
+    said = MINUTES.in_units(table)
+    assert said["unit"].to_list()[:2] == ["minutes per item row", units.RATIO]
+    assert pd.isna(said["unit"].iloc[2])
+    assert (said["note"] == "clicks").all()
+    assert CLICKS.in_units(table) is table
+
+
+@pytest.mark.parametrize("outcome", [CLICKS, MINUTES, Outcome("euros per day of revenue")])
+def test_what_a_unit_counts_by_is_the_same_for_every_outcome(outcome):
+    for unit in UNITS.values():
+        assert units.kind(outcome.of(unit)) == units.kind(unit)
+    kinds = [units.kind(unit) for unit in UNITS.values()]
+    assert len(set(kinds)) == len(kinds)
+
+
+def test_texts_of_the_project_follow_the_outcome():
+    text = "Clicks' sake: clicks are created, no click comes, click rates rise for clicks' sake"
+    assert CLICKS.said(text) == text
+    assert MINUTES.said(text) == (
+        "Minutes' sake: minutes are created, no minutes comes, mean minutes rise for minutes' sake"
+    )
+    assert (
+        REVENUE.said("clicks are lost, for clicks' sake") == "revenue is lost, for revenue's sake"
+    )
+    assert Outcome("euros of revenue").are == "are"
+
+
+def test_every_caption_can_be_said_of_minutes():
+    for path in sorted((ROOT / "workflow/report").glob("*.rst")):
+        text = path.read_text(encoding="utf-8")
+        assert "click" not in MINUTES.said(text).lower(), path.name
+        assert CLICKS.said(text) == text
+
+
+def test_an_outcome_is_called_as_the_entry_says_or_by_its_name():
+    entry = {
+        "outcomes": {
+            "watch_time": {"column": "a", "unit": "minutes", "winsorize": 0.99},
+            "page_views": {"column": "b"},
+        }
+    }
+    expected = {"observed_clicks": "minutes", "watch_time_winsorized": "minutes"}
+    assert outcome_units(entry) == expected | {"page_views": "page views"}
+    # A rule's settings are sorted; the main outcome is still the first of the entry.
+    sorted_entry = {"outcomes": dict(sorted(entry["outcomes"].items()))}
+    chosen = run_settings({"logs": {"x": entry}}, "logs/x")["entry"]
+    assert chosen["outcome_order"] == ["watch_time", "page_views"]
+    again = sorted_entry | {"outcome_order": chosen["outcome_order"]}
+    assert next(iter(outcome_units(again).values())) == "minutes"
+    # What it is called changes no table of slates or rows.
+    assert "unit" not in log_settings(entry)["outcomes"]["watch_time"]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    from builders import random_items
+
+    from netlift.effects.accounts import slate_outcomes
+    from netlift.effects.product import product_summary
+    from netlift.effects.segments import segments
+    from netlift.effects.spillover import spillover_sensitivity
+
+    items = random_items(4, 300, 6)
+    accounts = slate_outcomes(items)
+    accounts["focal_spillover_cluster"] = "clicks & bricks"
+    return {
+        outcome.unit: (
+            product_summary(accounts, outcome=outcome),
+            outcome.in_units(
+                spillover_sensitivity(items, near_positions=3, seed=1, bootstrap_draws=19)
+            ),
+            segments(accounts, min_slates=5, bootstrap_draws=9, outcome=outcome)[0],
+        )
+        for outcome in (CLICKS, MINUTES)
+    }
+
+
+def test_statements_differ_in_the_word_alone(tables):
+    from netlift.effects.decisions import decision_statements
+
+    clicks = decision_statements(*tables["clicks"])
+    minutes = decision_statements(*tables["minutes"], outcome=MINUTES)
+    assert not clicks["statement"].str.contains("minutes").any()
+    for said, other in zip(clicks["statement"], minutes["statement"], strict=True):
+        # The name of a cluster is data, and is said as it is.
+        assert said.replace("clicks", "minutes").replace("minutes &", "clicks &") == other
+    assert list(minutes["unit"]) == ["minutes per 1,000 promoted slates"] * 4
+    pd.testing.assert_series_equal(clicks["estimate"], minutes["estimate"])
+
+
+def test_every_branch_of_the_statements_is_said_of_the_outcome(tables):
+    from netlift.effects.decisions import decision_statements
+
+    product, spillover, segments = tables["minutes"]
+    for direct in (-5.0, 0.0, 5.0):
+        for net in (-5.0, 0.0, 5.0):
+            changed = product.copy()
+            for metric, value in (
+                ("Focal gain", direct),
+                ("Competitor change", net),
+                ("Same-cluster change", -net),
+                ("Net change", net),
+            ):
+                row = changed["metric"] == metric
+                ends = (value - 2.0, value + 2.0)
+                changed.loc[row, ["estimate", "ci_95_lower", "ci_95_upper"]] = (value, *ends)
+            said = decision_statements(changed, spillover, segments, outcome=MINUTES)
+            text = " ".join(said["statement"]).replace("clicks & bricks", "")
+            assert "click" not in text.lower()
+            assert text.count("minutes") >= 4
+
+
+def test_no_text_in_the_figures_of_logs_says_clicks_by_itself():
+    """Strings that a figure of a log draws take the outcome's word; truths are of clicks."""
+    of_simulations = {"grid", "predicted_effects", "robustness", "example_slates"}
+    for path in sorted((ROOT / "workflow/lib/netlift/figures").glob("*.py")):
+        if path.stem in of_simulations or path.stem.startswith(("sweep", "validation")):
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if re.search(r"(title|subtitle|label)=\S*\"[^\"]*[Cc]lick", line):
+                assert "expected clicks" in line, f"{path.stem}: {line}"
+
+
+def test_models_of_minutes_are_called_what_was_fitted(tmp_path: Path):
+    from builders import random_items
+
+    from netlift.models.fitted import feature_importance, fit_all, save_models
+    from netlift.models.outcome_models import ModelData
+
+    items = random_items(8, 200, 6).drop(columns=["p_control", "p_promoted"])
+    minutes = items["click"] * np.random.default_rng(2).gamma(4.0, 5.0, len(items))
+    data = ModelData.of(items.assign(click=minutes))
+    fitted = fit_all(data, seed=1, threads=1)
+    assert "row_linear" in fitted
+    assert "row_logistic" not in fitted
+    importance = feature_importance(data, fitted)
+    assert "row_logistic" not in set(importance["model"])
+    save_models(fitted, importance, {"row_logistic": str(tmp_path / "row_logistic.csv")})
+    written = pd.read_csv(tmp_path / "row_logistic.csv")
+    assert set(written["model"]) == {"row_linear"}
+    assert len(written) == len(data.rows.names) + 1

@@ -1,0 +1,336 @@
+"""A small finished study, made by the scripts of the workflow in one process: for tests of pages.
+
+Beside two simulated worlds it holds a log of which no models were run: the same clicks without what
+only a simulation knows. The titles of the slates that pages show are as nasty as titles can be.
+Figures take most of the time, so they are drawn once and copied.
+"""
+
+import importlib.util
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from netlift.core.tables import read_table, write_json, write_table
+from netlift.logs.entries import log_settings
+from netlift.logs.reading import account_log, map_log
+from netlift.report.decision import decision
+from netlift.report.front import gather_front
+from netlift.report.gathering import gather
+from netlift.report.pages import experiment_page, front_page
+from netlift.workflow.config import check_config
+from netlift.workflow.study import run_settings
+
+ROOT = Path(__file__).parents[1]
+SLATES = "tiny/size=6/seed=20260428"
+WORLDS = ("reference", "logit")
+NASTY = '<script>document.title="hacked"</script> "quoted" & \'single\' שלום עולם 🎬 (1999)'
+TRUTH = ["p_control", "p_promoted", "expected_click", "known_lift", "click_control"]
+TRUTH += ["click_promoted", "slate_variance_control", "slate_variance_promoted"]
+
+UNIT = "minutes <b>&</b>"
+LOGS = {
+    "watch": {
+        "path": "watch.csv",
+        "columns": {
+            "slate": "slate_id",
+            "user": "user_id",
+            "item": "item_id",
+            "position": "slate_position_seed",
+            "focal": "is_focal_item",
+            "promoted": "promotion_applied",
+        },
+        "outcomes": {
+            "watched": {"column": "minutes", "unit": UNIT},
+            "orders": {"column": "orders"},
+        },
+        "promotion": {"probability": 0.5},
+    },
+}
+"""A log whose main outcome is minutes, and the same without its promotion."""
+LOGS["shown"] = {key: LOGS["watch"][key] for key in ("path", "outcomes")} | {
+    "title": "<i>Shown</i>",
+    "columns": {
+        role: name
+        for role, name in LOGS["watch"]["columns"].items()
+        if role not in ("focal", "promoted")
+    },
+    "promotion": {},
+}
+
+LEDGER = "component_support component_effects additivity_checks component_covariance shares "
+LEDGER += "product_summary risk_by_position risk_by_cluster segments heterogeneity power"
+ROWS = "observed_effects spillover_support spillover_sensitivity conclusions leakage "
+ROWS += "item_level_claim"
+
+
+@cache
+def script(name: str):
+    """Import a script of the workflow."""
+    path = ROOT / f"workflow/scripts/{name}.py"
+    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def config(*overlays: dict) -> dict:
+    """Return the configuration of the tiny study, checked."""
+
+    def merged(below, above):
+        if not (isinstance(below, dict) and isinstance(above, dict)):
+            return above
+        return below | {key: merged(below.get(key), value) for key, value in above.items()}
+
+    whole: dict = {}
+    for name in ("datasets.yaml", "config.yaml", "studies/tiny.yaml"):
+        whole = merged(whole, yaml.safe_load((ROOT / "config" / name).read_text()))
+    for overlay in ({"study": {"worlds": list(WORLDS)}, "logs": LOGS}, *overlays):
+        whole = merged(whole, overlay)
+    whole["validation"]["cases"] = {k: v for k, v in whole["validation"]["cases"].items() if v}
+    return check_config(whole)
+
+
+def make(root: Path) -> dict:
+    """Make the study in an empty folder; return its configuration."""
+    study = config()
+    data, slates = root / "resources/datasets/tiny", root / "results" / SLATES
+    script("import_ratings").main(
+        str(data / "ratings.parquet"),
+        str(data / "movies.parquet"),
+        "tiny",
+        study["datasets"]["tiny"],
+        None,
+        str(root),
+    )
+    scorer = root / "results/tiny/scorer"
+    tables = [str(scorer / name) for name in ("users.parquet", "items.parquet", "accuracy.csv")]
+    own = study["slates"]["scorer"]
+    script("fit_scorer").main(
+        str(data / "ratings.parquet"),
+        *tables,
+        {"seed": 20260428} | {key: own[key] for key in ("train_share", "damping", "factors")},
+    )
+    settings = run_settings(study, f"{SLATES}/logit")
+    script("build_slates").main(
+        str(data / "ratings.parquet"),
+        str(data / "movies.parquet"),
+        tuple(tables[:2]),
+        str(slates / "slates.parquet"),
+        {
+            key: settings["slates"][key]
+            for key in ("builder", "clusters", "n_slates", "max_per_user")
+        }
+        | {
+            "size": 6,
+            "seed": 20260428,
+            "scorer": {k: v for k, v in own.items() if k not in ("damping", "factors")},
+        },
+    )
+    script("assign_promotion").main(
+        str(slates / "slates.parquet"),
+        str(slates / "exposure.parquet"),
+        {"seed": 20260428, **study["promotion"]},
+    )
+    _spoil_titles(data / "movies.parquet", slates / "exposure.parquet")
+    figures = {
+        name: str(slates / f"figures/{name}.svg")
+        for name in ("ratings_and_slates", "exposure_mapping")
+    }
+    script("plot_slates").main(
+        str(data / "ratings.parquet"),
+        str(data / "movies.parquet"),
+        str(slates / "exposure.parquet"),
+        figures,
+        SLATES,
+    )
+    for world in WORLDS:
+        _simulate(study, slates, world)
+        analyse(study, slates / world)
+        _models(study, slates / world)
+    _figures(slates / "logit", f"{SLATES}/logit")
+    shutil.copytree(slates / "logit/figures", slates / "reference/figures")
+    _over_worlds(slates)
+    (root / "results/tiny/config.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    _log(study, root)
+    _minutes(study, root)
+    write_pages(study, root)
+    return study
+
+
+def write_pages(study: dict, root: Path) -> None:
+    """Write the pages of all experiments, their decisions, and the front page."""
+    logs = ["mine", *LOGS]
+    for name in (*(f"{SLATES}/{world}" for world in WORLDS), *(f"logs/{log}" for log in logs)):
+        movies = root / "resources/datasets/tiny/movies.parquet"
+        experiment = gather(name, run_settings(study, name), root=root, movies=movies)
+        if not experiment.is_described:
+            write_json(decision(experiment), root / "results" / name / "decision.json")
+        page = root / "results" / name / "report.html"
+        page.write_text(experiment_page(experiment), encoding="utf-8")
+    worlds = [f"{SLATES}/{world}" for world in WORLDS]
+    front = gather_front(worlds, [SLATES], [], "tiny", logs=logs, root=root)
+    (root / "results/report").mkdir(exist_ok=True)
+    page = root / "results/report/index.html"
+    page.write_text(front_page(front, study["datasets"]["tiny"]), encoding="utf-8")
+
+
+def _spoil_titles(movies: Path, exposure: Path) -> None:
+    """Give nasty titles to the items of the slates that the page shows."""
+    table, rows = read_table(movies), read_table(exposure)
+    shown = rows.groupby("promotion_applied")["slate_id"].first()
+    items = rows.loc[rows["slate_id"].isin(shown), "item_id"]
+    table.loc[table["item_id"].isin(items), "title"] = NASTY
+    write_table(table, movies)
+
+
+def _simulate(study: dict, slates: Path, world: str) -> None:
+    script("simulate_clicks").main(
+        str(slates / "exposure.parquet"),
+        None,
+        None,
+        {
+            "slate_items": str(slates / world / "items.parquet"),
+            "world": str(slates / world / "world.json"),
+        },
+        {"seed": 20260428, "world": study["worlds"][world]},
+    )
+
+
+def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
+    """Estimate everything on an experiment's items but models."""
+    items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
+    inference, seed = study["inference"], 20260428
+    settings = {"seed": seed, "outcome": unit, **inference}
+    units = {"observed_clicks": unit, "orders": "orders"}
+    script("account_slates").main(items, accounts)
+
+    def files(names: str, sub: str, ending: str) -> dict:
+        return {table: str(folder / f"{sub}/{table}.{ending}") for table in names.split()}
+
+    script("estimate_ledger").main(
+        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, "units": units, **inference}
+    )
+    outputs = files(ROWS, "effects", "csv") | files("bootstrap_draws", "effects", "parquet")
+    script("estimate_row_effects").main(items, accounts, outputs, settings)
+    script("test_randomization").main(
+        items,
+        accounts,
+        files("randomization_tests design_diagnostics", "effects", "csv"),
+        settings,
+    )
+    effects = folder / "effects"
+    script("state_decisions").main(
+        *(
+            str(effects / f"{table}.csv")
+            for table in ("product_summary", "spillover_sensitivity", "segments")
+        ),
+        str(effects / "decision_statements.csv"),
+        unit,
+    )
+
+
+def _models(study: dict, folder: Path, unit: str = "clicks") -> None:
+    items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
+    models = folder / "models"
+    tables = ["outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc"]
+    outputs = {name: str(models / f"{name}.csv") for name in tables}
+    fitted = {
+        "linear": "linear.csv",
+        "xgboost": "xgboost.ubj",
+        "lightgbm": "lightgbm.txt",
+        "row_logistic": "row_logistic.csv",
+        "row_lightgbm": "row_lightgbm.txt",
+    }
+    outputs |= {"slate_effects": str(models / "slate_effects.parquet")}
+    outputs |= {name: str(models / f"fitted/{file}") for name, file in fitted.items()}
+    needed = {name: outputs[name] for name in ("slate_effects", "aipw", "heterogeneity")}
+    script("fit_models").main(
+        items, accounts, dict(outputs), {"seed": 20260428, "outcome": unit, **study["models"]}, 1
+    )
+    script("compare_policies").main(
+        {"slate_items": items, "accounts": accounts, **needed},
+        {
+            "policies": str(models / "policies.csv"),
+            "slate_policies": str(models / "slate_policies.parquet"),
+            "verdict": str(models / "verdict.json"),
+        },
+        {"seed": 20260428, "outcome": unit, **study["policy"]},
+    )
+
+
+FIGURES = {
+    "plot_effects": "observed_effects decomposition spillover_sensitivity risk",
+    "plot_inference": "estimators shares randomization_tests leakage design_diagnostics "
+    "item_level_claim segments",
+    "plot_models": "outcome_models feature_importance aipw who_gains policies",
+    "plot_truth": "known_lift_by_slate observed_against_known predicted_effects",
+}
+
+
+def _figures(folder: Path, name: str, unit: str = "clicks") -> None:
+    effects = {path.stem: str(path) for path in (folder / "effects").iterdir()}
+    models = {path.stem: str(path) for path in (folder / "models").glob("*.*")}
+    said = {"source": name, "outcome": unit}
+    for plot, figures in FIGURES.items():
+        if plot == "plot_truth" and name.startswith("logs/"):
+            continue
+        first, second = (models, effects) if plot == "plot_models" else (effects, models)
+        script(plot).main(
+            {**second, **first, "accounts": str(folder / "slate_outcomes.parquet")},
+            {figure: str(folder / f"figures/{figure}.svg") for figure in figures.split()},
+            name if plot == "plot_truth" else said,
+        )
+
+
+def _over_worlds(slates: Path) -> None:
+    outputs = {
+        "robustness": str(slates / "robustness.csv"),
+        "decisions": str(slates / "decision_statements.csv"),
+    }
+    conclusions = {world: str(slates / world / "effects/conclusions.csv") for world in WORLDS}
+    script("compare_worlds").main(conclusions, outputs)
+    figure = str(slates / "figures/robustness.svg")
+    script("plot_robustness").main(outputs["robustness"], figure, SLATES)
+
+
+def _log(study: dict, root: Path) -> None:
+    """Write the clicks of one world as a log that knows no truth, and analyse it."""
+    folder = root / "results/logs/mine"
+    items = read_table(root / "results" / SLATES / "logit/items.parquet")
+    write_table(items.drop(columns=TRUTH), folder / "items.parquet")
+    analyse(study, folder)
+    for figure in f"{FIGURES['plot_effects']} {FIGURES['plot_inference']}".split():
+        shutil.copy(root / "results" / SLATES / f"logit/figures/{figure}.svg", folder)
+        (folder / "figures").mkdir(exist_ok=True)
+        (folder / f"{figure}.svg").rename(folder / f"figures/{figure}.svg")
+    contract = pd.DataFrame({"check": ["slates <b>"], "verdict": ["warning"], "found": ["1 & 2"]})
+    write_table(contract, folder / "contract.csv")
+
+
+def _minutes(study: dict, root: Path) -> None:
+    """Write the clicks of one world as minutes and orders; analyse them, and describe them."""
+    items = read_table(root / "results" / SLATES / "logit/items.parquet")
+    rng = np.random.default_rng(5)
+    minutes = np.round(items["click"] * rng.gamma(2.0, 3.0, len(items)), 2)
+    orders = (items["click"] * (rng.random(len(items)) < 0.4)).astype(int)
+    folder = root / "results/logs/watch"
+    known = items.drop(columns=TRUTH)
+    write_table(known.assign(click=minutes, outcome_orders=orders), folder / "items.parquet")
+    analyse(study, folder, UNIT)
+    _models(study, folder, UNIT)
+    _figures(folder, "logs/watch", UNIT)
+    known.assign(minutes=minutes, orders=orders).to_csv(root / "watch.csv", index=False)
+    folder = root / "results/logs/shown"
+    settings = log_settings(study["logs"]["shown"]) | {"path": str(root / "watch.csv")}
+    names = {"accounts": "slate_outcomes.parquet"}
+    names |= {name: f"{name}.csv" for name in ("contract", "row_counts")}
+    paths = {name: str(folder / file) for name, file in names.items()}
+    account_log(settings, paths, threads=1)
+    map_log(settings, paths["accounts"], str(folder / "items.parquet"), threads=1)
+    script("describe_positions").main(
+        str(folder / "items.parquet"), str(folder / "outcome_by_position.csv")
+    )

@@ -1,0 +1,227 @@
+"""The configuration: strict, complete, and clear about what is wrong."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netlift.core.errors import NetliftError
+from netlift.workflow.config import check_config
+from netlift.workflow.config_reference import config_reference
+from netlift.workflow.schema import dataset_schema, read_schema
+from netlift.workflow.study import canonical, typed
+from netlift.worlds import registry as worlds
+
+ROOT = Path(__file__).parents[2]
+
+
+def merged(*overlays: dict) -> dict:
+    """Merge as Snakemake does: mappings key by key, everything else replaced."""
+    from snakemake.common.configfile import load_configfile
+    from snakemake.utils import update_config
+
+    config: dict = {}
+    for name in ("datasets", "config"):
+        update_config(config, load_configfile(str(ROOT / f"config/{name}.yaml")))
+    for overlay in overlays:
+        update_config(config, overlay)
+    return config
+
+
+def grid(entry: dict) -> dict:
+    """Add a grid that the study makes."""
+    return {"grids": {"x": entry}, "study": {"grids": ["x"]}}
+
+
+def matched(**more: object) -> dict:
+    """Ask of the world logit that it meets given effects."""
+    return {"worlds": {"logit": {"match": {"direct": 0, "same_cluster": 0, "other": 0} | more}}}
+
+
+def problems(*overlays: dict) -> str:
+    with pytest.raises(NetliftError) as caught:
+        check_config(merged(*overlays))
+    return str(caught.value)
+
+
+def test_the_default_study_is_complete_and_says_every_default_itself():
+    given = merged()
+    assert check_config(given)["slates"] == given["slates"]
+    bare = check_config({key: given[key] for key in ("dataset", "datasets", "worlds")})
+    assert bare["promotion"] == check_config(given)["promotion"]
+    assert bare["inference"] == given["inference"]
+    assert bare["slates"] == given["slates"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/studies").glob("*.yaml")), ids=str)
+def test_every_shipped_overlay_is_valid(path):
+    check_config(merged(yaml.safe_load(path.read_text())))
+
+
+def test_a_typo_names_the_key_and_the_nearest_one():
+    text = problems({"promotion": {"probabilty": 0.3}})
+    assert "promotion.probabilty: unknown key; did you mean promotion.probability?" in text
+
+
+def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
+    text = problems({"worlds": {"logit": {"target_click_rat": 0.3}}})
+    assert "worlds.logit.target_click_rat" in text
+    assert "did you mean worlds.logit.target_click_rate?" in text
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ({"promotion": {"probability": 1.5}}, "promotion.probability: 1.5 is not allowed"),
+        ({"promotion": {"probability": 1.5}}, "a number, above 0, below 1"),
+        ({"slates": {"n_slates": "many"}}, "slates.n_slates: 'many' is not allowed; allowed: a wh"),
+        ({"slates": {"builder": "score"}}, "slates.builder: 'score' is not allowed; allowed: scor"),
+        ({"study": {"seeds": []}}, "study.seeds"),
+        ({"study": {"seeds": [1, 1]}}, "none twice"),
+        ({"study": {"sizes": [True]}}, "study.sizes.0"),
+        ({"study": {"worlds": ["logitt"]}}, "did you mean logit?"),
+        ({"dataset": "ml-smal"}, "did you mean ml-small?"),
+        (
+            {"worlds": {"x": {"model": "nothing"}}},
+            "worlds.x.model: 'nothing' is not allowed; allowed: atten",
+        ),
+        ({"worlds": {"x": {"b_r": 1}}}, "worlds.x: lacks model"),
+        ({"worlds": {"x": 3}}, "worlds.x: 3 is not allowed; allowed: a mapping"),
+        ({"worlds": {"logit": {"b_r": -1}}}, "worlds.logit.b_r: -1"),
+        ({"worlds": {"logit": {"intercept": 1}}}, "worlds.logit: give intercept or target_click"),
+        (
+            {"worlds": {"logit": {"attention": {"curve": "power"}}}},
+            "worlds.logit: attention: the curve power takes eta",
+        ),
+        ({"study": {"sizes": [4]}}, "a slate of 4 has no position 5"),
+        ({"promotion": {"focal_position_last": 3}}, "promotion.focal_position_last"),
+        (
+            {"slates": {"builder": "history", "history": {"window": 5}}},
+            "slates.history.window: a window of 5 ratings",
+        ),
+        ({"slates": {"scorer": {"pool": 5}}}, "slates.scorer.pool: a pool of 5"),
+        ({"study": {"grids": ["nothing"]}}, "study.grids: there is no 'nothing'"),
+        ({"grids": {"a": {"world": "mnl"}}}, "grids.a: lacks parameters"),
+        (grid({"world": "mnll", "parameters": {"b_r": [1]}}), "did you mean mnl?"),
+        (
+            grid({"world": "mnl", "parameters": {"b_rr": [1]}}),
+            "did you mean grids.x.parameters.b_r",
+        ),
+        (grid({"world": "mnl", "parameters": {"b_r": [1, -1]}}), "grids.x.parameters.b_r: -1"),
+        (grid({"world": "mnl", "parameters": {"attention.eta": [1]}}), "log2 takes no parameter"),
+        (
+            grid({"world": "mnl", "parameters": {"curve.eta": [1]}}),
+            "the world has no mapping curve",
+        ),
+        ({"worlds": {"mnl": {"match": {"direct": 1}}}}, "worlds.mnl.match: lacks same_cluster"),
+        (matched(free=["lam"]), "worlds.logit: match.free: lam is not a numeric parameter"),
+        (matched(click_rate=0.2), "match.click_rate solves for the intercept"),
+        (
+            {"slates": {"builder": "history"}, "study": {"worlds": ["similarity"]}},
+            "worlds.similarity.source: 'blend' needs the scorer's item factors",
+        ),
+        ({"slates": {"scorer": {"ranker": {"noise": float("nan")}}}}, "ranker.noise"),
+        ({"slates": None}, None),
+        ({"datasets": {"mine": {"kind": "floder", "path": "x"}}}, "datasets.mine.kind"),
+        ({"datasets": {"mine": {"kind": "folder", "pth": "x"}}}, "datasets.mine.pth"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_is_allowed(overlay, said):
+    if said is None:
+        check_config(merged(overlay))
+    else:
+        assert said in problems(overlay)
+
+
+def test_all_problems_come_at_once():
+    text = problems({"promotion": {"probability": 2, "asignment": "x"}, "extra": 1})
+    assert "3 problems" in text
+    assert all(word in text for word in ("promotion.probability", "asignment", "extra"))
+
+
+def test_an_overlay_merges_mappings_replaces_lists_and_drops_keys_with_null():
+    study = check_config(
+        merged(
+            {
+                "study": {"sizes": [6, 24]},
+                "promotion": {"probability": None, "focal_position_first": 3},
+                "worlds": {"logit": {"target_click_rate": None, "intercept": -1}},
+            }
+        )
+    )
+    assert study["study"]["sizes"] == [6, 24]
+    assert study["study"]["worlds"] == merged()["study"]["worlds"]
+    assert study["promotion"] == {
+        "probability": 0.5,
+        "assignment": "bernoulli",
+        "unit": "slate",
+        "focal_position_first": 3,
+    }
+    assert "target_click_rate" not in study["worlds"]["logit"]
+    assert study["worlds"]["logit"]["intercept"] == -1.0
+
+
+def test_users_cannot_be_randomized_within_focal_positions():
+    with pytest.raises(NetliftError, match=r"promotion\.unit: user .*take bernoulli or complete"):
+        check_config(merged({"promotion": {"unit": "user", "assignment": "stratified"}}))
+    check_config(merged({"promotion": {"unit": "user", "assignment": "complete"}}))
+
+
+def test_numbers_take_the_declared_type_so_that_1_and_1_0_are_the_same_setting():
+    whole = check_config(merged({"worlds": {"logit": {"b_r": 1}}, "study": {"sizes": [12.0]}}))
+    point = check_config(merged({"worlds": {"logit": {"b_r": 1.0}}, "study": {"sizes": [12]}}))
+    assert repr(canonical(whole)) == repr(canonical(point))
+
+
+def test_the_order_of_keys_is_no_setting():
+    config = merged()
+    backwards = {key: config[key] for key in reversed(config)}
+    backwards["worlds"] = {
+        name: dict(reversed(entry.items())) for name, entry in config["worlds"].items()
+    }
+    assert repr(canonical(check_config(backwards))) == repr(canonical(check_config(config)))
+
+
+def test_values_inside_a_mapping_on_the_command_line_are_read_as_yaml_reads_them():
+    given = {"slates": {"n_slates": "120", "builder": "history"}, "study": {"seeds": ["1", "2"]}}
+    assert typed(given) == {
+        "slates": {"n_slates": 120, "builder": "history"},
+        "study": {"seeds": [1, 2]},
+    }
+    assert typed({"a": "0.10", "b": "null", "c": "true", "d": "2026-10-01", "e": ""}) == {
+        "a": 0.1,
+        "b": None,
+        "c": True,
+        "d": "2026-10-01",
+        "e": "",
+    }
+
+
+def test_checking_leaves_the_given_config_alone():
+    config = merged()
+    before = copy.deepcopy(config)
+    check_config(config)
+    assert config == before
+
+
+def leaves(schema: dict, path: str = ""):
+    for name, child in schema.get("properties", {}).items():
+        yield f"{path}{name}", child
+        yield from leaves(child, f"{path}{name}.")
+
+
+def test_every_key_has_a_description_and_a_type():
+    schemas = [read_schema("config"), *(worlds.schema(model) for model in worlds.models())]
+    kinds = read_schema("datasets")["properties"]["kind"]["enum"]
+    schemas += [dataset_schema({"kind": kind}) for kind in kinds]
+    for schema in schemas:
+        for key, child in leaves(schema):
+            if "const" not in child:
+                assert child.get("description"), key
+                assert child.get("type") or child.get("enum"), key
+
+
+def test_the_reference_of_keys_is_up_to_date():
+    page = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    assert config_reference() in page, "config/README.md is out of date: run `make docs`"

@@ -1,0 +1,1 @@
+"""What every stage uses: errors, random streams, tables, arrays, units, outcomes, formatting."""

@@ -1,0 +1,1 @@
+"""Effects of one experiment, one module per table, and the statements that follow."""

@@ -1,0 +1,244 @@
+"""Conclusions that a study is asked for: what one world says of them, and in how many they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.errors import NetliftError
+from netlift.core.units import PER_ROW, PER_SLATE, PER_SLATE_POSITION, RATIO
+from netlift.effects import item_rows
+from netlift.effects.item_rows import ItemRows
+from netlift.effects.items_table import has_truth
+from netlift.effects.ledger import INDIRECT, TOTAL, arm_difference, known_effects
+from netlift.effects.product import ratio_to_direct
+from netlift.inference.arms import clustered_coefficient
+from netlift.inference.estimate import Estimate, Ratio
+from netlift.promotion.design import Design
+
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+
+NEGATIVE = "The total effect is negative"
+TAKES_MORE = "Promotion takes more than it gives"
+SAME_CLUSTER = "Same-cluster items lose more per row than others"
+DEEPER = "Deeper focal items cost more"
+CONCLUSIONS = (NEGATIVE, TAKES_MORE, SAME_CLUSTER, DEEPER)
+
+
+def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """Judge each conclusion on the observed clicks of one experiment.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks.
+    accounts
+        One row per slate.
+
+    Returns
+    -------
+    One row per conclusion: the number behind it with its 95% interval and unit, the value that it
+    is held against, and the verdict: ``holds`` or ``does not hold`` where the interval lies on one
+    side of that value, ``undecided`` where it does not or where there is no number (``note`` says
+    why). In a simulated world ``known_value`` and
+    ``known_verdict`` stand beside them: what the exact probabilities say.
+    """
+    arms = arm_difference(accounts)
+    diversion = _turned(ratio_to_direct(arms, INDIRECT))
+    rows = [
+        _judged(NEGATIVE, lambda: arms.combination(TOTAL), PER_SLATE),
+        {
+            "conclusion": TAKES_MORE,
+            "measure": "diversion ratio, loss of the others over the focal gain",
+            "unit": RATIO,
+            "estimate": diversion.value,
+            "ci_95_lower": diversion.lower,
+            "ci_95_upper": diversion.upper,
+            "held_against": 1.0,
+            "verdict": _ratio_verdict(diversion),
+            "note": None if diversion.value is not None else "the focal gain is exactly zero",
+        },
+        _judged(SAME_CLUSTER, lambda: _same_against_other(items), PER_ROW),
+        _judged(DEEPER, lambda: _slope_of_depth(accounts), PER_SLATE_POSITION),
+    ]
+    table = pd.DataFrame(rows)
+    if has_truth(items):
+        known = np.array(_known_values(items, accounts))
+        # A diversion ratio above 1 is what "takes more" means; the other numbers are negative.
+        holds = np.where(table["conclusion"] == TAKES_MORE, known > 1, known < 0)
+        table["known_value"] = known
+        table["known_verdict"] = [
+            None if np.isnan(value) else HOLDS if held else FAILS
+            for value, held in zip(known, holds, strict=True)
+        ]
+    return table
+
+
+def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
+    """Return the truth about each conclusion's number, over the slates of both arms."""
+    effects = known_effects(accounts)
+    assert effects is not None
+    rows = ItemRows.of(items)
+    assert rows.known is not None
+    same, other = (
+        rows.known[rows.member(item_rows.SAME_CLUSTER)],
+        rows.known[rows.member(item_rows.OTHER)],
+    )
+    depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
+    depth -= depth.mean()
+    total = accounts["known_effect_total"].to_numpy()
+    return [
+        float(effects.sum()),
+        float(-effects[1:].sum() / effects[0]) if effects[0] != 0 else np.nan,
+        float(same.mean() - other.mean()) if len(same) and len(other) else np.nan,
+        float(depth @ total / (depth @ depth)) if depth.any() else np.nan,
+    ]
+
+
+def robustness(by_world: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put the conclusions of several worlds side by side.
+
+    Parameters
+    ----------
+    by_world
+        The conclusions of each world, in the order of the study.
+
+    Returns
+    -------
+    One row per conclusion and world, as ``conclusions`` gives them.
+    """
+    tables = [table.assign(world=world) for world, table in by_world.items()]
+    stacked = pd.concat(tables, ignore_index=True)
+    order = stacked["conclusion"].map(list(CONCLUSIONS).index)
+    stacked = stacked.iloc[np.argsort(order.to_numpy(), kind="stable")]
+    first = ["conclusion", "world", "verdict"]
+    rest = [name for name in stacked if name not in first]
+    return stacked[first + rest].reset_index(drop=True)
+
+
+def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
+    """Say in how many worlds each conclusion holds.
+
+    Parameters
+    ----------
+    table
+        From ``robustness``.
+
+    Returns
+    -------
+    One row per conclusion: counts of worlds by verdict on the observed clicks, in how many it
+    holds by the known effects, and a sentence.
+    """
+    rows = []
+    for conclusion, part in table.groupby("conclusion", sort=False):
+        worlds = {
+            verdict: list(part.loc[part["verdict"] == verdict, "world"])
+            for verdict in (HOLDS, FAILS, UNDECIDED)
+        }
+        row: dict[str, Any] = {
+            "conclusion": conclusion,
+            "worlds": len(part),
+            "holds": len(worlds[HOLDS]),
+            "does_not_hold": len(worlds[FAILS]),
+            "undecided": len(worlds[UNDECIDED]),
+        }
+        said = _observed_sentence(str(conclusion), worlds, len(part))
+        if "known_verdict" in part:
+            known = int((part["known_verdict"] == HOLDS).sum())
+            row["holds_by_known_effects"] = known
+            said = f"{said} {_known_sentence(known, len(part))}"
+        rows.append(row | {"statement": said})
+    return pd.DataFrame(rows)
+
+
+def _observed_sentence(conclusion: str, worlds: Mapping[str, list[str]], n_worlds: int) -> str:
+    """Say in which worlds a conclusion holds on the observed clicks."""
+
+    def named(verdict: str) -> str:
+        return f"{len(worlds[verdict])} ({', '.join(worlds[verdict])})"
+
+    said = f"{conclusion}: holds in {len(worlds[HOLDS])} of {n_worlds} worlds"
+    said += f" ({', '.join(worlds[HOLDS])})" if worlds[HOLDS] else ""
+    if worlds[FAILS]:
+        said += f", does not hold in {named(FAILS)}"
+    if worlds[UNDECIDED]:
+        said += f", undecided at 95% in {named(UNDECIDED)}"
+    return f"{said}."
+
+
+def _known_sentence(holds: int, n_worlds: int) -> str:
+    """Say in how many worlds a conclusion holds by the known effects, and what follows."""
+    said = f"By the known effects, without the noise of clicks, in {holds} of {n_worlds}"
+    if holds in {0, n_worlds}:
+        return f"{said}: it does not depend on which of these competition models is true."
+    return f"{said}: it depends on the competition model, so do not act on it without a test."
+
+
+def _judged(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dict[str, Any]:
+    """Judge a conclusion that says that a number is below zero."""
+    row: dict[str, Any] = {
+        "conclusion": conclusion,
+        "measure": {
+            NEGATIVE: "total effect",
+            SAME_CLUSTER: "effect on same-cluster rows minus effect on other rows",
+            DEEPER: "change of the total effect per position of the focal item",
+        }[conclusion],
+        "unit": unit,
+        "estimate": None,
+        "ci_95_lower": None,
+        "ci_95_upper": None,
+        "held_against": 0.0,
+        "verdict": UNDECIDED,
+        "note": None,
+    }
+    try:
+        found = estimate()
+    except NetliftError as error:
+        return row | {"note": f"not estimated: {error}"}
+    lower, upper = found.interval
+    return row | {
+        "estimate": found.value,
+        "ci_95_lower": lower,
+        "ci_95_upper": upper,
+        "verdict": {-1: HOLDS, 0: UNDECIDED, 1: FAILS}[found.sign],
+    }
+
+
+def _turned(ratio: Ratio) -> Ratio:
+    """Return minus a ratio."""
+    value, lower, upper = (
+        None if number is None else -number for number in (ratio.value, ratio.upper, ratio.lower)
+    )
+    return Ratio(value, lower, upper, ratio.kind)
+
+
+def _ratio_verdict(diversion: Ratio) -> str:
+    if diversion.kind != "interval" or diversion.lower is None or diversion.upper is None:
+        return UNDECIDED
+    if diversion.lower > 1:
+        return HOLDS
+    return FAILS if diversion.upper < 1 else UNDECIDED
+
+
+def _same_against_other(items: pd.DataFrame) -> Estimate:
+    """Return the difference of the row effects on same-cluster and on other competitors."""
+    rows = ItemRows.of(items)
+    chosen = rows.member(item_rows.NON_FOCAL)
+    promoted = rows.promoted[chosen].astype(np.float64)
+    same = rows.member(item_rows.SAME_CLUSTER)[chosen].astype(np.float64)
+    design = np.column_stack([np.ones(len(same)), promoted, same, promoted * same])
+    return clustered_coefficient(rows.click[chosen], design, rows.unit[chosen], rows.weight[chosen])
+
+
+def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
+    """Return by how much the total effect changes per position of the focal item."""
+    promoted = accounts["promotion_applied"].to_numpy(dtype=np.float64)
+    depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
+    depth = depth - depth.mean()
+    design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
+    clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)
+    assignment = Design.of(accounts)
+    return clustered_coefficient(clicks, design, assignment.unit, assignment.weights)

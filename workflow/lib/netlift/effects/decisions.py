@@ -1,0 +1,285 @@
+"""Decision statements: what the numbers say, in sentences that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from netlift.core.arrays import ROUNDING
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
+
+TOPICS = (
+    "item-level reporting",
+    "slate-level metric",
+    "spillover monitoring",
+    "policy design",
+)
+
+_ROUNDING = 1000 * ROUNDING
+"""The same per 1,000 slates."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """An estimate as it is said in a sentence, with the sign that its interval supports."""
+
+    value: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, key: str, label: str) -> _Line:
+        row = table.loc[table[key] == label].iloc[0]
+        return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
+
+    @property
+    def sign(self) -> int:
+        return int(self.lower > _ROUNDING) - int(self.upper < -_ROUNDING)
+
+    def __str__(self) -> str:
+        return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
+
+
+def decision_statements(
+    product: pd.DataFrame,
+    spillover: pd.DataFrame,
+    segments: pd.DataFrame,
+    *,
+    outcome: Outcome = CLICKS,
+) -> pd.DataFrame:
+    """Write one statement per topic from the tables of one experiment.
+
+    Parameters
+    ----------
+    product
+        ``product_summary.csv``.
+    spillover
+        ``spillover_sensitivity.csv``.
+    segments
+        ``segments.csv``.
+    outcome
+        Its words.
+
+    Returns
+    -------
+    One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number behind it
+    with interval and unit.
+    """
+    lines = {
+        name: _Line.of(product, "metric", metric)
+        for name, metric in (
+            ("direct", "Focal gain"),
+            ("same", "Same-cluster change"),
+            ("indirect", "Competitor change"),
+            ("total", "Net change"),
+        )
+    }
+    offset = product.loc[product["metric"] == "Offset ratio"].iloc[0]
+    written = [
+        (lines["direct"], *_item_level(lines["direct"], lines["indirect"], offset, outcome)),
+        (lines["total"], *_slate_level(lines["direct"], lines["total"], outcome)),
+        (lines["indirect"], *_monitoring(lines["indirect"], lines["same"], spillover, outcome)),
+        (lines["total"], *_policy(lines["total"], segments, outcome)),
+    ]
+    return pd.DataFrame(
+        [
+            {
+                "topic": topic,
+                "verdict": verdict,
+                "statement": statement,
+                "estimate": line.value,
+                "ci_95_lower": line.lower,
+                "ci_95_upper": line.upper,
+                "unit": outcome.of(PER_1000),
+            }
+            for topic, (line, verdict, statement) in zip(TOPICS, written, strict=True)
+        ]
+    )
+
+
+def _item_level(
+    direct: _Line, indirect: _Line, offset: pd.Series, outcome: Outcome
+) -> tuple[str, str]:
+    """Judge what a report on the promoted item alone would claim."""
+    said = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
+    others = f"its competitors change by {indirect}"
+    if direct.sign == 0:
+        return (
+            "no_direct_effect_detected",
+            f"{said}, so the data do not show that promotion changes the promoted item's "
+            f"{outcome.unit}; {others}. Report neither without its interval.",
+        )
+    if direct.sign < 0:
+        return (
+            "direct_loss",
+            f"{said}: the promoted item itself loses, and {others}. "
+            "Check how the promotion is shown before anything else.",
+        )
+    if indirect.sign < 0:
+        return (
+            "overstates",
+            f"{said}, but {others}. {_offset_words(offset, outcome)} An item-level report shows "
+            "only the gain and overstates what promotion does; do not report it alone.",
+        )
+    if indirect.sign > 0:
+        return (
+            "understates",
+            f"{said}, and {others}: other items gain too, so an item-level report understates "
+            "what promotion does.",
+        )
+    return (
+        "offset_not_detected",
+        f"{said}; {others}, an interval that covers zero. The data do not show whether the gain "
+        "is taken from other items; report both numbers with their intervals.",
+    )
+
+
+def _offset_words(offset: pd.Series, outcome: Outcome) -> str:
+    if pd.isna(offset["estimate"]) or offset["interval_kind"] != "interval":
+        return "How large a share of the gain that is, the data cannot bound."
+    share, low, high = (
+        _whole(-100 * float(offset[name])) for name in ("estimate", "ci_95_upper", "ci_95_lower")
+    )
+    return (
+        f"For every 100 {outcome.unit} that the promoted item gains, the others lose {share} "
+        f"(95% interval {low} to {high})."
+    )
+
+
+def _whole(value: float) -> str:
+    """Write a number without decimals; a zero without a sign."""
+    return f"{round(value) + 0:,d}"
+
+
+def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, str]:
+    """Judge the net effect on the whole slate."""
+    said = f"The whole slate changes by {total} {outcome.of(PER_1000)}"
+    if total.sign > 0:
+        return (
+            "creates",
+            f"{said}: promotion creates {outcome.unit}. Judge promotions by this number.",
+        )
+    if total.sign < 0:
+        moved = {
+            1: f"it costs more {outcome.unit} elsewhere than it gains for the promoted item",
+            0: "and the data do not show that the promoted item itself gains",
+            -1: "the promoted item itself loses too",
+        }[direct.sign]
+        return (
+            "destroys",
+            f"{said}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
+        )
+    return (
+        "undecided",
+        f"{said}, an interval that covers zero: the data do not show that promotion creates or "
+        f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
+        f"{total.lower:+,.1f}; more slates would narrow this.",
+    )
+
+
+def _monitoring(
+    indirect: _Line, same: _Line, spillover: pd.DataFrame, outcome: Outcome
+) -> tuple[str, str]:
+    """Say which items to watch for spillover."""
+    row_sign, row_words = _clearest_row_effect(spillover, outcome)
+    cluster = {
+        1: f"same-cluster items gain, by {same}",
+        -1: f"same-cluster items lose, by {same}",
+        0: f"for same-cluster items alone, {same}, the interval covers zero",
+    }[same.sign]
+    said = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
+    if indirect.sign < 0:
+        return "losses", f"{said} Watch competitors' {outcome.unit} in every promotion test."
+    if indirect.sign > 0:
+        return "gains", f"{said} Count the gain of other items in every promotion test."
+    if same.sign != 0:
+        return (
+            "same_cluster_only",
+            f"{said} Watch same-cluster items in every promotion test: the sum over all "
+            "competitors hides their change.",
+        )
+    on_slates = _shown_per_slate(spillover, outcome)
+    if row_sign != 0 or on_slates:
+        summed = (
+            f"Summed to slates a change is shown for: {', '.join(on_slates)}"
+            if on_slates
+            else "Summed to slates no change is shown"
+        )
+        return (
+            "some_definitions_only",
+            f"{said} {summed}. What stands out among several definitions is a lead to test on new "
+            "slates, not a finding; the adjusted p-values of the randomization tests take the "
+            "number of looks into account.",
+        )
+    return (
+        "not_detected",
+        f"{said} No spillover is shown, which is not proof that there is none: keep measuring "
+        "whole slates.",
+    )
+
+
+def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
+    """Return sign and words of the definition whose effect per item row is clearest."""
+    rows = spillover[(spillover["unit"] == outcome.of(PER_ROW)) & (spillover["se"] > 0)]
+    if rows.empty:
+        return 0, ""
+    clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
+    lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
+    return int(lower > ROUNDING) - int(upper < -ROUNDING), (
+        f"Of the {len(rows)} definitions of spillover with a number, '{clearest['definition']}' is "
+        f"the clearest per item row: {clearest['estimate']:+.4f} {outcome.unit} "
+        f"(95% interval {lower:+.4f} to {upper:+.4f})."
+    )
+
+
+def _shown_per_slate(spillover: pd.DataFrame, outcome: Outcome) -> list[str]:
+    """Return the definitions whose effect per slate has an interval without zero."""
+    rows = spillover[spillover["unit"] == outcome.of(PER_SLATE)]
+    lower, upper = (rows[name].astype(float) for name in ("ci_95_lower", "ci_95_upper"))
+    shown = (lower > ROUNDING) | (upper < -ROUNDING)
+    return [str(name) for name in rows.loc[shown, "definition"]]
+
+
+def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str, str]:
+    """Say whether to promote, and whether some segment calls for another rule."""
+    totals = segments[segments["component"] == "Full slate"]
+    looked_at = int(totals["estimate"].notna().sum())
+    gains, loses = _standing_out(totals, 1), _standing_out(totals, -1)
+    caution = (
+        f" Intervals hold for all segments of a kind at once; {looked_at} segments were looked at. "
+        "Confirm on new slates before acting."
+    )
+    said = f"Promoting every slate changes {outcome.unit} by {total} per 1,000 promoted slates."
+    if total.sign > 0:
+        spared = f" Slates that lose: {loses}.{caution}" if loses else ""
+        return "promote", f"{said} Promotion as tested is worth keeping.{spared}"
+    if total.sign < 0:
+        kept = (
+            f" Some slates gain: {gains}.{caution}"
+            if gains
+            else (
+                " No segment by focal position, cluster or relevance shows a gain."
+                if looked_at
+                else " No segment has enough slates to be looked at."
+            )
+        )
+        return "do_not_promote", f"{said} Do not promote every slate.{kept}"
+    found = "; ".join(
+        part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
+    )
+    detail = f" Segments that stand out, {found}.{caution}" if found else ""
+    return (
+        "no_evidence_for_promoting",
+        f"{said} The interval covers zero, so there is no evidence for promoting every slate; "
+        f"not promoting is the safe default.{detail}",
+    )
+
+
+def _standing_out(totals: pd.DataFrame, sign: int) -> str:
+    """Name the segments whose simultaneous interval lies on one side of zero."""
+    name = "simultaneous_ci_95_lower" if sign > 0 else "simultaneous_ci_95_upper"
+    # A column without any number holds objects.
+    hits = totals[sign * totals[name].astype(float) > ROUNDING]
+    return ", ".join(f"{row.segmentation} {row.segment}" for row in hits.itertuples())

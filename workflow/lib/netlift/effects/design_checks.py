@@ -1,0 +1,267 @@
+"""Design diagnostics: was the promotion randomized as it was said to be?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Floats
+from netlift.core.errors import NetliftError
+from netlift.core.units import PER_SLATE
+from netlift.effects.estimators import covariates_of, difference, unexplained
+from netlift.effects.ledger import LINES, component_columns
+from netlift.inference.balance import _NO_SPREAD, sample_ratio_p_value
+from netlift.inference.estimate import MIN_PER_ARM, quantile_t
+from netlift.inference.randomization import Statistics, assignments, p_value
+from netlift.promotion.design import Design
+
+SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
+    "sample ratio",
+    "covariate balance",
+    "covariate balance, all together",
+    "A/A test on control slates",
+)
+
+
+FINE, LOOK, NOT_CHECKED = "fine", "look into it", "not checked"
+
+
+ALARM = 0.001
+"""A check of the design with a p-value of at most this is looked into: in a sound experiment it
+alarms once in a thousand runs. With too few permutations for that, at the smallest p-value."""
+
+
+PLACEBO_SPLITS = 2000
+
+
+def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) -> pd.DataFrame:
+    """Check the randomization.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    permutations
+        Assignments drawn for the omnibus test and for the A/A test.
+    seed
+        Study seed.
+
+    Returns
+    -------
+    One row per quantity: ``check``, ``subject``, ``value`` with its ``unit``, what was
+    ``expected``, its 95% interval or range where it has one, ``p_value``, ``verdict`` (fine, look
+    into it, not checked) and ``note``.
+
+    - Sample ratio: promoted units against the design's probability (exact binomial test; where
+      probabilities differ, the normal approximation of their sum).
+    - Covariate balance: standardized difference of each pre-treatment covariate (difference of
+      means over the root of the mean of both arms' variances, with n), its p-value by
+      randomization; and all of them in one randomization test of their Mahalanobis distance.
+    - A/A test: control slates are split at random, by the design, up to 2,000 times. How often the
+      95% interval of the total effect excludes zero (5% expected), and for each component one such
+      split.
+    """
+    design = Design.of(accounts)
+    rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
+    rows += _placebo(accounts, design, permutations, seed)
+    return pd.DataFrame(rows)
+
+
+def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, object]:
+    row: dict[str, object] = {"check": check, "subject": subject}
+    row |= dict.fromkeys(("value", "unit", "expected", "lower_95", "upper_95", "p_value"))
+    row |= {"verdict": NOT_CHECKED, "note": None, "unit": unit}
+    return row | numbers
+
+
+def _verdict(p: float, permutations: int | None = None) -> str:
+    smallest = 0.0 if permutations is None else 1 / (1 + permutations)
+    return LOOK if p <= max(ALARM, smallest * (1 + _NO_SPREAD)) else FINE
+
+
+def _sample_ratio(design: Design) -> dict[str, object]:
+    """Hold the number of promoted units against the design."""
+    subject, unit = f"promoted {design.unit_name}s", f"share of {design.unit_name}s"
+    treated, control = design.units_per_arm()
+    n_units = treated + control
+    share = treated / n_units
+    if design.probability is None:
+        why = "the probability of promotion is not known"
+        return _row(SAMPLE_RATIO, subject, unit, value=share, note=why)
+    probability = design.of_units(design.probability)
+    expected = float(probability.mean())
+    if np.ptp(probability) == 0:
+        from scipy.stats import binomtest
+
+        test = binomtest(treated, n_units, expected)
+        p, interval = float(test.pvalue), test.proportion_ci(method="exact")
+        lower, upper = float(interval.low), float(interval.high)
+    else:
+        sd = float(np.sqrt((probability * (1 - probability)).sum())) / n_units
+        p = sample_ratio_p_value(treated, n_units, expected, sd)
+        half = quantile_t(0.975, np.inf) * sd
+        lower, upper = max(share - half, 0.0), min(share + half, 1.0)
+    return _row(
+        SAMPLE_RATIO,
+        subject,
+        unit,
+        value=share,
+        expected=expected,
+        lower_95=lower,
+        upper_95=upper,
+        p_value=p,
+        verdict=_verdict(p),
+    )
+
+
+def _balance(
+    accounts: pd.DataFrame, design: Design, permutations: int, seed: int
+) -> list[dict[str, object]]:
+    """Compare pre-treatment covariates between arms, one by one and all together."""
+    unit, squared = "standard deviations", "Mahalanobis distance, squared"
+    rows, kept = [], []
+    for name in covariates_of(accounts):
+        if name not in accounts:
+            continue
+        why_not = _why_not_compared(accounts[name].to_numpy(dtype=np.float64), design)
+        if why_not:
+            rows.append(_row(BALANCE, name, unit, note=why_not))
+        else:
+            kept.append(name)
+    if not kept:
+        return [*rows, _row(OMNIBUS, "all covariates", squared, note="no covariate to compare")]
+    values = accounts[kept].to_numpy(dtype=np.float64)
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    independent = _independent(values, design)
+    statistics = Statistics.of(np.column_stack([values, independent]), design, studentized=False)
+    observed = statistics(design.of_units(design.promoted).astype(np.float64)[None, :])[0][0]
+    blocks = assignments(design, seed=seed, draws=permutations, stream="balance_test")
+    drawn = np.concatenate([statistics(block)[0] for block in blocks])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    n_shown, pooled = len(kept), _pooled_sd(values, design)
+    for place, name in enumerate(kept):
+        p = p_value(abs(observed[place]), np.abs(drawn[:, place]))
+        tails = np.quantile(drawn[:, place] / pooled[place], [0.025, 0.975])
+        numbers = {
+            "value": observed[place] / pooled[place],
+            "expected": 0.0,
+            "lower_95": tails[0],
+            "upper_95": tails[1],
+            "p_value": p,
+            "verdict": _verdict(p, permutations),
+            "note": "lower_95 and upper_95: what random assignment gives",
+        }
+        rows.append(_row(BALANCE, name, unit, **numbers))
+    root = np.linalg.pinv(np.atleast_2d(np.cov(drawn[:, n_shown:], rowvar=False)))
+    distance = float(_mahalanobis(observed[None, n_shown:], root)[0])
+    drawn_distance = _mahalanobis(drawn[:, n_shown:], root)
+    p = p_value(distance, drawn_distance)
+    numbers = {
+        "value": distance,
+        "expected": float(drawn_distance.mean()),
+        "upper_95": float(np.quantile(drawn_distance, 0.95)),
+        "p_value": p,
+        "verdict": _verdict(p, permutations),
+    }
+    return [*rows, _row(OMNIBUS, "all covariates", squared, **numbers)]
+
+
+def _why_not_compared(values: Floats, design: Design) -> str | None:
+    """Say why a covariate cannot be compared between arms; None where it can."""
+    if not np.isfinite(values).all():
+        return "missing in some slates"
+    if min(design.units_per_arm()) < MIN_PER_ARM:
+        return f"an arm has fewer than {MIN_PER_ARM} {design.unit_name}s"
+    if _within_strata(values, design).std() <= _NO_SPREAD * max(1.0, float(np.abs(values).max())):
+        return "constant, so it cannot differ" + (" within strata" if design.stratum.any() else "")
+    return None
+
+
+def _within_strata(values: Floats, design: Design) -> Floats:
+    """Return values, shape (N,), around the means of their strata."""
+    size = np.maximum(np.bincount(design.stratum), 1)
+    return np.asarray(values - (np.bincount(design.stratum, values) / size)[design.stratum])
+
+
+def _independent(values: Floats, design: Design) -> Floats:
+    """Return the columns that no earlier ones explain within strata, whatever the assignment."""
+    kept = np.empty((len(values), 0))
+    for column in values.T:
+        within = _within_strata(column, design)
+        if unexplained(within, kept) > _NO_SPREAD:
+            kept = np.column_stack([kept, within])
+    return kept
+
+
+def _pooled_sd(values: Floats, design: Design) -> Floats:
+    """Return the root of the mean of both arms' variances, shape (k,); 1 where they are zero."""
+    arms = [values[arm].var(axis=0) for arm in (design.promoted, ~design.promoted)]
+    sd = np.sqrt((arms[0] + arms[1]) / 2)
+    return np.asarray(np.where(sd > 0, sd, 1.0))
+
+
+def _mahalanobis(differences: Floats, inverse: Floats) -> Floats:
+    return np.asarray(np.einsum("bk,kl,bl->b", differences, inverse, differences))
+
+
+def _placebo(
+    accounts: pd.DataFrame, design: Design, permutations: int, seed: int
+) -> list[dict[str, object]]:
+    """Split control slates at random, where no effect can be."""
+    subject, unit = "total effect, false alarms", "share of random splits"
+    control = accounts[~design.promoted]
+    split = _halves(Design.of(control.assign(promotion_applied=0))) if len(control) else None
+    if split is None or min(split.units_per_arm()) < MIN_PER_ARM:
+        why = f"too few control {design.unit_name}s to split"
+        return [_row(PLACEBO, subject, unit, expected=0.05, note=why)]
+    components = control[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
+    statistics = Statistics.of(components.sum(axis=1, keepdims=True), split)
+    draws = min(permutations, PLACEBO_SPLITS)
+    blocks = assignments(split, seed=seed, draws=draws, stream="placebo_test")
+    drawn = np.concatenate([statistics(block)[1][:, 0] for block in blocks])
+    critical = quantile_t(0.975, max(min(split.units_per_arm()) - 1, 1) * 2)
+    alarms = int((np.abs(drawn) > critical).sum())
+    from scipy.stats import binomtest
+
+    interval = binomtest(alarms, draws, 0.05).proportion_ci()
+    counted = _row(
+        PLACEBO,
+        subject,
+        unit,
+        value=alarms / draws,
+        expected=0.05,
+        lower_95=float(interval.low),
+        upper_95=float(interval.high),
+        # With few slates intervals may miss a little more often; twice as often is looked into.
+        verdict=LOOK if interval.low > 0.1 else FINE,
+        note=f"{alarms:,} of {draws:,} splits; lower_95 and upper_95 are the simulation's",
+    )
+    return [counted, *_first_split(components, split, seed)]
+
+
+def _halves(whole: Design) -> Design:
+    """Split the units of each stratum as nearly in halves as their number allows."""
+    rank, strata = np.zeros(whole.n_units, dtype=np.int64), whole.of_units(whole.stratum)
+    for number in np.unique(strata):
+        own = np.flatnonzero(strata == number)
+        rank[own] = np.arange(len(own))
+    return Design((rank % 2 == 1)[whole.unit], whole.unit, whole.stratum, None, whole.unit_name)
+
+
+def _first_split(components: Floats, split: Design, seed: int) -> list[dict[str, object]]:
+    """Return the effects that one random split of control slates shows."""
+    first = next(assignments(split, seed=seed, draws=1, stream="placebo_test"))[0] == 1
+    placed = Design(first[split.unit], split.unit, split.stratum, None, split.unit_name)
+    try:
+        arms = difference(placed, components)
+    except NetliftError as error:
+        return [_row(PLACEBO, "first split", PER_SLATE, note=str(error))]
+    rows = []
+    for _, component, weights in LINES:
+        estimate = arms.combination(weights)
+        lower, upper = estimate.interval
+        numbers = {"value": estimate.value, "expected": 0.0, "lower_95": lower, "upper_95": upper}
+        note = "one split of twenty has an interval without zero"
+        row = _row(PLACEBO, f"{component}, first split", PER_SLATE, verdict=FINE, note=note)
+        rows.append(row | numbers)
+    return rows

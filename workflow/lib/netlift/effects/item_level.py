@@ -1,0 +1,213 @@
+"""What an analysis of single items would have claimed, and how wrong it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Booleans, Floats
+from netlift.core.errors import NetliftError
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_1000
+from netlift.effects.estimators import difference
+from netlift.effects.item_rows import FOCAL, ItemRows
+from netlift.inference.arms import ArmDifference, ratio_of
+from netlift.inference.estimate import MIN_PER_ARM, Estimate, Ratio
+
+WRONG_SIGN, OVERSTATES, UNDERSTATES, NOT_SHOWN = (
+    "wrong sign",
+    "overstates",
+    "understates",
+    "error not shown",
+)
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """One item-level number, as a sum over slates that the design's errors can be put on.
+
+    Attributes
+    ----------
+    label, how
+        Its name, and how an item-level analysis arrives at it.
+    outcome
+        Shape (N,): its difference between arms is the claim, and to first order its error.
+    own_se
+        The error that the item-level analysis reports, rows taken as independent; None where it
+        has fewer than two rows to compare.
+    known
+        Its expectation under the known probabilities; None without a truth.
+    control_is_constant
+        Whether all control slates have the same outcome, whatever was clicked in them.
+    """
+
+    label: str
+    how: str
+    outcome: Floats
+    own_se: float | None
+    known: float | None
+    control_is_constant: bool = False
+
+
+def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
+    """Compare claims of item-level analyses with what happens to the slate.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks.
+    outcome
+        Its words.
+
+    Returns
+    -------
+    One row per claim, per 1,000 promoted slates (one promoted item each): the ``claim`` with the
+    error that its own analysis reports (``claim_own_se``, rows taken as independent, plain OLS),
+    its error and 95% interval by randomized units, the ``net_change`` of whole slates from the
+    same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of claim to
+    net change with Fieller's set, a verdict, and in a simulated world the known values. Claims
+    about promoted and unpromoted items are ratios of sums; their errors are by linearization.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer than two randomized units, or no promoted slate has another item.
+    """
+    rows = ItemRows.of(items)
+    total = rows.per_slate(rows.click)
+    known_net = None if rows.known is None else float(rows.known.sum() / rows.n_slates)
+    table = []
+    for claim in _claims(rows, outcome):
+        arms = difference(rows.design, np.column_stack([claim.outcome, total]))
+        # A control arm that is one number by construction is known, and not one without clicks.
+        own = replace(arms, exact=claim.control_is_constant)
+        claimed, net, error = (
+            one.combination(weights).scaled(1000)
+            for one, weights in ((own, (1, 0)), (arms, (0, 1)), (arms, (1, -1)))
+        )
+        ratio = ratio_of(own, (1, 0), (0, 1))
+        row: dict[str, object] = {
+            "claim_of": claim.label,
+            "how": claim.how,
+            "unit": PER_1000,
+            **_said("claim", claimed),
+            "claim_own_se": None if claim.own_se is None else 1000 * claim.own_se,
+            **_said("net_change", net),
+            **_said("error_of_claim", error),
+            "claim_over_net_change": ratio.value,
+            **_ends(ratio),
+            "verdict": _verdict(claimed, net, error),
+        }
+        if claim.known is not None and known_net is not None:
+            row |= {
+                "known_claim": 1000 * claim.known,
+                "known_net_change": 1000 * known_net,
+                "known_error_of_claim": 1000 * (claim.known - known_net),
+            }
+        table.append(row)
+    return outcome.in_units(pd.DataFrame(table))
+
+
+def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
+    focal = rows.member(FOCAL)
+    promoted, weight = rows.design.promoted, rows.slate_weight
+    own, others = (rows.per_slate(rows.click * part) for part in (focal, ~focal))
+    n_others = rows.per_slate(~focal)
+    if n_others[promoted].sum() == 0:
+        raise NetliftError("promoted slates have no item but the focal one to compare with")
+
+    def mean(values: Floats, arm: Booleans) -> float:
+        return float(np.average(values[arm], weights=weight[arm])) if arm.any() else 0.0
+
+    # A ratio of sums, c = sum of clicks / sum of rows, moves to first order with clicks - c rows.
+    per_slate = mean(n_others, promoted)
+    beside = mean(others, promoted) / per_slate
+    same_slates = np.where(promoted, own - (others - beside * n_others) / per_slate, beside)
+    clicks = np.where(promoted, others, own + others)
+    counts = np.where(promoted, n_others, n_others + 1)
+    share = float(promoted.mean())
+    parts = ((promoted, share), (~promoted, 1 - share))
+    rows_per_slate = sum(part * mean(counts, arm) for arm, part in parts)
+    everywhere = sum(part * mean(clicks, arm) for arm, part in parts) / rows_per_slate
+    moved = (clicks - everywhere * counts) / rows_per_slate
+    whole_log = np.where(promoted, own - share * moved, everywhere + (1 - share) * moved)
+    is_promoted = focal & rows.promoted
+    known = _known_claims(rows, focal)
+    return [
+        _Claim(
+            "Focal gain alone",
+            f"{outcome.unit} on the focal item, promoted against control slates; other items not "
+            "looked at",
+            own,
+            _ols_se(rows.click[focal], rows.promoted[focal]),
+            known[0],
+        ),
+        _Claim(
+            "Promoted against other items of the same slates",
+            f"{outcome.mean} of promoted items minus that of the other items in promoted slates",
+            same_slates,
+            _ols_se(rows.click[rows.promoted], is_promoted[rows.promoted]),
+            known[1],
+            control_is_constant=True,
+        ),
+        _Claim(
+            "Promoted against all unpromoted items",
+            f"{outcome.mean} of promoted items minus that of all other items in the log",
+            whole_log,
+            _ols_se(rows.click, is_promoted),
+            known[2],
+        ),
+    ]
+
+
+def _known_claims(rows: ItemRows, focal: np.ndarray) -> tuple[float | None, ...]:
+    """Return the claims' expectations over all slates, with the log's share of promoted slates."""
+    if rows.known is None:
+        return None, None, None
+    p_control = rows.items["p_control"].to_numpy(dtype=np.float64)
+    p_promoted = rows.items["p_promoted"].to_numpy(dtype=np.float64)
+    share = float(rows.design.promoted.mean())
+    beside, n_beside = p_promoted[~focal].sum(), (~focal).sum()
+    clicks = share * beside + (1 - share) * p_control.sum()
+    count = share * n_beside + (1 - share) * len(focal)
+    gain = float(p_promoted[focal].mean())
+    return (
+        gain - float(p_control[focal].mean()),
+        gain - float(beside / n_beside),
+        gain - float(clicks / count),
+    )
+
+
+def _ols_se(outcome: Floats, group: np.ndarray) -> float | None:
+    """Return plain OLS' error of a difference in means, rows taken as independent."""
+    if min(int(group.sum()), int((~group).sum())) < MIN_PER_ARM:
+        return None
+    arms = ArmDifference.of(outcome[:, None], group).pooled()
+    return arms.combination((1,)).se
+
+
+def _said(name: str, estimate: Estimate) -> dict[str, float]:
+    lower, upper = estimate.interval
+    return {
+        name: estimate.value,
+        f"{name}_se": estimate.se,
+        f"{name}_ci_95_lower": lower,
+        f"{name}_ci_95_upper": upper,
+    }
+
+
+def _ends(ratio: Ratio) -> dict[str, object]:
+    return {
+        "ratio_ci_95_lower": ratio.lower,
+        "ratio_ci_95_upper": ratio.upper,
+        "ratio_interval_kind": ratio.kind,
+    }
+
+
+def _verdict(claimed: Estimate, net: Estimate, error: Estimate) -> str:
+    """Judge a claim by the intervals: of its sign, then of its error."""
+    if claimed.sign * net.sign < 0:
+        return WRONG_SIGN
+    return {1: OVERSTATES, -1: UNDERSTATES, 0: NOT_SHOWN}[error.sign]

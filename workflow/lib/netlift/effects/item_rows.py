@@ -1,0 +1,211 @@
+"""Item rows as arrays, and the sets of them that a promotion may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.core.arrays import Booleans, Floats, Integers
+from netlift.core.errors import NetliftError
+from netlift.effects.items_table import has_truth, slates_of_rows
+from netlift.promotion.design import DESIGN_COLUMNS, Design
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A set of item rows that a promotion may touch.
+
+    Attributes
+    ----------
+    label
+        Its name in tables and figures.
+    meaning
+        In words.
+    rows
+        Picks the rows out of an items table; the second argument is the number of positions
+        above the focal item that count as near.
+    """
+
+    label: str
+    meaning: str
+    rows: Callable[[pd.DataFrame, int], pd.Series]
+
+    def said(self, near_positions: int) -> str:
+        """Say what the set is, with the number of near positions."""
+        return self.meaning.format(near=near_positions)
+
+
+def _non_focal(items: pd.DataFrame, _: int) -> pd.Series:
+    return ~items["is_focal_item"]
+
+
+def _same_cluster(items: pd.DataFrame, _: int) -> pd.Series:
+    return items["component"] == "same_cluster_competitor"
+
+
+def _other(items: pd.DataFrame, _: int) -> pd.Series:
+    return items["component"] == "other_competitor"
+
+
+def _displaced(items: pd.DataFrame, _: int) -> pd.Series:
+    return items["is_displaced"]
+
+
+def _below(items: pd.DataFrame, _: int) -> pd.Series:
+    return ~items["is_displaced"] & ~items["is_focal_item"]
+
+
+def _near(items: pd.DataFrame, near: int) -> pd.Series:
+    above = items["focal_seed_position"] - items["slate_position_seed"]
+    return (above > 0) & (above <= near)
+
+
+FOCAL = Definition(
+    "Focal item", "the promoted item itself", lambda items, _: items["is_focal_item"]
+)
+
+
+NON_FOCAL = Definition("All non-focal", "every item of the slate but the focal one", _non_focal)
+
+
+SAME_CLUSTER = Definition(
+    "Same cluster", "non-focal items in the focal item's cluster", _same_cluster
+)
+
+
+OTHER = Definition("Other clusters", "non-focal items in other clusters", _other)
+
+
+DISPLACED = Definition("Displaced", "items above the focal item before promotion", _displaced)
+
+
+BELOW = Definition("Below the focal slot", "items below the focal item before promotion", _below)
+
+
+NEAR = Definition(
+    "Near displaced", "items at most {near} positions above the focal item before promotion", _near
+)
+
+
+SPILLOVER_DEFINITIONS = (
+    NON_FOCAL,
+    SAME_CLUSTER,
+    DISPLACED,
+    Definition(
+        "Same-cluster displaced",
+        "displaced items in the focal item's cluster",
+        lambda items, near: _displaced(items, near) & _same_cluster(items, near),
+    ),
+    NEAR,
+)
+
+
+@dataclass(frozen=True)
+class ItemRows:
+    """The columns of an items table that effects on rows need, and its design.
+
+    Attributes
+    ----------
+    items
+        The table itself, for definitions.
+    click
+        Observed clicks, shape (R,).
+    promoted
+        Arm of the row's slate, shape (R,).
+    slate
+        Number of the row's slate, 0 to N - 1, shape (R,).
+    starts
+        First row of each slate, shape (N,).
+    known
+        p_promoted - p_control, shape (R,); None without a truth.
+    design
+        The assignment, by slate.
+    """
+
+    items: pd.DataFrame
+    click: Floats
+    promoted: Booleans
+    slate: Integers
+    starts: Integers
+    known: Floats | None
+    design: Design
+
+    @classmethod
+    def of(cls, items: pd.DataFrame) -> ItemRows:
+        """Take the arrays from an items table.
+
+        Raises
+        ------
+        NetliftError
+            The table is not as agreed (see ``slates_of_rows``) or has no clicks, or its design is
+            not (see ``Design.of``).
+        """
+        starts, slate = slates_of_rows(items)
+        if "click" not in items:
+            raise NetliftError("items table: no column click")
+        # Flags may come as 0 and 1; the sets of rows below negate them.
+        flags = ["is_focal_item", "is_displaced"]
+        items = items.assign(**{name: items[name].astype(bool) for name in flags})
+        first = items.iloc[starts]
+        columns = ["slate_id", "user_id", "promotion_applied"]
+        columns += [name for name in DESIGN_COLUMNS if name in items]
+        promoted = items["promotion_applied"].to_numpy() == 1
+        known = (items["p_promoted"] - items["p_control"]).to_numpy() if has_truth(items) else None
+        return cls(
+            items=items,
+            click=items["click"].to_numpy(dtype=np.float64),
+            promoted=promoted,
+            slate=slate,
+            starts=starts,
+            known=known,
+            design=Design.of(first[columns]),
+        )
+
+    @property
+    def n_slates(self) -> int:
+        """Number of slates, N."""
+        return len(self.starts)
+
+    @cached_property
+    def unit(self) -> Integers:
+        """Number of the randomized unit of each row, shape (R,)."""
+        return self.design.unit[self.slate]
+
+    @cached_property
+    def slate_weight(self) -> Floats:
+        """Design weight of each slate, shape (N,); 1 where slates are alike in probability."""
+        weights = self.design.weights
+        return np.ones(self.n_slates) if weights is None else weights
+
+    @cached_property
+    def weight(self) -> Floats:
+        """Design weight of each row, shape (R,)."""
+        return self.slate_weight[self.slate]
+
+    @cached_property
+    def user(self) -> Integers:
+        """Number of the user of each row, shape (R,)."""
+        return _numbered(self.items["user_id"])
+
+    @cached_property
+    def item(self) -> Integers:
+        """Number of the item of each row, shape (R,)."""
+        return _numbered(self.items["item_id"])
+
+    def member(self, definition: Definition, near_positions: int = 0) -> Booleans:
+        """Say which rows belong to a set, shape (R,)."""
+        return np.asarray(definition.rows(self.items, near_positions).to_numpy(), dtype=bool)
+
+    def per_slate(self, values: NDArray[Any]) -> Floats:
+        """Sum over the rows of each slate, shape (N,)."""
+        return np.bincount(self.slate, values, self.n_slates).astype(np.float64)
+
+
+def _numbered(ids: pd.Series) -> Integers:
+    return np.unique(ids.to_numpy(), return_inverse=True)[1].astype(np.int64)

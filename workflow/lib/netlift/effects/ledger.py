@@ -1,0 +1,375 @@
+"""The ledger: direct, indirect and total effects per slate that add up exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Floats
+from netlift.core.errors import NetliftError
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.effects.accounts import OUTCOMES
+from netlift.effects.estimators import (
+    ESTIMATORS,
+    MAIN,
+    _compared,
+    adjustment,
+    difference,
+    main_estimator,
+)
+from netlift.effects.items_table import KNOWN_EFFECT
+from netlift.inference.arms import ArmDifference
+from netlift.inference.estimate import Estimate
+from netlift.promotion.design import Design
+from netlift.promotion.exposure import COMPONENTS
+
+LINES = (
+    ("Direct", "Focal item", (1, 0, 0)),
+    ("Indirect", "Same-cluster competitors", (0, 1, 0)),
+    ("Indirect", "Other competitors", (0, 0, 1)),
+    ("Total", "Full slate", (1, 1, 1)),
+)
+"""Effect family, component, and weights of (focal, same-cluster, other) that make the line."""
+
+
+INDIRECT = (0, 1, 1)
+
+
+TOTAL = (1, 1, 1)
+
+
+TOLERANCE = 1e-12
+
+
+def component_columns(outcome: str) -> list[str]:
+    """Return the columns of the accounts that hold an outcome's components, in their order."""
+    return [f"{outcome}_{name}" for name in COMPONENTS]
+
+
+def arm_difference(
+    accounts: pd.DataFrame,
+    outcome: str = "observed_clicks",
+    estimator: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> ArmDifference:
+    """Compare arms on the three components of one outcome type (order of ``COMPONENTS``).
+
+    Every estimator is one linear map for all components, so parts add up to totals exactly.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    outcome
+        Outcome type.
+    estimator
+        One of ``ESTIMATORS``; the main one if not given: the difference in means, by Hajek's
+        weights where probabilities of promotion differ between slates.
+    columns
+        Columns to compare instead of the components.
+
+    Raises
+    ------
+    NetliftError
+        An arm has too few randomized units, or the estimator asks for what is not known.
+    """
+    names = component_columns(outcome) if columns is None else list(columns)
+    arms = _compared(accounts, Design.of(accounts), names, estimator)
+    # What promotion changed in control slates is nothing, and known to be.
+    return replace(arms, exact=True) if outcome == "known_lift" else arms
+
+
+def known_effects(accounts: pd.DataFrame) -> Floats | None:
+    """Return the known mean effect per slate of each component over both arms; None without."""
+    columns = [f"{KNOWN_EFFECT}_{name}" for name in COMPONENTS]
+    if columns[0] not in accounts:
+        return None
+    means: Floats = accounts[columns].to_numpy(dtype=np.float64).mean(axis=0)
+    return means
+
+
+def outcome_types(accounts: pd.DataFrame) -> list[str]:
+    """Return the outcome types that the accounts have."""
+    first = COMPONENTS[0]
+    names = [str(name) for name in accounts.columns if str(name).endswith(f"_{first}")]
+    kinds = [name.removesuffix(f"_{first}") for name in names]
+    return [kind for kind in OUTCOMES if kind in kinds] + [
+        kind for kind in kinds if kind not in OUTCOMES and kind != KNOWN_EFFECT
+    ]
+
+
+def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
+    """Estimate every line of the ledger for every outcome type.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate (``slate_outcomes.parquet``).
+
+    Returns
+    -------
+    One row per outcome type, estimator and line; effects per slate and per 1,000 promoted
+    slates, with 95% intervals and the degrees of freedom behind them. ``is_main`` marks the
+    estimator of statements and figures. ``note`` names the covariates of Lin's regression and
+    those dropped, or says what is wrong with an estimator, or why it has no numbers.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer than two randomized units.
+    """
+    design = Design.of(accounts)
+    n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
+    rows = []
+    for outcome, estimator, arms, note in ledgers(accounts):
+        for family, component, weights in LINES:
+            rows.append(
+                {
+                    "outcome_type": outcome,
+                    "effect_family": family,
+                    "component": component,
+                    "estimator": estimator,
+                    **_line(arms, weights),
+                    "treated_slates": n_treated,
+                    "control_slates": len(accounts) - n_treated,
+                    **_per_1000(arms, weights),
+                    "df": None if arms is None else arms.combination(weights).df,
+                    "is_main": estimator == main,
+                    "note": note,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def ledgers(
+    accounts: pd.DataFrame,
+) -> Iterator[tuple[str, str, ArmDifference | None, str | None]]:
+    """Yield every outcome type and estimator, with its joint effects and note as ``estimated``.
+
+    All outcome types go through one fit per estimator.
+
+    Raises
+    ------
+    NetliftError
+        The difference in means itself, on which all else rests, cannot be estimated.
+    """
+    outcomes = outcome_types(accounts)
+    columns = [name for outcome in outcomes for name in component_columns(outcome)]
+    design = Design.of(accounts)
+    found = {name: _estimated(accounts, design, columns, name) for name in ESTIMATORS}
+    for place, outcome in enumerate(outcomes):
+        own = slice(len(COMPONENTS) * place, len(COMPONENTS) * (place + 1))
+        for estimator, (arms, note) in found.items():
+            part = None if arms is None else arms.part(own)
+            if part is not None and outcome == "known_lift":
+                part = replace(part, exact=True)
+            yield outcome, estimator, part, note
+
+
+def estimated(
+    accounts: pd.DataFrame, outcome: str, estimator: str
+) -> tuple[ArmDifference | None, str | None]:
+    """Return an estimator's joint effects with what is to be noted; None and why it has none.
+
+    Raises
+    ------
+    NetliftError
+        The difference in means itself, on which all else rests, cannot be estimated.
+    """
+    arms, note = _estimated(accounts, Design.of(accounts), component_columns(outcome), estimator)
+    if arms is not None and outcome == "known_lift":
+        arms = replace(arms, exact=True)
+    return arms, note
+
+
+def _estimated(
+    accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str
+) -> tuple[ArmDifference | None, str | None]:
+    fate: dict[str, str] = {}
+    try:
+        if estimator == "lin":
+            covariates, fate = adjustment(accounts, design)
+            values = accounts[list(columns)].to_numpy(dtype=np.float64)
+            arms = difference(design, values, covariates)
+        else:
+            arms = _compared(accounts, design, columns, estimator)
+    except NetliftError as error:
+        if estimator == MAIN:
+            raise
+        return None, f"not estimated: {error}"
+    if estimator.startswith(MAIN) and design.weights is not None:
+        return arms, (
+            "probabilities of promotion differ between slates, which plain means do not take into "
+            "account: see hajek"
+        )
+    if estimator.endswith("ols_error") and not design.by_slate:
+        return arms, f"its errors ignore that {design.unit_name}s were randomized"
+    if estimator != "lin":
+        return arms, None
+    used = [name for name, why in fate.items() if why == "used"]
+    dropped = [f"{name} ({why})" for name, why in fate.items() if why != "used"]
+    note = f"adjusted for {', '.join(used) or 'nothing'}"
+    return arms, note + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+
+
+def component_covariance(
+    accounts: pd.DataFrame, *, units: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
+    """Return the joint covariance of the three component effects.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    units
+        What is said after a number, by outcome type; clicks where nothing else is given.
+
+    Returns
+    -------
+    One row per outcome type, estimator and pair of components, ``covariance`` in squared outcomes
+    per slate, and ``correlation`` (missing where an effect has no variance). The variance of any
+    sum of components, the total's too, is the sum of its entries.
+    """
+    names = [component for _, component, _ in LINES[: len(COMPONENTS)]]
+    rows = []
+    for outcome, estimator, arms, note in ledgers(accounts):
+        squared = f"({Outcome(units.get(outcome, CLICKS.unit)).of(PER_SLATE)}) squared"
+        for i, first in enumerate(names):
+            for j, second in enumerate(names):
+                covariance = correlation = None
+                if arms is not None:
+                    matrix = arms.covariance
+                    covariance = float(matrix[i, j])
+                    scale = float(np.sqrt(matrix[i, i] * matrix[j, j]))
+                    correlation = covariance / scale if scale > 0 else None
+                rows.append(
+                    {
+                        "outcome_type": outcome,
+                        "estimator": estimator,
+                        "component_1": first,
+                        "component_2": second,
+                        "covariance": covariance,
+                        "correlation": correlation,
+                        "unit": squared,
+                        "note": note if arms is None else None,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
+    """Check that the parts add up, against totals that were summed and estimated on their own.
+
+    Returns
+    -------
+    One row per outcome type, estimator and identity: both sides, their difference, the tolerance
+    (of values above 1 relative to them) and whether the identity holds; an estimator without
+    numbers has no rows. The effects' unit is the outcome per slate.
+    """
+    rows = []
+    for outcome in outcome_types(accounts):
+        for estimator in ESTIMATORS:
+            arms, _ = estimated(accounts, outcome, estimator)
+            if arms is None:
+                continue
+            total = arm_difference(accounts, outcome, estimator, [f"{outcome}_total"])
+            direct, same, other, _ = (arms.combination(line[2]) for line in LINES)
+            indirect, joint = arms.combination(INDIRECT), arms.combination(TOTAL)
+            whole = total.combination((1,))
+            identities = {
+                "direct + indirect = total": (direct.value + indirect.value, whole.value),
+                "same-cluster + other = indirect": (same.value + other.value, indirect.value),
+                # Variances, since the root of a rounding error is no rounding error.
+                "variance of the total from the joint covariance = its own": (
+                    joint.se**2,
+                    whole.se**2,
+                ),
+            }
+            rows += [
+                _check(outcome, estimator, identity, left, right)
+                for identity, (left, right) in identities.items()
+            ]
+    return pd.DataFrame(rows)
+
+
+def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
+    """Count what each component rests on.
+
+    Returns
+    -------
+    One row per component: item rows and slates that have at least one of them, in all and by
+    arm, rows per slate by arm, and rows that stand above the focal item before promotion.
+    """
+    promoted = accounts["promotion_applied"].to_numpy() == 1
+    focal = pd.Series(1, index=accounts.index)
+    same, other = accounts["n_same_cluster"], accounts["n_other"]
+    same_displaced = accounts["n_same_cluster_displaced"]
+    counts = {
+        "Focal item": (focal, 0 * focal),
+        "Same-cluster competitors": (same, same_displaced),
+        "Other competitors": (other, accounts["n_displaced"] - same_displaced),
+        "Full slate": (accounts["n_items"], accounts["n_displaced"]),
+    }
+    return pd.DataFrame(
+        [
+            {
+                "component": component,
+                "rows": int(count.sum()),
+                "treated_rows": int(count[promoted].sum()),
+                "control_rows": int(count[~promoted].sum()),
+                "displaced_rows": int(displaced.sum()),
+                "slates": int((count > 0).sum()),
+                "treated_slates": int((count[promoted] > 0).sum()),
+                "control_slates": int((count[~promoted] > 0).sum()),
+                "rows_per_treated_slate": float(count[promoted].mean()),
+                "rows_per_control_slate": float(count[~promoted].mean()),
+            }
+            for component, (count, displaced) in counts.items()
+        ]
+    )
+
+
+def _line(arms: ArmDifference | None, weights: tuple[int, ...]) -> dict[str, float | None]:
+    """Return one line of the ledger: effect, error, interval and the arms' means, per slate."""
+    names = ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper")
+    if arms is None:
+        return dict.fromkeys((*names, "treated_mean", "control_mean"))
+    estimate = arms.combination(weights)
+    values = (estimate.value, estimate.se, *estimate.interval)
+    return {
+        **dict(zip(names, values, strict=True)),
+        "treated_mean": arms.treated.combination(weights).value,
+        "control_mean": arms.control.combination(weights).value,
+    }
+
+
+def _per_1000(arms: ArmDifference | None, weights: tuple[int, ...]) -> dict[str, float | None]:
+    names = (
+        "estimate_per_1000_promoted_slates",
+        "ci_95_lower_per_1000",
+        "ci_95_upper_per_1000",
+    )
+    if arms is None:
+        return dict.fromkeys(names)
+    estimate: Estimate = arms.combination(weights).scaled(1000)
+    return dict(zip(names, (estimate.value, *estimate.interval), strict=True))
+
+
+def _check(
+    outcome: str, estimator: str, identity: str, left: float, right: float
+) -> dict[str, object]:
+    return {
+        "outcome_type": outcome,
+        "estimator": estimator,
+        "identity": identity,
+        "left": left,
+        "right": right,
+        "difference": left - right,
+        "tolerance": TOLERANCE,
+        "holds": abs(left - right) <= TOLERANCE * max(1.0, abs(left), abs(right)),
+    }

@@ -1,0 +1,148 @@
+"""Observed effects per item row and per slate, with errors clustered by slate and by user."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Booleans, Floats, Integers
+from netlift.core.errors import NetliftError
+from netlift.core.units import PER_ROW, PER_SLATE
+from netlift.effects.estimators import difference
+from netlift.effects.item_rows import (
+    FOCAL,
+    NON_FOCAL,
+    OTHER,
+    SAME_CLUSTER,
+    ItemRows,
+)
+from netlift.effects.spillover import _against_known, _arm_means, _need_units, _slate_counts
+from netlift.inference.arms import clustered_coefficient, need_units
+from netlift.inference.bootstrap import bootstrap
+from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, numbers
+
+FULL_SLATE = "Full slate"
+
+
+OBSERVED_EFFECTS = (
+    FOCAL,
+    replace(SAME_CLUSTER, label="Same-cluster competitors"),
+    replace(OTHER, label="Other competitors"),
+    replace(NON_FOCAL, label="All competitors"),
+)
+
+
+def observed_effects(
+    items: pd.DataFrame, *, seed: int, bootstrap_draws: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Estimate what the promotion did to the clicks that were observed.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks; the rows of a slate stand together.
+    seed
+        Study seed, for the bootstrap.
+    bootstrap_draws
+        Resamples of randomized units.
+
+    Returns
+    -------
+    Effects, and bootstrap draws.
+
+    The effects: one row per group of items, per item row (difference of row means, errors
+    clustered by the randomized unit, and by user beside it), and one for the full slate, per
+    slate; where probabilities of promotion differ, slates are weighted by them. In a simulated
+    world also the known effect over both arms, and the estimate's distance from it in standard
+    errors. A group without rows of two units in each arm has missing numbers and says so in
+    ``note``. The draws: one column per effect, one row per resample; missing where
+    a resample has no row of the group in an arm, which ``bootstrap_draws`` leaves out of its count.
+    """
+    rows = ItemRows.of(items)
+    need_units(rows.design.promoted, rows.design.unit)
+    everything = np.ones(len(items), dtype=bool)
+    effects, sums = [], []
+    for definition in OBSERVED_EFFECTS:
+        member = rows.member(definition)
+        effects.append(_observed(rows, definition.label, PER_ROW, member))
+        sums.append((rows.per_slate(rows.click * member), rows.per_slate(member)))
+    effects.append(_observed(rows, FULL_SLATE, PER_SLATE, everything))
+    sums.append((rows.per_slate(rows.click), np.ones(rows.n_slates)))
+    design = rows.design
+    draws = bootstrap(
+        design.per_unit(rows.slate_weight[:, None] * np.array([total for total, _ in sums]).T),
+        design.per_unit(rows.slate_weight[:, None] * np.array([count for _, count in sums]).T),
+        design.of_units(design.promoted),
+        seed=seed,
+        n_draws=bootstrap_draws,
+    )
+    for effect, drawn in zip(effects, draws.T, strict=True):
+        effect |= _summary(drawn)
+    table = pd.DataFrame(effects)
+    return table, pd.DataFrame(draws, columns=table["effect"].to_list())
+
+
+def _summary(drawn: Floats) -> dict[str, float | None]:
+    """Return the error and the interval of bootstrap draws, of which some may be missing."""
+    drawn = drawn[np.isfinite(drawn)]
+    if len(drawn) < MIN_PER_ARM:
+        missing = dict.fromkeys(("se", "ci_95_lower", "ci_95_upper", "draws"))
+        return {f"bootstrap_{name}": value for name, value in missing.items()}
+    tail = (1 - CONFIDENCE) / 2
+    lower, upper = np.quantile(drawn, [tail, 1 - tail])
+    return {
+        "bootstrap_se": float(drawn.std(ddof=1)),
+        "bootstrap_ci_95_lower": float(lower),
+        "bootstrap_ci_95_upper": float(upper),
+        "bootstrap_draws": len(drawn),
+    }
+
+
+def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[str, object]:
+    """Return one observed effect, per item row or per slate."""
+    by_slate = unit == PER_SLATE
+    click = rows.per_slate(rows.click) if by_slate else rows.click[member]
+    promoted = rows.design.promoted if by_slate else rows.promoted[member]
+    units = rows.design.unit if by_slate else rows.unit[member]
+    users = rows.user[rows.starts] if by_slate else rows.user[member]
+    weight = rows.slate_weight if by_slate else rows.weight[member]
+    known = None
+    if rows.known is not None and member.any():
+        known = float(rows.known[member].sum() / (rows.n_slates if by_slate else member.sum()))
+    counts = {
+        "treated_rows": int((member & rows.promoted).sum()),
+        "control_rows": int((member & ~rows.promoted).sum()),
+        **{name: value for name, value in _slate_counts(rows, member).items() if name != "slates"},
+    }
+    design = np.column_stack([np.ones(len(click)), promoted])
+    row: dict[str, object] = {"effect": label, "unit": unit}
+    try:
+        _need_units(units, promoted)
+        if by_slate:
+            estimate = difference(rows.design, click[:, None]).combination((1,))
+        else:
+            estimate = clustered_coefficient(click, design, units, weight)
+    except NetliftError as error:
+        missing = dict.fromkeys(("se_user_clustered", "treated_mean", "control_mean"))
+        truth = {} if rows.known is None else {"known_effect": known}
+        note = {"note": f"not estimated: {error}"}
+        return row | numbers(None) | missing | counts | truth | note
+    return row | {
+        **numbers(estimate),
+        "se_user_clustered": _user_clustered(click, design, users, weight),
+        **_arm_means(click, promoted, weight),
+        **counts,
+        **_against_known(estimate, known),
+        "note": None,
+    }
+
+
+def _user_clustered(click: Floats, design: Floats, users: Integers, weight: Floats) -> float | None:
+    """Return the error clustered by user (CR2); None where an arm has fewer than two users."""
+    try:
+        _need_units(users, design[:, 1] == 1)
+        return clustered_coefficient(click, design, users, weight).se
+    except NetliftError:
+        return None

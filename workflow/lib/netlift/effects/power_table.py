@@ -1,0 +1,76 @@
+"""The power table: effects that an experiment can detect, and slates that effects need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from netlift.core.units import PER_SLATE
+from netlift.effects.estimators import ESTIMATORS
+from netlift.effects.ledger import LINES, estimated
+from netlift.inference.power import minimum_detectable_effect, power, slates_needed
+
+MINIMUM = "minimum detectable effect"
+
+
+GIVEN = "given effect"
+
+
+def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataFrame:
+    """Say what the experiment could have shown of the observed clicks.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    effects
+        True effects that are asked about, in clicks per slate.
+
+    Returns
+    -------
+    For every estimator and line of the ledger one row for the effect that is shown with 80%
+    power, and one for each given effect: ``effect_per_slate``, ``power`` (the chance that the 95%
+    interval excludes zero) with the slates that there are, and ``slates_needed`` for 80% power. A
+    line without an error has one row without numbers that says why in ``note``.
+    """
+    rows = []
+    n_slates = len(accounts)
+    for estimator in ESTIMATORS:
+        arms, note = estimated(accounts, "observed_clicks", estimator)
+        for family, component, weights in LINES:
+            line = {
+                "effect_family": family,
+                "component": component,
+                "estimator": estimator,
+                "unit": PER_SLATE,
+                "slates": n_slates,
+            }
+            missing = dict.fromkeys(("effect_per_slate", "power", "slates_needed"))
+            if arms is None:
+                rows.append(line | {"question": MINIMUM, "se": None, **missing, "note": note})
+                continue
+            estimate = arms.combination(weights)
+            line["se"] = estimate.se
+            if estimate.se == 0:
+                why = "the outcome does not vary, so its error is 0 and power has no meaning"
+                rows.append(line | {"question": MINIMUM, **missing, "note": why})
+                continue
+            smallest = minimum_detectable_effect(estimate.se, estimate.df)
+            for question, effect in ((MINIMUM, smallest), *((GIVEN, effect) for effect in effects)):
+                rows.append(
+                    line
+                    | {
+                        "question": question,
+                        "effect_per_slate": effect,
+                        "power": power(effect, estimate.se, estimate.df),
+                        "slates_needed": n_slates
+                        if question == MINIMUM
+                        else slates_needed(effect, estimate, n_slates),
+                        "note": None,
+                    }
+                )
+    table = pd.DataFrame(rows)
+    first = ["effect_family", "component", "estimator", "question", "unit", "slates", "se"]
+    table["slates_needed"] = table["slates_needed"].astype("Int64")
+    return table[first + [name for name in table if name not in first]]

@@ -1,0 +1,119 @@
+"""The effects in product units, and where promotions are risky."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.units import PER_1000, PER_1000_CONTROL, RATIO
+from netlift.effects.items_table import has_truth
+from netlift.effects.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
+from netlift.inference.arms import ArmDifference, ratio_of
+from netlift.inference.estimate import Estimate, Ratio, fieller
+
+_METRICS = {
+    "Focal gain": LINES[0][2],
+    "Same-cluster change": LINES[1][2],
+    "Other-cluster change": LINES[2][2],
+    "Competitor change": INDIRECT,
+    "Net change": TOTAL,
+}
+
+
+def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
+    """Say the effects on observed clicks in product units.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    outcome
+        Its words.
+
+    Returns
+    -------
+    One row per metric with its unit, estimate, error and 95% interval: gains and losses per
+    1,000 promoted slates; the offset ratio (change of all competitors over the focal gain: -1 is
+    a gain wholly taken from others); and the net change relative to the clicks of a control
+    slate. Ratios have Fieller's confidence sets, whose ``interval_kind`` says where they are not
+    an interval. ``known_value`` stands beside each in a simulated world.
+    """
+    arms = arm_difference(accounts)
+    rows = [
+        _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
+        for metric, weights in _METRICS.items()
+    ]
+    rows.append(_ratio_row("Offset ratio", ratio_to_direct(arms, INDIRECT)))
+    rows.append(_ratio_row("Relative net change", _relative_to_control(arms)))
+    rows.append(
+        _effect_row(
+            f"{capitalized(outcome.unit)} of control slates",
+            PER_1000_CONTROL,
+            arms.control.combination(TOTAL).scaled(1000),
+        )
+    )
+    table = outcome.in_units(pd.DataFrame(rows))
+    if has_truth(accounts):
+        table["known_value"] = _known_values(accounts)
+    return table
+
+
+def _known_values(accounts: pd.DataFrame) -> list[float | None]:
+    """Return the truth about each row of the product summary, over the slates of both arms."""
+    effects = known_effects(accounts)
+    assert effects is not None
+    control = float((accounts["expected_clicks_total"] - accounts["known_lift_total"]).mean())
+    direct, total = float(effects[0]), float(effects.sum())
+    return [
+        *(1000 * float(np.dot(weights, effects)) for weights in _METRICS.values()),
+        (total - direct) / direct if direct != 0 else None,
+        total / control if control > 0 else None,
+        1000 * control,
+    ]
+
+
+def ratio_to_direct(arms: ArmDifference, weights: tuple[int, ...]) -> Ratio:
+    """Return (a weighted sum of the component effects) / (direct effect), with Fieller's set."""
+    return ratio_of(arms, weights, LINES[0][2])
+
+
+def _relative_to_control(arms: ArmDifference) -> Ratio:
+    """Return total effect / control mean, with Fieller's set."""
+    treated, control = arms.treated.combination(TOTAL), arms.control.combination(TOTAL)
+    total = arms.combination(TOTAL)
+    covariance = np.array(
+        [
+            [treated.se**2 + control.se**2, -(control.se**2)],
+            [-(control.se**2), control.se**2],
+        ]
+    )
+    return fieller(total.value, control.value, covariance, total.df)
+
+
+def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
+    if estimate is None:
+        return dict.fromkeys(("estimate", "se", "ci_95_lower", "ci_95_upper"))
+    lower, upper = estimate.interval
+    return {
+        "estimate": estimate.value,
+        "se": estimate.se,
+        "ci_95_lower": lower,
+        "ci_95_upper": upper,
+    }
+
+
+def _effect_row(metric: str, unit: str, estimate: Estimate) -> dict[str, object]:
+    return {"metric": metric, "unit": unit, **_numbers(estimate), "interval_kind": "interval"}
+
+
+def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
+    return {
+        "metric": metric,
+        "unit": RATIO,
+        "estimate": ratio.value,
+        "se": None,
+        "ci_95_lower": ratio.lower,
+        "ci_95_upper": ratio.upper,
+        "interval_kind": ratio.kind,
+    }

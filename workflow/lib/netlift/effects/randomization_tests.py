@@ -1,0 +1,219 @@
+"""Randomization tests: what promotions would have shown if they had been drawn otherwise.
+
+Under a sharp null hypothesis ("promotion changes no click of these items") the clicks of these
+items are the same whatever the assignment, so the statistic's distribution over assignments is
+known and the p-value (1 + number at least as extreme) / (draws + 1) is exact for any number of
+slates and any dependence among clicks (Fisher 1935; Phipson and Smyth 2010 for the ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.core.arrays import ROUNDING, Floats
+from netlift.core.errors import NetliftError
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.units import PER_SLATE
+from netlift.effects.item_rows import (
+    BELOW,
+    NEAR,
+    NON_FOCAL,
+    OTHER,
+    SAME_CLUSTER,
+    Definition,
+    ItemRows,
+)
+from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM
+from netlift.inference.randomization import Statistics, assignments, closed_test, p_value
+from netlift.promotion.design import Design
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A sharp null hypothesis about a set of item rows.
+
+    Attributes
+    ----------
+    label
+        Its name in tables and figures.
+    definition
+        The rows whose clicks it says promotion does not change.
+    """
+
+    label: str
+    definition: Definition
+
+    def said(self, near_positions: int, outcome: Outcome) -> str:
+        """Say the null hypothesis in words."""
+        return (
+            f"Promotion changes no {outcome.one}, in any slate, of these items: "
+            f"{self.definition.said(near_positions)}."
+        )
+
+
+HYPOTHESES = (
+    Hypothesis("No spillover at all", NON_FOCAL),
+    Hypothesis("No spillover on same-cluster items", SAME_CLUSTER),
+    Hypothesis("No spillover on other clusters", OTHER),
+    Hypothesis("No spillover below the focal slot", BELOW),
+    Hypothesis("No spillover near the focal slot", NEAR),
+)
+
+
+def randomization_tests(
+    items: pd.DataFrame,
+    *,
+    near_positions: int,
+    permutations: int,
+    seed: int,
+    studentized: bool = True,
+    outcome: Outcome = CLICKS,
+) -> pd.DataFrame:
+    """Test five sharp null hypotheses of no spillover.
+
+    Parameters
+    ----------
+    items
+        The table of slate items with clicks; only non-focal rows are looked at.
+    near_positions
+        Positions above the focal item that count as near.
+    permutations
+        Assignments drawn, R.
+    seed
+        Study seed.
+    studentized
+        Whether the statistic, the difference of slate sums between arms, is divided by its
+        standard error.
+    outcome
+        Its words.
+
+    Returns
+    -------
+    One row per hypothesis: the hypothesis in words, the difference per slate (around the means of
+    strata, where there are any), the statistic, the difference's 95% range under the null
+    hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, of the
+    closed test over all five: the largest p-value of a hypothesis on a union of these sets of
+    rows, with the maximum of their statistics (Marcus, Peritz and Gabriel 1976; Westfall and Young
+    1993). The chance to reject any true hypothesis by ``p_value_adjusted`` <= a is at most a.
+    ``known_null`` says in a simulated world whether the click probabilities fulfill the hypothesis.
+
+    Raises
+    ------
+    NetliftError
+        An arm has fewer than two randomized units.
+    """
+    rows = ItemRows.of(items)
+    _need_units(rows.design)
+    members = hypothesis_rows(rows, near_positions)
+    tests = DrawnTests.of(rows, members, permutations, seed, studentized=studentized)
+    present = [bool(member.any()) for member in members]
+    p_values, adjusted = tests.p_values(present)
+    table = []
+    for k, test in enumerate(HYPOTHESES):
+        row: dict[str, object] = {
+            "hypothesis": test.label,
+            "null_hypothesis": test.said(near_positions, outcome),
+            "rows": int(members[k].sum()),
+            "slates": int((rows.per_slate(members[k]) > 0).sum()),
+            "unit": PER_SLATE,
+            **tests.numbers(k),
+            "statistic_is": "difference / standard error" if studentized else "difference",
+            "p_value": p_values[k],
+            "p_value_adjusted": adjusted[k],
+            "permutations": permutations,
+            "permuted_over": _permuted_over(rows.design),
+            "note": None,
+        }
+        row |= _without_number(present=present[k], statistic=tests.statistic[k])
+        if rows.known is not None:
+            row["known_null"] = not bool((np.abs(rows.known[members[k]]) > ROUNDING).any())
+        table.append(row)
+    return outcome.in_units(pd.DataFrame(table))
+
+
+def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool_]]:
+    """Say for each hypothesis which rows it is about, shape (R,) each."""
+    return [rows.member(test.definition, near_positions) for test in HYPOTHESES]
+
+
+@dataclass(frozen=True)
+class DrawnTests:
+    """Differences and statistics as observed, shape (m,), and in each draw, shape (R, m)."""
+
+    difference: Floats
+    statistic: Floats
+    differences: Floats
+    reached: Floats
+
+    @classmethod
+    def of(
+        cls,
+        rows: ItemRows,
+        members: list[NDArray[np.bool_]],
+        permutations: int,
+        seed: int,
+        *,
+        studentized: bool,
+    ) -> DrawnTests:
+        """Compute the statistics of sets of rows as observed, and in so many draws."""
+        design = rows.design
+        outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
+        statistics = Statistics.of(outcomes, design, studentized=studentized)
+        made = design.of_units(design.promoted).astype(np.float64)[None, :]
+        difference, statistic = (values[0] for values in statistics(made))
+        drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
+        differences = np.concatenate([block[0] for block in drawn])
+        reached = np.abs(np.concatenate([block[1] for block in drawn]))
+        return cls(difference, statistic, differences, reached)
+
+    @property
+    def observed(self) -> Floats:
+        """Absolute statistics as observed, shape (m,)."""
+        return np.abs(self.statistic)
+
+    def p_values(self, present: Sequence[bool]) -> tuple[list[float], list[float | None]]:
+        """Return each test's p-value, and those of the closed test over the tests with rows."""
+        single = [p_value(one, self.reached[:, k]) for k, one in enumerate(self.observed)]
+        return single, closed_test(self.observed, self.reached, np.array(present))
+
+    def numbers(self, k: int) -> dict[str, object]:
+        """Return one test's difference, its range under the null hypothesis, and its statistic."""
+        tail = (1 - CONFIDENCE) / 2
+        lower, upper = np.nanquantile(self.differences[:, k], [tail, 1 - tail])
+        return {
+            "estimate": self.difference[k],
+            "null_95_lower": lower,
+            "null_95_upper": upper,
+            "statistic": self.statistic[k],
+        }
+
+
+def _need_units(design: Design) -> None:
+    treated, control = design.units_per_arm()
+    if min(treated, control) < MIN_PER_ARM:
+        raise NetliftError(
+            f"{treated} promoted and {control} control {design.unit_name}s: a randomization test "
+            f"needs at least {MIN_PER_ARM} in each arm"
+        )
+
+
+def _without_number(*, present: bool, statistic: float) -> dict[str, object]:
+    """Return what is missing of a test that has no rows or no finite statistic, and why."""
+    if not present:
+        empty = ("estimate", "null_95_lower", "null_95_upper", "statistic", "p_value")
+        missing = dict.fromkeys((*empty, "p_value_adjusted"))
+        return {**missing, "note": "not tested: no item row fits"}
+    if not np.isfinite(statistic):
+        why = "the arms differ and neither varies: the statistic is infinite"
+        return {"statistic": None, "note": why}
+    return {}
+
+
+def _permuted_over(design: Design) -> str:
+    within = " within strata" if design.stratum.any() else ""
+    return f"{design.unit_name}s{within}"

@@ -1,0 +1,119 @@
+"""Risk: which segments of slates gain or lose by promotion, by focal position and cluster."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.units import PER_SLATE
+from netlift.effects.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
+from netlift.effects.product import _numbers
+from netlift.inference.estimate import MIN_PER_ARM, Estimate
+from netlift.promotion.design import Design
+
+NO_CLUSTER = "(none)"
+
+
+LOSES, GAINS, UNDECIDED, TOO_FEW = "loses", "gains", "undecided", "too few slates"
+
+
+_FAMILIES = (("Direct", LINES[0][2]), ("Indirect", INDIRECT), ("Total", TOTAL))
+
+
+def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
+    """Estimate the effects by focal position before promotion, in up to four equal buckets.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    min_slates
+        Slates that a bucket needs in each arm; below it has no numbers.
+
+    Returns
+    -------
+    One row per bucket and effect family, per slate (see ``risk_by_cluster``).
+    """
+    bucket, order = position_buckets(accounts)
+    return _risk(accounts, bucket, order, "focal_position_bucket", min_slates)
+
+
+def position_buckets(accounts: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Return each slate's bucket of focal positions, and up to four buckets in order."""
+    position = accounts["focal_seed_position"].to_numpy()
+    buckets = np.array_split(np.arange(position.min(), position.max() + 1), 4)
+    names: dict[int, str] = {}
+    for bucket in buckets:
+        if len(bucket):
+            first, last = bucket[0], bucket[-1]
+            names |= dict.fromkeys(bucket, str(first) if first == last else f"{first}-{last}")
+    return pd.Series(position).map(names), list(dict.fromkeys(names.values()))
+
+
+def risk_by_cluster(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
+    """Estimate the effects by the focal item's spillover cluster, largest cluster first.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    min_slates
+        Slates that a cluster needs in each arm; below it has no numbers.
+
+    Returns
+    -------
+    One row per cluster and effect family, per slate: counts of slates (never of rows), estimate,
+    HC2 error, 95% interval, the known effect in a simulated world, and the verdict: gains, loses,
+    undecided (the interval covers zero), too few slates.
+    """
+    cluster = focal_clusters(accounts)
+    order = cluster.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return _risk(accounts, cluster, list(order.index), "focal_cluster", min_slates)
+
+
+def focal_clusters(accounts: pd.DataFrame) -> pd.Series:
+    """Return the name of each slate's focal cluster; ``(none)`` for a focal item without one."""
+    cluster = accounts["focal_spillover_cluster"]
+    return cluster.astype(str).where(cluster.notna(), NO_CLUSTER).reset_index(drop=True)
+
+
+def _risk(
+    accounts: pd.DataFrame, segment_of: pd.Series, order: list[str], name: str, min_slates: int
+) -> pd.DataFrame:
+    rows = []
+    needed = max(min_slates, MIN_PER_ARM)
+    for segment in order:
+        part = accounts[(segment_of == segment).to_numpy()]
+        treated = int((part["promotion_applied"] == 1).sum())
+        counts = {
+            "slates": len(part),
+            "treated_slates": treated,
+            "control_slates": len(part) - treated,
+        }
+        if len(part) == 0:
+            continue
+        known = known_effects(part)
+        enough = min(treated, len(part) - treated) >= needed and has_units(part)
+        arms = arm_difference(part) if enough else None
+        for family, weights in _FAMILIES:
+            estimate = None if arms is None else arms.combination(weights)
+            truth = {} if known is None else {"known_effect": float(np.dot(weights, known))}
+            rows.append(
+                {name: segment, "effect_family": family, "unit": PER_SLATE}
+                | counts
+                | _numbers(estimate)
+                | truth
+                | {"verdict": _verdict(estimate)}
+            )
+    return pd.DataFrame(rows)
+
+
+def has_units(accounts: pd.DataFrame) -> bool:
+    """Say whether both arms have randomized units enough for an error."""
+    return min(Design.of(accounts).units_per_arm()) >= MIN_PER_ARM
+
+
+def _verdict(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return TOO_FEW
+    return {1: GAINS, 0: UNDECIDED, -1: LOSES}[estimate.sign]

@@ -1,0 +1,323 @@
+"""Effects by segment: raw, with simultaneous intervals, shrunken, and a test that they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Floats
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.streams import generator
+from netlift.core.units import PER_SLATE
+from netlift.effects.estimators import difference
+from netlift.effects.ledger import LINES, component_columns, known_effects
+from netlift.effects.risk import focal_clusters, position_buckets
+from netlift.effects.spillover import FEW_UNITS
+from netlift.inference.arms import ArmDifference
+from netlift.inference.cluster_robust import ClusteredFit
+from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, Estimate, numbers, quantile_t
+from netlift.promotion.design import Design
+
+POSITION, CLUSTER, RELEVANCE = "focal position", "focal cluster", "focal relevance"
+
+_NUMBERS = (
+    "estimate",
+    "se",
+    "df",
+    "ci_95_lower",
+    "ci_95_upper",
+    "simultaneous_ci_95_lower",
+    "simultaneous_ci_95_upper",
+    "shrunken_estimate",
+    "shrunken_se",
+    "shrunken_ci_95_lower",
+    "shrunken_ci_95_upper",
+    "wild_bootstrap_p_value",
+)
+
+
+@dataclass(frozen=True)
+class Heterogeneity:
+    """How much the true effects of segments differ, from their estimates.
+
+    Attributes
+    ----------
+    q, p_value
+        Cochran's Q and its chi-square p-value.
+    tau
+        Standard deviation of true effects over segments (Paule and Mandel 1982), in the unit of
+        the effects.
+    mean, mean_se
+        Mean of the true effects and its error, with weights 1 / (tau^2 + se^2).
+    segments
+        Number of segments.
+    """
+
+    q: float
+    p_value: float
+    tau: float
+    mean: float
+    mean_se: float
+    segments: int
+
+    @classmethod
+    def of(cls, values: Floats, errors: Floats) -> Heterogeneity:
+        """Estimate from at least two segments' effects and standard errors, all above zero."""
+        from scipy.special import chdtrc
+        from statsmodels.stats.meta_analysis import combine_effects
+
+        # Its I squared divides by Q, which may be 0.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pooled = combine_effects(values, errors**2, method_re="iterated")
+        tau2 = max(float(pooled.tau2), 0.0)
+        weights = 1 / (tau2 + errors**2)
+        return cls(
+            q=float(pooled.q),
+            p_value=float(chdtrc(len(values) - 1, pooled.q)),
+            tau=float(np.sqrt(tau2)),
+            mean=float(weights @ values / weights.sum()),
+            mean_se=float(np.sqrt(1 / weights.sum())),
+            segments=len(values),
+        )
+
+    def shrunken(self, estimate: Estimate) -> Estimate:
+        """Return the empirical-Bayes estimate of one segment: drawn towards the mean.
+
+        Normal with normal (Efron and Morris 1975). Its error holds that of the mean and, by
+        Morris's (1983) term, that of tau; of fewer than four segments, which say too little about
+        tau, it is that of the raw effect.
+        """
+        share = estimate.se**2 / (self.tau**2 + estimate.se**2)
+        value = share * self.mean + (1 - share) * estimate.value
+        variance = estimate.se**2
+        if self.segments > 3:
+            of_tau = 2 / (self.segments - 3) * (share * (estimate.value - self.mean)) ** 2
+            variance = (1 - share) * estimate.se**2 + (share * self.mean_se) ** 2 + of_tau
+        return Estimate(value, float(np.sqrt(variance)), np.inf)
+
+
+def segments(
+    accounts: pd.DataFrame,
+    *,
+    min_slates: int,
+    seed: int = 0,
+    bootstrap_draws: int = 999,
+    outcome: Outcome = CLICKS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Estimate the ledger by focal position, focal cluster and tercile of focal relevance.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    min_slates
+        Slates that a segment needs in each arm; below it has no numbers and says so in ``note``.
+    seed
+        Study seed, for the wild bootstrap.
+    bootstrap_draws
+        Draws of the wild bootstrap.
+    outcome
+        Its words.
+
+    Returns
+    -------
+    Segments, and heterogeneity.
+
+    Segments: one row per segment and line of the ledger, observed clicks per slate: the raw
+    effect with its own 95% interval; an interval that holds for all segments of the segmentation
+    at once (Sidak 1967: segments share no slates); the effect shrunken towards the mean of the
+    segments (missing where fewer than two have numbers, or where segments share randomized users);
+    ``wild_bootstrap_p_value`` where an arm has fewer than 50 randomized units. A segmentation that
+    cannot be made has one row that says why. Heterogeneity: one row per segmentation and line:
+    Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over segments,
+    where these are independent.
+    """
+    table: list[dict[str, object]] = []
+    differing: list[dict[str, object]] = []
+    design = Design.of(accounts)
+    for segmentation, segment_of, order, why_not in _segmentations(accounts):
+        if why_not:
+            row: dict[str, object] = {"segmentation": segmentation, "unit": PER_SLATE}
+            table.append(row | {"note": why_not})
+            continue
+        codes = pd.factorize(segment_of)[0]
+        shared = design.unit_name if design.mixed_units(codes) else None
+        parts = [
+            _Segment.of(name, accounts[(segment_of == name).to_numpy()], min_slates)
+            for name in order
+            if (segment_of == name).any()
+        ]
+        for family, component, weights in LINES:
+            line: dict[str, object] = {"effect_family": family, "component": component}
+            line["unit"] = PER_SLATE
+            found = [part.effect(weights) for part in parts]
+            estimated = [estimate for estimate in found if estimate is not None]
+            spread, compared = (None, len(estimated)) if shared else _spread(estimated)
+            differing.append(
+                {"segmentation": segmentation} | line | _differing(spread, compared, shared)
+            )
+            for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
+                row = {"segmentation": segmentation, "segment": part.name} | line
+                row |= part.counts | _numbers(estimate, spread, len(estimated))
+                rng = generator(seed, "wild_bootstrap", (len(differing) << 20) + number)
+                table.append(row | part.more(weights, estimate, rng, bootstrap_draws, outcome))
+    frame, spread_of = (outcome.in_units(pd.DataFrame(rows)) for rows in (table, differing))
+    return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Slates of one segment, and why they have no numbers if they have none."""
+
+    name: str
+    clicks: Floats
+    design: Design
+    known: Floats | None
+    note: str | None
+
+    @classmethod
+    def of(cls, name: str, accounts: pd.DataFrame, min_slates: int) -> _Segment:
+        clicks = accounts[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
+        design = Design.of(accounts)
+        return cls(name, clicks, design, known_effects(accounts), _too_few(design, min_slates))
+
+    @property
+    def counts(self) -> dict[str, object]:
+        treated = int(self.design.promoted.sum())
+        slates = len(self.clicks)
+        return {"slates": slates, "treated_slates": treated, "control_slates": slates - treated}
+
+    @cached_property
+    def arms(self) -> ArmDifference | None:
+        return None if self.note else difference(self.design, self.clicks)
+
+    def effect(self, weights: tuple[int, ...]) -> Estimate | None:
+        """Return an effect; None where the clicks do not vary, so that no error is known."""
+        estimate = None if self.arms is None else self.arms.combination(weights)
+        return None if estimate is None or estimate.se == 0 else estimate
+
+    def more(
+        self,
+        weights: tuple[int, ...],
+        estimate: Estimate | None,
+        rng: np.random.Generator,
+        draws: int,
+        outcome: Outcome,
+    ) -> dict[str, object]:
+        """Return what stands beside an effect: the bootstrap of few units, the truth, a note."""
+        row: dict[str, object] = {}
+        if estimate is not None and min(self.design.units_per_arm()) < FEW_UNITS:
+            row["wild_bootstrap_p_value"] = self.wild(weights, rng, draws)
+        if self.known is not None:
+            row["known_effect"] = float(np.dot(weights, self.known))
+        still = f"these {outcome.unit} do not vary" if estimate is None else None
+        return row | {"note": self.note or still}
+
+    def wild(self, weights: tuple[int, ...], rng: np.random.Generator, draws: int) -> float | None:
+        outcome = self.clicks @ np.array(weights, dtype=np.float64)
+        regressors = np.column_stack([np.ones(len(outcome)), self.design.promoted])
+        fit = ClusteredFit.of(outcome[:, None], regressors, self.design.unit, self.design.weights)
+        return fit.wild_bootstrap_p_value((0, 1), rng, draws)
+
+
+def _spread(estimates: list[Estimate]) -> tuple[Heterogeneity | None, int]:
+    """Return how much segments differ, and how many have an effect that varies."""
+    varying = [estimate for estimate in estimates if estimate.se > 0]
+    if len(varying) < 2:
+        return None, len(varying)
+    values = np.array([[estimate.value, estimate.se] for estimate in varying])
+    return Heterogeneity.of(values[:, 0], values[:, 1]), len(varying)
+
+
+def _segmentations(
+    accounts: pd.DataFrame,
+) -> Iterator[tuple[str, pd.Series, list[str], str | None]]:
+    """Yield name, each slate's segment, segments in order, and why there are none."""
+    bucket, order = position_buckets(accounts)
+    yield POSITION, bucket, order, None
+    cluster = focal_clusters(accounts)
+    sizes = cluster.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    yield CLUSTER, cluster, list(sizes.index), None
+    if "focal_relevance" not in accounts:
+        yield RELEVANCE, cluster, [], "the items have no column relevance"
+        return
+    relevance = accounts["focal_relevance"].to_numpy(dtype=np.float64)
+    if not np.isfinite(relevance).all():
+        yield RELEVANCE, cluster, [], "relevance is missing in some slates"
+        return
+    edges = np.quantile(relevance, [1 / 3, 2 / 3])
+    names = ["low", "middle", "high"]
+    # A tercile ends with its edge: where many items have one relevance, one may be empty.
+    place = np.searchsorted(edges, relevance, side="left")
+    yield RELEVANCE, pd.Series(np.array(names, dtype=object)[place]), names, None
+
+
+def _too_few(design: Design, min_slates: int) -> str | None:
+    treated = int(design.promoted.sum())
+    control = len(design.promoted) - treated
+    if min(treated, control) < min_slates:
+        return (
+            f"too few slates: {treated} promoted and {control} control, {min_slates} of each needed"
+        )
+    if min(design.units_per_arm()) < MIN_PER_ARM:
+        treated, control = design.units_per_arm()
+        return (
+            f"too few {design.unit_name}s: {treated} promoted and {control} control, "
+            f"{MIN_PER_ARM} of each needed"
+        )
+    return None
+
+
+def _numbers(
+    estimate: Estimate | None, spread: Heterogeneity | None, segments_with_numbers: int
+) -> dict[str, float | None]:
+    row: dict[str, float | None] = dict.fromkeys(_NUMBERS)
+    if estimate is None:
+        return row
+    each = CONFIDENCE ** (1 / segments_with_numbers)
+    half = quantile_t(0.5 + each / 2, estimate.df) * estimate.se
+    row |= numbers(estimate) | {
+        "simultaneous_ci_95_lower": estimate.value - half,
+        "simultaneous_ci_95_upper": estimate.value + half,
+    }
+    if spread is not None and estimate.se > 0:
+        shrunken = spread.shrunken(estimate)
+        lower, upper = shrunken.interval
+        row |= {
+            "shrunken_estimate": shrunken.value,
+            "shrunken_se": shrunken.se,
+            "shrunken_ci_95_lower": lower,
+            "shrunken_ci_95_upper": upper,
+        }
+    return row
+
+
+def _differing(
+    spread: Heterogeneity | None, compared: int, shared: str | None
+) -> dict[str, object]:
+    row: dict[str, object] = {
+        "segments_compared": compared,
+        "q": None,
+        "q_df": None,
+        "p_value": None,
+        "tau": None,
+        "mean_effect": None,
+        "mean_effect_se": None,
+        "note": None,
+    }
+    if spread is None:
+        few = "fewer than two segments have an effect with an error"
+        same = f"segments share {shared}s, so their effects are not independent: not estimated"
+        return row | {"note": same if shared else few}
+    return row | {
+        "q": spread.q,
+        "q_df": compared - 1,
+        "p_value": spread.p_value,
+        "tau": spread.tau,
+        "mean_effect": spread.mean,
+        "mean_effect_se": spread.mean_se,
+    }

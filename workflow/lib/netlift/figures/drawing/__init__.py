@@ -1,0 +1,1 @@
+"""How figures look: style, marks, text, themes, saving."""

@@ -1,0 +1,145 @@
+"""Marks: an estimate with its interval, a known effect, and the keys that explain them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from netlift.figures.drawing.style import SMALL, Theme
+
+ESTIMATE, INTERVAL, KNOWN, BAND = "_estimate", "_interval", "_known", "_band"
+"""Labels of the marks in an axis; the leading underscore keeps them out of its legend."""
+
+_BAND_HEIGHT = 0.5
+
+
+def has_known(table: pd.DataFrame, column: str = "known_effect") -> bool:
+    """Say whether a table has known values to draw."""
+    return column in table and bool(table[column].notna().any())
+
+
+def draw_estimate(
+    axes: Axes,
+    row: float,
+    values: tuple[float, float, float],
+    theme: Theme,
+    *,
+    color: str,
+    marker: str = "o",
+    filled: bool = True,
+) -> bool:
+    """Draw an estimate and its interval in one row; draw nothing where the estimate is missing.
+
+    Parameters
+    ----------
+    axes
+        An axis whose x is the estimate's unit.
+    row
+        Where on the y axis.
+    values
+        Estimate, lower and upper end of the 95% interval.
+    theme
+        Colors.
+    color, marker, filled
+        How the mark looks; one that is not filled shows the paper.
+
+    Returns
+    -------
+    Whether there was something to draw.
+    """
+    estimate, lower, upper = values
+    if not math.isfinite(estimate):
+        return False
+    if math.isfinite(lower) and math.isfinite(upper):
+        axes.plot([lower, upper], [row, row], label=INTERVAL, zorder=3, **_line(color))
+    look = _point(color, marker, color if filled else theme.paper)
+    axes.plot([estimate], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
+    return True
+
+
+def draw_known(axes: Axes, row: float, value: float, theme: Theme) -> None:
+    """Mark the known effect of a simulated world; draw nothing where there is none."""
+    if math.isfinite(value):
+        axes.plot([value], [row], linestyle="none", label=KNOWN, zorder=5, **_known(theme))
+
+
+def draw_band(axes: Axes, row: float, lower: float, upper: float, theme: Theme) -> None:
+    """Draw what chance alone gives in one row; draw nothing where it is missing."""
+    if math.isfinite(lower) and math.isfinite(upper):
+        corner = (lower, row - _BAND_HEIGHT / 2)
+        axes.add_patch(
+            Rectangle(corner, upper - lower, _BAND_HEIGHT, label=BAND, zorder=1, **_band(theme))
+        )
+        axes.autoscale_view()  # which a line calls for by itself, and a patch does not
+
+
+def say_missing(axes: Axes, row: float, text: str, theme: Theme) -> None:
+    """Say in words, beside the line of no effect, why a row has no numbers."""
+    axes.annotate(
+        text,
+        (0, row),
+        (6, 0),
+        textcoords="offset points",
+        va="center",
+        size=SMALL,
+        color=theme.muted,
+    )
+
+
+def known_key(theme: Theme, label: str = "known effect") -> Line2D:
+    """Return the legend's handle of a known effect, or of another known value."""
+    return Line2D([], [], linestyle="none", label=label, **_known(theme))
+
+
+def band_key(theme: Theme, label: str) -> Artist:
+    """Return the legend's handle of what chance alone gives."""
+    return Patch(label=label, **_band(theme))
+
+
+def estimate_key(
+    color: str,
+    label: str,
+    theme: Theme,
+    *,
+    marker: str = "o",
+    filled: bool = True,
+    interval: bool = True,
+) -> Line2D:
+    """Return the legend's handle of an estimate, with its interval or alone."""
+    look = _point(color, marker, color if filled else theme.paper)
+    line = _line(color) if interval else {"linestyle": "none"}
+    return Line2D([], [], label=label, **line, **look)
+
+
+def color_key(color: str, label: str) -> Artist:
+    """Return the legend's handle of a color."""
+    return Patch(facecolor=color, edgecolor=color, label=label)
+
+
+def _line(color: str) -> dict[str, Any]:
+    return {"color": color, "linewidth": 2, "solid_capstyle": "butt"}
+
+
+def _band(theme: Theme) -> dict[str, Any]:
+    return {"facecolor": theme.control, "edgecolor": theme.control, "alpha": 0.45}
+
+
+def _point(color: str, marker: str, face: str) -> dict[str, Any]:
+    return {
+        "marker": marker,
+        "markersize": 7.5,
+        "markerfacecolor": face,
+        "markeredgecolor": color,
+        "markeredgewidth": 1.5,
+    }
+
+
+def _known(theme: Theme) -> dict[str, Any]:
+    # Small enough that an estimate at the same place can be seen around it.
+    return _point(theme.ink, "D", theme.paper) | {"markersize": 4.8, "markeredgewidth": 1.2}

@@ -1,0 +1,266 @@
+"""The house style: one theme of colors, one sheet with a heading, the same marks everywhere.
+
+Colors are those of ``netlift.figures.drawing.themes``; what a color says is always said by a
+label or by the shape of a marker too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from netlift.figures.drawing.text import shortened
+from netlift.figures.drawing.themes import DARK as DARK
+from netlift.figures.drawing.themes import LIGHT as LIGHT
+from netlift.figures.drawing.themes import Theme as Theme
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+WIDTH = 9.0
+"""Width of every figure, in inches."""
+
+SMALL = 9.0
+"""The smallest size of text, in points."""
+
+ROW = 0.26
+"""Height of one labeled row of marks, in inches."""
+
+_LINE = 0.2
+_EDGE = 0.1
+_NO_RANGE = 1e-9
+_PER_LINE = 128
+_P = ParamSpec("_P")
+
+
+def house_style(theme: Theme) -> dict[RcKeyType, Any]:
+    """Return matplotlib's settings for a theme."""
+    return {
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9.5,
+        "text.color": theme.ink,
+        "text.usetex": False,
+        "text.parse_math": False,  # a dollar sign in a title is a dollar sign
+        "figure.facecolor": theme.paper,
+        "figure.dpi": 100,
+        "axes.facecolor": theme.paper,
+        "axes.edgecolor": theme.muted,
+        "axes.labelcolor": theme.ink,
+        "axes.labelsize": 9.5,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.titlepad": 7,
+        "axes.titley": 1.0,
+        "axes.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "axes.grid": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.unicode_minus": True,
+        "axes.formatter.use_mathtext": False,
+        "grid.color": theme.grid,
+        "grid.linewidth": 0.8,
+        "grid.linestyle": "-",
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "xtick.labelcolor": theme.ink,
+        "ytick.labelcolor": theme.ink,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.frameon": False,
+        "legend.fontsize": SMALL,
+        "hatch.linewidth": 0.8,
+    }
+
+
+def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Make a drawing function use the house style in the theme that it is called with.
+
+    The layout is settled before the figure is returned, so that it looks the same whatever
+    settings hold where it is shown or saved, and is not computed once for each file.
+    """
+
+    @wraps(draw)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+        theme = kwargs.get("theme", LIGHT)
+        assert isinstance(theme, Theme)
+        with rc_context(house_style(theme)):
+            figure = draw(*args, **kwargs)
+            _settle(figure)
+        return figure
+
+    return drawn
+
+
+def _settle(figure: Figure) -> None:
+    """Compute the layout once and for all.
+
+    The layout's solver takes its steps in an order that differs from run to run, so its last
+    digits do too; without rounding they would reach the names inside an SVG.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(x), 6) for x in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+
+
+def sheet(
+    height: float,
+    theme: Theme,
+    *,
+    title: str,
+    subtitle: str = "",
+    legend: Sequence[Artist] = (),
+    note: str = "",
+    source: str = "",
+) -> Figure:
+    """Return an empty figure with its heading, its legend and its foot.
+
+    Parameters
+    ----------
+    height
+        Inches for the plots; heading and foot come on top of it.
+    theme
+        Colors.
+    title, subtitle
+        What is seen, in words.
+    legend
+        Handles with labels, shown in one line below the heading.
+    note
+        What a reader must know to read the figure right, at the foot.
+    source
+        Where the numbers come from: the experiment's path.
+    """
+    said = textwrap.wrap(subtitle, _PER_LINE)
+    foot = textwrap.wrap(note, _PER_LINE)
+    if source:
+        foot.append(shortened(source, 72 * WIDTH - 20, size=SMALL))
+    top = _EDGE + 0.26 + _LINE * len(said) + 0.08 + (0.28 if legend else 0)
+    bottom = _EDGE + _LINE * len(foot)
+    whole = height + top + bottom
+    figure = Figure(figsize=(WIDTH, whole))
+    figure.set_layout_engine(
+        ConstrainedLayoutEngine(
+            rect=(0.005, bottom / whole, 0.985, height / whole), w_pad=0.08, h_pad=0.08
+        )
+    )
+    _write_heading(figure, title, said, legend)
+    if foot:
+        figure.text(
+            _EDGE / WIDTH,
+            _EDGE / whole,
+            "\n".join(foot),
+            size=SMALL,
+            color=theme.muted,
+            linespacing=1.5,
+        )
+    return figure
+
+
+def _write_heading(
+    figure: Figure, title: str, said: Sequence[str], legend: Sequence[Artist]
+) -> None:
+    whole = figure.get_figheight()
+    left, line = _EDGE / WIDTH, whole - _EDGE
+    figure.text(left, line / whole, title, size=12.5, weight="bold", va="top")
+    line -= 0.28
+    if said:
+        figure.text(left, line / whole, "\n".join(said), va="top", linespacing=1.4)
+        line -= _LINE * len(said)
+    if legend:
+        _draw_legend(figure, legend, (left, (line - 0.06) / whole))
+
+
+def _draw_legend(figure: Figure, handles: Sequence[Artist], corner: tuple[float, float]) -> None:
+    figure.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=corner,
+        ncols=len(handles),
+        borderaxespad=0,
+        borderpad=0,
+        columnspacing=1.6,
+        handletextpad=0.5,
+    )
+
+
+def title_of(figure: Figure) -> str:
+    """Return a figure's title, which ``sheet`` writes first."""
+    return figure.texts[0].get_text()
+
+
+def row_axis(axes: Axes, labels: Sequence[str], *, size: float = SMALL) -> None:
+    """Make the y axis a list of labeled rows, the first at the top, at 0, 1, 2, ..."""
+    axes.set_yticks(range(len(labels)), labels, size=size)
+    axes.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=True, axis="x")
+
+
+def zero_line(axes: Axes, theme: Theme, *, vertical: bool = True) -> None:
+    """Draw the line of no effect, so that it can always be seen."""
+    draw = axes.axvline if vertical else axes.axhline
+    draw(0, color=theme.ink, linewidth=1, zorder=1.5, gid="zero")
+
+
+def wide_enough(axes: Axes) -> None:
+    """Give an axis a range that can be read where all of its effects are zero."""
+    lower, upper = axes.get_xlim()
+    if upper - lower < _NO_RANGE:
+        axes.set_xlim(-0.01, 0.01)
+
+
+def text_axis(figure: Figure, where: SubplotSpec, beside: Axes) -> Axes:
+    """Return an empty axis for columns of text, with the rows of the axis that it stands beside."""
+    axes = figure.add_subplot(where)
+    axes.set(xlim=(0, 1), ylim=beside.get_ylim())
+    axes.set_axis_off()
+    return axes
+
+
+def column_of_text(
+    axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str], theme: Theme
+) -> None:
+    """Write one column of right-aligned text beside the rows of a plot.
+
+    Parameters
+    ----------
+    axes
+        An axis made by ``text_axis``.
+    x
+        Right edge of the column, from 0 to 1.
+    heading
+        What the column holds, with its unit.
+    texts
+        One text per row.
+    theme
+        Colors.
+    """
+    rows = texts if isinstance(texts, Mapping) else dict(enumerate(texts))
+    for row, text in rows.items():
+        axes.text(x, row, text, ha="right", va="center", size=SMALL)
+    axes.annotate(
+        heading,
+        (x, 1),
+        (0, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        size=SMALL,
+        color=theme.muted,
+    )

@@ -1,0 +1,1 @@
+"""Arrays in, estimates out: arms, clustered errors, randomization, bootstrap, power."""

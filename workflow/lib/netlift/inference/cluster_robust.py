@@ -1,0 +1,354 @@
+"""Least squares with cluster-robust errors: CR0 to CR3, Satterthwaite's degrees of freedom.
+
+With X_g the rows of cluster g, M = (X'X)^-1 and M = B B', every quantity of a cluster that the
+errors need has p numbers or p x p: K_g = B'X_g'X_g B and s_g = B'X_g'e_g, since
+(I - X_g M X_g')^-a X_g B = X_g B (I - K_g)^-a. So no matrix is ever as large as a cluster, let
+alone as the data.
+
+Sources: Liang and Zeger (1986) for CR0; Bell and McCaffrey (2002) for CR2, its degrees of freedom,
+and CR3; Pustejovsky and Tipton (2018, "Small-sample methods for cluster-robust variance
+estimation", equations 6 and 11), who write them as here, with the working model of independent
+errors of one variance; Cameron, Gelbach and Miller (2008) for the wild cluster bootstrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from netlift.core.arrays import Floats, Integers
+from netlift.core.errors import NetliftError
+
+Correction = Literal["CR0", "CR2", "CR3"]
+
+
+_POWER = {"CR0": 0.0, "CR2": -0.5, "CR3": -1.0}
+
+
+_LEVERAGE_ONE = 1 - 1e-12
+"""A direction in which one cluster alone decides the fit has no residual there."""
+
+
+_SAME_RANK = 1e-10
+
+
+_CELLS_AT_ONCE = 1 << 22
+
+
+_ROWS_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class ClusteredFit:
+    """A least-squares fit of m outcomes on one design, and what its clustered errors need.
+
+    Attributes
+    ----------
+    coefficients
+        Shape (p, m).
+    root
+        B with B B' = (X'X)^-1, shape (p, p).
+    kernels
+        K_g = B'X_g'X_g B, shape (G, p, p).
+    scores
+        s_g = B'X_g'e_g, shape (G, p, m).
+    """
+
+    coefficients: Floats
+    root: Floats
+    kernels: Floats
+    scores: Floats
+
+    @classmethod
+    def of(
+        cls, outcomes: Floats, design: Floats, cluster: Integers, weights: Floats | None = None
+    ) -> Self:
+        """Fit.
+
+        Parameters
+        ----------
+        outcomes
+            Shape (R, m).
+        design
+            Regressors, the intercept among them, shape (R, p).
+        cluster
+            Number of the cluster of each row, any integers, shape (R,).
+        weights
+            Positive, shape (R,): the fit minimizes the weighted sum of squares, and leverages are
+            those of rows times the root of their weight. All one if not given.
+
+        Raises
+        ------
+        NetliftError
+            The regressors are linearly dependent.
+        """
+        coefficients, root, rotated, residuals = _least_squares(outcomes, design, weights)
+        numbers = np.unique(cluster, return_inverse=True)[1]
+        n_clusters = int(numbers.max()) + 1
+
+        def summed(columns: Floats) -> Floats:
+            """Sum rows of shape (R, k) over clusters, to shape (G, k)."""
+            return np.column_stack(
+                [np.bincount(numbers, column, n_clusters) for column in columns.T]
+            )
+
+        p, m = design.shape[1], outcomes.shape[1]
+        products = (rotated[:, :, None] * rotated[:, None, :]).reshape(-1, p * p)
+        scores = (rotated[:, :, None] * residuals[:, None, :]).reshape(-1, p * m)
+        return cls(
+            coefficients,
+            root,
+            summed(products).reshape(n_clusters, p, p),
+            summed(scores).reshape(n_clusters, p, m),
+        )
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters, G."""
+        return len(self.kernels)
+
+    def influence(self, contrast: ArrayLike, correction: Correction = "CR2") -> Floats:
+        """Return each cluster's part in a contrast's error, shape (G, m).
+
+        The covariance of the contrast of the m outcomes is the sum of their outer products.
+
+        Parameters
+        ----------
+        contrast
+            Weights of the coefficients, shape (p,).
+        correction
+            ``CR0`` takes the residuals as they are, ``CR2`` makes the variance unbiased under the
+            working model, ``CR3`` is the jackknife over clusters (without a factor).
+        """
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        if correction == "CR0":
+            return np.asarray(np.einsum("p,gpm->gm", rotated, self.scores))
+        adjusted = self._powered(rotated, _POWER[correction])
+        return np.asarray(np.einsum("gp,gpm->gm", adjusted, self.scores))
+
+    def covariance(self, contrast: ArrayLike, correction: Correction = "CR2") -> Floats:
+        """Return the covariance of one contrast over the m outcomes, shape (m, m)."""
+        parts = self.influence(contrast, correction)
+        return np.asarray(parts.T @ parts)
+
+    def df(self, contrast: ArrayLike) -> float:
+        """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance.
+
+        Twice the squared mean of the variance estimate over its variance, under the working
+        model; 0 where the estimate is always zero.
+        """
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        reached = np.einsum("gpq,gq->gp", self.kernels, self._powered(rotated, -0.5))
+        own = np.einsum(
+            "p,gp->g", rotated, np.einsum("gpq,gq->gp", self.kernels, self._powered(rotated, -1.0))
+        )
+        shared = (reached**2).sum(axis=1)
+        square = (own**2).sum() - 2 * (own * shared).sum() + ((reached.T @ reached) ** 2).sum()
+        mean = (own - shared).sum()
+        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+
+    def _powered(self, vector: Floats, power: float) -> Floats:
+        """Return (I - K_g)^power times a vector, shape (G, p)."""
+        values, vectors = self._eigen
+        # The eigenvalue of a direction that a cluster alone decides is 1: leave it out.
+        with np.errstate(divide="ignore"):
+            factor = np.where(values < _LEVERAGE_ONE, np.abs(1 - values) ** power, 0.0)
+        return np.asarray(
+            np.einsum("gpk,gk,gqk,q->gp", vectors, factor, vectors, vector, optimize=True)
+        )
+
+    @cached_property
+    def _eigen(self) -> tuple[Floats, Floats]:
+        if self.kernels.shape[1] == 1:
+            return self.kernels[:, :, 0], np.ones_like(self.kernels)
+        values, vectors = np.linalg.eigh(self.kernels)
+        return values, vectors
+
+    def wild_bootstrap_p_value(
+        self, contrast: ArrayLike, rng: np.random.Generator, n_draws: int
+    ) -> float:
+        """Return the wild cluster bootstrap's p-value for a contrast of the first outcome.
+
+        Two-sided, with the null hypothesis imposed and t statistics (Cameron, Gelbach and Miller
+        2008): the signs of whole clusters' residuals are drawn anew. Where there are no more than
+        ``n_draws`` ways to set the signs, each is taken once instead.
+
+        Parameters
+        ----------
+        contrast
+            Weights of the coefficients, shape (p,).
+        rng
+            Draws the signs.
+        n_draws
+            Draws.
+        """
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        value = float(np.asarray(contrast, dtype=np.float64) @ self.coefficients[:, 0])
+        reached = self.kernels @ rotated
+        # What the scores are when the fit is held to a contrast of zero.
+        held = self.scores[:, :, 0] + reached * (value / (rotated @ rotated))
+        own = held @ rotated
+        signs, enumerated = _signs(self.n_clusters, rng, n_draws)
+        exceeded, observed = 0, _t(np.ones((1, self.n_clusters)), held, own, reached, rotated)[0]
+        step = max(1, _CELLS_AT_ONCE // self.n_clusters)
+        for start in range(0, len(signs), step):
+            drawn = _t(signs[start : start + step], held, own, reached, rotated)
+            exceeded += int((np.abs(drawn) >= np.abs(observed) * (1 - 1e-9)).sum())
+        return exceeded / len(signs) if enumerated else (1 + exceeded) / (1 + len(signs))
+
+
+@dataclass(frozen=True)
+class SingleRowFit:
+    """``ClusteredFit`` where each row is its own cluster, without a matrix for each row.
+
+    K_g = vv' has one direction, v = B'x, with eigenvalue h = v'v, the leverage; so
+    c'(I - K_g)^(-1/2) s_g = c'v e / (1 - h)^(1/2): CR2 is HC2.
+
+    Attributes
+    ----------
+    coefficients
+        Shape (p, m).
+    root
+        B with B B' = (X'X)^-1, shape (p, p).
+    outcomes, design
+        Shapes (R, m) and (R, p).
+    weights
+        Of the rows, shape (R,), or None.
+    """
+
+    coefficients: Floats
+    root: Floats
+    outcomes: Floats
+    design: Floats
+    weights: Floats | None
+
+    @classmethod
+    def of(cls, outcomes: Floats, design: Floats, weights: Floats | None = None) -> Self:
+        """Fit; see ``ClusteredFit.of``. Rows are gone through in blocks.
+
+        Raises
+        ------
+        NetliftError
+            The regressors are linearly dependent.
+        """
+        zero = np.zeros((design.shape[1], outcomes.shape[1]))
+        unfitted = cls(zero, np.eye(0), outcomes, design, weights)
+        # The error does not depend on the units of regressors, the sums of squares would.
+        size = np.sqrt(sum(np.einsum("rp,rp->p", x, x) for x, _ in unfitted._blocks()))
+        scale = np.where(size > 0, size, 1.0)
+        gram = np.asarray(sum((x / scale).T @ (x / scale) for x, _ in unfitted._blocks()))
+        values, vectors = _eigen_of_gram(size, gram)
+        coefficients = zero
+        # Of two steps the second takes away what rounding left in the normal equations.
+        for _ in range(2):
+            step = sum((x / size).T @ (y - x @ coefficients) for x, y in unfitted._blocks())
+            coefficients = coefficients + (vectors / values) @ (vectors.T @ step) / size[:, None]
+        root = ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None]
+        return cls(coefficients, root, outcomes, design, weights)
+
+    def covariance(self, contrast: ArrayLike) -> Floats:
+        """Return the CR2 covariance of one contrast over the m outcomes, shape (m, m)."""
+        found = np.zeros((self.outcomes.shape[1],) * 2)
+        for x, y in self._blocks():
+            reached, _ = self._reached(x @ self.root, contrast)
+            parts = reached[:, None] * (y - x @ self.coefficients)
+            found += parts.T @ parts
+        return found
+
+    def df(self, contrast: ArrayLike) -> float:
+        """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance."""
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        both, square, mean = np.zeros_like(self.root), 0.0, 0.0
+        for x, _ in self._blocks():
+            v = x @ self.root
+            reached, leverage = self._reached(v, contrast)
+            own = reached**2
+            both += (own[:, None] * v).T @ v
+            square += float((own**2 * (1 - 2 * leverage)).sum())
+            mean += float((own * (1 - leverage)).sum())
+        square += float((both**2).sum())
+        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+
+    def _blocks(self) -> Iterator[tuple[Floats, Floats]]:
+        """Yield regressors and outcomes of some rows, times the root of their weight."""
+        for start in range(0, len(self.outcomes), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            if self.weights is None:
+                yield self.design[rows], self.outcomes[rows]
+            else:
+                root_weight = np.sqrt(self.weights[rows])[:, None]
+                yield self.design[rows] * root_weight, self.outcomes[rows] * root_weight
+
+    def _reached(self, v: Floats, contrast: ArrayLike) -> tuple[Floats, Floats]:
+        """Return c'v / (1 - h)^(1/2), 0 for rows that decide a direction alone, and h."""
+        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        leverage = np.einsum("rp,rp->r", v, v)
+        factor = np.zeros_like(leverage)
+        free = leverage < _LEVERAGE_ONE
+        factor[free] = (1 - leverage[free]) ** -0.5
+        return (v @ rotated) * factor, leverage
+
+
+def _eigen_of_gram(size: Floats, gram: Floats) -> tuple[Floats, Floats]:
+    """Return eigenvalues and eigenvectors of scaled regressors' sums of products.
+
+    Raises
+    ------
+    NetliftError
+        The regressors are linearly dependent.
+    """
+    if (size == 0).any():
+        raise NetliftError("a regressor is zero in all rows, so its coefficient is not defined")
+    values, vectors = np.linalg.eigh(gram)
+    if values[0] <= _SAME_RANK * values[-1]:
+        raise NetliftError("the regressors are linearly dependent in these rows")
+    return values, vectors
+
+
+def _least_squares(
+    outcomes: Floats, design: Floats, weights: Floats | None
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return coefficients (p, m), B (p, p), rows' v = B'x (R, p), and residuals (R, m)."""
+    if weights is not None:
+        root_weight = np.sqrt(weights)[:, None]
+        outcomes, design = outcomes * root_weight, design * root_weight
+    # The error does not depend on the units of regressors, the sums of squares would.
+    size = np.sqrt(np.einsum("rp,rp->p", design, design))
+    scaled = design / np.where(size > 0, size, 1.0)
+    values, vectors = _eigen_of_gram(size, scaled.T @ scaled)
+    coefficients = (vectors / values) @ (vectors.T @ (scaled.T @ outcomes))
+    residuals = outcomes - scaled @ coefficients
+    # One more step takes away what rounding left in the normal equations.
+    step = (vectors / values) @ (vectors.T @ (scaled.T @ residuals))
+    coefficients += step
+    residuals -= scaled @ step
+    root = (vectors / np.sqrt(values)) @ vectors.T
+    return coefficients / size[:, None], root / size[:, None], scaled @ root, residuals
+
+
+def _signs(n_clusters: int, rng: np.random.Generator, n_draws: int) -> tuple[Floats, bool]:
+    """Return signs by draw and cluster, and whether they are all that there are."""
+    if 2**n_clusters <= n_draws:
+        bits = np.arange(2**n_clusters)[:, None] >> np.arange(n_clusters)
+        return np.where(bits & 1, -1.0, 1.0), True
+    return np.where(rng.integers(0, 2, (n_draws, n_clusters)), 1.0, -1.0), False
+
+
+def _t(signs: Floats, held: Floats, own: Floats, reached: Floats, rotated: Floats) -> Floats:
+    """Return the t statistic (CR0) of each draw of signs, shape (draws,)."""
+    moved = signs @ held
+    value = moved @ rotated
+    square = (
+        (own**2).sum()
+        - 2 * ((signs @ (own[:, None] * reached)) * moved).sum(axis=1)
+        + ((moved @ (reached.T @ reached)) * moved).sum(axis=1)
+    )
+    floor = _SAME_RANK * float((own**2).sum())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(square > floor, value / np.sqrt(np.maximum(square, 0.0)), np.inf)
+    return np.where(np.abs(value) <= 1e-14, 0.0, t)

@@ -1,0 +1,106 @@
+"""Problems of a log: how they are collected, and the message with which a log is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from netlift.core.errors import NetliftError
+from netlift.logs.codes import BY_NAME, CODES
+
+
+def refusal_text(problems: list[Problem]) -> str:
+    """Say all problems of a log, with what to do, in one message."""
+    count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
+    lines = [f"the log breaks its contract: {count}"]
+    for problem in problems:
+        code = BY_NAME[problem.code]
+        where = f" (column {problem.column})" if problem.column else ""
+        lines.append(f"  - {problem.code}{where}: {code.what}{_how_many(problem)}")
+        lines += [f"      {example}" for example in problem.examples]
+        lines.append(f"      {code.mend}")
+    lines.append("Every code is explained in docs/log-contract.md.")
+    return "\n".join(lines)
+
+
+def _how_many(problem: Problem) -> str:
+    parts = []
+    if problem.rows is not None:
+        parts.append(f"{problem.rows:,} rows")
+    if problem.slates is not None:
+        parts.append(f"{problem.slates:,} slates")
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def contract_table(problems: list[Problem], entry: Mapping[str, Any]) -> pd.DataFrame:
+    """Return problems as a table, in the order of the codes.
+
+    One row per problem: ``severity`` is error, warning, or what the entry made of an error: set
+    aside, accepted.
+    """
+    made_of = dict.fromkeys(entry["set_aside"], "set aside")
+    made_of |= dict.fromkeys(entry["accept"], "accepted")
+    order = [code.name for code in CODES]
+    rows = [
+        {
+            "code": problem.code,
+            "severity": made_of.get(problem.code, BY_NAME[problem.code].severity),
+            "column": problem.column,
+            "what": BY_NAME[problem.code].what,
+            "rows": problem.rows,
+            "slates": problem.slates,
+            "examples": "; ".join(problem.examples) or None,
+            "how_to_mend": BY_NAME[problem.code].mend,
+        }
+        for problem in sorted(problems, key=lambda problem: order.index(problem.code))
+    ]
+    columns = ["code", "severity", "column", "what", "rows", "slates", "examples", "how_to_mend"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype({"rows": "Int64", "slates": "Int64"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a log.
+
+    Attributes
+    ----------
+    code
+        Its name in ``codes``.
+    column
+        The column of the log that it is about; None if about none.
+    rows, slates
+        How many have it; None where that is not counted.
+    examples
+        Up to three, in words.
+    """
+
+    code: str
+    column: str | None = None
+    rows: int | None = None
+    slates: int | None = None
+    examples: tuple[str, ...] = ()
+
+
+class LogRefusedError(NetliftError):
+    """A log with errors; carries all of its problems, for the report."""
+
+    def __init__(self, message: str, problems: list[Problem]) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+def first_line(error: BaseException) -> str:
+    """Return the part of an error's message that is of use: its first lines, as one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:4])[:500] or type(error).__name__
+
+
+def refusal(problems: list[Problem]) -> LogRefusedError:
+    """Return the error that says all problems of a log at once."""
+    from netlift.logs.problems import refusal_text
+
+    return LogRefusedError(refusal_text(problems), problems)

@@ -1,0 +1,1 @@
+"""Outcome models, AIPW, effect models and policies."""

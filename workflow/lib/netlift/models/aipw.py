@@ -1,0 +1,239 @@
+"""Augmented inverse probability weighting with the known assignment probability, and its bound.
+
+With m1 and m0 the expected clicks of a slate in either arm as a model predicts them out of fold,
+and e the known probability of promotion, the score of a slate is
+
+    G = m1 - m0 + D (Y - m1) / e - (1 - D) (Y - m0) / (1 - e)
+
+(Robins, Rotnitzky and Zhao 1994). Its mean is unbiased for the effect whatever the model says; a
+better model makes it vary less. The scores of the components add up to that of the total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Floats
+from netlift.core.errors import NetliftError
+from netlift.core.units import PER_SLATE
+from netlift.effects.ledger import LINES, TOTAL, arm_difference
+from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
+from netlift.models.outcome_models import Predictions
+from netlift.promotion.design import Design
+
+PLAIN = ("difference_in_means", "lin")
+"""Estimators of the ledger that stand beside AIPW."""
+
+
+def aipw_scores(outcomes: Floats, predictions: Predictions, design: Design) -> Floats:
+    """Return the score of each slate and component, shape (N, m).
+
+    Parameters
+    ----------
+    outcomes
+        Observed clicks by component, shape (N, m).
+    predictions
+        Out of fold, of the same components.
+    design
+        The assignment.
+
+    Raises
+    ------
+    NetliftError
+        The probabilities of promotion are not known.
+    """
+    e, promoted = design.known_probability()[:, None], design.promoted[:, None]
+    return np.asarray(
+        predictions.promoted
+        - predictions.control
+        + promoted * (outcomes - predictions.promoted) / e
+        - ~promoted * (outcomes - predictions.control) / (1 - e)
+    )
+
+
+@dataclass(frozen=True)
+class MeanScore:
+    """Means of scores with their joint covariance, by randomized unit.
+
+    Attributes
+    ----------
+    value
+        Shape (m,).
+    covariance
+        Shape (m, m).
+    df
+        Randomized units less one.
+    """
+
+    value: Floats
+    covariance: Floats
+    df: float
+
+    @classmethod
+    def of(cls, scores: Floats, design: Design) -> MeanScore:
+        """Average scores of slates, shape (N, m).
+
+        Raises
+        ------
+        NetliftError
+            There are fewer than two randomized units.
+        """
+        if design.n_units < MIN_PER_ARM:
+            raise NetliftError(f"{design.n_units} randomized units are too few for an error")
+        value = scores.mean(axis=0)
+        units = design.per_unit(scores - value)
+        factor = design.n_units / (design.n_units - 1) / len(scores) ** 2
+        return cls(value, units.T @ units * factor, design.n_units - 1)
+
+    def combination(self, weights: Sequence[float]) -> Estimate:
+        """Return a weighted sum of the means."""
+        w = np.asarray(weights, dtype=np.float64)
+        variance = max(float(w @ self.covariance @ w), 0.0)
+        return Estimate(float(w @ self.value), float(np.sqrt(variance)), self.df)
+
+
+def median_repetition(repetitions: Sequence[MeanScore]) -> int:
+    """Return the repetition of cross-fitting whose total is the median of all.
+
+    Medians of the components would not add up to the median of the total; the components of one
+    repetition do. Of an even number the lower of the two in the middle.
+    """
+    totals = [found.combination(TOTAL).value for found in repetitions]
+    return int(np.argsort(totals, kind="stable")[(len(totals) - 1) // 2])
+
+
+def efficiency_bound(accounts: pd.DataFrame, design: Design) -> float | None:
+    """Return the least standard error of the total effect that any regular estimator can have.
+
+    The root of E[s1^2 / e + s0^2 / (1 - e) + (tau - mean tau)^2] / N, with s_a^2 the known variance
+    of a slate's clicks in arm a and tau its known effect (Hahn 1998, with the probability known).
+    For slates that were randomized by themselves; None without a truth or a probability.
+    """
+    if "known_effect_total" not in accounts or design.probability is None or not design.by_slate:
+        return None
+    e = design.probability
+    tau = accounts["known_effect_total"].to_numpy(dtype=np.float64)
+    promoted, control = (
+        accounts[f"slate_variance_{arm}"].to_numpy(dtype=np.float64)
+        for arm in ("promoted", "control")
+    )
+    variance = promoted / e + control / (1 - e) + (tau - tau.mean()) ** 2
+    return float(np.sqrt(variance.mean() / len(tau)))
+
+
+def aipw_table(
+    accounts: pd.DataFrame, outcomes: Floats, repetitions: Sequence[Mapping[str, Predictions]]
+) -> pd.DataFrame:
+    """Estimate the ledger by AIPW with each model, beside the estimators without one.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    outcomes
+        Observed clicks by component, shape (N, 3), in the same order.
+    repetitions
+        For each repetition of cross-fitting, out-of-fold predictions by model.
+
+    Returns
+    -------
+    One row per estimator and line, observed clicks per slate: the estimate of the repetition whose
+    total is the median, with its error and 95% interval; over the repetitions the spread of the
+    estimate (``repetition_sd``). For the total of a simulated world ``bound_se``, the least error
+    that is possible, ``efficiency`` (squared bound over squared error, in percent; by chance it may
+    be above 100) and ``se_over_bound``.
+
+    Raises
+    ------
+    NetliftError
+        The probabilities of promotion are not known.
+    """
+    design = Design.of(accounts)
+    bound = efficiency_bound(accounts, design)
+    table = []
+    for estimator in PLAIN:
+        try:
+            arms = arm_difference(accounts, estimator=estimator)
+        except NetliftError as error:
+            missing = {**numbers(None), "note": f"not estimated: {error}"}
+            table += [_row(estimator, line, missing) for line in LINES]
+            continue
+        for line in LINES:
+            estimate = arms.combination(line[2])
+            table.append(_row(estimator, line, _measured(estimate, line, bound)))
+    for model in repetitions[0]:
+        found = [
+            MeanScore.of(aipw_scores(outcomes, predictions[model], design), design)
+            for predictions in repetitions
+        ]
+        middle = found[median_repetition(found)]
+        for line in LINES:
+            values = [repetition.combination(line[2]).value for repetition in found]
+            measured = _measured(middle.combination(line[2]), line, bound)
+            measured |= {
+                "repetitions": len(found),
+                "repetition_sd": float(np.std(values, ddof=1)) if len(found) > 1 else None,
+            }
+            table.append(_row(f"aipw_{model}", line, measured))
+    frame = pd.DataFrame(table)
+    return frame[[*[name for name in frame if name != "note"], "note"]]
+
+
+def _row(
+    estimator: str, line: tuple[str, str, tuple[int, ...]], measured: Mapping[str, object]
+) -> dict[str, object]:
+    family, component, _ = line
+    return {
+        "effect_family": family,
+        "component": component,
+        "estimator": estimator,
+        "unit": PER_SLATE,
+        "note": None,
+        **measured,
+    }
+
+
+def _measured(
+    estimate: Estimate, line: tuple[str, str, tuple[int, ...]], bound: float | None
+) -> dict[str, object]:
+    row: dict[str, object] = dict(numbers(estimate))
+    if bound is not None:
+        total = line[2] == TOTAL and estimate.se > 0
+        row |= {
+            "bound_se": bound if total else None,
+            "efficiency": 100 * (bound / estimate.se) ** 2 if total else None,
+            "se_over_bound": estimate.se / bound if total and bound > 0 else None,
+        }
+    return row
+
+
+def advice(table: pd.DataFrame) -> str:
+    """Say what more modelling could gain, by the best AIPW estimate of the total.
+
+    Parameters
+    ----------
+    table
+        From ``aipw_table``.
+    """
+    totals = table[table["component"] == "Full slate"]
+    models = totals[totals["estimator"].str.startswith("aipw_") & (totals["se"] > 0)]
+    if models.empty:
+        return "No model gives an estimate with an error."
+    best = models.iloc[int(models["se"].astype(float).argmin())]
+    name, error = best["estimator"].removeprefix("aipw_").replace("_", " "), float(best["se"])
+    plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
+    narrower = 100 * (1 - error / plain)
+    said = (
+        f"AIPW with the model {name} has the smallest error: its interval is {narrower:.1f}% "
+        "narrower than that of the difference in means."
+        if narrower > 0
+        else "No model narrows the interval of the difference in means."
+    )
+    if "bound_se" not in models or pd.isna(best["bound_se"]):
+        return f"{said} How much more modelling could gain is not known without a truth."
+    left = 100 * (1 - float(best["bound_se"]) / error)
+    return f"{said} More modelling cannot narrow it by more than {max(left, 0.0):.1f}%."

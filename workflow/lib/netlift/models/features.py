@@ -1,0 +1,220 @@
+"""Features of slates and of item rows, all known before any promotion.
+
+Every feature is computed from the slate as it stood before promotion and from the design (which
+item is focal); neither clicks, nor which slates were promoted, nor final positions enter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.core.arrays import Floats, Integers
+from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
+from netlift.effects.items_table import slates_of_rows
+
+_SLATE_COLUMNS = ("user_activity", "user_liked_rate")
+
+
+_ITEM_COLUMNS = ("relevance", "item_liked_rate", "item_popularity")
+
+
+ROW_FEATURES = (
+    "attention",
+    "relevance",
+    "relevance_squared",
+    "attention_x_relevance",
+    "others_relevance",
+    "same_cluster_above",
+    "others_above",
+    "promoted_focal",
+    "promoted_competitor",
+    "promoted_same_cluster",
+    "promoted_displaced",
+    "user_liked_rate",
+    "item_liked_rate",
+    "log_popularity",
+)
+"""Features of an item row in one arm; see ``RowFeatures``."""
+
+
+@dataclass(frozen=True)
+class RowFeatures:
+    """Features of every item row in each arm, as it would be if its slate were in that arm.
+
+    ``attention`` is 1 / log2(position + 1) at the row's position in the arm; ``relevance``,
+    ``log_popularity`` and the liked rates are standardized over all rows; ``others_relevance`` is
+    the sum of attention x relevance over the slate's other items before promotion;
+    ``same_cluster_above`` and ``others_above`` are the attention on items above it in the arm, of
+    its own cluster and of others; the four ``promoted_`` features are 0 in the control arm.
+
+    Attributes
+    ----------
+    names
+        Of the features, those that the items have columns for; length p.
+    control, promoted
+        Shape (R, p).
+    """
+
+    names: tuple[str, ...]
+    control: Floats
+    promoted: Floats
+
+    @classmethod
+    def of(cls, items: pd.DataFrame) -> RowFeatures:
+        """Compute the features from an items table.
+
+        Raises
+        ------
+        NetliftError
+            The rows of a slate do not stand together, or a slate has no or several focal items.
+        """
+        _, slate = slates_of_rows(items)
+        seed = items["slate_position_seed"].to_numpy(dtype=np.int64)
+        focal = items["is_focal_item"].to_numpy(dtype=bool)
+        displaced = items["is_displaced"].to_numpy(dtype=bool)
+        cluster = pd.factorize(items["spillover_cluster"])[0]
+        # An item without a cluster shares none.
+        alone = cluster < 0
+        cluster = np.where(alone, cluster.max(initial=0) + 1 + np.arange(len(items)), cluster)
+        same = (items["component"] == "same_cluster_competitor").to_numpy()
+        standardized = {
+            name: _standardized(values)
+            for name, values in (
+                ("relevance", _column(items, "relevance")),
+                ("user_liked_rate", _column(items, "user_liked_rate")),
+                ("item_liked_rate", _column(items, "item_liked_rate")),
+                ("log_popularity", _log1p(_column(items, "item_popularity"))),
+            )
+            if values is not None
+        }
+        arms = {}
+        for arm, position in (
+            ("control", seed),
+            ("promoted", np.where(focal, 1, seed + displaced)),
+        ):
+            attention = 1 / np.log2(position + 1.0)
+            own, others = _attention_above(slate, cluster, position, attention)
+            shown = float(arm == "promoted")
+            columns = {
+                "attention": attention,
+                "same_cluster_above": own,
+                "others_above": others,
+                "promoted_focal": shown * focal,
+                "promoted_competitor": shown * ~focal,
+                "promoted_same_cluster": shown * same,
+                "promoted_displaced": shown * displaced,
+                **standardized,
+            }
+            if "relevance" in standardized:
+                relevance = standardized["relevance"]
+                columns |= {
+                    "relevance_squared": relevance**2,
+                    "attention_x_relevance": attention * relevance,
+                    "others_relevance": _of_others(slate, relevance / np.log2(seed + 1.0)),
+                }
+            names = tuple(name for name in ROW_FEATURES if name in columns)
+            arms[arm] = np.column_stack([columns[name] for name in names]).astype(np.float64)
+        return cls(names, arms["control"], arms["promoted"])
+
+
+def item_features(items: pd.DataFrame) -> dict[str, Floats]:
+    """Return the columns of items that features are made of, shape (R,) each."""
+    own = [name for name in items.columns if name.startswith(ITEM_PREFIX)]
+    found = {name: _column(items, name) for name in (*_ITEM_COLUMNS, *own)}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _of_others(slate: Integers, values: Floats) -> Floats:
+    """Return for each row the sum of values over the other rows of its slate."""
+    return np.asarray(np.bincount(slate, values)[slate] - values)
+
+
+def _attention_above(
+    slate: Integers, cluster: Integers, position: Integers, attention: Floats
+) -> tuple[Floats, Floats]:
+    """Return the attention on items above each row, of its own cluster and of others."""
+    above = []
+    for group in (np.zeros_like(cluster), cluster):
+        order = np.lexsort((position, group, slate))
+        sums = np.cumsum(attention[order]) - attention[order]
+        new = np.r_[True, (np.diff(slate[order]) != 0) | (np.diff(group[order]) != 0)]
+        before = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+        found = np.empty(len(order))
+        found[order] = sums - sums[before]
+        above.append(found)
+    everything, own = above
+    return own, everything - own
+
+
+def slate_features(items: pd.DataFrame) -> pd.DataFrame:
+    """Compute the features of slates.
+
+    Parameters
+    ----------
+    items
+        The table of slate items.
+
+    Returns
+    -------
+    One row per slate, in the order of the items: focal position, counts of items by component,
+    user features, and for each item feature there is its mean and spread over the slate, its value
+    for the focal item, and its mean over the displaced and over the same-cluster items relative to
+    the slate's mean (0 where there is none).
+    """
+    starts, slate = slates_of_rows(items)
+    n_slates = len(starts)
+
+    def summed(values: NDArray[np.generic]) -> Floats:
+        return np.bincount(slate, values, n_slates).astype(np.float64)
+
+    focal = items["is_focal_item"].to_numpy(dtype=bool)
+    displaced = items["is_displaced"].to_numpy(dtype=bool)
+    same = (items["component"] == "same_cluster_competitor").to_numpy()
+    count = summed(np.ones(len(items)))
+    features = {
+        "focal_seed_position": items["focal_seed_position"].to_numpy(dtype=np.float64)[starts],
+        "n_items": count,
+        "n_same_cluster": summed(same),
+        "n_displaced": summed(displaced),
+        "n_same_cluster_displaced": summed(same & displaced),
+    }
+    own = [name for name in items.columns if name.startswith(SLATE_PREFIX)]
+    for name in (*_SLATE_COLUMNS, *own):
+        values = _column(items, name)
+        if values is not None:
+            features[name] = values[starts]
+    for name, values in item_features(items).items():
+        if name == "item_popularity":
+            name, values = "log_popularity", np.log1p(values)
+        mean = summed(values) / count
+        within = values - mean[slate]
+        features[f"{name}_mean"] = mean
+        features[f"{name}_sd"] = np.sqrt(summed(within**2) / count)
+        features[f"focal_{name}"] = values[focal]
+        for part, member in (("displaced", displaced), ("same_cluster", same)):
+            features[f"{part}_{name}"] = summed(within * member) / np.maximum(summed(member), 1)
+    return pd.DataFrame(features)
+
+
+def _column(items: pd.DataFrame, name: str) -> Floats | None:
+    """Return a column as numbers, the missing ones as its mean; None where there is none."""
+    if name not in items:
+        return None
+    values = items[name].to_numpy(dtype=np.float64)
+    known = np.isfinite(values)
+    if known.all():
+        return values
+    return np.where(known, values, values[known].mean()) if known.any() else None
+
+
+def _log1p(values: Floats | None) -> Floats | None:
+    return None if values is None else np.log1p(values)
+
+
+def _standardized(values: Floats) -> Floats:
+    spread = values.std()
+    return np.asarray((values - values.mean()) / (spread if spread > 1e-12 else 1.0))

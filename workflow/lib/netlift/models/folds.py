@@ -1,0 +1,79 @@
+"""Folds for cross-fitting and for sequential validation: users are never split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netlift.core.errors import NetliftError
+from netlift.core.streams import generator
+
+
+def user_folds(
+    users: NDArray[np.int64], *, n_folds: int, seed: int, repetition: int = 0
+) -> NDArray[np.int64]:
+    """Deal slates into folds so that all slates of a user are in one.
+
+    Users come in random order, and each goes to the fold that has the fewest slates so far.
+
+    Parameters
+    ----------
+    users
+        Number of each slate's user, or of the randomized unit, shape (N,).
+    n_folds
+        Number of folds.
+    seed
+        Study seed.
+    repetition
+        Number of the repetition of cross-fitting.
+
+    Returns
+    -------
+    Fold of each slate, 0 to n_folds - 1, shape (N,).
+
+    Raises
+    ------
+    NetliftError
+        There are fewer users than folds.
+    """
+    _, user, counts = np.unique(users, return_inverse=True, return_counts=True)
+    if len(counts) < n_folds:
+        raise NetliftError(
+            f"{len(counts)} users cannot be dealt into {n_folds} folds: take more slates or fewer "
+            "folds"
+        )
+    order = generator(seed, "folds", repetition).permutation(len(counts))
+    # The largest first, so that folds end up alike; among users alike in random order.
+    order = order[np.argsort(-counts[order], kind="stable")]
+    sizes, fold_of = np.zeros(n_folds, dtype=np.int64), np.empty(len(counts), dtype=np.int64)
+    for one in order:
+        fold = int(np.argmin(sizes))
+        fold_of[one] = fold
+        sizes[fold] += counts[one]
+    return fold_of[user]
+
+
+def splits(
+    fold: NDArray[np.int64], *, sequential: bool = False
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Yield which slates a model learns from and which it then predicts, fold by fold.
+
+    Parameters
+    ----------
+    fold
+        Fold of each slate, 0 to K - 1, shape (N,).
+    sequential
+        Whether models learn from the earlier folds only, so that nothing is predicted in the first.
+        What is learned from all other folds makes folds depend on each other: each is judged by
+        noise that the others were fitted to. In order, each fold is new to what is judged on it
+        (Luedtke and van der Laan 2016; Wager 2024).
+
+    Yields
+    ------
+    Two masks of shape (N,).
+    """
+    for number in range(int(sequential), int(fold.max()) + 1):
+        test = fold == number
+        yield (fold < number if sequential else ~test), test

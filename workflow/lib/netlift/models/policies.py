@@ -1,0 +1,363 @@
+"""Policies: which slates to promote, what that is worth, and when to promote nothing.
+
+A rule's value is the mean of pi (G - cost) over all slates, with pi whether the rule promotes a
+slate and G its AIPW score: what the rule gains against promoting nothing. Rules are learned on the
+folds before the one that they are valued on: no rule is judged by the noise that it was chosen for,
+and no fold by a rule that was fitted to the noise of a fold that is judged by it in turn, which
+would make errors too small where nothing is to be gained (Luedtke and van der Laan 2016). The first
+fold is only learned from. What is shipped learns on all slates, and should be no worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.streams import generator
+from netlift.core.units import PER_1000_ELIGIBLE
+from netlift.inference.estimate import CONFIDENCE, quantile_t
+from netlift.models.aipw import MeanScore
+from netlift.models.folds import splits
+from netlift.models.trees import best_tree, in_words
+from netlift.promotion.design import Design
+
+NONE, ALL = "promote none", "promote all"
+
+
+PROMOTE, PROMOTE_NOTHING = "promote", "promote nothing"
+
+
+_GATE_DRAWS = 100_000
+
+
+TOP_50, TOP_25, POSITIVE = (
+    "top 50% by predicted effect",
+    "top 25% by predicted effect",
+    "predicted to gain",
+)
+
+
+TREES = {"tree of one question": 1, "tree of three questions": 2}
+"""Depth by name."""
+
+
+def tree_rule(
+    features: Floats, scores: Floats, fold: Integers, *, depth: int, cost: float
+) -> Booleans:
+    """Say which slates are promoted by a tree learned on the earlier folds, shape (N,)."""
+    chosen = np.zeros(len(scores), dtype=bool)
+    for train, test in splits(fold, sequential=True):
+        tree = best_tree(features[train], scores[train] - cost, depth)
+        chosen[test] = tree if isinstance(tree, bool) else tree.promotes(features[test])
+    return chosen
+
+
+def top_share(predicted: Floats, fold: Integers, share: float) -> Booleans:
+    """Say which slates are in the top share of their fold by predicted effect, shape (N,).
+
+    Of the first fold none are.
+    """
+    chosen = np.zeros(len(predicted), dtype=bool)
+    for _, test in splits(fold, sequential=True):
+        own = np.flatnonzero(test)
+        order = own[np.argsort(-predicted[own], kind="stable")]
+        chosen[order[: round(share * len(own))]] = True
+    return chosen
+
+
+def rules(
+    predicted: Floats,
+    features: Floats,
+    scores: Floats,
+    fold: Integers,
+    *,
+    cost: float,
+    max_share: float,
+) -> dict[str, Booleans]:
+    """Apply every rule to the slates of all folds but the first.
+
+    Parameters
+    ----------
+    predicted
+        Predicted effects, learned on earlier folds; those of the first are not used. Shape (N,).
+    features
+        Pre-treatment features of slates, shape (N, k).
+    scores
+        AIPW scores of the total effect, shape (N,).
+    fold
+        Shape (N,).
+    cost
+        Of a promotion, in clicks.
+    max_share
+        Most slates that may be promoted, as a share; of more, those with the largest predicted
+        effects are kept.
+
+    Returns
+    -------
+    By rule, shape (N,) each.
+    """
+    found = {
+        ALL: fold > 0,
+        TOP_50: top_share(predicted, fold, 0.5),
+        TOP_25: top_share(predicted, fold, 0.25),
+        POSITIVE: (predicted > cost) & (fold > 0),
+    }
+    for name, depth in TREES.items():
+        found[name] = tree_rule(features, scores, fold, depth=depth, cost=cost)
+    return {name: _capped(chosen, predicted, fold, max_share) for name, chosen in found.items()}
+
+
+def rules_in_words(
+    features: pd.DataFrame,
+    scores: Floats,
+    *,
+    cost: float,
+    max_share: float,
+    outcome: Outcome = CLICKS,
+) -> dict[str, str]:
+    """Say what each rule does once it has learned on all slates.
+
+    Parameters
+    ----------
+    features
+        Pre-treatment features of slates in their own units, shape (N, k).
+    scores
+        AIPW scores of the total effect, shape (N,).
+    cost, max_share
+        As of ``rules``.
+    outcome
+        Its words.
+    """
+    said = {
+        NONE: "promote no slate",
+        ALL: "promote every slate",
+        TOP_50: "promote the half of slates with the largest predicted effects",
+        TOP_25: "promote the quarter of slates with the largest predicted effects",
+        POSITIVE: f"promote slates whose predicted effect is above {cost:g} {outcome.unit}",
+    }
+    names, values = [str(name) for name in features], features.to_numpy(dtype=np.float64)
+    for name, depth in TREES.items():
+        said[name] = in_words(best_tree(values, scores - cost, depth), names)
+    if max_share < 1:
+        most = f"; at most {100 * max_share:g}% of slates, those with the largest predicted effects"
+        said = {name: text + ("" if name == NONE else most) for name, text in said.items()}
+    return said
+
+
+def compare_rules(
+    predicted: Floats,
+    features: pd.DataFrame,
+    scores: Floats,
+    fold: Integers,
+    design: Design,
+    *,
+    cost: float,
+    max_share: float,
+    seed: int,
+    known: Floats | None = None,
+    outcome: Outcome = CLICKS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Apply all rules, and value each on the slates of all folds but the first.
+
+    Parameters
+    ----------
+    predicted, scores, fold, cost, max_share
+        As of ``rules``, of N slates.
+    features
+        Pre-treatment features of slates in their own units, shape (N, k).
+    design, seed, known
+        As of ``policy_values``, of N slates.
+    outcome
+        Its words.
+
+    Returns
+    -------
+    Which slates each rule promotes, one column per rule, with the index of the slates that are
+    valued; and ``policy_values`` of them with ``in_words``.
+    """
+    given = {"cost": cost, "max_share": max_share}
+    chosen = pd.DataFrame(rules(predicted, features.to_numpy(float), scores, fold, **given))
+    valued = fold > 0
+    chosen = chosen[valued]
+    values = policy_values(
+        {str(name): column.to_numpy() for name, column in chosen.items()},
+        scores[valued],
+        design.subset(valued),
+        **given,
+        seed=seed,
+        known=None if known is None else known[valued],
+    )
+    said = rules_in_words(features, scores, **given, outcome=outcome)
+    return chosen, outcome.in_units(values).assign(in_words=values["rule"].map(said))
+
+
+def _capped(chosen: Booleans, predicted: Floats, fold: Integers, max_share: float) -> Booleans:
+    if max_share >= 1:
+        return chosen
+    return chosen & top_share(np.where(chosen, predicted, -np.inf), fold, max_share)
+
+
+def policy_values(
+    chosen: Mapping[str, Booleans],
+    scores: Floats,
+    design: Design,
+    *,
+    cost: float,
+    max_share: float,
+    seed: int,
+    known: Floats | None = None,
+) -> pd.DataFrame:
+    """Value rules against promoting nothing, with bounds that hold for all of them at once.
+
+    Parameters
+    ----------
+    chosen
+        Which slates each rule promotes, shape (N,) each.
+    scores
+        AIPW scores of the total effect, shape (N,).
+    design
+        The assignment, for errors by randomized unit.
+    cost
+        Of a promotion, in clicks.
+    max_share
+        Most slates that may be promoted, as a share.
+    seed
+        Study seed, for the simultaneous bounds.
+    known
+        Known total effects, shape (N,).
+
+    Returns
+    -------
+    One row per rule, promoting none among them: slates that it is valued on, share promoted; value
+    per 1,000 eligible slates with its error and 95% interval; ``lower_bound`` and ``upper_bound``,
+    the interval that holds for all rules at once (maximum of correlated t variables); the value
+    per 1,000 promoted slates; with a truth the known value, that of the best possible rule (the
+    oracle, under the same cost and cap) and the regret.
+    """
+    names = list(chosen)
+    gains = np.column_stack([chosen[name] * (scores - cost) for name in names])
+    mean = MeanScore.of(gains, design)
+    critical = simultaneous_quantile(mean.covariance, mean.df, seed)
+    oracle = None if known is None else _oracle(known - cost, max_share)
+    table = [_none(oracle, len(scores))]
+    for place, name in enumerate(names):
+        estimate = mean.combination(np.eye(len(names))[place]).scaled(1000)
+        share = float(chosen[name].mean())
+        lower, upper = estimate.interval
+        row: dict[str, object] = {
+            "rule": name,
+            "slates": len(scores),
+            "share_promoted": share,
+            "unit": PER_1000_ELIGIBLE,
+            "value": estimate.value,
+            "se": estimate.se,
+            "ci_95_lower": lower,
+            "ci_95_upper": upper,
+            "lower_bound": estimate.value - critical * estimate.se,
+            "upper_bound": estimate.value + critical * estimate.se,
+            "value_per_1000_promoted": estimate.value / share if share > 0 else None,
+        }
+        if known is not None and oracle is not None:
+            worth = 1000 * float((chosen[name] * (known - cost)).mean())
+            row |= {"known_value": worth, "oracle_value": oracle, "regret": oracle - worth}
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _none(oracle: float | None, n_slates: int) -> dict[str, object]:
+    row: dict[str, object] = {"rule": NONE, "slates": n_slates, "share_promoted": 0.0}
+    row |= {"unit": PER_1000_ELIGIBLE}
+    row |= dict.fromkeys(("value", "se", "ci_95_lower", "ci_95_upper"), 0.0)
+    row |= {"lower_bound": 0.0, "upper_bound": 0.0, "value_per_1000_promoted": None}
+    if oracle is not None:
+        row |= {"known_value": 0.0, "oracle_value": oracle, "regret": oracle}
+    return row
+
+
+def _oracle(gains: Floats, max_share: float) -> float:
+    """Return the most that a rule can gain per 1,000 eligible slates, under the cap."""
+    best = np.sort(np.maximum(gains, 0))[::-1]
+    return 1000 * float(best[: round(max_share * len(best))].sum()) / len(best)
+
+
+def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
+    """Return how many errors the ends of 95% intervals lie off, to hold for all at once.
+
+    The 95% quantile of the largest absolute value of correlated t variables, by simulation. Lower
+    ends alone hold in 97.5%: what the gate lets pass by mistake costs clicks.
+    """
+    sd = np.sqrt(np.diag(covariance))
+    varying = sd > ROUNDING
+    if not varying.any():
+        return quantile_t((1 + CONFIDENCE) / 2, df)
+    correlation = covariance[np.ix_(varying, varying)] / np.outer(sd[varying], sd[varying])
+    values, vectors = np.linalg.eigh(correlation)
+    rng = generator(seed, "policy_gate")
+    normal = rng.standard_normal((_GATE_DRAWS, len(values)))
+    drawn = (normal * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    drawn /= np.sqrt(rng.chisquare(df, (_GATE_DRAWS, 1)) / df)
+    return float(np.quantile(np.abs(drawn).max(axis=1), CONFIDENCE))
+
+
+def verdict(policies: pd.DataFrame) -> dict[str, Any]:
+    """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
+
+    Of the rules whose lower bound is above zero, the one of the largest value is recommended.
+
+    Parameters
+    ----------
+    policies
+        From ``compare_rules`` or ``policy_values``.
+
+    Returns
+    -------
+    Plain values: ``verdict`` (promote, or promote nothing), ``rule``, with ``in_words`` what it
+    does (from ``compare_rules``), the numbers behind it, the largest gain that the data do not rule
+    out, and a ``statement``.
+    """
+    compared = policies[policies["rule"] != NONE]
+    gaining = compared[compared["lower_bound"] > ROUNDING]
+    shipped = len(gaining) > 0
+    best = compared.iloc[int(compared["lower_bound"].argmax())]
+    if shipped:
+        best = gaining.iloc[int(gaining["value"].argmax())]
+    hope = compared.iloc[int(compared["upper_bound"].argmax())]
+    largest = max(float(hope["upper_bound"]), 0.0)
+    unit = str(best["unit"])
+    if shipped:
+        said = (
+            f"Promote by the rule '{best['rule']}': it gains {best['value']:+,.1f} "
+            f"{unit}, at least {best['lower_bound']:+,.1f} at 95% confidence over all "
+            f"{len(compared)} rules compared. It promotes {100 * best['share_promoted']:.0f}% of "
+            "slates."
+        )
+    else:
+        said = (
+            f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
+            f"lower bound {best['lower_bound']:+,.1f} {unit}, '{best['rule']}'). "
+            f"A gain above {largest:+,.1f} is ruled out."
+        )
+    row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
+    found = {
+        "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
+        "rule": str(row["rule"]),
+        "statement": said,
+        "unit": unit,
+        "value": float(row["value"]),
+        "lower_bound": float(row["lower_bound"]),
+        "share_promoted": float(row["share_promoted"]),
+        "best_lower_bound": float(compared["lower_bound"].max()),
+        "largest_gain_not_ruled_out": largest,
+        "confidence": CONFIDENCE,
+        "rules_compared": len(compared),
+    }
+    if "in_words" in policies:
+        found["in_words"] = str(row["in_words"])
+    if "known_value" in policies:
+        found |= {name: float(row[name]) for name in ("known_value", "oracle_value", "regret")}
+    return found

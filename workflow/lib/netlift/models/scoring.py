@@ -1,0 +1,164 @@
+"""How well outcome models predict: held-out scores and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Floats, Integers
+from netlift.inference.estimate import Estimate
+from netlift.models.outcome_models import ModelData, Predictions
+
+N_BINS = 10
+"""Bins of predicted probability in the table of calibration."""
+
+
+_CALIBRATION = (
+    "model",
+    "bin",
+    "rows",
+    "predicted",
+    "click_rate",
+    "se",
+    "ci_95_lower",
+    "ci_95_upper",
+)
+
+
+def model_scores(
+    data: ModelData, predictions: dict[str, Predictions], accounts: pd.DataFrame
+) -> pd.DataFrame:
+    """Judge models by their out-of-fold predictions of the clicks that were observed.
+
+    Parameters
+    ----------
+    data
+        Of N slates.
+    predictions
+        By model.
+    accounts
+        One row per slate, in the same order.
+
+    Returns
+    -------
+    One row per model. ``rmse`` and ``r2`` of slate totals; ``mse_minus_best``, the paired
+    difference of squared errors from those of the best model, with its error clustered by user;
+    for row models the ``log_loss`` per row, and intercept and slope of calibration (logistic
+    regression of clicks on the predicted log odds: 0 and 1 if calibrated). With a truth
+    ``floor_rmse``, the root of the mean variance of a slate's clicks, which no model can be below
+    but by chance; ``excess_over_floor``, by how much the error of the predicted expectation alone
+    would raise it (in percent); and the correlation of predicted with known slate effects.
+    """
+    total = data.outcomes.sum(axis=1)
+    squared = {
+        name: (total - found.observed_arm(data.design).sum(axis=1)) ** 2
+        for name, found in predictions.items()
+    }
+    best = min(squared, key=lambda name: squared[name].mean())
+    table = []
+    for name, found in predictions.items():
+        row: dict[str, object] = {
+            "model": name,
+            "level": "row" if found.row_probability is not None else "slate",
+            "rmse": float(np.sqrt(squared[name].mean())),
+            "r2": 1 - squared[name].mean() / total.var() if total.var() > 0 else None,
+        }
+        difference = _clustered_mean(squared[name] - squared[best], data.user)
+        row |= {
+            "mse_minus_best": difference.value,
+            "mse_minus_best_se": difference.se,
+            **_row_scores(data.click, found.row_probability if data.binary else None),
+            **_against_truth(data, found, accounts),
+        }
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -> pd.DataFrame:
+    """Hold predicted click probabilities against the clicks that came, tenth by tenth.
+
+    Parameters
+    ----------
+    data
+        Of R rows; an outcome other than 0 and 1 has no probabilities, and no bins.
+    predictions
+        Out of fold, by model; those of slates only are left out.
+
+    Returns
+    -------
+    One row per row model and ``bin``: its rows, the mean ``predicted`` probability, the
+    ``click_rate`` with its error clustered by user, and its 95% interval.
+    """
+    table = []
+    user = data.user[data.slate]
+    for name, found in predictions.items():
+        if found.row_probability is None or not data.binary:
+            continue
+        cuts = np.unique(np.quantile(found.row_probability, np.arange(1, N_BINS) / N_BINS))
+        place = np.searchsorted(cuts, found.row_probability)
+        for number in np.unique(place):
+            own = place == number
+            rate = _clustered_mean(data.click[own], np.unique(user[own], return_inverse=True)[1])
+            table.append(
+                {
+                    "model": name,
+                    "bin": int(number) + 1,
+                    "rows": int(own.sum()),
+                    "predicted": float(found.row_probability[own].mean()),
+                    "click_rate": rate.value,
+                    "se": rate.se,
+                    "ci_95_lower": rate.interval[0],
+                    "ci_95_upper": rate.interval[1],
+                }
+            )
+    return pd.DataFrame(table, columns=_CALIBRATION)
+
+
+def _clustered_mean(values: Floats, cluster: Integers) -> Estimate:
+    """Return a mean with its error clustered."""
+    n_clusters = int(cluster.max()) + 1
+    sums = np.bincount(cluster, values - values.mean(), n_clusters)
+    spread = float((sums**2).sum()) * n_clusters / max(n_clusters - 1, 1)
+    return Estimate(float(values.mean()), np.sqrt(spread) / len(values), n_clusters - 1)
+
+
+def _row_scores(click: Floats, probability: Floats | None) -> dict[str, float | None]:
+    names = ("log_loss", "calibration_intercept", "calibration_slope")
+    if probability is None or click.min() == click.max():
+        return dict.fromkeys(names)
+    from sklearn.linear_model import LogisticRegression
+
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    log_loss = -float(np.where(click > 0, np.log(p), np.log1p(-p)).mean())
+    odds = np.log(p / (1 - p))[:, None]
+    fit = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8).fit(odds, click > 0)
+    return dict(
+        zip(names, (log_loss, float(fit.intercept_[0]), float(fit.coef_[0, 0])), strict=True)
+    )
+
+
+def _against_truth(
+    data: ModelData, found: Predictions, accounts: pd.DataFrame
+) -> dict[str, float | None]:
+    if "known_effect_total" not in accounts:
+        return {}
+    promoted = data.design.promoted
+    variance = np.where(
+        promoted, accounts["slate_variance_promoted"], accounts["slate_variance_control"]
+    )
+    floor = float(np.sqrt(variance.mean()))
+    expected = accounts["expected_clicks_total"].to_numpy(dtype=np.float64)
+    excess = ((found.observed_arm(data.design).sum(axis=1) - expected) ** 2).mean()
+    known = accounts["known_effect_total"].to_numpy(dtype=np.float64)
+    varies = known.std() > 1e-12 and found.effect.std() > 1e-12
+    return {
+        "floor_rmse": floor,
+        "excess_over_floor": 100 * (float(np.sqrt(floor**2 + excess)) / floor - 1)
+        if floor > 0
+        else None,
+        "correlation_with_known_effect": float(np.corrcoef(found.effect, known)[0, 1])
+        if varies
+        else None,
+    }

@@ -1,0 +1,1 @@
+"""The promotion of a focal item: assignment, exposure mapping, design."""

@@ -1,0 +1,204 @@
+"""The design: one focal item per slate, promotion by slate, and what it does to each row.
+
+Promotion moves the focal item to position 1; the items that stood above it move down by one; the
+rest stay.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from netlift.core.errors import NetliftError
+from netlift.core.streams import generator, slate_uniforms
+
+COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
+"""The three parts of a slate: every row belongs to exactly one."""
+
+Assignment = Literal["bernoulli", "complete", "stratified"]
+Unit = Literal["slate", "user"]
+
+
+def assign_promotion(
+    slates: pd.DataFrame,
+    *,
+    seed: int,
+    probability: float,
+    assignment: Assignment,
+    focal_position_first: int,
+    focal_position_last: int | None = None,
+    unit: Unit = "slate",
+) -> pd.DataFrame:
+    """Draw each slate's focal item and promotion, and map every row's exposure.
+
+    Parameters
+    ----------
+    slates
+        Slate table, sorted by slate and position; all slates of one size.
+    seed
+        Study seed.
+    probability
+        Probability that a slate is promoted.
+    assignment
+        ``bernoulli`` promotes each unit by its own draw; ``complete`` promotes a fixed number of
+        units, ``probability`` times their number, rounded; ``stratified`` does so among the
+        slates of each focal position.
+    focal_position_first, focal_position_last
+        The focal item's position is uniform from first to last; None is the last of the slate.
+    unit
+        What is randomized: each ``slate``, or each ``user`` with all slates of theirs.
+
+    Returns
+    -------
+    The slate table with the columns of the exposure table added (see ``map_exposure``), and of the
+    design: ``promotion_probability``, ``randomization_unit`` (the slate's or the user's id) and
+    ``randomization_stratum`` (0, or the focal position).
+
+    Raises
+    ------
+    NetliftError
+        A fixed number of promoted units leaves an arm of a stratum empty, or users are to be
+        randomized within focal positions.
+    """
+    if unit == "user" and assignment == "stratified":
+        raise NetliftError("users cannot be randomized within focal positions: theirs differ")
+    size = int(slates["slate_position_seed"].max())
+    ids = slates[["slate_id", "user_id"]].iloc[::size]
+    last = size if focal_position_last is None else focal_position_last
+    focal = draw_focal_positions(len(ids), focal_position_first, last, seed)
+    units = ids["slate_id" if unit == "slate" else "user_id"].to_numpy()
+    stratum = focal if assignment == "stratified" else np.zeros(len(ids), dtype=np.int64)
+    promoted, probabilities = draw_promotions(
+        units, probability, "bernoulli" if assignment == "bernoulli" else "complete", seed, stratum
+    )
+    exposed = map_exposure(slates, np.repeat(focal, size), np.repeat(promoted, size))
+    return exposed.assign(
+        promotion_probability=np.repeat(probabilities, size),
+        randomization_unit=np.repeat(units, size),
+        randomization_stratum=np.repeat(stratum, size).astype(np.int16),
+    )
+
+
+def draw_focal_positions(n_slates: int, first: int, last: int, seed: int) -> NDArray[np.int64]:
+    """Draw each slate's focal position, uniform over ``first`` to ``last``; shape (n_slates,)."""
+    uniforms = slate_uniforms(seed, "focal", n_slates, 1)[:, 0]
+    return first + np.floor(uniforms * (last - first + 1)).astype(np.int64)
+
+
+def draw_promotions(
+    units: NDArray[np.int64],
+    probability: float,
+    assignment: Literal["bernoulli", "complete"],
+    seed: int,
+    stratum: NDArray[np.int64],
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Draw which slates are promoted.
+
+    Parameters
+    ----------
+    units
+        Id of the unit that is randomized, by slate, shape (N,).
+    probability
+        Probability of promotion.
+    assignment
+        ``bernoulli``, a draw for each unit, or ``complete``, a fixed number within each stratum.
+    seed
+        Study seed.
+    stratum
+        Number of each slate's stratum, shape (N,).
+
+    Returns
+    -------
+    Whether each slate is promoted, and the probability that it was, shapes (N,). The probability
+    of a complete assignment is the share of the stratum's units that are promoted.
+
+    Raises
+    ------
+    NetliftError
+        A fixed number leaves an arm of a stratum empty.
+    """
+    n_slates = len(units)
+    _, first, unit = np.unique(units, return_index=True, return_inverse=True)
+    if assignment == "bernoulli":
+        # A user's draw is that of the first slate, so that it does not depend on the others.
+        uniforms = slate_uniforms(seed, "assignment", n_slates, 1)[:, 0]
+        return uniforms[first][unit] < probability, np.full(n_slates, probability)
+    # By first appearance, so that single slates keep their order.
+    order = np.argsort(first)[generator(seed, "assignment").permutation(len(first))]
+    chosen, share = np.zeros(len(first), dtype=bool), np.zeros(len(first))
+    of_unit = stratum[first]
+    for number in np.unique(of_unit):
+        own = order[of_unit[order] == number]
+        n_promoted = round(probability * len(own))
+        if not 0 < n_promoted < len(own):
+            raise NetliftError(
+                f"promotion: of {len(own)} randomized units"
+                + (f" with focal position {number}" if len(np.unique(of_unit)) > 1 else "")
+                + f", {n_promoted} would be promoted, which leaves an arm empty. Take more slates, "
+                "fewer focal positions, or promotion.assignment: bernoulli."
+            )
+        chosen[own[:n_promoted]] = True
+        share[own] = n_promoted / len(own)
+    return chosen[unit], share[unit]
+
+
+def map_exposure(
+    slates: pd.DataFrame, focal_position: NDArray[np.int64], promoted: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Add the design and the exposure mapping to a table of slate items.
+
+    Parameters
+    ----------
+    slates
+        One row per slate item, sorted by slate; slates may differ in length.
+    focal_position
+        Seed position of the slate's focal item, for each row.
+    promoted
+        Whether the slate is promoted, for each row.
+
+    Returns
+    -------
+    The table with ``is_focal_item``, ``focal_seed_position``, ``focal_spillover_cluster``,
+    ``promotion_applied`` (0 or 1), ``final_position``, ``component``, ``is_displaced`` (above the
+    focal item before promotion, in either arm) and ``position_change`` (final minus seed position:
+    1 is one down, negative is up, 0 in the control arm). Items without a cluster share none.
+
+    Raises
+    ------
+    NetliftError
+        A slate has no item at its focal position, or several.
+    """
+    seed_position = slates["slate_position_seed"].to_numpy()
+    cluster = slates["spillover_cluster"].astype("category")
+    codes = cluster.cat.codes.to_numpy()
+    is_focal = seed_position == focal_position
+    is_displaced = seed_position < focal_position
+    ids, slate = np.unique(slates["slate_id"].to_numpy(), return_inverse=True)
+    n_focal = np.bincount(slate, is_focal, len(ids))
+    if (n_focal != 1).any():
+        raise NetliftError(
+            f"slates: {int((n_focal != 1).sum()):,} of {len(ids):,} do not have exactly one item "
+            f"at their focal position (first: slate {ids[n_focal != 1][0]})"
+        )
+    focal_codes = np.empty(len(ids), dtype=np.int64)
+    focal_codes[slate[is_focal]] = codes[is_focal]
+    focal_codes = focal_codes[slate]
+    final = np.where(promoted & is_focal, 1, seed_position + (promoted & is_displaced))
+    same_cluster = (codes == focal_codes) & (codes >= 0)
+    component = np.asarray(np.where(is_focal, 0, np.where(same_cluster, 1, 2)), np.int64)
+    return slates.assign(
+        spillover_cluster=cluster,
+        is_focal_item=is_focal,
+        focal_seed_position=focal_position.astype(np.int16),
+        focal_spillover_cluster=pd.Categorical.from_codes(
+            focal_codes, categories=cluster.cat.categories
+        ),
+        promotion_applied=promoted.astype(np.int8),
+        final_position=final.astype(np.int16),
+        component=pd.Categorical.from_codes(component, categories=pd.Index(COMPONENTS)),
+        is_displaced=is_displaced,
+        position_change=(final - seed_position).astype(np.int16),
+    )

@@ -1,0 +1,1 @@
+"""Slates before promotion: the scorer, the recipes, the catalog of items."""

@@ -1,0 +1,1 @@
+"""Many experiments: grids, sweeps, replicates, validation."""

@@ -1,0 +1,181 @@
+"""Sensitivity grids: one world over the values of two or more of its parameters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import ROUNDING, Floats
+from netlift.core.streams import outcome_uniforms
+from netlift.core.units import PER_SLATE, RATIO
+from netlift.effects.estimators import difference
+from netlift.effects.item_rows import SPILLOVER_DEFINITIONS
+from netlift.effects.ledger import INDIRECT, LINES
+from netlift.effects.product import ratio_to_direct
+from netlift.promotion.design import Design
+from netlift.promotion.exposure import COMPONENTS
+from netlift.worlds.registry import set_parameter
+from netlift.worlds.simulation import Outcomes, fit_world, simulate
+from netlift.worlds.slates import Slates
+from netlift.worlds.world import Similarity
+
+DIVERSION = "Diversion ratio"
+GAINING = "Share of slates that gain"
+SHARE = "share of slates"
+
+
+def grid_points(
+    world: Mapping[str, Any], parameters: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield every point of a grid: its values by parameter, and the world's entry with them set.
+
+    Parameters
+    ----------
+    world
+        Config entry of the world.
+    parameters
+        Values by parameter; a parameter inside a mapping is named with a dot, as in
+        ``attention.eta``.
+
+    Raises
+    ------
+    NetliftError
+        A name with a dot does not lead into a mapping of the world.
+    """
+    for values in itertools.product(*parameters.values()):
+        point = dict(zip(parameters, values, strict=True))
+        entry = dict(world)
+        for name, value in point.items():
+            entry = set_parameter(entry, name, value)
+        yield point, entry
+
+
+def grid_effects(
+    exposure: pd.DataFrame,
+    world: Mapping[str, Any],
+    parameters: Mapping[str, Sequence[Any]],
+    *,
+    seed: int,
+    definitions: Sequence[str] = (),
+    near_positions: int = 3,
+    similarity: Similarity | None = None,
+) -> pd.DataFrame:
+    """Compute the known and the observed effects at every point of a grid.
+
+    Every point uses the same slates, design and uniform numbers, as a full experiment in that
+    world does, and gives the same numbers.
+
+    Parameters
+    ----------
+    exposure
+        Exposure table, sorted by slate and seed position; all slates of one size.
+    world
+        Config entry of the world.
+    parameters
+        Values by parameter (see ``grid_points``).
+    seed
+        Study seed.
+    definitions
+        Labels of spillover definitions to add, each per slate.
+    near_positions
+        Positions above the focal item that count as near.
+    similarity
+        How alike items are, for models that ask.
+
+    Returns
+    -------
+    One row per point and quantity: ``point``, a column per parameter, ``quantity``, ``unit``,
+    ``known``, and of the observed clicks ``estimate``, ``se``, ``ci_95_lower``, ``ci_95_upper``
+    (missing for the share of slates that gain, which only the truth tells). Quantities are the
+    lines of the ledger, the definitions, the diversion ratio (-(same + other) / direct) and the
+    share of slates whose known total effect is above zero.
+    """
+    slates = Slates.from_exposure(exposure, seed=seed)
+    design = Design.of(exposure.iloc[:: slates.size])
+    masks = _masks(exposure, slates, definitions, near_positions)
+    sheets = None
+    tables = []
+    for number, (point, entry) in enumerate(grid_points(world, parameters)):
+        fitted, _ = fit_world(entry, slates, similarity)
+        if sheets is None or len(sheets) != fitted.SHEETS:
+            sheets = outcome_uniforms(seed, len(slates), slates.size, fitted.SHEETS)
+        outcomes = simulate(slates, fitted, sheets)
+        rows = pd.DataFrame(_point_rows(outcomes, masks, design))
+        for place, (name, value) in enumerate(point.items()):
+            rows.insert(place, name, value)
+        rows.insert(0, "point", number)
+        tables.append(rows)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _masks(
+    exposure: pd.DataFrame, slates: Slates, definitions: Sequence[str], near_positions: int
+) -> dict[str, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return which items belong to each component and to each definition, shape (N, K)."""
+    same = slates.is_same_cluster
+    masks = dict(zip(COMPONENTS, (slates.is_focal, same, ~slates.is_focal & ~same), strict=True))
+    for definition in SPILLOVER_DEFINITIONS:
+        if definition.label in definitions:
+            member = definition.rows(exposure, near_positions).to_numpy()
+            masks[definition.label] = member.reshape(slates.relevance.shape)
+    return masks
+
+
+def _point_rows(
+    outcomes: Outcomes,
+    masks: Mapping[str, np.ndarray[Any, np.dtype[np.bool_]]],
+    design: Design,
+) -> Iterator[dict[str, Any]]:
+    click = np.where(design.promoted[:, None], outcomes.click_promoted, outcomes.click_control)
+    lift = outcomes.p_promoted - outcomes.p_control
+    observed = np.column_stack([_summed(click, mask) for mask in masks.values()])
+    known = np.array([_summed(lift, mask).mean() for mask in masks.values()])
+    arms = difference(design, observed)
+    extra = np.zeros(len(masks) - len(COMPONENTS))
+    quantities = [(component, weights) for _, component, weights in LINES]
+    for place, name in enumerate(list(masks)[len(COMPONENTS) :]):
+        quantities.append((name, (0, 0, 0, *np.eye(len(extra))[place])))
+    for name, weights in quantities:
+        padded = np.append(weights, extra) if len(weights) == len(COMPONENTS) else np.array(weights)
+        estimate = arms.combination(padded)
+        lower, upper = estimate.interval
+        yield _row(
+            name, PER_SLATE, float(padded @ known), estimate.value, estimate.se, lower, upper
+        )
+    ledger = difference(design, observed[:, : len(COMPONENTS)])
+    ratio = ratio_to_direct(ledger, INDIRECT)
+    ends: tuple[float | None, float | None] = (None, None)
+    if ratio.kind == "interval" and ratio.lower is not None and ratio.upper is not None:
+        ends = (-ratio.upper, -ratio.lower)
+    diversion = None if ratio.value is None else -ratio.value
+    known_diversion = -(known[1] + known[2]) / known[0] if known[0] != 0 else None
+    yield _row(DIVERSION, RATIO, known_diversion, diversion, None, *ends)
+    yield _row(GAINING, SHARE, float((lift.sum(axis=1) > ROUNDING).mean()), None, None, None, None)
+
+
+def _summed(values: np.ndarray[Any, np.dtype[Any]], mask: np.ndarray[Any, Any]) -> Floats:
+    return np.asarray((values * mask).sum(axis=1), dtype=np.float64)
+
+
+def _row(
+    quantity: str,
+    unit: str,
+    known: float | None,
+    estimate: float | None,
+    se: float | None,
+    lower: float | None,
+    upper: float | None,
+) -> dict[str, Any]:
+    return {
+        "quantity": quantity,
+        "unit": unit,
+        "known": known,
+        "estimate": estimate,
+        "se": se,
+        "ci_95_lower": lower,
+        "ci_95_upper": upper,
+    }

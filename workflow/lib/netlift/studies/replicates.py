@@ -1,0 +1,144 @@
+"""Replicates: the same slates and world, with assignment and clicks drawn anew.
+
+Each replicate has a stream of its own, so that it is the same in blocks of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netlift.core.arrays import Booleans, Floats
+from netlift.core.streams import generator
+from netlift.promotion.design import Design
+from netlift.worlds.slates import Slates
+from netlift.worlds.world import IndependentClicks, World
+
+_CELLS_AT_ONCE = 1 << 19
+"""Slates times components times replicates held in memory at once."""
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """What is drawn anew, and from what.
+
+    Attributes
+    ----------
+    slates
+        N slates of K items.
+    world
+        Fitted to them.
+    design
+        How promotions are assigned: probabilities, randomized units and strata.
+    independent
+        Whether each unit's promotion is drawn for itself; if not, those of a stratum are permuted.
+    seed
+        Study seed.
+    p_control, p_promoted
+        Click probabilities by item and slate, shape (K, N).
+    """
+
+    slates: Slates
+    world: World
+    design: Design
+    independent: bool
+    seed: int
+    p_control: Floats
+    p_promoted: Floats
+
+    @classmethod
+    def of(
+        cls, slates: Slates, world: World, design: Design, *, assignment: str, seed: int
+    ) -> Replicates:
+        """Prepare; ``assignment`` as in the config."""
+        arms = [
+            np.ascontiguousarray(
+                np.concatenate([world.probabilities(part, arm) for _, part in slates.split()]).T
+            )
+            for arm in ("control", "promoted")
+        ]
+        return cls(slates, world, design, assignment == "bernoulli", seed, *arms)
+
+    def draw(self, replicate: int) -> tuple[Booleans, Booleans]:
+        """Draw one replicate: promotions, shape (N,), and clicks by item and slate, (K, N)."""
+        rng = generator(self.seed, "replicates", replicate)
+        promoted = self._assigned(rng)
+        if not isinstance(self.world, IndependentClicks):
+            return promoted, self._drawn_by_world(promoted, rng)
+        # Whole numbers of 32 bits are drawn and compared in half the time of 64-bit fractions, and
+        # probabilities are off by no more than 2^-32.
+        size = self.p_control.size
+        drawn = rng.bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
+        uniforms = drawn.reshape(self.p_control.shape)
+        in_promoted, in_control = (uniforms < cut for cut in self._cuts)
+        return promoted, (in_promoted & promoted) | (in_control & ~promoted)
+
+    @cached_property
+    def _cuts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Numbers of 32 bits below which an item is clicked, in promoted and in control slates."""
+        most = np.iinfo(np.uint32).max
+        promoted, control = (
+            np.minimum(np.rint(p * 2.0**32), most).astype(np.uint32)
+            for p in (self.p_promoted, self.p_control)
+        )
+        return promoted, control
+
+    def _drawn_by_world(self, promoted: Booleans, rng: np.random.Generator) -> Booleans:
+        """Return clicks that depend on each other, shape (K, N)."""
+        clicks = np.empty(self.p_control.shape[::-1], dtype=bool)
+        sheets = rng.random((self.world.SHEETS, *clicks.shape))
+        for rows, part in self.slates.split():
+            arms: dict[Any, Booleans] = {
+                arm: self.world.draw(part, arm, sheets[:, rows]) for arm in ("promoted", "control")
+            }
+            clicks[rows] = np.where(promoted[rows, None], arms["promoted"], arms["control"])
+        return clicks.T
+
+    @cached_property
+    def _unit_probability(self) -> Floats:
+        return self.design.of_units(self.design.known_probability())
+
+    def _assigned(self, rng: np.random.Generator) -> Booleans:
+        design = self.design
+        if self.independent:
+            drawn = rng.random(len(self._unit_probability)) < self._unit_probability
+            return drawn if design.by_slate else np.asarray(drawn[design.unit])
+        made, stratum = design.of_units(design.promoted), design.of_units(design.stratum)
+        for number in np.unique(stratum):
+            own = np.flatnonzero(stratum == number)
+            made[own] = rng.permutation(made[own])
+        return np.asarray(made[design.unit])
+
+    def blocks(self, replicates: range) -> Iterator[tuple[range, Booleans, Floats]]:
+        """Yield replicates in blocks that fit into memory.
+
+        Yields
+        ------
+        Their numbers, promotions of shape (b, N), and clicks by component of shape (b, 3, N).
+        """
+        n_slates = len(self.slates)
+        at_once = max(1, _CELLS_AT_ONCE // (3 * n_slates))
+        same = np.ascontiguousarray(self.slates.is_same_cluster.T)
+        focal, column = self.slates.focal, np.arange(n_slates)
+        for start in range(replicates.start, replicates.stop, at_once):
+            numbers = range(start, min(start + at_once, replicates.stop))
+            promoted = np.empty((len(numbers), n_slates), dtype=bool)
+            outcomes = np.empty((len(numbers), 3, n_slates))
+            for place, number in enumerate(numbers):
+                promoted[place], clicks = self.draw(number)
+                own = clicks[focal, column]
+                competitors = _counted(clicks & same)
+                outcomes[place] = own, competitors, _counted(clicks) - competitors - own
+            yield numbers, promoted, outcomes
+
+
+def _counted(clicks: Booleans) -> NDArray[np.integer]:
+    """Sum over items, shape (N,)."""
+    # A type that holds the sum, and no larger: sums that need no cast are several times faster.
+    counts = np.uint8 if len(clicks) < 1 << 8 else np.uint16
+    return np.add.reduce(clicks.view(np.uint8), axis=0, dtype=counts)

@@ -1,0 +1,201 @@
+"""Validation: do estimates, intervals, tests and verdicts keep what they promise?
+
+With slates and worlds fixed, assignment and clicks are drawn anew many times, and every estimator
+sees each replicate as it would see an experiment. The truth is the mean known effect of the slates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.units import PER_ROW, PER_SLATE, RATIO
+from netlift.studies.replicate_estimates import ROWS, SHARES
+
+UNITS = {SHARES: RATIO, ROWS: PER_ROW}
+"""Of these families; the ledger's is clicks per slate."""
+
+
+LEVELS = (0.90, 0.95, 0.99)
+
+
+CLAIMED = (0.94, 0.96)
+"""Range in which the coverage of 95% intervals has to be, but for Monte Carlo error."""
+
+
+CLAIMED_FROM = 300
+"""Slates from which the coverage is claimed."""
+
+
+MC_ERRORS = 3.0
+"""Monte Carlo errors that a bias or a coverage may be off."""
+
+
+POLICY_COLUMNS = [
+    "case",
+    "world",
+    "slates",
+    "replicates",
+    "promoted",
+    "promoted_at_a_loss",
+    "bounds_hold",
+    "mean_known_value",
+    "oracle_value",
+    "unit",
+    "verdict",
+]
+
+
+PASS, FAIL, NO_CLAIM = "pass", "fail", "no claim"
+
+
+def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
+    """Say how estimates and intervals of one case did.
+
+    Parameters
+    ----------
+    replicates
+        Rows of ``replicate_ledgers`` and ``replicate_models``.
+    facts
+        ``case``, ``world``, ``slates`` and ``bound_se``.
+
+    Returns
+    -------
+    One row per estimator and line: the truth, bias with its Monte Carlo error, root of the mean
+    squared error, mean standard error beside the standard deviation of the estimates, coverage of
+    90%, 95% and 99% intervals with the Monte Carlo error of the second, for totals the percent of
+    the efficiency bound, and ``verdict``: pass or fail where a claim is made (from 300 slates on).
+    Replicates in which an estimator has no numbers are counted in ``without_estimate``.
+    """
+    table = []
+    group = ["effect_family", "component", "estimator"]
+    for key, part in replicates.groupby(group, sort=False):
+        numbers = _numbers(part)
+        row = {"case": facts["case"], "world": facts["world"], "slates": facts["slates"]}
+        row |= dict(zip(group, key, strict=True))
+        row |= {"unit": UNITS.get(str(key[0]), PER_SLATE)}
+        row |= numbers
+        bound, sd = facts["bound_se"], numbers["sd"]
+        if key[0] == "Total" and bound is not None and sd is not None and sd > 0:
+            row["percent_of_bound"] = 100 * (float(bound) / float(sd)) ** 2  # type: ignore[arg-type]
+        row["verdict"] = _verdict(row)
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _numbers(part: pd.DataFrame) -> dict[str, Any]:
+    from scipy.special import stdtrit
+
+    known = float(part["known_effect"].iloc[0])
+    there = part[part["t"].notna() & part["df"].gt(0)]
+    n = len(there)
+    row: dict[str, Any] = {
+        "replicates": n,
+        "without_estimate": len(part) - n,
+        "known_effect": known,
+    }
+    names = ("mean_estimate", "bias", "bias_mc_error", "rmse", "sd", "mean_se")
+    row |= dict.fromkeys((*names, "coverage_90", "coverage_95", "coverage_99", "coverage_mc_error"))
+    if n < 2:
+        return row
+    ratio = bool(part["se"].isna().all())
+    if not ratio:
+        error = there["estimate"] - known
+        row |= {
+            "mean_estimate": float(there["estimate"].mean()),
+            "bias": float(error.mean()),
+            "bias_mc_error": float(error.std() / np.sqrt(n)),
+            "rmse": float(np.sqrt((error**2).mean())),
+            "sd": float(error.std()),
+            "mean_se": float(there["se"].mean()),
+        }
+    for level in LEVELS:
+        limit = stdtrit(there["df"].to_numpy(), 0.5 + level / 2)
+        row[f"coverage_{round(100 * level)}"] = float((there["t"].abs() <= limit).mean())
+    share = row["coverage_95"]
+    row["coverage_mc_error"] = float(np.sqrt(max(share * (1 - share), 0.95 * 0.05) / n))
+    return row
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    """Judge by number: coverage in the claimed range and no bias, but for Monte Carlo error."""
+    claims_errors = row["estimator"] != "difference_in_means_ols_error"
+    if row["slates"] < CLAIMED_FROM or row["coverage_95"] is None or not claims_errors:
+        return NO_CLAIM
+    return PASS if covers(row) and not is_biased(row) else FAIL
+
+
+def covers(row: Mapping[str, Any] | pd.Series) -> bool:
+    """Say whether a coverage lies in the claimed range, but for Monte Carlo error."""
+    room = MC_ERRORS * row["coverage_mc_error"]
+    return bool(CLAIMED[0] - room <= row["coverage_95"] <= CLAIMED[1] + room)
+
+
+def is_biased(row: Mapping[str, Any] | pd.Series) -> bool:
+    """Say whether a bias is larger than Monte Carlo error; a ratio has none that is judged."""
+    if row["bias"] is None or np.isnan(row["bias"]):
+        return False
+    return bool(abs(row["bias"]) > MC_ERRORS * row["bias_mc_error"])
+
+
+def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
+    """Say how often each test rejected at 5%: its size where it is true, its power where not."""
+    table = []
+    for (label, null), part in tests.groupby(["hypothesis", "known_null"], sort=False):
+        share, n = float((part["p_value"] <= 0.05).mean()), len(part)
+        adjusted = float((part["p_value_adjusted"] <= 0.05).mean())
+        error = float(np.sqrt(max(share * (1 - share), 0.05 * 0.95) / n))
+        is_null = bool(null)
+        table.append(
+            {
+                "case": facts["case"],
+                "world": facts["world"],
+                "slates": facts["slates"],
+                "hypothesis": label,
+                "is_true": is_null,
+                "means": "size" if is_null else "power",
+                "replicates": n,
+                "rejected": share,
+                "rejected_mc_error": error,
+                "rejected_adjusted": adjusted,
+                "verdict": (PASS if share <= 0.05 + MC_ERRORS * error else FAIL)
+                if is_null
+                else NO_CLAIM,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def rarely(share: float, n: int) -> bool:
+    """Say whether what is claimed to happen in at most 5% does, but for Monte Carlo error."""
+    return share <= 0.05 + MC_ERRORS * float(np.sqrt(0.05 * 0.95 / n))
+
+
+def policies_table(judged: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
+    """Say how often the gate promoted, how often wrongly, and what that was worth.
+
+    ``promoted_at_a_loss``: a rule was recommended whose known value is not above zero; claimed to
+    happen in at most 5% of experiments, as all lower bounds together hold in at least 95%. Of no
+    experiments, a table without rows.
+    """
+    n = len(judged)
+    if not n:
+        return pd.DataFrame(columns=POLICY_COLUMNS)
+    promotes = judged["verdict"] == "promote"
+    wrong = float((promotes & (judged["known_value"] <= 0)).mean())
+    hold = float(judged["bounds_hold"].mean())
+    row = (
+        *(facts[name] for name in ("case", "world", "slates")),
+        n,
+        float(promotes.mean()),
+        wrong,
+        hold,
+        float(judged["known_value"].mean()),
+        float(judged["oracle_value"].mean()),
+        "clicks per 1,000 eligible slates",
+        PASS if rarely(wrong, n) and rarely(1 - hold, n) else FAIL,
+    )
+    return pd.DataFrame([row], columns=POLICY_COLUMNS)

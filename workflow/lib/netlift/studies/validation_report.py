@@ -1,0 +1,199 @@
+"""The validation in words: what was claimed, what was not kept, and the truth where no claim is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from netlift.studies.validation import (
+    CLAIMED,
+    CLAIMED_FROM,
+    FAIL,
+    MC_ERRORS,
+    NO_CLAIM,
+    covers,
+    is_biased,
+    rarely,
+)
+
+_BY_CHANCE = 1 / 370
+"""Share of unbiased estimates that lie more than three Monte Carlo errors off."""
+
+
+def validation_report(
+    coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame, source: str
+) -> str:
+    """Return a page in Markdown that says pass or fail by number.
+
+    Parameters
+    ----------
+    coverage, tests, policies
+        From ``coverage_table``, ``rejection_table`` and ``policies_table``, all cases together;
+        the last may be empty.
+    source
+        Whose validation it is, for the heading.
+    """
+    broken = list(failures(coverage, tests, policies))
+    claims = sum(n_claims(table) for table in (coverage, tests, policies))
+    said = "All claims kept" if not broken else f"{len(broken)} of {claims:,} claims not kept"
+    parts = [
+        f"# Validation of {source}\n\n**{said}"
+        + (f" ({claims:,} claims).**" if not broken else ".**"),
+        _claims(coverage, tests, policies),
+        _not_kept(broken, coverage),
+        "## Intervals, where they are claimed\n\n" + _by_estimator(_claimed(coverage)),
+        f"## Intervals where nothing is claimed: fewer than {CLAIMED_FROM} slates, and plain "
+        "OLS errors\n\n" + _by_estimator(_unclaimed(coverage)),
+        "## Randomization tests\n\n" + _tests(tests),
+    ]
+    if len(policies):
+        parts.append("## Policies\n\n" + _policies(policies))
+    parts.append("All numbers: `coverage.csv`, `tests.csv`, `policies.csv`, and figures beside.")
+    return "\n\n".join(parts) + "\n"
+
+
+def n_claims(table: pd.DataFrame) -> int:
+    """Count the claims of a table."""
+    return int((table["verdict"] != NO_CLAIM).sum()) if len(table) else 0
+
+
+def failures(
+    coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame
+) -> Iterator[tuple[str, str, str]]:
+    """Yield every claim that was not kept: case and world, what, and by which number."""
+    for table in (coverage, tests, policies):
+        for _, row in table[table["verdict"] == FAIL].iterrows() if len(table) else ():
+            where = f"{row['case']}, {row['world']}"
+            if "coverage_95" in row:
+                yield where, f"{row['component']} by {row['estimator']}", _wrong(row)
+            elif "hypothesis" in row:
+                yield where, str(row["hypothesis"]), f"rejected in {_percent(row['rejected'])}"
+            else:
+                yield where, "policies", _gate(row)
+
+
+def _wrong(row: Any) -> str:
+    said = []
+    if not covers(row):
+        said.append(f"covers {_percent(row['coverage_95'])}")
+    if is_biased(row):
+        said.append(f"bias of {row['bias'] / row['bias_mc_error']:+.1f} Monte Carlo errors")
+    return ", ".join(said)
+
+
+def _gate(row: Any) -> str:
+    said, n = [], int(row["replicates"])
+    if not rarely(row["promoted_at_a_loss"], n):
+        said.append(f"promotes at a loss in {_percent(row['promoted_at_a_loss'])}")
+    if not rarely(1 - row["bounds_hold"], n):
+        said.append(f"bounds hold in {_percent(row['bounds_hold'])}")
+    return ", ".join(said)
+
+
+def _claims(coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame) -> str:
+    rows = [
+        (
+            f"95% intervals cover {CLAIMED[0]:.0%} to {CLAIMED[1]:.0%}, and estimates are "
+            f"unbiased, from {CLAIMED_FROM} slates on",
+            coverage,
+        ),
+        ("Tests of true hypotheses reject at most 5%", tests),
+        ("The gate promotes at a loss in at most 5%, and all bounds hold in 95%", policies),
+    ]
+    return _table(
+        ("claim, but for three Monte Carlo errors", "made", "kept"),
+        [
+            (what, n_claims(table), n_claims(table) - int((table["verdict"] == FAIL).sum()))
+            for what, table in rows
+            if len(table)
+        ],
+    )
+
+
+def _not_kept(broken: Sequence[tuple[str, str, str]], coverage: pd.DataFrame) -> str:
+    judged = _claimed(coverage)["bias"].notna().sum()
+    chance = (
+        f"Of the {judged:,} estimates whose bias is judged, {judged * _BY_CHANCE:.1f} are "
+        f"expected to lie more than {MC_ERRORS:.0f} Monte Carlo errors off by chance alone; since "
+        "cases share their draws, such misses come together. A bias that stays with "
+        "`validation.replicates: 10000` is no chance."
+    )
+    if not broken:
+        return f"## Not kept\n\nNone. {chance}"
+    return f"## Not kept\n\n{_table(('case, world', 'what', 'number'), broken)}\n\n{chance}"
+
+
+def _claimed(coverage: pd.DataFrame) -> pd.DataFrame:
+    return coverage[coverage["verdict"] != NO_CLAIM]
+
+
+def _unclaimed(coverage: pd.DataFrame) -> pd.DataFrame:
+    return coverage[coverage["verdict"] == NO_CLAIM]
+
+
+def _by_estimator(coverage: pd.DataFrame) -> str:
+    """Return extremes over worlds and lines, by case and estimator."""
+    rows = []
+    for key, part in coverage.groupby(["case", "slates", "estimator"], sort=False):
+        row = [
+            *key,
+            _range(part["replicates"], "{:,}"),
+            *(_range(part[f"coverage_{level}"]) for level in (90, 95, 99)),
+        ]
+        row.append(_range((part["bias"] / part["bias_mc_error"]).abs(), "{:.1f}"))
+        row.append(_range(part["mean_se"] / part["sd"], "{:.2f}"))
+        row.append(_range(part["percent_of_bound"], "{:.0f}%"))
+        rows.append(row)
+    heading = ("case", "slates", "estimator", "replicates", "90%", "95%", "99%")
+    more = ("bias, in Monte Carlo errors", "mean over true error", "percent of the bound")
+    table = _table((*heading, *more), rows)
+    return f"Lowest and highest over worlds and lines.\n\n{table}" if rows else "None."
+
+
+def _range(values: pd.Series, form: str = "{:.1%}") -> str:
+    values = values.dropna()
+    if values.empty:
+        return ""
+    low, high = form.format(values.min()), form.format(values.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def _tests(tests: pd.DataFrame) -> str:
+    """Return how often each hypothesis was rejected, by case."""
+    rows = []
+    for key, part in tests.groupby(["case", "slates", "means", "hypothesis"], sort=False):
+        worlds = ", ".join(part["world"])
+        rows.append((*key, worlds, _range(part["rejected"]), _range(part["rejected_adjusted"])))
+    heading = ("case", "slates", "", "hypothesis", "worlds", "rejected at 5%", "with p adjusted")
+    return _table(heading, rows)
+
+
+def _policies(policies: pd.DataFrame) -> str:
+    """Return the verdicts' error rates; values are clicks per 1,000 eligible slates."""
+    rows = [
+        (
+            row["case"],
+            row["world"],
+            row["replicates"],
+            _percent(row["promoted"]),
+            _percent(row["promoted_at_a_loss"]),
+            _percent(row["bounds_hold"]),
+            f"{row['mean_known_value']:.1f}",
+            f"{row['oracle_value']:.1f}",
+        )
+        for _, row in policies.iterrows()
+    ]
+    heading = ("case", "world", "experiments", "promotes", "at a loss", "all bounds hold")
+    values = ("known value, clicks per 1,000 eligible slates", "best possible")
+    return _table((*heading, *values), rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,1 @@
+"""What knows Snakemake and the configuration."""

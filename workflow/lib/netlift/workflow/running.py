@@ -1,0 +1,245 @@
+"""Runs of Snakemake: never two at once in a folder, and after a kill the next one goes on.
+
+Snakemake notes in files which outputs a run makes. After a kill they stay, and nothing in them
+tells a run that is alive from one that is dead. The operating system knows: it drops a file lock
+(``flock``) when the last process that has it ends, however that comes. So a run holds one, and so
+do all jobs that it starts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from netlift.core.errors import NetliftError, listed
+
+LOCK = Path(".snakemake/netlift.lock")
+"""What a run holds. A run that ends in order leaves it empty; one that is killed, its record."""
+
+WRITTEN_IN = (".snakemake", "logs", "resources", "results")
+
+SNAKEMAKES_LOCKS = Path(".snakemake/locks")
+SNAKEMAKES_SCRIPTS = Path(".snakemake/scripts")
+
+ONLY_LOOK = (
+    *("containerize", "d3dag", "dag", "detailed_summary", "dryrun", "filegraph", "lint"),
+    *("list_changes", "list_conda_envs", "list_input_changes", "list_params_changes"),
+    *("list_rules", "list_target_rules", "list_untracked", "print_compilation", "report"),
+    *("reporter", "rulegraph", "summary", "unlock"),
+)
+"""Options with which Snakemake makes no file of the study: they never have to wait."""
+
+
+def run_snakemake(arguments: Sequence[str]) -> int:
+    """Run Snakemake in this process, alone in its folder; return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        As on the command line of ``snakemake``.
+
+    Raises
+    ------
+    NetliftError
+        Another run is alive in the folder, or may be.
+    """
+    from snakemake.cli import get_argument_parser, main
+
+    options = get_argument_parser().parse_args(list(arguments))
+    sys.argv = ["snakemake", *arguments]  # Snakemake writes it into its log
+    with ExitStack() as stack:
+        if makes_files(options):
+            folder = Path(options.directory or ".")
+            need_writable(folder)
+            stack.enter_context(alone(folder))
+        try:
+            main(list(arguments))
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return 0
+
+
+def makes_files(options: Namespace) -> bool:
+    """Say whether Snakemake, called with these options, makes files of the study."""
+    return not any(getattr(options, name) for name in ONLY_LOOK) or bool(options.report_after_run)
+
+
+def need_writable(folder: Path) -> None:
+    """Make sure, before anything is run, that what a run writes in can be written in.
+
+    Raises
+    ------
+    NetliftError
+        A folder is on a disk that is read-only, or belongs to another user.
+    """
+    folders = [folder / name for name in WRITTEN_IN]
+    closed = [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]
+    if closed:
+        raise NetliftError(
+            f"{listed(closed)}: cannot be written in (a read-only disk, or another user's folder). "
+            "Nothing was run. Change that, or run in a copy of the project."
+        )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder: no other run can, until this process and all that it started have ended.
+
+    Snakemake's own lock is removed where a killed run left it.
+
+    Parameters
+    ----------
+    folder
+        The folder in which Snakemake runs.
+
+    Raises
+    ------
+    NetliftError
+        Another run is alive in the folder, or may be; or the folder cannot be written in.
+    """
+    with _opened(folder / LOCK) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NetliftError(_held(folder, _record(file))) from None
+        except OSError as error:
+            # Some network file systems have no such locks. Snakemake's own remains.
+            said = f"{folder / LOCK}: no lock ({error}); if this run is killed, use --unlock"
+            print(said, file=sys.stderr)
+            yield
+            return
+        _clear_away(folder, _record(file))
+        _write(file, {"process": os.getpid(), "machine": socket.gethostname(), "since": _now()})
+        with _as_standard_input(file):
+            yield
+        _write(file, None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise NetliftError(
+            f"{path.parent}: cannot be written in ({error.strerror}). Run in a folder that can."
+        ) from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _as_standard_input(file: IO[str]) -> Iterator[None]:
+    """Hand an open file on to every process that is started: Python passes no others on."""
+    before = os.dup(0)
+    os.dup2(file.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+def _record(file: IO[str]) -> dict[str, Any] | None:
+    file.seek(0)
+    try:
+        record = json.loads(file.read())
+    except ValueError:  # empty, or torn by a full disk
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _write(file: IO[str], record: dict[str, Any] | None) -> None:
+    try:
+        file.seek(0)
+        file.truncate()
+        file.write("" if record is None else json.dumps(record))
+        file.flush()
+    except OSError as error:
+        raise NetliftError(
+            f"{file.name}: cannot be written ({error.strerror}). Make room and run again."
+        ) from error
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _who(record: dict[str, Any]) -> str:
+    return f"process {record['process']} on {record['machine']}, since {record['since']}"
+
+
+def _held(folder: Path, record: dict[str, Any] | None) -> str:
+    who = f" ({_who(record)})" if record else ""
+    return (
+        f"Another run is alive in {folder.resolve()}{who}, or jobs that it started still are. "
+        "Nothing was changed. Wait until it ends, or end it; then run again."
+    )
+
+
+def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
+    """Remove what a killed run left of Snakemake's, if it is known to be dead."""
+    if not any((folder / SNAKEMAKES_LOCKS).glob("*.lock")):
+        return
+    where, unlock = folder.resolve(), "make run ARGS=--unlock"
+    if jobs := _jobs_on_slurm(folder):
+        raise NetliftError(
+            f"{len(jobs)} jobs that a run in {where} handed to the cluster have not ended. "
+            "Nothing was changed. Wait until they have; or, if the run itself was killed, type "
+            f"scancel {' '.join(jobs)}, then run again."
+        )
+    if others := _snakemakes(folder):
+        raise NetliftError(
+            f"Snakemake is running in {where}: process {listed(others)}. Nothing was changed. "
+            "Wait until it ends, or end it; then run again."
+        )
+    if killed is None:
+        raise NetliftError(
+            f"{where} is locked by a run of plain snakemake. No such process is seen on this "
+            f"machine: if none runs on another, it was killed; type {unlock}, then run again."
+        )
+    if killed["machine"] != socket.gethostname():
+        raise NetliftError(
+            f"{where} is locked by a run that cannot be seen from here: {_who(killed)}. "
+            f"If it is no longer alive, type {unlock}, then run again."
+        )
+    for left in (SNAKEMAKES_LOCKS, SNAKEMAKES_SCRIPTS):
+        shutil.rmtree(folder / left, ignore_errors=True)
+    print(f"Going on where a run was killed ({_who(killed)}).", file=sys.stderr)
+
+
+def _snakemakes(folder: Path) -> list[int]:
+    """Return the processes that run Snakemake in a folder and were not started by Netlift."""
+    import psutil
+
+    where, found = str(folder.resolve()), []
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
+        words = process.info["cmdline"] or []
+        named = any(Path(word).name == "snakemake" for word in words)
+        if named and "netlift" not in words and process.info["cwd"] == where:
+            found.append(process.info["pid"])
+    return found
+
+
+def _jobs_on_slurm(folder: Path) -> list[str]:
+    """Return the numbers of this user's jobs in Slurm's queue that were handed in from a folder."""
+    if not shutil.which("squeue"):
+        return []
+    command = ["squeue", "--me", "--noheader", "--format=%A %Z"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        return []
+    jobs = [line.partition(" ") for line in done.stdout.splitlines()]
+    return [job for job, _, where in jobs if where == str(folder.resolve())]

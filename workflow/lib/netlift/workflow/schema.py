@@ -1,0 +1,147 @@
+"""JSON Schemas of the configuration: defaults filled in, and each violation put into words."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlift.worlds import registry as worlds
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+
+Json = dict[str, Any]
+
+
+SCHEMAS = Path(__file__).parents[3] / "schemas"
+
+
+def dataset_schema(entry: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
+    """Return the schema of a data set of the entry's ``kind``; of any kind, if that is unknown."""
+    schema = read_schema("datasets", schemas)
+    for branch in schema["allOf"]:
+        if branch["if"]["properties"]["kind"]["const"] == entry.get("kind"):
+            found: Json = {"type": "object", **branch["then"]}
+            return found
+    return {key: value for key, value in schema.items() if key != "allOf"}
+
+
+def _world_schema(entry: Mapping[str, Any]) -> Json:
+    """Return the schema of a world with the entry's ``model``; of any model, if that is unknown."""
+    if entry.get("model") in worlds.models():
+        return worlds.schema(entry["model"])
+    return {
+        "type": "object",
+        "required": ["model"],
+        "properties": {"model": {"enum": worlds.models()}},
+    }
+
+
+def read_schema(name: str, schemas: Path = SCHEMAS) -> Json:
+    """Read a schema of the project: ``config``, ``datasets`` or ``logs``."""
+    schema: Json = json.loads((schemas / f"{name}.schema.json").read_text(encoding="utf-8"))
+    return schema
+
+
+def completed(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Fill in defaults, drop keys that are null, and give numbers their declared type."""
+    kind = schema.get("type")
+    if isinstance(value, Mapping):
+        properties: Json = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        filled = {
+            key: completed(item, properties.get(key, other if isinstance(other, dict) else {}))
+            for key, item in value.items()
+            if item is not None
+        }
+        for key, child in properties.items():
+            if key not in filled and "default" in child:
+                filled[key] = completed(child["default"], child)
+        return filled
+    if isinstance(value, list):
+        return [completed(item, schema.get("items", {})) for item in value]
+    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name numbers that are not numbers: every comparison with a range lets NaN pass."""
+    if isinstance(value, Mapping | list):
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in pairs:
+            yield from _not_finite(item, (*path, str(key)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{'.'.join(path)}: {value!r} is not allowed; allowed: a finite number"
+
+
+def _schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
+    from jsonschema import Draft202012Validator
+
+    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=str):
+        yield from _described(error, prefix)
+
+
+def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]:
+    """Say one violation of the schema in words for people who do not program."""
+    path = (*prefix, *(str(part) for part in error.absolute_path))
+    key = ".".join(path) or "the configuration"
+    schema: Any = error.schema
+    value: Any = error.instance
+    if error.validator == "additionalProperties":
+        known = list(schema.get("properties", {}))
+        for name in sorted(set(value) - set(known)):
+            yield _unknown_key((*path, str(name)), known)
+    elif error.validator == "required":
+        missing = [name for name in schema["required"] if name not in value]
+        yield f"{key}: lacks {', '.join(missing)}"
+    else:
+        yield f"{key}: {value!r} is not allowed; allowed: {allowed_values(schema)}"
+
+
+def _unknown_key(path: tuple[str, ...], known: list[str]) -> str:
+    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    hint = f"; did you mean {'.'.join((*path[:-1], near[0]))}?" if near else ""
+    return f"{'.'.join(path)}: unknown key{hint} (keys here: {', '.join(sorted(known)) or 'none'})"
+
+
+_RANGE_WORDS: dict[str, Callable[[Any], str]] = {
+    "minimum": lambda bound: f"at least {bound}",
+    "exclusiveMinimum": lambda bound: f"above {bound}",
+    "maximum": lambda bound: f"at most {bound}",
+    "exclusiveMaximum": lambda bound: f"below {bound}",
+    "minItems": lambda bound: f"{bound} or more of them",
+    "minLength": lambda bound: "not empty" if bound == 1 else f"{bound} characters or more",
+    "uniqueItems": lambda _: "none twice",
+    "pattern": lambda pattern: f"of the form {pattern}",
+}
+
+
+_TYPE_WORDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+    "null": "null",
+}
+
+
+def allowed_values(schema: Mapping[str, Any]) -> str:
+    """Describe in words what a JSON Schema of one value allows."""
+    if "const" in schema:
+        return repr(schema["const"])
+    if "enum" in schema:
+        return ", ".join(str(choice) for choice in schema["enum"])
+    kinds = schema.get("type", [])
+    words = [_TYPE_WORDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    ranges = [say(schema[word]) for word, say in _RANGE_WORDS.items() if word in schema]
+    return ", ".join([" or ".join(words), *ranges]).strip(", ")

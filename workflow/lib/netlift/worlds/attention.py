@@ -1,0 +1,92 @@
+"""Attention curves: how much attention each position of a slate gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netlift.core.errors import NetliftError
+
+SCHEMA: dict[str, Any] = {
+    "description": (
+        "Attention of position p: log2 is 1/log2(p+1), power is p^-eta, geometric is g^(p-1), "
+        "table gives a value for each position from the first on."
+    ),
+    "type": "object",
+    "required": ["curve"],
+    "additionalProperties": False,
+    "default": {"curve": "log2"},
+    "properties": {
+        "curve": {
+            "description": "The form of the curve.",
+            "type": "string",
+            "enum": ["log2", "power", "geometric", "table"],
+            "default": "log2",
+        },
+        "eta": {
+            "description": "Exponent of the power curve.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 5,
+        },
+        "g": {
+            "description": "Ratio of one position to the one above in the geometric curve.",
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 1,
+        },
+        "values": {
+            "description": "Attention of each position, first to last; at least one a position.",
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "number", "minimum": 0},
+        },
+    },
+}
+
+_PARAMETER = {"power": "eta", "geometric": "g", "table": "values"}
+
+
+def attention(size: int, settings: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the attention of positions 1 to ``size``.
+
+    Parameters
+    ----------
+    size
+        Items per slate, K.
+    settings
+        ``curve`` and the parameter of that curve, as in ``SCHEMA``.
+
+    Returns
+    -------
+    Array of shape (K,), without a unit.
+
+    Raises
+    ------
+    NetliftError
+        The curve's own parameter is missing, another curve's is given, or the table is too short.
+    """
+    curve = settings["curve"]
+    given = set(settings) - {"curve"}
+    wanted = {_PARAMETER[curve]} if curve in _PARAMETER else set()
+    if given != wanted:
+        raise NetliftError(
+            f"attention: the curve {curve} takes {', '.join(wanted) or 'no parameter'}, "
+            f"but was given {', '.join(sorted(given)) or 'none'}"
+        )
+    position = np.arange(1, size + 1, dtype=np.float64)
+    if curve == "log2":
+        return 1.0 / np.log2(position + 1.0)
+    if curve == "power":
+        return position ** -float(settings["eta"])
+    if curve == "geometric":
+        return float(settings["g"]) ** (position - 1.0)
+    values = np.asarray(settings["values"], dtype=np.float64)
+    if len(values) < size:
+        raise NetliftError(
+            f"attention: the table has {len(values)} values, but slates have {size} positions"
+        )
+    return values[:size]

@@ -1,0 +1,158 @@
+"""Running the experiment in one world: exact probabilities in both arms, and clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from netlift.core.arrays import Booleans, Floats
+from netlift.core.streams import outcome_uniforms
+from netlift.worlds import registry as worlds
+from netlift.worlds.matching import Match, match
+from netlift.worlds.slates import Arm, Slates
+from netlift.worlds.world import Similarity, World
+
+
+def fit_world(
+    entry: Mapping[str, Any], slates: Slates, similarity: Similarity | None = None
+) -> tuple[World, Match | None]:
+    """Fit a world of the config to slates, and match it to given effects if it asks for that.
+
+    Parameters
+    ----------
+    entry
+        Config entry: ``model``, its parameters, and perhaps ``match``.
+    slates
+        The slates of the study.
+    similarity
+        How alike items are, for models that ask.
+
+    Returns
+    -------
+    The world, and what matching found (None where nothing was to be matched).
+    """
+    world = worlds.fit(entry, slates, similarity)
+    if "match" not in entry:
+        return world, None
+    found = match(world, slates, entry["match"])
+    return found.world, found
+
+
+def world_description(
+    entry: Mapping[str, Any], world: World, matched: Match | None
+) -> dict[str, Any]:
+    """Describe a fitted world in plain values: model, parameters, intercept, scale, match."""
+    return {
+        "model": entry["model"],
+        "parameters": dict(world.parameters),
+        "intercept": world.intercept,
+        "scale": asdict(world.scale),
+        "match": None
+        if matched is None
+        else {
+            "targets": matched.targets,
+            "parameters": matched.parameters,
+            "why_not": matched.why,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What happens to each item in each arm, arrays of shape (N, K).
+
+    Attributes
+    ----------
+    p_control, p_promoted
+        Exact click probabilities.
+    click_control, click_promoted
+        Clicks, drawn from the same uniform numbers.
+    """
+
+    p_control: Floats
+    p_promoted: Floats
+    click_control: Booleans
+    click_promoted: Booleans
+
+
+def simulate(slates: Slates, world: World, uniforms: Floats) -> Outcomes:
+    """Compute both arms' probabilities and clicks, block by block.
+
+    Parameters
+    ----------
+    slates
+        N slates of K items.
+    world
+        Fitted to the slates.
+    uniforms
+        U(0, 1) numbers, shape (sheets, N, K).
+    """
+    shape = slates.relevance.shape
+    outcomes = Outcomes(
+        np.empty(shape), np.empty(shape), np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
+    )
+    for rows, block in slates.split():
+        outcomes.p_control[rows] = world.probabilities(block, "control")
+        outcomes.p_promoted[rows] = world.probabilities(block, "promoted")
+        outcomes.click_control[rows] = world.draw(block, "control", uniforms[:, rows])
+        outcomes.click_promoted[rows] = world.draw(block, "promoted", uniforms[:, rows])
+    return outcomes
+
+
+def _total_variance(slates: Slates, world: World, arm: Arm) -> Floats:
+    """Return the exact variance of each slate's clicks, shape (N,), block by block."""
+    return np.concatenate([world.total_variance(block, arm) for _, block in slates.split()])
+
+
+def simulate_clicks(
+    exposure: pd.DataFrame, slates: Slates, world: World, *, seed: int
+) -> pd.DataFrame:
+    """Give every row its click and the truth about it.
+
+    Both arms, and all worlds of a study, use the same uniform numbers (common random numbers), so
+    that differences between them are differences of the model and not of chance.
+
+    Parameters
+    ----------
+    exposure
+        Exposure table, sorted by slate and seed position; all slates of one size.
+    slates
+        The same as arrays.
+    world
+        Fitted to the slates.
+    seed
+        Study seed.
+
+    Returns
+    -------
+    The exposure table with ``click``, ``p_control`` and ``p_promoted`` (click probability of the
+    row in each arm), ``expected_click`` (in the arm that happened), ``known_lift``
+    (``expected_click`` - ``p_control``), ``click_control`` and ``click_promoted`` (both potential
+    outcomes), ``slate_variance_control`` and ``slate_variance_promoted`` (exact variance of the
+    clicks of the row's slate in each arm).
+    """
+    uniforms = outcome_uniforms(seed, len(slates), slates.size, world.SHEETS)
+    outcomes = simulate(slates, world, uniforms)
+    promoted = exposure["promotion_applied"].to_numpy() == 1
+    variances = {
+        f"slate_variance_{arm}": np.repeat(_total_variance(slates, world, arm), slates.size)
+        for arm in get_args(Arm)
+    }
+    p_control, p_promoted = outcomes.p_control.ravel(), outcomes.p_promoted.ravel()
+    click_control = outcomes.click_control.ravel()
+    click_promoted = outcomes.click_promoted.ravel()
+    expected_click = np.where(promoted, p_promoted, p_control)
+    return exposure.assign(
+        click=np.where(promoted, click_promoted, click_control).astype(np.int8),
+        p_control=p_control,
+        p_promoted=p_promoted,
+        expected_click=expected_click,
+        known_lift=expected_click - p_control,
+        click_control=click_control.astype(np.int8),
+        click_promoted=click_promoted.astype(np.int8),
+        **variances,
+    )
