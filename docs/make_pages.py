@@ -14,8 +14,12 @@ sys.path.insert(0, str(ROOT / "workflow/lib"))
 
 from netlift.logs.codes import codes_table  # noqa: E402
 from netlift.workflow.config_reference import config_reference  # noqa: E402
+from netlift.workflow.outputs import outputs_reference  # noqa: E402
 
 MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
+
+OUTPUTS = "<!-- Written by `make docs`, from workflow/lib/netlift/workflow/outputs.py. -->"
+OUTPUTS_END = "<!-- End of what `make docs` writes. -->"
 
 RULE_GRAPH = """# The rule graph of the default study
 
@@ -36,6 +40,12 @@ def main() -> None:
     page = ROOT / "docs/log-contract.md"
     written = page.read_text(encoding="utf-8").split("| code |")[0]
     page.write_text(f"{written}{codes_table()}", encoding="utf-8")
+    page = ROOT / "README.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(OUTPUTS)
+    after = rest.partition(OUTPUTS_END)[2]
+    page.write_text(
+        f"{before}{OUTPUTS}\n{outputs_reference()}{OUTPUTS_END}{after}", encoding="utf-8"
+    )
     graph = subprocess.run(
         [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"],
         cwd=ROOT,

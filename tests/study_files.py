@@ -21,6 +21,7 @@ from netlift.report.decision import decision
 from netlift.report.front import gather_front
 from netlift.report.gathering import gather
 from netlift.report.pages import experiment_page, front_page
+from netlift.workflow import outputs
 from netlift.workflow.config import check_config
 from netlift.workflow.study import run_settings
 
@@ -60,11 +61,6 @@ LOGS["shown"] = {key: LOGS["watch"][key] for key in ("path", "outcomes")} | {
     },
     "promotion": {},
 }
-
-LEDGER = "component_support component_effects additivity_checks component_covariance shares "
-LEDGER += "product_summary risk_by_position risk_by_cluster segments heterogeneity power"
-ROWS = "observed_effects spillover_support spillover_sensitivity conclusions leakage "
-ROWS += "item_level_claim"
 
 
 @cache
@@ -208,20 +204,14 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
     units = {"observed_clicks": unit, "orders": "orders"}
     script("account_slates").main(items, accounts)
 
-    def files(names: str, sub: str, ending: str) -> dict:
-        return {table: str(folder / f"{sub}/{table}.{ending}") for table in names.split()}
+    def made(rule: str) -> dict:
+        return {output.name: str(folder / output.file) for output in outputs.made_by(rule)}
 
     script("estimate_ledger").main(
-        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, "units": units, **inference}
+        accounts, made("estimate_ledger"), {"seed": seed, "units": units, **inference}
     )
-    outputs = files(ROWS, "effects", "csv") | files("bootstrap_draws", "effects", "parquet")
-    script("estimate_row_effects").main(items, accounts, outputs, settings)
-    script("test_randomization").main(
-        items,
-        accounts,
-        files("randomization_tests design_diagnostics", "effects", "csv"),
-        settings,
-    )
+    script("estimate_row_effects").main(items, accounts, made("estimate_row_effects"), settings)
+    script("test_randomization").main(items, accounts, made("test_randomization"), settings)
     effects = folder / "effects"
     script("state_decisions").main(
         *(
@@ -235,66 +225,51 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
 
 def _models(study: dict, folder: Path, unit: str = "clicks") -> None:
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
-    models = folder / "models"
-    tables = ["outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc"]
-    outputs = {name: str(models / f"{name}.csv") for name in tables}
-    fitted = {
-        "linear": "linear.csv",
-        "xgboost": "xgboost.ubj",
-        "lightgbm": "lightgbm.txt",
-        "row_logistic": "row_logistic.csv",
-        "row_lightgbm": "row_lightgbm.txt",
+    fitted, compared = (
+        {output.name: str(folder / output.file) for output in outputs.made_by(rule)}
+        for rule in outputs.MODEL_RULES
+    )
+    inputs = {
+        output.name: str(folder / output.file) for output in outputs.needs_of("compare_policies")
     }
-    outputs |= {"slate_effects": str(models / "slate_effects.parquet")}
-    outputs |= {name: str(models / f"fitted/{file}") for name, file in fitted.items()}
-    needed = {name: outputs[name] for name in ("slate_effects", "aipw", "heterogeneity")}
     script("fit_models").main(
-        items, accounts, dict(outputs), {"seed": 20260428, "outcome": unit, **study["models"]}, 1
+        items, accounts, fitted, {"seed": 20260428, "outcome": unit, **study["models"]}, 1
     )
-    script("compare_policies").main(
-        {"slate_items": items, "accounts": accounts, **needed},
-        {
-            "policies": str(models / "policies.csv"),
-            "slate_policies": str(models / "slate_policies.parquet"),
-            "verdict": str(models / "verdict.json"),
-        },
-        {"seed": 20260428, "outcome": unit, **study["policy"]},
-    )
-
-
-FIGURES = {
-    "plot_effects": "observed_effects decomposition spillover_sensitivity risk",
-    "plot_inference": "estimators shares randomization_tests leakage design_diagnostics "
-    "item_level_claim segments",
-    "plot_models": "outcome_models feature_importance aipw who_gains policies",
-    "plot_truth": "known_lift_by_slate observed_against_known predicted_effects",
-}
+    settings = {"seed": 20260428, "outcome": unit, **study["policy"]}
+    script("compare_policies").main(inputs, compared, settings)
 
 
 def _figures(folder: Path, name: str, unit: str = "clicks") -> None:
-    effects = {path.stem: str(path) for path in (folder / "effects").iterdir()}
-    models = {path.stem: str(path) for path in (folder / "models").glob("*.*")}
-    said = {"source": name, "outcome": unit}
-    for plot, figures in FIGURES.items():
-        if plot == "plot_truth" and name.startswith("logs/"):
-            continue
-        first, second = (models, effects) if plot == "plot_models" else (effects, models)
-        script(plot).main(
-            {**second, **first, "accounts": str(folder / "slate_outcomes.parquet")},
-            {figure: str(folder / f"figures/{figure}.svg") for figure in figures.split()},
-            name if plot == "plot_truth" else said,
+    plots = [*outputs.FIGURE_RULES, *([] if name.startswith("logs/") else [outputs.TRUTH_RULE])]
+    for plot in plots:
+        settings = {"source": name, "outcome": unit, "figures": drawings(plot)}
+        if plot == outputs.TRUTH_RULE:
+            del settings["outcome"]
+        script("plot_figures").main(
+            {output.name: str(folder / output.file) for output in outputs.needs_of(plot)},
+            {figure.name: str(folder / figure.file) for figure in outputs.figures_of(plot)},
+            settings,
         )
 
 
-def _over_worlds(slates: Path) -> None:
-    outputs = {
-        "robustness": str(slates / "robustness.csv"),
-        "decisions": str(slates / "decision_statements.csv"),
+def drawings(plot: str) -> dict:
+    """Return the settings of a rule's figures."""
+    return {
+        figure.name: {"module": figure.module, "tables": figure.tables}
+        for figure in outputs.figures_of(plot)
     }
+
+
+def _over_worlds(slates: Path) -> None:
+    made = outputs.made_by("compare_worlds")
+    outputs_of = {output.name: str(slates / output.file) for output in made}
     conclusions = {world: str(slates / world / "effects/conclusions.csv") for world in WORLDS}
-    script("compare_worlds").main(conclusions, outputs)
-    figure = str(slates / "figures/robustness.svg")
-    script("plot_robustness").main(outputs["robustness"], figure, SLATES)
+    script("compare_worlds").main(conclusions, outputs_of)
+    script("plot_figures").main(
+        {"robustness": outputs_of["robustness"]},
+        {"robustness": str(slates / "figures/robustness.svg")},
+        {"source": SLATES, "figures": drawings("plot_robustness")},
+    )
 
 
 def _log(study: dict, root: Path) -> None:
@@ -303,10 +278,9 @@ def _log(study: dict, root: Path) -> None:
     items = read_table(root / "results" / SLATES / "logit/items.parquet")
     write_table(items.drop(columns=TRUTH), folder / "items.parquet")
     analyse(study, folder)
-    for figure in f"{FIGURES['plot_effects']} {FIGURES['plot_inference']}".split():
-        shutil.copy(root / "results" / SLATES / f"logit/figures/{figure}.svg", folder)
-        (folder / "figures").mkdir(exist_ok=True)
-        (folder / f"{figure}.svg").rename(folder / f"figures/{figure}.svg")
+    (folder / "figures").mkdir(exist_ok=True)
+    for figure in outputs.figures_of("plot_effects", "plot_inference"):
+        shutil.copy(root / "results" / SLATES / "logit" / figure.file, folder / figure.file)
     contract = pd.DataFrame({"check": ["slates <b>"], "verdict": ["warning"], "found": ["1 & 2"]})
     write_table(contract, folder / "contract.csv")
 

@@ -35,18 +35,22 @@ from netlift.figures.randomization import randomization_tests
 from netlift.figures.segments import segments
 from netlift.figures.shares import ARROW, shares
 from netlift.figures.spillover import spillover_sensitivity
+from netlift.workflow.outputs import FIGURES
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-FIGURES = {
-    estimators: ["component_effects", "component_covariance"],
-    shares: ["shares"],
-    randomization_tests: ["randomization_tests"],
-    leakage: ["leakage"],
-    design_diagnostics: ["design_diagnostics", "power"],
-    item_level_claim: ["item_level_claim"],
-    segments: ["segments", "heterogeneity"],
-    spillover_sensitivity: ["spillover", "support"],
+DRAWN_FROM = {
+    draw: next(figure.tables for figure in FIGURES if figure.name == draw.__name__)
+    for draw in (
+        estimators,
+        shares,
+        randomization_tests,
+        leakage,
+        design_diagnostics,
+        item_level_claim,
+        segments,
+        spillover_sensitivity,
+    )
 }
 TRUTH = ("known", "p_control", "p_promoted", "expected", "click_")
 CI = ["ci_95_lower", "ci_95_upper"]
@@ -69,8 +73,10 @@ def tables_of(items, folder):
         "item_level_claim": item_level.item_level_claim(items),
         "segments": by_segment,
         "heterogeneity": heterogeneity,
-        "spillover": row_effects.spillover_sensitivity(items, bootstrap_draws=99, **near),
-        "support": row_effects.spillover_support(items, **near),
+        "spillover_sensitivity": row_effects.spillover_sensitivity(
+            items, bootstrap_draws=99, **near
+        ),
+        "spillover_support": row_effects.spillover_support(items, **near),
     }
     for name, table in tables.items():
         write_table(table, folder / f"{name}.csv")
@@ -266,10 +272,10 @@ def test_many_segments_without_numbers_take_one_row(experiment, n_empty, n_rows)
 @pytest.mark.parametrize("kind", ["known", "observed"])
 def test_the_dose_is_said_and_not_drawn(experiment, kind):
     tables = experiment(kind)
-    figure = spillover_sensitivity(tables["spillover"], tables["support"])
+    figure = spillover_sensitivity(tables["spillover_sensitivity"], tables["spillover_support"])
     panels = [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
     assert panels == ["Per item row", "Per slate"]
-    dose = tables["spillover"].set_index("definition").loc[row_effects.DOSE]
+    dose = tables["spillover_sensitivity"].set_index("definition").loc[row_effects.DOSE]
     number = with_interval(dose["estimate"], *dose[CI], 4)
     said = " ".join(texts(figure))
     assert f"against items that stay: {number} clicks per item row and position" in said
@@ -292,7 +298,7 @@ def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
     experiment, kind, theme
 ):
     tables = experiment(kind)
-    for draw, needed in FIGURES.items():
+    for draw, needed in DRAWN_FROM.items():
         figure = draw(*(tables[name] for name in needed), source="a/b", theme=theme)
         found, page = boxes(figure), figure.bbox.padded(1)
         for n, (text, box) in enumerate(found):

@@ -32,19 +32,16 @@ from netlift.figures.who_gains import ALIKE, CURVES, MEASURES, who_gains
 from netlift.models.policies import NONE, PROMOTE_NOTHING
 from netlift.models.policies import verdict as verdict_of
 from netlift.models.who_gains import detectability
+from netlift.workflow.outputs import FIGURES
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
-FIGURES = {
-    outcome_models: ["outcome_models", "calibration"],
-    feature_importance: ["feature_importance"],
-    aipw: ["aipw", "observed_effects"],
-    who_gains: ["heterogeneity", "toc"],
-    policies: ["policies", "verdict"],
-    predicted_effects: ["slate_effects"],
+DRAWN_FROM = {
+    draw: next(figure.tables for figure in FIGURES if figure.name == draw.__name__)
+    for draw in (outcome_models, feature_importance, aipw, who_gains, policies, predicted_effects)
 }
-NAMES = ["outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc"]
+NAMES = ["outcome_models", "calibration", "feature_importance", "aipw", "who_gains", "toc"]
 TRUTH = ("known", "p_control", "p_promoted", "expected", "click_")
 WHY = "the same effect is predicted for all slates of a fold"
 CI = ["ci_95_lower", "ci_95_upper"]
@@ -96,7 +93,7 @@ def without_numbers(tables):
     lin = effects["estimator"] == "lin"
     effects.loc[lin, ["estimate", "se", *CI, "bound_se", "efficiency"]] = np.nan
     effects["note"] = np.where(lin, "not estimated: 3 slates are too few", None)
-    groups = tables["heterogeneity"].query("predictor != 'stacked' or measure in @MEASURES").copy()
+    groups = tables["who_gains"].query("predictor != 'stacked' or measure in @MEASURES").copy()
     own = groups["predictor"] == "stacked"
     groups.loc[own, ["estimate", "se", *CI, "known"]] = np.nan
     groups["note"] = np.where(own, WHY, None)
@@ -105,14 +102,14 @@ def without_numbers(tables):
     return tables | {
         "calibration": tables["calibration"].query("model != 'row_logistic'"),
         "feature_importance": importance[fitted],
-        "heterogeneity": groups,
+        "who_gains": groups,
         "toc": tables["toc"].query("predictor != 'stacked'"),
         "slate_effects": tables["slate_effects"].assign(predicted_stacked=0.1),
     }
 
 
 def draw(figure, tables, **options):
-    return figure(*(tables[name] for name in FIGURES[figure]), **options)
+    return figure(*(tables[name] for name in DRAWN_FROM[figure]), **options)
 
 
 def points(axes, label):
@@ -227,7 +224,7 @@ def test_importance_does_without_models_that_were_not_fitted(experiment):
 @pytest.mark.parametrize("kind", ["known", "observed"])
 def test_who_gains_shows_groups_the_curve_and_every_predictor(experiment, kind):
     tables = experiment(kind)
-    table, curves = tables["heterogeneity"], tables["toc"]
+    table, curves = tables["who_gains"], tables["toc"]
     figure = draw(who_gains, tables)
     groups, toc, beside = figure.axes
     part = table.query("predictor == 'stacked' and measure == 'group effect'").reset_index(
@@ -347,7 +344,7 @@ def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
     experiment, kind, theme, tmp_path
 ):
     tables = without_numbers(experiment()) if kind == "poor" else experiment(kind)
-    for figure_of in FIGURES:
+    for figure_of in DRAWN_FROM:
         if figure_of is predicted_effects and kind == "observed":
             continue
         figure = draw(figure_of, tables, source="a/b", theme=theme)

@@ -7,7 +7,7 @@ import pytest
 from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED
 from netlift.figures.drawing.style import DARK, LIGHT
 from netlift.figures.grid import grid_heat_maps
-from netlift.figures.robustness import robustness_matrix
+from netlift.figures.robustness import robustness
 from netlift.studies.grid import DIVERSION, GAINING
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -94,7 +94,7 @@ def robustness_table(**columns) -> pd.DataFrame:
 @pytest.mark.parametrize("known", [HOLDS, None])
 def test_the_matrix_shows_verdicts_numbers_and_colors(known):
     table = robustness_table(**({"known_verdict": known} if known else {}))
-    figure = robustness_matrix(table, source="here")
+    figure = robustness(table, source="here")
     (axes,) = figure.axes
     shown = cells(axes)
     for row, (conclusion, verdict, number) in enumerate(

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -22,7 +21,6 @@ from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table, write_table
 from netlift.figures.drawing.themes import DARK, LIGHT
 from netlift.logs.sections import sections as lacking_sections
-from netlift.report import sources
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.changes import changes, compare_runs
 from netlift.report.columns import Cell, counted, effect, number, percent, table_view, text
@@ -35,6 +33,7 @@ from netlift.report.pages import experiment_page
 from netlift.report.svg import Letters, style_sheet
 from netlift.report.verdict import verdict_of
 from netlift.studies.validation import policies_table
+from netlift.workflow import outputs
 from netlift.workflow.config import check_config
 from netlift.workflow.study import run_settings
 
@@ -591,35 +590,16 @@ class TestSources:
         return edges
 
     def test_each_rule_needs_what_the_workflow_says(self, jobs):
-        for rule, (_, needs) in sources.RULES.items():
-            if rule in jobs:
-                assert set(needs) == jobs[rule], rule
+        for rule, needed in jobs.items():
+            if rule in outputs.RULES:
+                assert {output.rule for output in outputs.needs_of(rule)} == needed, rule
 
-    def test_each_file_is_made_by_the_rule_that_is_named(self):
-        rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-        text_of = dict(re.findall(r"\nrule (\w+):\n(.*?)(?=\nrule |\Z)", rules, re.DOTALL))
-        lists = {
-            "estimate_ledger": "LEDGER_TABLES",
-            "estimate_row_effects": "ROW_TABLES",
-            "test_randomization": "DESIGN_TABLES",
-            "fit_models": "MODEL_TABLES",
-            "compare_policies": "POLICY_TABLES",
-            "plot_effects": "EFFECT_FIGURES",
-            "plot_inference": "INFERENCE_FIGURES",
-            "plot_models": "MODEL_FIGURES",
-            "plot_truth": "TRUTH_FIGURES",
-            "plot_slates": "SLATE_FIGURES",
-        }
-        every = [*sources.TABLES, *sources.RECORDS, *sources.ROWS, *sources.FIGURES]
-        for source in [*every, *sources.SLATE_SET_FIGURES]:
-            stem = Path(source.path).stem
-            if source.rule in lists:
-                (members,) = re.findall(
-                    rf"\n{lists[source.rule]} = [\[{{](.*?)\n[\]}}]", "\n" + rules, re.DOTALL
-                ) or re.findall(rf"\n{lists[source.rule]} = \[(.*?)\]", rules)
-                assert f'"{stem}"' in members, source
-            else:
-                assert re.search(rf'[/"]{stem}(\.\w+)?"', text_of[source.rule]), source
+    def test_names_are_unique_and_every_file_has_one_maker(self):
+        names = [output.name for output in outputs.OUTPUTS]
+        paths = [output.path for output in [*outputs.OUTPUTS, *outputs.FIGURES]]
+        assert len(set(names)) == len(names)
+        assert len(set(paths)) == len(paths)
+        assert {output.rule for output in [*outputs.OUTPUTS, *outputs.FIGURES]} <= {*outputs.RULES}
 
     def test_the_settings_of_an_experiment_are_a_part_of_the_config(self, study):
         settings = run_settings(study, f"{SLATES}/logit")
@@ -635,7 +615,7 @@ class TestNotebook:
             assert len(experiment.table(name)) > 0
         assert experiment.figure("decomposition")._repr_png_().startswith(b"\x89PNG")
         assert "segmentation" in experiment.table("heterogeneity")
-        assert "predictor" in experiment.table("models/heterogeneity")
+        assert "predictor" in experiment.table("who_gains")
 
     def test_wrong_names_say_what_there_is(self, small_study, tmp_path):
         experiment = netlift.open_experiment(small_study / "results" / SLATES / "logit")

@@ -9,6 +9,7 @@ import yaml
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.config_reference import config_reference
+from netlift.workflow.outputs import outputs_reference
 from netlift.workflow.schema import dataset_schema, read_schema
 from netlift.workflow.study import canonical, typed
 from netlift.worlds import registry as worlds
@@ -225,3 +226,8 @@ def test_every_key_has_a_description_and_a_type():
 def test_the_reference_of_keys_is_up_to_date():
     page = (ROOT / "config/README.md").read_text(encoding="utf-8")
     assert config_reference() in page, "config/README.md is out of date: run `make docs`"
+
+
+def test_the_readme_lists_every_output():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert outputs_reference() in page, "README.md is out of date: run `make docs`"

@@ -18,8 +18,23 @@ from netlift.workflow.study import canonical, changed_world, grid_world, typed
 from netlift.workflow.config import check_config, check_sweep, check_validation
 from netlift.datasets.entries import import_settings, input_files, n_ratings
 from netlift.core.errors import NetliftError
+from netlift.core.tables import write_text
 from netlift.logs.entries import MAIN_OUTCOME, is_experiment, log_files, log_settings, outcome_units
 from netlift.workflow.study import run_settings
+from netlift.workflow.outputs import (
+    ESTIMATES,
+    FIGURE_RULES,
+    MODEL_RULES,
+    RULES,
+    SLATE_SET,
+    TRUTH_RULE,
+    Figure,
+    figures_of,
+    files_of,
+    made_by,
+    named,
+    needs_of,
+)
 from netlift.workflow.resources import asked_mb, asked_minutes
 from netlift.studies.seed_blocks import block_seeds, seed_blocks
 from netlift.workflow.sources import source_files
@@ -43,6 +58,11 @@ EXPERIMENTS = expand(
     seed=STUDY["study"]["seeds"],
     world=STUDY["study"]["worlds"],
 )
+SLATE_SET_PARTS = {
+    "dataset": STUDY["dataset"],
+    "size": STUDY["study"]["sizes"],
+    "seed": STUDY["study"]["seeds"],
+}
 SLATE_SETS = list(dict.fromkeys(os.path.dirname(name) for name in EXPERIMENTS))
 
 
@@ -159,8 +179,7 @@ def files_of_log(log):
 
 
 def analysis_of_log(wildcards):
-    """Return all that can be said of a log: tables, figures, its page, and of an experiment its
-    decision."""
+    """Return the files of a log's analysis: tables, figures, its page, and its decision."""
     folder, pages = f"results/logs/{wildcards.log}", ["report.html"]
     if is_experiment(log_entry(wildcards.log)):
         pages.append("decision.json")
@@ -176,15 +195,10 @@ def log_results(log):
         files.append(f"{folder}/outcome_by_position.csv")
     if not is_experiment(entry):
         return files
-    files += [f"{folder}/effects/{table}.csv" for table in LEDGER_TABLES]
-    if not entry["row_stages"]:
-        return files
-    files += [f"{folder}/effects/{table}.csv" for table in EFFECT_TABLES]
-    files += [f"{folder}/models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
-    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
-    return files + [
-        f"{folder}/figures/{figure}.{format}" for figure in figures for format in ("svg", "png")
-    ]
+    chosen = ["estimate_ledger"]
+    if entry["row_stages"]:
+        chosen = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES]
+    return files + expand(files_of(*chosen), experiment=f"logs/{log}")
 
 
 def seed_of(experiment):
@@ -363,14 +377,57 @@ def validation_files(file):
     return files
 
 
-def shown_table(name, category, folder="effects"):
-    """Return a table of an experiment as Snakemake's report shows it."""
+def needs(rule):
+    """Return what a rule reads, by name."""
+    return {output.name: output.path for output in needs_of(rule)}
+
+
+def makes(rule):
+    """Return what a rule makes, by name; Snakemake's report shows figures and CSV tables."""
+    outputs = made_by(rule)
+    copies = [path for output in outputs for path in output.copies]
+    shown = {output.name: in_report(output) for output in outputs}
+    return shown | ({"copies": copies} if copies else {})
+
+
+def in_report(output):
+    """Return a file as Snakemake's report shows it, or as it is."""
+    is_figure = isinstance(output, Figure)
+    if not (is_figure or (output.answers and output.suffix == ".csv")):
+        return output.path
+    name = output.title if is_figure else output.name.replace("_", " ").capitalize()
     return report(
-        f"results/{{experiment}}/{folder}/{name}.csv",
-        caption="../report/table.rst",
-        category=category,
-        labels={"experiment": "{experiment}", "table": name.replace("_", " ").capitalize()},
+        output.path,
+        caption=caption_file(output) if is_figure else "../report/table.rst",
+        category=RULES[output.rule].category,
+        labels={
+            "of": os.path.relpath(output.folder, "results"),
+            "figure" if is_figure else "table": name,
+        },
     )
+
+
+def caption_file(figure):
+    """Write the caption of a figure for Snakemake's report; return the file."""
+    file = Path(".snakemake/netlift/captions", f"{figure.name}.rst").absolute()
+    if not file.exists() or file.read_text(encoding="utf-8") != figure.caption:
+        write_text(figure.caption, file)
+    return str(file)
+
+
+def drawing(rule, source):
+    """Return the settings of a rule that draws figures."""
+    figures = {
+        figure.name: {"module": figure.module, "tables": list(figure.tables)}
+        for figure in figures_of(rule)
+    }
+    outcome = {"outcome": unit_of(source)} if rule in FIGURE_RULES else {}
+    return settings(source=source, figures=figures, **outcome)
+
+
+def figure_code(rule):
+    """Return the code behind a rule's figures: the script and the modules that draw them."""
+    return code("plot_figures", *{f"netlift.figures.{f.module}" for f in figures_of(rule)})
 
 
 def page_files(wildcards):
@@ -378,16 +435,11 @@ def page_files(wildcards):
     folder = Path("results", wildcards.experiment)
     if folder.parent.name == "logs":
         return [path for path in log_results(folder.name) if not path.endswith(".png")]
-    files = [f"effects/{table}.csv" for table in EFFECT_TABLES]
-    files += [f"models/{file}" for file in (MODEL_TABLES | POLICY_TABLES).values()]
-    figures = EFFECT_FIGURES | INFERENCE_FIGURES | MODEL_FIGURES
-    files += [f"figures/{figure}.svg" for figure in figures]
-    files += ["items.parquet", "slate_outcomes.parquet"]
-    files += ["world.json", *(f"figures/{figure}.svg" for figure in TRUTH_FIGURES)]
-    return [
-        *(f"{folder}/{file}" for file in files),
-        *(f"{folder.parent}/figures/{figure}.svg" for figure in SLATE_FIGURES),
-    ]
+    outputs = made_by(*ESTIMATES, *MODEL_RULES, *FIGURE_RULES, TRUTH_RULE)
+    outputs += [named(name) for name in ("slate_items", "accounts", "world")]
+    files = [output.file for output in outputs if output.is_on_page]
+    slates = [output.file for output in made_by("plot_slates")]
+    return [f"{folder}/{file}" for file in files] + [f"{folder.parent}/{file}" for file in slates]
 
 
 def ran_beside(dataset):

@@ -4,37 +4,13 @@
 # OUTPUTS           results/{experiment}/effects/*.csv, bootstrap_draws.parquet
 #                   results/{slate_set}/robustness.csv, decision_statements.csv: all worlds together
 
-LEDGER_TABLES = [
-    "component_support",
-    "component_effects",
-    "additivity_checks",
-    "component_covariance",
-    "shares",
-    "product_summary",
-    "risk_by_position",
-    "risk_by_cluster",
-    "segments",
-    "heterogeneity",
-    "power",
-]
-ROW_TABLES = [
-    "observed_effects",
-    "spillover_support",
-    "spillover_sensitivity",
-    "conclusions",
-    "leakage",
-    "item_level_claim",
-]
-DESIGN_TABLES = ["randomization_tests", "design_diagnostics"]
-EFFECT_TABLES = [*ROW_TABLES, *LEDGER_TABLES, *DESIGN_TABLES, "decision_statements"]
-
 
 rule estimate_ledger:
     input:
-        accounts=rules.account_slates.output.accounts,
+        **needs("estimate_ledger"),
         code=code("estimate_ledger"),
     output:
-        **{name: shown_table(name, "Effects") for name in LEDGER_TABLES},
+        **makes("estimate_ledger"),
     log:
         "logs/{experiment}/estimate_ledger.log",
     benchmark:
@@ -61,12 +37,10 @@ rule estimate_ledger:
 
 rule estimate_row_effects:
     input:
-        slate_items="results/{experiment}/items.parquet",
-        accounts=rules.account_slates.output.accounts,
+        **needs("estimate_row_effects"),
         code=code("estimate_row_effects"),
     output:
-        **{name: shown_table(name, "Effects") for name in ROW_TABLES},
-        bootstrap_draws="results/{experiment}/effects/bootstrap_draws.parquet",
+        **makes("estimate_row_effects"),
     log:
         "logs/{experiment}/estimate_row_effects.log",
     benchmark:
@@ -92,11 +66,10 @@ rule estimate_row_effects:
 
 rule test_randomization:
     input:
-        slate_items="results/{experiment}/items.parquet",
-        accounts=rules.account_slates.output.accounts,
+        **needs("test_randomization"),
         code=code("test_randomization"),
     output:
-        **{name: shown_table(name, "Inference") for name in DESIGN_TABLES},
+        **makes("test_randomization"),
     log:
         "logs/{experiment}/test_randomization.log",
     benchmark:
@@ -123,12 +96,10 @@ rule test_randomization:
 
 rule state_decisions:
     input:
-        product=rules.estimate_ledger.output.product_summary,
-        segments=rules.estimate_ledger.output.segments,
-        spillover=rules.estimate_row_effects.output.spillover_sensitivity,
+        **needs("state_decisions"),
         code=code("state_decisions"),
     output:
-        decisions=shown_table("decision_statements", "Decisions"),
+        **makes("state_decisions"),
     log:
         "logs/{experiment}/state_decisions.log",
     benchmark:
@@ -154,26 +125,17 @@ ruleorder: state_decisions > compare_worlds
 rule compare_worlds:
     input:
         conclusions=expand(
-            "results/{{slate_set}}/{world}/effects/conclusions.csv", world=STUDY["study"]["worlds"]
+            f"{SLATE_SET}/{{world}}/{named('conclusions').file}",
+            world=STUDY["study"]["worlds"],
+            allow_missing=True,
         ),
         code=code("compare_worlds"),
     output:
-        robustness=report(
-            "results/{slate_set}/robustness.csv",
-            caption="../report/table.rst",
-            category="Sensitivity",
-            labels={"slates": "{slate_set}", "table": "Conclusions by world"},
-        ),
-        decisions=report(
-            "results/{slate_set}/decision_statements.csv",
-            caption="../report/table.rst",
-            category="Decisions",
-            labels={"slates": "{slate_set}", "table": "Decision statements over worlds"},
-        ),
+        **makes("compare_worlds"),
     log:
-        "logs/{slate_set}/compare_worlds.log",
+        "logs/{dataset}/size={size}/seed={seed}/compare_worlds.log",
     benchmark:
-        "logs/{slate_set}/compare_worlds.tsv"
+        "logs/{dataset}/size={size}/seed={seed}/compare_worlds.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -184,16 +146,12 @@ rule compare_worlds:
     params:
         settings=settings(worlds=STUDY["study"]["worlds"]),
     message:
-        "Comparing the conclusions of all worlds: {wildcards.slate_set}"
+        "Comparing the conclusions of all worlds, size {wildcards.size}, seed {wildcards.seed}"
     script:
         "../scripts/compare_worlds.py"
 
 
 rule effects:
     input:
-        expand("results/{slate_set}/decision_statements.csv", slate_set=SLATE_SETS),
-        expand(
-            "results/{experiment}/effects/{table}.csv",
-            experiment=EXPERIMENTS,
-            table=EFFECT_TABLES,
-        ),
+        [expand(path, **SLATE_SET_PARTS) for path in files_of("compare_worlds")],
+        expand(files_of(*ESTIMATES), experiment=EXPERIMENTS),

@@ -4,47 +4,13 @@
 # OUTPUTS           results/{experiment}/models/*.csv, slate_effects.parquet,
 #                   slate_policies.parquet, verdict.json, fitted/*: the models themselves
 
-MODEL_TABLES = {
-    "outcome_models": "outcome_models.csv",
-    "calibration": "calibration.csv",
-    "feature_importance": "feature_importance.csv",
-    "aipw": "aipw.csv",
-    "heterogeneity": "heterogeneity.csv",
-    "toc": "toc.csv",
-    "slate_effects": "slate_effects.parquet",
-}
-MODEL_FILES = {
-    "linear": "linear.csv",
-    "xgboost": "xgboost.ubj",
-    "lightgbm": "lightgbm.txt",
-    "row_logistic": "row_logistic.csv",
-    "row_lightgbm": "row_lightgbm.txt",
-}
-POLICY_TABLES = {
-    "policies": "policies.csv",
-    "slate_policies": "slate_policies.parquet",
-    "verdict": "verdict.json",
-}
-
 
 rule fit_models:
     input:
-        slate_items="results/{experiment}/items.parquet",
-        accounts=rules.account_slates.output.accounts,
+        **needs("fit_models"),
         code=code("fit_models"),
     output:
-        **{
-            name: (
-                shown_table(name, "Models and policies", "models")
-                if file.endswith(".csv")
-                else f"results/{{experiment}}/models/{file}"
-            )
-            for name, file in MODEL_TABLES.items()
-        },
-        **{
-            name: f"results/{{experiment}}/models/fitted/{file}"
-            for name, file in MODEL_FILES.items()
-        },
+        **makes("fit_models"),
     log:
         "logs/{experiment}/fit_models.log",
     benchmark:
@@ -69,21 +35,10 @@ rule fit_models:
 
 rule compare_policies:
     input:
-        slate_items="results/{experiment}/items.parquet",
-        accounts=rules.account_slates.output.accounts,
-        slate_effects=rules.fit_models.output.slate_effects,
-        aipw=rules.fit_models.output.aipw,
-        heterogeneity=rules.fit_models.output.heterogeneity,
+        **needs("compare_policies"),
         code=code("compare_policies"),
     output:
-        **{
-            name: (
-                shown_table(name, "Models and policies", "models")
-                if file.endswith(".csv")
-                else f"results/{{experiment}}/models/{file}"
-            )
-            for name, file in POLICY_TABLES.items()
-        },
+        **makes("compare_policies"),
     log:
         "logs/{experiment}/compare_policies.log",
     benchmark:
@@ -108,11 +63,4 @@ rule compare_policies:
 
 rule models:
     input:
-        expand(
-            "results/{experiment}/models/{file}",
-            experiment=EXPERIMENTS,
-            file=[
-                *(MODEL_TABLES | POLICY_TABLES).values(),
-                *(f"fitted/{file}" for file in MODEL_FILES.values()),
-            ],
-        ),
+        expand(files_of(*MODEL_RULES), experiment=EXPERIMENTS),

@@ -6,11 +6,6 @@
 #                   results/{dataset}/sweep/size={size}/seeds={seeds}/{world}/*.parquet
 #                   results/{dataset}/sweep/*.parquet, *.csv, *.svg, *.png
 
-SWEEP_FIGURES = {
-    "sweep_estimates": "Estimates by seed",
-    "sweep_distribution": "Distribution over seeds",
-    "sweep_conclusions": "Conclusions over seeds",
-}
 SWEEP_FOLDER = "results/{dataset}/sweep/size={size}/seeds={seeds}"
 
 
@@ -90,10 +85,7 @@ rule combine_sweep:
         conclusions=lambda wildcards: sweep_files(wildcards.dataset, "conclusions.parquet"),
         code=code("combine_sweep"),
     output:
-        effects="results/{dataset}/sweep/effects.parquet",
-        conclusions="results/{dataset}/sweep/conclusions.parquet",
-        summary="results/{dataset}/sweep/summary.csv",
-        shares="results/{dataset}/sweep/conclusion_shares.csv",
+        **makes("combine_sweep"),
     log:
         "logs/{dataset}/sweep/combine_sweep.log",
     benchmark:
@@ -112,20 +104,10 @@ rule combine_sweep:
 
 rule plot_sweep:
     input:
-        effects=rules.combine_sweep.output.effects,
-        shares=rules.combine_sweep.output.shares,
-        code=code("plot_sweep"),
+        **needs("plot_sweep"),
+        code=figure_code("plot_sweep"),
     output:
-        **{
-            name: report(
-                f"results/{{dataset}}/sweep/{name}.svg",
-                caption=f"../report/{name}.rst",
-                category="Sweep",
-                labels={"data set": "{dataset}", "figure": title},
-            )
-            for name, title in SWEEP_FIGURES.items()
-        },
-        png=expand("results/{{dataset}}/sweep/{figure}.png", figure=SWEEP_FIGURES),
+        **makes("plot_sweep"),
     log:
         "logs/{dataset}/sweep/plot_sweep.log",
     benchmark:
@@ -136,22 +118,14 @@ rule plot_sweep:
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: drawing("plot_sweep", f"{wildcards.dataset}/sweep"),
     message:
         "Drawing the sweep of {wildcards.dataset}"
     script:
-        "../scripts/plot_sweep.py"
+        "../scripts/plot_figures.py"
 
 
 rule sweep:
     input:
-        expand(
-            "results/{dataset}/sweep/{file}",
-            dataset=STUDY["dataset"],
-            file=[
-                "effects.parquet",
-                "conclusions.parquet",
-                "summary.csv",
-                "conclusion_shares.csv",
-                *(f"{figure}.{format}" for figure in SWEEP_FIGURES for format in ("svg", "png")),
-            ],
-        ),
+        expand(files_of("combine_sweep", "plot_sweep"), dataset=STUDY["dataset"]),

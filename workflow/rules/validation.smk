@@ -7,12 +7,6 @@
 #                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
 #                   results/{dataset}/validation/*.svg, *.png
 
-VALIDATION_FIGURES = {
-    "validation_coverage": "Coverage of intervals",
-    "validation_bias": "Bias and standard errors",
-    "validation_tests": "Size and power of tests",
-    "validation_policies": "Error rates of the gate",
-}
 VALIDATION_FILES = {
     "ledgers": "ledgers.parquet",
     "tests": "tests.parquet",
@@ -70,10 +64,7 @@ rule combine_validation:
         **{name: validation_files(file) for name, file in VALIDATION_FILES.items()},
         code=code("combine_validation"),
     output:
-        coverage="results/{dataset}/validation/coverage.csv",
-        tests="results/{dataset}/validation/tests.csv",
-        policies="results/{dataset}/validation/policies.csv",
-        report="results/{dataset}/validation/validation.md",
+        **makes("combine_validation"),
     log:
         "logs/{dataset}/validation/combine_validation.log",
     benchmark:
@@ -92,21 +83,10 @@ rule combine_validation:
 
 rule plot_validation:
     input:
-        coverage=rules.combine_validation.output.coverage,
-        tests=rules.combine_validation.output.tests,
-        policies=rules.combine_validation.output.policies,
-        code=code("plot_validation"),
+        **needs("plot_validation"),
+        code=figure_code("plot_validation"),
     output:
-        **{
-            name: report(
-                f"results/{{dataset}}/validation/{name}.svg",
-                caption=f"../report/{name}.rst",
-                category="Validation",
-                labels={"data set": "{dataset}", "figure": title},
-            )
-            for name, title in VALIDATION_FIGURES.items()
-        },
-        png=expand("results/{{dataset}}/validation/{figure}.png", figure=VALIDATION_FIGURES),
+        **makes("plot_validation"),
     log:
         "logs/{dataset}/validation/plot_validation.log",
     benchmark:
@@ -117,26 +97,14 @@ rule plot_validation:
     resources:
         mem_mb=memory(250),
         runtime=minutes(10),
+    params:
+        settings=lambda wildcards: drawing("plot_validation", f"{wildcards.dataset}/validation"),
     message:
         "Drawing the validation of {wildcards.dataset}"
     script:
-        "../scripts/plot_validation.py"
+        "../scripts/plot_figures.py"
 
 
 rule validate:
     input:
-        expand(
-            "results/{dataset}/validation/{file}",
-            dataset=STUDY["dataset"],
-            file=[
-                "coverage.csv",
-                "tests.csv",
-                "policies.csv",
-                "validation.md",
-                *(
-                    f"{figure}.{format}"
-                    for figure in VALIDATION_FIGURES
-                    for format in ("svg", "png")
-                ),
-            ],
-        ),
+        expand(files_of("combine_validation", "plot_validation"), dataset=STUDY["dataset"]),

@@ -9,10 +9,10 @@ def main(effects: list[str], conclusions: list[str], outputs: dict[str, str]) ->
     """Read the blocks; write the sweep's tables."""
     rows = combined(read_table(path) for path in effects)
     judged = combined(read_table(path) for path in conclusions)
-    write_table(rows, outputs["effects"])
-    write_table(judged, outputs["conclusions"])
-    write_table(sweep_summary(rows), outputs["summary"])
-    write_table(conclusion_shares(judged), outputs["shares"])
+    write_table(rows, outputs["sweep_effects"])
+    write_table(judged, outputs["sweep_conclusions"])
+    write_table(sweep_summary(rows), outputs["sweep_summary"])
+    write_table(conclusion_shares(judged), outputs["conclusion_shares"])
 
 
 if "snakemake" in globals():

@@ -23,9 +23,10 @@ def main(inputs: dict[str, list[str]], outputs: dict[str, str], source: str) -> 
         name: pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
         for name, parts in (("coverage", coverage), ("tests", tests), ("policies", policies))
     }
-    for name, table in tables.items():
-        write_table(table, outputs[name])
-    write_text(validation_report(**tables, source=source), outputs["report"])
+    write_table(tables["coverage"], outputs["coverage"])
+    write_table(tables["tests"], outputs["test_rates"])
+    write_table(tables["policies"], outputs["gate_rates"])
+    write_text(validation_report(**tables, source=source), outputs["validation_summary"])
     broken = list(failures(**tables))
     log = logging.getLogger("netlift.progress")
     claims = sum(n_claims(table) for table in tables.values())

@@ -30,7 +30,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
     write_table(pd.concat([identity.loc[chosen.index], chosen], axis=1), outputs["slate_policies"])
     said = {
         "advice": advice(read_table(inputs["aipw"])),
-        "who_gains": detectability(read_table(inputs["heterogeneity"])),
+        "who_gains": detectability(read_table(inputs["who_gains"])),
     }
     write_json(verdict(values) | said, outputs["verdict"])
 

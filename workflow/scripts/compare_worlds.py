@@ -9,7 +9,7 @@ def main(conclusions: dict[str, str], outputs: dict[str, str]) -> None:
     """Read the conclusions of each world; write them together, and statements over worlds."""
     table = robustness({world: read_table(path) for world, path in conclusions.items()})
     write_table(table, outputs["robustness"])
-    write_table(robustness_statements(table), outputs["decisions"])
+    write_table(robustness_statements(table), outputs["world_decisions"])
 
 
 if "snakemake" in globals():

@@ -45,7 +45,7 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
         "calibration": calibration_table(data, first),
         "feature_importance": importance,
         "aipw": outcome.in_units(aipw_table(slates, data.outcomes, repetitions)),
-        "heterogeneity": outcome.in_units(heterogeneity),
+        "who_gains": outcome.in_units(heterogeneity),
         "toc": outcome.in_units(toc),
         "slate_effects": slates[["slate_id", "user_id"]].assign(
             fold=fold,

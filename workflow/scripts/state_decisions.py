@@ -16,9 +16,9 @@ if "snakemake" in globals():
     with job(snakemake):
         given = snakemake.input
         main(
-            given.product,
-            given.spillover,
+            given.product_summary,
+            given.spillover_sensitivity,
             given.segments,
-            snakemake.output.decisions,
+            snakemake.output.decision_statements,
             snakemake.params.settings["outcome"],
         )

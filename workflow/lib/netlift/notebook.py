@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
@@ -15,35 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table
+from netlift.workflow.outputs import EXPERIMENT, FIGURES, OUTPUTS, named
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "observed_effects": ("effects", ("observed_effects", "bootstrap_draws")),
-    "decomposition": ("ledger", ("component_effects",)),
-    "spillover_sensitivity": ("spillover", ("spillover_sensitivity", "spillover_support")),
-    "risk": ("risk", ("risk_by_position", "risk_by_cluster")),
-    "estimators": ("estimators", ("component_effects", "component_covariance")),
-    "shares": ("shares", ("shares",)),
-    "randomization_tests": ("randomization", ("randomization_tests",)),
-    "leakage": ("leakage", ("leakage",)),
-    "design_diagnostics": ("diagnostics", ("design_diagnostics", "power")),
-    "item_level_claim": ("item_level", ("item_level_claim",)),
-    "segments": ("segments", ("segments", "heterogeneity")),
-    "outcome_models": ("outcome_models", ("outcome_models", "calibration")),
-    "feature_importance": ("feature_importance", ("feature_importance",)),
-    "aipw": ("aipw", ("aipw", "observed_effects")),
-    "who_gains": ("who_gains", ("models/heterogeneity", "toc")),
-    "policies": ("policies", ("policies", "verdict")),
-    "known_lift_by_slate": ("ledger", ("slate_outcomes",)),
-    "observed_against_known": ("ledger", ("component_effects",)),
-}
-"""Each figure's module and the tables that it is drawn from, in the order of its arguments."""
-
-_FOLDERS = ("effects", "models", "")
-_ENDINGS = (".csv", ".parquet", ".json")
+_NAMES = [output.name for output in OUTPUTS if output.folder == EXPERIMENT]
+"""What lies in the folder of an experiment or of a log."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +74,12 @@ class Opened:
 
     @property
     def tables(self) -> list[str]:
-        """Names of the tables that there are."""
-        files = [
-            path
-            for folder in _FOLDERS
-            for path in sorted((self.folder / folder).glob("*"))
-            if path.suffix in (".csv", ".parquet")
-        ]
-        stems = [path.stem for path in files]
+        """Names of the tables that exist."""
+        outputs = [named(name) for name in _NAMES]
         return [
-            name if stems.index(name) == place else f"{path.parent.name}/{name}"
-            for place, (name, path) in enumerate(zip(stems, files, strict=True))
+            output.name
+            for output in outputs
+            if output.suffix in (".csv", ".parquet") and (self.folder / output.file).exists()
         ]
 
     def table(self, name: str) -> pd.DataFrame:
@@ -121,7 +95,7 @@ class Opened:
     @property
     def decision(self) -> dict[str, Any]:
         """What the experiment decides, as ``decision.json`` has it."""
-        value: dict[str, Any] = read_json(self._path("decision"))
+        value: dict[str, Any] = read_json(self.folder / "decision.json")
         return value
 
     def figure(self, name: str, **options: Any) -> Drawn:
@@ -130,7 +104,7 @@ class Opened:
         Parameters
         ----------
         name
-            A name in ``netlift.notebook.FIGURES``.
+            A name in ``netlift.workflow.outputs.FIGURES``.
         options
             ``theme=netlift.figures.drawing.themes.DARK`` for dark paper.
 
@@ -139,23 +113,24 @@ class Opened:
         NetliftError
             There is no such figure, or a table behind it was not made.
         """
-        if name not in FIGURES:
-            raise NetliftError(f"no figure {name}; there are: {', '.join(FIGURES)}")
-        module, needed = FIGURES[name]
-        draw: Callable[..., Figure] = getattr(import_module(f"netlift.figures.{module}"), name)
-        return Drawn(draw(*(self._read(table) for table in needed), **options))
+        known = {figure.name: figure for figure in FIGURES if figure.folder == EXPERIMENT}
+        if name not in known:
+            raise NetliftError(f"no figure {name}; there are: {', '.join(known)}")
+        module = import_module(f"netlift.figures.{known[name].module}")
+        draw: Callable[..., Figure] = getattr(module, name)
+        tables = [self._read(table) for table in known[name].tables]
+        return Drawn(draw(*tables, **options))
 
     def _read(self, name: str) -> Any:
         path = self._path(name)
         return read_json(path) if path.suffix == ".json" else read_table(path)
 
     def _path(self, name: str) -> Path:
-        for folder in _FOLDERS:
-            for ending in _ENDINGS:
-                path = self.folder / folder / f"{name}{ending}"
-                if path.exists():
-                    return path
-        raise NetliftError(f"no table {name} in {self.folder}; there are: {', '.join(self.tables)}")
+        path = self.folder / named(name).file if name in _NAMES else None
+        if path is None or not path.exists():
+            known = ", ".join(self.tables)
+            raise NetliftError(f"no table {name} in {self.folder}; there are: {known}")
+        return path
 
 
 def open_experiment(folder: str | Path) -> Opened:

@@ -16,7 +16,7 @@ _CELL = 0.62
 
 
 @styled
-def robustness_matrix(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def robustness(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
     """Draw the verdict on each conclusion in each world, with the number behind it.
 
     Parameters

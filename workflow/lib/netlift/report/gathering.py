@@ -1,4 +1,4 @@
-"""Reading what there is of an experiment: tables, records, figures, and their checksums."""
+"""The outputs of an experiment as a page reads them: tables, records, figures, checksums."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
 from netlift.logs.entries import MAIN_OUTCOME, is_experiment, outcome_units
-from netlift.report.sources import (
-    DESCRIBED,
+from netlift.workflow.outputs import (
+    EXPERIMENT,
     FIGURES,
-    IN_A_LOG,
-    OF_A_LOG,
-    RECORDS,
-    ROWS,
-    SLATE_SET_FIGURES,
-    TABLES,
-    Source,
+    OUTPUTS,
+    TRUTH_RULE,
+    Figure,
+    Output,
+    maker,
+    named,
 )
+
+LOG_CHECKS = ("contract", "row_counts")
+"""What the checks of a log found; a log that was not read here has none."""
 
 NEEDED = {name: f"effects/{name}.csv" for name in ("component_effects", "product_summary")}
 """Tables without which there is no page, and their files."""
@@ -61,13 +63,13 @@ class Experiment:
     settings
         The choices that made it (see ``report.choices``).
     tables, records
-        Those of ``sources`` that exist, by name.
+        Outputs that exist, by name.
     figures
         Texts of SVG files, by name.
     files
         Every file read, by name; that of a figure begins with ``figure/``.
     missing
-        Sources that do not exist.
+        Outputs that do not exist.
     movies
         Titles by ``item_id``, where there are any.
     """
@@ -78,7 +80,7 @@ class Experiment:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
-    missing: list[Source] = field(default_factory=list)
+    missing: list[Output] = field(default_factory=list)
     movies: pd.DataFrame | None = None
 
     @property
@@ -145,17 +147,9 @@ def gather(
     """
     folder = Path("results") / name
     found = Experiment(name, settings)
-    sources = [*TABLES, *RECORDS, *ROWS, *FIGURES]
-    needed = NEEDED
-    if found.is_described:
-        sources, needed = DESCRIBED, {"accounts": "slate_outcomes.parquet"}
-    elif found.is_log:
-        sources = [source for source in [*sources, *OF_A_LOG] if source.name != "world"]
-    for source in sources:
-        _take(found, source, folder, Path(root))
-    if found.is_simulated:
-        for source in SLATE_SET_FIGURES:
-            _take(found, source, folder.parent, Path(root))
+    needed = {"accounts": named("accounts").file} if found.is_described else NEEDED
+    for output in shown_outputs(found):
+        _take(found, output, folder if output.folder == EXPERIMENT else folder.parent, Path(root))
     missing = [path for table, path in needed.items() if table not in found.tables]
     if missing:
         raise NetliftError(
@@ -169,23 +163,34 @@ def gather(
     return found
 
 
-def _take(found: Experiment, source: Source, folder: Path, root: Path) -> None:
-    """Read one source, if it is there."""
-    path = root / folder / source.path
+def shown_outputs(found: Experiment) -> list[Output]:
+    """Return the outputs that the page of an experiment, or of a log, rests on."""
+    if found.is_described:
+        return [named(name) for name in (*LOG_CHECKS, "accounts", "outcome_by_position")]
+    outputs = [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
+    if found.is_simulated:
+        return outputs
+    known = {named("world").name, *(figure.name for figure in FIGURES if figure.rule == TRUTH_RULE)}
+    of_log = [o for o in outputs if o.folder == EXPERIMENT and o.name not in known]
+    return [*of_log, *(named(name) for name in LOG_CHECKS)]
+
+
+def _take(found: Experiment, output: Output, folder: Path, root: Path) -> None:
+    """Read one output, if it exists."""
+    path = root / folder / output.file
     if not path.exists():
-        if not (source in OF_A_LOG or (found.is_log and source.rule == "plot_truth")):
-            found.missing.append(source)
+        if output.name not in LOG_CHECKS:
+            found.missing.append(output)
         return
-    rule = IN_A_LOG.get(source.rule, source.rule) if found.is_log else source.rule
-    is_figure = path.suffix == ".svg"
-    key = f"figure/{source.name}" if is_figure else source.name
-    found.files[key] = checked(path, root, rule)
+    is_figure = isinstance(output, Figure)
+    key = f"figure/{output.name}" if is_figure else output.name
+    found.files[key] = checked(path, root, maker(output, of_log=found.is_log))
     if is_figure:
-        found.figures[source.name] = path.read_text(encoding="utf-8")
+        found.figures[output.name] = path.read_text(encoding="utf-8")
     elif path.suffix == ".json":
-        found.records[source.name] = read_json(path)
+        found.records[output.name] = read_json(path)
     else:
-        found.tables[source.name] = read_table(path)
+        found.tables[output.name] = read_table(path)
 
 
 def checked(path: Path, root: Path, rule: str) -> File:

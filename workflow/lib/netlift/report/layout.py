@@ -27,6 +27,7 @@ from netlift.report.columns import (
 )
 from netlift.report.gathering import Experiment
 from netlift.report.ledger_views import main_estimator
+from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class _Part:
     lead: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     tables: list[TableView] = field(default_factory=list)
+    laid_out: set[str] = field(default_factory=set)
 
     def figure(self, *names: str) -> None:
         self.figures += [name for name in names if name in self.experiment.figures]
@@ -72,6 +74,7 @@ class _Part:
         columns: Sequence[Column],
         keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     ) -> None:
+        self.laid_out.add(name)
         frame = self.experiment.table(name)
         if frame is not None:
             shown = frame if keep is None else keep(frame)
@@ -82,11 +85,20 @@ class _Part:
     def say(self, *sentences: str) -> None:
         self.lead += [sentence for sentence in sentences if sentence]
 
-    def done(self, name: str, title: str, *sources: str) -> Section:
+    def done(self, name: str, title: str) -> Section:
+        """Return the section, with all else that the registry lists for it."""
+        for output in [*OUTPUTS, *FIGURES]:
+            if output.section != name:
+                continue
+            if isinstance(output, Figure):
+                self.figure(*{output.name}.difference(self.figures))
+            elif output.suffix == ".csv" and output.name not in self.laid_out:
+                frame = self.experiment.tables.get(output.name, pd.DataFrame())
+                self.table(output.name, f"{capitalized(output.answers)}.", plain_columns(frame))
         missing = [
-            (source.path, source.rule)
-            for source in self.experiment.missing
-            if source.name in sources
+            (output.file, output.rule)
+            for output in self.experiment.missing
+            if output.section == name
         ]
         return Section(name, title, self.lead, self.figures, self.tables, missing)
 
@@ -173,7 +185,7 @@ def _shares(experiment: Experiment) -> Section:
             number("known_value", "Known", signs=True),
         ],
     )
-    return part.done("shares", "What is taken, and what is left", "shares")
+    return part.done("shares", "What is taken, and what is left")
 
 
 def _item_level(experiment: Experiment) -> Section:
@@ -196,9 +208,7 @@ def _item_level(experiment: Experiment) -> Section:
             text("verdict", "Verdict"),
         ],
     )
-    return part.done(
-        "item-level", "What an item-level report would have claimed", "item_level_claim"
-    )
+    return part.done("item-level", "What an item-level report would have claimed")
 
 
 def _claim(name: str, heading: str) -> Column:
@@ -217,14 +227,7 @@ def _spillover(experiment: Experiment) -> Section:
     _definitions(part)
     _effects_on_rows(part)
     part.figure("observed_effects")
-    return part.done(
-        "spillover",
-        "Who is exposed, and what each definition misses",
-        "spillover_sensitivity",
-        "leakage",
-        "randomization_tests",
-        "observed_effects",
-    )
+    return part.done("spillover", "Who is exposed, and what each definition misses")
 
 
 def _definitions(part: _Part) -> None:
@@ -368,7 +371,7 @@ def _risk(experiment: Experiment) -> Section:
             NOTE,
         ],
     )
-    return part.done("risk", "Where promotions gain and lose", "risk_by_position", "segments")
+    return part.done("risk", "Where promotions gain and lose")
 
 
 def _models(experiment: Experiment) -> Section:
@@ -420,9 +423,7 @@ def _models(experiment: Experiment) -> Section:
             text("measures", "In"),
         ],
     )
-    return part.done(
-        "models", "Models, and how near they come to the least error", "outcome_models", "aipw"
-    )
+    return part.done("models", "Models, and how near they come to the least error")
 
 
 def _who_gains(experiment: Experiment) -> Section:
@@ -451,7 +452,7 @@ def _who_gains(experiment: Experiment) -> Section:
             NOTE,
         ],
     )
-    return part.done("who-gains", "Who gains", "who_gains", "toc")
+    return part.done("who-gains", "Who gains")
 
 
 def _policies(experiment: Experiment) -> Section:
@@ -479,7 +480,7 @@ def _policies(experiment: Experiment) -> Section:
             counted("slates", "Slates judged"),
         ],
     )
-    return part.done("policies", "Which slates to promote, if any", "policies", "verdict")
+    return part.done("policies", "Which slates to promote, if any")
 
 
 def _conclusions(experiment: Experiment) -> Section:
@@ -508,7 +509,7 @@ def _conclusions(experiment: Experiment) -> Section:
             NOTE,
         ],
     )
-    return part.done("conclusions", "Conclusions that can be checked", "conclusions")
+    return part.done("conclusions", "Conclusions that can be checked")
 
 
 def _estimators(experiment: Experiment) -> Section:
@@ -549,7 +550,7 @@ def _estimators(experiment: Experiment) -> Section:
         ],
         lambda frame: frame[frame["outcome_type"] == MAIN_OUTCOME],
     )
-    return part.done("estimators", "The same by other estimators", "component_effects")
+    return part.done("estimators", "The same by other estimators")
 
 
 def _truth(experiment: Experiment) -> Section:
@@ -561,13 +562,7 @@ def _truth(experiment: Experiment) -> Section:
         "to get it."
     )
     part.figure("observed_against_known", "known_lift_by_slate", "predicted_effects")
-    return part.done(
-        "truth",
-        "What is known of this simulated world",
-        "known_lift_by_slate",
-        "observed_against_known",
-        "predicted_effects",
-    )
+    return part.done("truth", "What is known of this simulated world")
 
 
 def _design(experiment: Experiment) -> Section:
@@ -617,7 +612,7 @@ def _design(experiment: Experiment) -> Section:
         ],
     )
     part.tables += log_checks(experiment)
-    return part.done("design", "Was it a fair experiment?", "design_diagnostics", "power")
+    return part.done("design", "Was it a fair experiment?")
 
 
 def log_checks(experiment: Experiment) -> list[TableView]:
@@ -627,20 +622,28 @@ def log_checks(experiment: Experiment) -> list[TableView]:
         ("contract", "What the checks of the log found."),
         ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
     ):
-        columns = experiment.tables.get(name, pd.DataFrame()).columns
-        headings = [str(column).replace("_", " ").capitalize() for column in columns]
-        part.table(name, caption, [text(str(c), h) for c, h in zip(columns, headings, strict=True)])
+        part.table(name, caption, plain_columns(experiment.tables.get(name, pd.DataFrame())))
     return part.tables
+
+
+def plain_columns(frame: pd.DataFrame) -> list[Column]:
+    """Return all columns of a table under their own names."""
+    return [
+        (number if frame[name].dtype.kind == "f" else text)(
+            str(name), str(name).replace("_", " ").capitalize()
+        )
+        for name in frame
+    ]
 
 
 def _data(experiment: Experiment) -> Section:
     part = _Part(experiment)
     part.say("What the slates look like, and who is exposed to what.")
     part.figure("ratings_and_slates", "exposure_mapping")
-    items = experiment.table("items")
+    items = experiment.table("slate_items")
     if items is not None:
         part.tables += example_slates(items, experiment.movies, experiment.outcome)
-    return part.done("data", "Data and slates", "ratings_and_slates", "exposure_mapping", "items")
+    return part.done("data", "Data and slates")
 
 
 def example_slates(
@@ -685,7 +688,7 @@ def example_slates(
             number("p_promoted", "Click probability, promoted", 3),
         ]
         caption = f"Slate {chosen.iloc[0]}, a {word} slate: {outcome.of(units.PER_ROW)}, as shown."
-        views.append(table_view("items", caption, slate, columns))
+        views.append(table_view("slate_items", caption, slate, columns))
     return views
 
 

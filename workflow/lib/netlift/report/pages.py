@@ -22,9 +22,9 @@ from netlift.report.gathering import Experiment, design_hash, records, versions
 from netlift.report.layout import log_checks, sections
 from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
-from netlift.report.sources import behind
 from netlift.report.svg import Inlined, Letters, style_sheet
 from netlift.report.verdict import verdict_of
+from netlift.workflow.outputs import FIGURES, GRID_CAPTION, behind
 
 TEMPLATES = Path(__file__).parents[3] / "report"
 
@@ -42,6 +42,8 @@ PACKAGES = (
     "snakemake",
     "jinja2",
 )
+_CAPTIONS = {figure.name: figure.caption for figure in FIGURES}
+
 OPEN_ROWS = 8
 """Tables of at most this many rows are shown at once; longer ones open on a click."""
 
@@ -154,10 +156,8 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
 
 def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     """Return a figure with the caption that Snakemake's report gives it too."""
-    stem = Path(name).stem
-    caption = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
-    said = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
-    return Figure(name, inlined.title, outcome.said(said), Markup(inlined.svg))
+    caption = GRID_CAPTION if "/grid/" in name else _CAPTIONS.get(Path(name).stem, "")
+    return Figure(name, inlined.title, outcome.said(caption), Markup(inlined.svg))
 
 
 def _home(experiment: Experiment) -> str:

@@ -1,0 +1,40 @@
+"""Draw figures from the tables that settings name, each by the function of its name."""
+
+from importlib import import_module
+
+from netlift.core.tables import read_json, read_table
+from netlift.figures.drawing.saving import save_figure
+from netlift.figures.drawing.text import drawn_outcome
+from netlift.workflow.job import job
+
+
+def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> None:
+    """Read the tables; write the figures.
+
+    Parameters
+    ----------
+    tables
+        Files by name.
+    figures
+        SVG files to write, by name.
+    settings
+        ``figures``: of each its module and the names of its tables; ``source``: what they are
+        about; ``outcome``: what follows a number, of figures that show another one than clicks.
+    """
+    options = {"source": settings["source"]}
+    if "outcome" in settings:
+        options["outcome"] = drawn_outcome(settings["outcome"])
+    for name, drawing in settings["figures"].items():
+        draw = getattr(import_module(f"netlift.figures.{drawing['module']}"), name)
+        files = [tables[table] for table in drawing["tables"]]
+        read = [read_json(file) if file.endswith(".json") else read_table(file) for file in files]
+        save_figure(draw(*read, **options), figures[name])
+
+
+if "snakemake" in globals():
+    with job(snakemake):
+        main(
+            dict(snakemake.input.items()),
+            dict(snakemake.output.items()),
+            snakemake.params.settings,
+        )
