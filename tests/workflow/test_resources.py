@@ -9,11 +9,14 @@ import pandas as pd
 import yaml
 
 from netlift.datasets.entries import n_ratings
+from netlift.workflow.outputs import FIGURE_RULES, TRUTH_RULE
 from netlift.workflow.resources import asked_mb, asked_minutes
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
 BODIES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S)", RULES + "\nend", re.S | re.M))
+(IN_A_LOOP,) = re.findall(r"^for plot in .*?\n(.*?)(?=^\S)", RULES, re.S | re.M)
+BODIES |= dict.fromkeys((*FIGURE_RULES, TRUTH_RULE), IN_A_LOOP)
 JOBS = {name: body for name, body in BODIES.items() if "script:" in body}
 # Long, or of many cores: a job of the cluster each.
 ALONE = {

@@ -31,13 +31,8 @@ rule plot_slates:
         "../scripts/plot_slates.py"
 
 
-# One rule for each group of figures of an experiment; they differ in what they draw, and in memory.
-for plot, mem_mb in {
-    "plot_effects": memory(190),
-    "plot_inference": memory(245),
-    "plot_models": memory(195),
-    "plot_truth": memory(190, slates=100),
-}.items():
+# One rule for each group of figures of an experiment; they differ in what they draw.
+for plot in (*FIGURE_RULES, TRUTH_RULE):
 
     rule:
         name:
@@ -55,7 +50,7 @@ for plot, mem_mb in {
             "../../environment.yml"
         threads: 1
         resources:
-            mem_mb=mem_mb,
+            mem_mb=memory(245, slates=100),
             runtime=minutes(5, slates=5),
         params:
             settings=lambda wildcards, plot=plot: drawing(plot, wildcards.experiment),
