@@ -18,7 +18,7 @@ from netlift.workflow.outputs import outputs_reference  # noqa: E402
 
 MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
 
-OUTPUTS = "<!-- Written by `make docs`, from workflow/lib/netlift/workflow/outputs.py. -->"
+OUTPUTS = "<!-- Written by `make docs`, from workflow/lib/netlift/workflow/outputs.yaml. -->"
 OUTPUTS_END = "<!-- End of what `make docs` writes. -->"
 
 RULE_GRAPH = """# The rule graph of the default study

@@ -24,6 +24,7 @@ from netlift.workflow.study import run_settings
 from netlift.workflow.outputs import (
     ESTIMATES,
     FIGURE_RULES,
+    REGISTRY,
     MODEL_RULES,
     RULES,
     SLATE_SET,

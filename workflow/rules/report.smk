@@ -8,7 +8,9 @@
 #                   results/logs/{log}/report.html
 #                   results/report/index.html
 
+# What pages are written from beside data: templates, styles, and the registry of outputs.
 TEMPLATES = sorted(local(str(path)) for path in Path(workflow.basedir, "report").iterdir())
+TEMPLATES.append(local(str(REGISTRY)))
 
 
 rule write_report:
