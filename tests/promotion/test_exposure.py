@@ -11,6 +11,7 @@ from netlift.promotion.exposure import (
     draw_promotions,
     map_exposure,
 )
+from netlift.promotion.record import Promotion
 
 MAPPED = [
     "is_focal_item",
@@ -42,9 +43,11 @@ def mapped(exposed: pd.DataFrame) -> pd.DataFrame:
 
 
 def assigned(n_slates: int = 200, **changes: object) -> pd.DataFrame:
-    settings = {"seed": 4, "probability": 0.5, "assignment": "bernoulli"}
+    seed = changes.pop("seed", 4)
+    settings = {"probability": 0.5, "assignment": "bernoulli"}
     slates = slates_of(exposure(["AABCBA"] * n_slates, [1] * n_slates, [0] * n_slates))
-    return assign_promotion(slates, **settings | {"focal_position_first": 3} | changes)
+    promotion = Promotion(**settings | {"focal_position_first": 3} | changes)
+    return assign_promotion(slates, promotion, seed=seed)
 
 
 def promotions(n_slates: int, probability: float, assignment: str, seed: int) -> np.ndarray:

@@ -13,16 +13,10 @@ VALIDATION_FIGURES = {
     "validation_tests": "Size and power of tests",
     "validation_policies": "Error rates of the gate",
 }
-VALIDATION_FILES = {
-    "ledgers": "ledgers.parquet",
-    "tests": "tests.parquet",
-    "policies": "policies.parquet",
-    "facts": "facts.json",
-}
 
 
 wildcard_constraints:
-    case="|".join(STUDY["validation"]["cases"]) or "none",
+    case="|".join(STUDY.config["validation"]["cases"]) or "none",
 
 
 use rule build_slates as build_case_slates with:
@@ -33,20 +27,22 @@ use rule build_slates as build_case_slates with:
     benchmark:
         "logs/{dataset}/validation/{case}/build_slates.tsv"
     params:
-        settings=case_slate_settings,
+        settings=lambda wildcards: STUDY.case_slate_settings(wildcards.case),
     message:
         "Building the slates of case {wildcards.case}"
 
 
 rule validate_case:
     input:
-        unpack(validation_inputs),
+        unpack(
+            lambda wildcards: STUDY.case_inputs(wildcards.dataset, wildcards.case, wildcards.world)
+        ),
         code=lambda wildcards: world_code("validate_case", wildcards.world),
     output:
-        **{
-            name: f"results/{{dataset}}/validation/{{case}}/{{world}}/{file}"
-            for name, file in VALIDATION_FILES.items()
-        },
+        ledgers="results/{dataset}/validation/{case}/{world}/ledgers.parquet",
+        tests="results/{dataset}/validation/{case}/{world}/tests.parquet",
+        policies="results/{dataset}/validation/{case}/{world}/policies.parquet",
+        facts="results/{dataset}/validation/{case}/{world}/facts.json",
     log:
         "logs/{dataset}/validation/{case}/{world}/validate_case.log",
     benchmark:
@@ -58,7 +54,7 @@ rule validate_case:
         mem_mb=memory(285, slates=1500),
         runtime=minutes(200, slates=150),
     params:
-        settings=validation_settings,
+        settings=lambda wildcards: STUDY.case_settings(wildcards.case, wildcards.world),
     message:
         "Validating case {wildcards.case} in world {wildcards.world}"
     script:
@@ -67,7 +63,10 @@ rule validate_case:
 
 rule combine_validation:
     input:
-        **{name: validation_files(file) for name, file in VALIDATION_FILES.items()},
+        ledgers=lambda wildcards: case_files(wildcards.dataset, "ledgers.parquet"),
+        tests=lambda wildcards: case_files(wildcards.dataset, "tests.parquet"),
+        policies=lambda wildcards: case_files(wildcards.dataset, "policies.parquet"),
+        facts=lambda wildcards: case_files(wildcards.dataset, "facts.json"),
         code=code("combine_validation"),
     output:
         coverage="results/{dataset}/validation/coverage.csv",
@@ -127,7 +126,7 @@ rule validate:
     input:
         expand(
             "results/{dataset}/validation/{file}",
-            dataset=STUDY["dataset"],
+            dataset=STUDY.dataset,
             file=[
                 "coverage.csv",
                 "tests.csv",
