@@ -176,3 +176,11 @@ def test_complete_assignment_reaches_the_table():
 def test_the_first_slates_have_the_same_design_however_many_follow():
     many, few = assigned(n_slates=1500), assigned(n_slates=40)
     pd.testing.assert_frame_equal(plain(many)[: len(few)], plain(few))
+
+
+def test_the_record_of_a_promotion_gives_back_the_keys_of_the_config():
+    entry = {"probability": 0.5, "assignment": "complete", "focal_position_first": 3}
+    assert Promotion(**entry).settings == entry | {"unit": "slate"}
+    assert Promotion(**entry).deepest == 3
+    last = Promotion(**entry, focal_position_last=7)
+    assert (last.deepest, last.settings["focal_position_last"]) == (7, 7)

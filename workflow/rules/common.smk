@@ -22,7 +22,7 @@ from netlift.workflow.study import Study
 from netlift.workflow.values import settings, typed
 
 
-def told(function):
+def plain_errors(function):
     """Return a function whose errors in the study Snakemake tells without a traceback."""
 
     @functools.wraps(function)
@@ -37,7 +37,7 @@ def told(function):
 
 # Snakemake reads values inside a mapping on the command line as texts, numbers too.
 update_config(config, typed(workflow.config_settings.config))
-STUDY = Study.from_config(told(check_config)(config))
+STUDY = Study.from_config(plain_errors(check_config)(config))
 
 # Where to look for official archives is not a choice that makes a file, so no rule depends on it.
 if "archives" in STUDY.config:
@@ -83,10 +83,10 @@ def minutes(seconds, slates=0, ratings=0):
     return lambda wildcards, attempt: measured.minutes(STUDY, dict(wildcards.items()), attempt)
 
 
-log_entry = told(STUDY.log)
-rating_files, log_files = told(STUDY.rating_files), told(STUDY.log_files)
-sweep_files, case_files = told(STUDY.sweep_files), told(STUDY.case_files)
-unit_of = told(STUDY.unit)
+log_entry = plain_errors(STUDY.log)
+rating_files, log_files = plain_errors(STUDY.rating_files), plain_errors(STUDY.log_files)
+sweep_files, case_files = plain_errors(STUDY.sweep_files), plain_errors(STUDY.case_files)
+unit_of = plain_errors(STUDY.unit)
 
 
 def analysis_of_log(wildcards):

@@ -322,7 +322,7 @@ class Study:
     def _inference(self, *keys: str) -> Json:
         return {key: self.config["inference"][key] for key in keys}
 
-    def _of(self, path: str) -> Json:
+    def _seed_and_outcome(self, path: str) -> Json:
         return {"seed": self.seed(path), "outcome": self.unit(path)}
 
     def ledger_settings(self, path: str) -> Json:
@@ -332,20 +332,22 @@ class Study:
 
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
-        return settings(**self._of(path), **self._inference("bootstrap_draws", "near_positions"))
+        return settings(
+            **self._seed_and_outcome(path), **self._inference("bootstrap_draws", "near_positions")
+        )
 
     def randomization_settings(self, path: str) -> Json:
         """Return the settings of tests by randomization."""
         used = self._inference("permutations", "studentized", "near_positions")
-        return settings(**self._of(path), **used)
+        return settings(**self._seed_and_outcome(path), **used)
 
     def model_settings(self, path: str) -> Json:
         """Return the settings of outcome models and effect models."""
-        return settings(**self._of(path), **self.config["models"])
+        return settings(**self._seed_and_outcome(path), **self.config["models"])
 
     def policy_settings(self, path: str) -> Json:
         """Return the settings of policies."""
-        return settings(**self._of(path), **self.config["policy"])
+        return settings(**self._seed_and_outcome(path), **self.config["policy"])
 
     # --- Settings of grids, sweeps and the validation --------------------------------------------
 
