@@ -79,7 +79,7 @@ def test_seed_units_and_titles_of_an_experiment(default):
     assert (default.seed(LOGIT), default.unit(LOGIT)) == (20260428, "clicks")
     assert default.seed("logs/mine") == 20260428
     assert default.units("logs/mine") == {"observed_clicks": "minutes", "orders": "orders"}
-    assert default.movies(LOGIT) == ["resources/datasets/ml-small/movies.parquet"]
+    assert default.movies(LOGIT) == "resources/datasets/ml-small/movies.parquet"
     assert default.movies("logs/mine") == default.movies("gone/size=6/seed=1/logit") == []
 
 

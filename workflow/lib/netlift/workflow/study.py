@@ -194,10 +194,13 @@ class Study:
         """
         return [str(path) for path in input_files(self.config["datasets"][dataset])]
 
-    def movies(self, path: str) -> list[str]:
-        """Return the table of titles, where an experiment's items are those of a data set."""
+    def movies(self, path: str) -> str | list[str]:
+        """Return the table of titles, where an experiment's items are those of a data set.
+
+        One file, and not a list of one: so the script is given its path.
+        """
         dataset = Experiment.parse(path).dataset
-        return [_movies(dataset)] if dataset in self.config["datasets"] else []
+        return _movies(dataset) if dataset in self.config["datasets"] else []
 
     def log_files(self, name: str) -> list[str]:
         """Return the files that a log is read from, so that an edit of them reads it again.
