@@ -20,7 +20,7 @@ import yaml  # noqa: E402
 from netlift.core.tables import read_table  # noqa: E402
 from netlift.studies.grid import grid_effects  # noqa: E402
 from netlift.workflow.config import check_config  # noqa: E402
-from netlift.workflow.study import grid_world  # noqa: E402
+from netlift.workflow.study import Study  # noqa: E402
 
 MAX_SECONDS = 10
 EXPOSURE = ROOT / "results/ml-small/size=12/seed=20260428/exposure.parquet"
@@ -33,12 +33,12 @@ def main() -> int:
     config: dict = {}
     for name in ("datasets", "config"):
         config |= yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
-    study = check_config(config)
+    study = Study.from_config(check_config(config))
     exposure, missed = read_table(EXPOSURE), False
     print("| grid | points | s | wanted |\n|---|---|---|---|")
-    for name, grid in study["grids"].items():
-        start = time.perf_counter()
-        table = grid_effects(exposure, grid_world(study, grid), grid["parameters"], seed=20260428)
+    for name, grid in study.config["grids"].items():
+        world, start = study.grid_settings(name)["world"], time.perf_counter()
+        table = grid_effects(exposure, world, grid["parameters"], seed=20260428)
         seconds = time.perf_counter() - start
         missed |= seconds > MAX_SECONDS
         print(f"| {name} | {table['point'].nunique()} | {seconds:.1f} | at most {MAX_SECONDS} |")

@@ -30,6 +30,7 @@ from netlift.effects.spillover import spillover_sensitivity  # noqa: E402
 from netlift.inference.arms import clustered_coefficient  # noqa: E402
 from netlift.inference.bootstrap import bootstrap  # noqa: E402
 from netlift.promotion.exposure import assign_promotion  # noqa: E402
+from netlift.promotion.record import Promotion  # noqa: E402
 
 PERMUTATIONS, DRAWS, PANDAS_DRAWS = 9999, 1000, 10
 MAX_SECONDS = {
@@ -56,7 +57,9 @@ def experiment(n_slates: int, size: int) -> pd.DataFrame:
         }
     )
     items = assign_promotion(
-        slates, seed=1, probability=0.5, assignment="bernoulli", focal_position_first=2
+        slates,
+        Promotion(probability=0.5, assignment="bernoulli", focal_position_first=2),
+        seed=1,
     )
     lift = np.where(items["is_focal_item"], 0.15, -0.03) * items["promotion_applied"]
     return items.assign(click=(rng.random(n) < 0.15 + lift).astype(np.int8))

@@ -85,11 +85,11 @@ def make(path: Path, n_slates: int) -> None:
 
 def account(path: str, folder: str) -> None:
     """Check and sum a log."""
-    from netlift.logs.entries import log_settings
+    from netlift.logs.entries import LogEntry
     from netlift.logs.reading import account_log
     from netlift.workflow.schema import completed, read_schema
 
-    entry = log_settings(completed({**ENTRY, "path": path}, read_schema("logs")))
+    entry = LogEntry.from_config(completed({**ENTRY, "path": path}, read_schema("logs")))
     outputs = {name: f"{folder}/{name}.csv" for name in ("contract", "row_counts")}
     outputs["accounts"] = f"{folder}/accounts.parquet"
     account_log(entry, outputs, threads=THREADS)

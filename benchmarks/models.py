@@ -30,6 +30,7 @@ from netlift.core.tables import read_json, read_pieces, read_table, write_table 
 from netlift.effects.accounts import slate_outcomes  # noqa: E402
 from netlift.models.outcome_models import ROW_MODELS, STACKED  # noqa: E402
 from netlift.promotion.exposure import assign_promotion  # noqa: E402
+from netlift.promotion.record import Promotion  # noqa: E402
 from netlift.slates.builder import SlateBuilder  # noqa: E402
 from netlift.slates.scorer import Scorer  # noqa: E402
 from netlift.workflow.config import check_config  # noqa: E402
@@ -112,8 +113,9 @@ def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> p
     """Run every seed and world; return one row each."""
     builder, rows = builder_of(config, n_slates), []
     movies, factors = (RESOURCES / "movies.parquet", SCORER / "items.parquet")
+    promotion = Promotion(**config["promotion"])
     for seed in range(1, seeds + 1):
-        exposure = assign_promotion(builder.slates(12, seed), seed=seed, **config["promotion"])
+        exposure = assign_promotion(builder.slates(12, seed), promotion, seed=seed)
         slates = Slates.from_exposure(exposure, seed=seed)
         for name in worlds:
             entry = config["worlds"][name]

@@ -39,6 +39,7 @@ from netlift.effects.batched_ledger import array_ledger  # noqa: E402
 from netlift.effects.estimators import COVARIATES  # noqa: E402
 from netlift.promotion.design import Design  # noqa: E402
 from netlift.promotion.exposure import assign_promotion  # noqa: E402
+from netlift.promotion.record import Promotion  # noqa: E402
 from netlift.studies.replicates import Replicates  # noqa: E402
 from netlift.studies.seed_blocks import block_name  # noqa: E402
 from netlift.workflow.schema import completed  # noqa: E402
@@ -77,7 +78,9 @@ def experiment(n_slates: int, size: int) -> tuple[pd.DataFrame, pd.DataFrame, Re
         }
     )
     exposure = assign_promotion(
-        slates, seed=1, probability=0.5, assignment="bernoulli", focal_position_first=2
+        slates,
+        Promotion(probability=0.5, assignment="bernoulli", focal_position_first=2),
+        seed=1,
     )
     arrays = Slates.from_exposure(exposure, seed=1)
     entry = completed({"model": "logit", "target_click_rate": 0.2}, schema("logit"))

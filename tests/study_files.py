@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from netlift.core.tables import read_table, write_json, write_table
-from netlift.logs.entries import log_settings
+from netlift.logs.entries import LogEntry
 from netlift.logs.reading import account_log, map_log
 from netlift.report.decision import decision
 from netlift.report.front import gather_front
@@ -23,7 +23,7 @@ from netlift.report.gathering import gather
 from netlift.report.pages import experiment_page, front_page
 from netlift.workflow import outputs
 from netlift.workflow.config import check_config
-from netlift.workflow.study import run_settings
+from netlift.workflow.study import Study
 
 ROOT = Path(__file__).parents[1]
 SLATES = "tiny/size=6/seed=20260428"
@@ -110,7 +110,7 @@ def make(root: Path) -> dict:
         *tables,
         {"seed": 20260428} | {key: own[key] for key in ("train_share", "damping", "factors")},
     )
-    settings = run_settings(study, f"{SLATES}/logit")
+    settings = Study.from_config(study).page_settings(f"{SLATES}/logit")
     script("build_slates").main(
         str(data / "ratings.parquet"),
         str(data / "movies.parquet"),
@@ -129,7 +129,8 @@ def make(root: Path) -> dict:
     script("assign_promotion").main(
         str(slates / "slates.parquet"),
         str(slates / "exposure.parquet"),
-        {"seed": 20260428, **study["promotion"]},
+        seed=20260428,
+        **study["promotion"],
     )
     _spoil_titles(data / "movies.parquet", slates / "exposure.parquet")
     figures = {
@@ -162,7 +163,8 @@ def write_pages(study: dict, root: Path) -> None:
     logs = ["mine", *LOGS]
     for name in (*(f"{SLATES}/{world}" for world in WORLDS), *(f"logs/{log}" for log in logs)):
         movies = root / "resources/datasets/tiny/movies.parquet"
-        experiment = gather(name, run_settings(study, name), root=root, movies=movies)
+        settings = Study.from_config(study).page_settings(name)
+        experiment = gather(name, settings, root=root, movies=movies)
         if not experiment.is_described:
             write_json(decision(experiment), root / "results" / name / "decision.json")
         page = root / "results" / name / "report.html"
@@ -242,7 +244,7 @@ def _models(study: dict, folder: Path, unit: str = "clicks") -> None:
 def _figures(folder: Path, name: str, unit: str = "clicks") -> None:
     plots = [*outputs.FIGURE_RULES, *([] if name.startswith("logs/") else [outputs.TRUTH_RULE])]
     for plot in plots:
-        settings = {"source": name, "outcome": unit, "figures": drawings(plot)}
+        settings = {"source": name, "outcome": unit, "figures": outputs.drawings(plot)}
         if plot == outputs.TRUTH_RULE:
             del settings["outcome"]
         script("plot_figures").main(
@@ -250,14 +252,6 @@ def _figures(folder: Path, name: str, unit: str = "clicks") -> None:
             {figure.name: str(folder / figure.file) for figure in outputs.figures_of(plot)},
             settings,
         )
-
-
-def drawings(plot: str) -> dict:
-    """Return the settings of a rule's figures."""
-    return {
-        figure.name: {"module": figure.module, "tables": figure.tables}
-        for figure in outputs.figures_of(plot)
-    }
 
 
 def _over_worlds(slates: Path) -> None:
@@ -268,7 +262,7 @@ def _over_worlds(slates: Path) -> None:
     script("plot_figures").main(
         {"robustness": outputs_of["robustness"]},
         {"robustness": str(slates / "figures/robustness.svg")},
-        {"source": SLATES, "figures": drawings("plot_robustness")},
+        {"source": SLATES, "figures": outputs.drawings("plot_robustness")},
     )
 
 
@@ -299,12 +293,12 @@ def _minutes(study: dict, root: Path) -> None:
     _figures(folder, "logs/watch", UNIT)
     known.assign(minutes=minutes, orders=orders).to_csv(root / "watch.csv", index=False)
     folder = root / "results/logs/shown"
-    settings = log_settings(study["logs"]["shown"]) | {"path": str(root / "watch.csv")}
+    log = LogEntry.from_config(study["logs"]["shown"] | {"path": str(root / "watch.csv")})
     names = {"accounts": "slate_outcomes.parquet"}
     names |= {name: f"{name}.csv" for name in ("contract", "row_counts")}
     paths = {name: str(folder / file) for name, file in names.items()}
-    account_log(settings, paths, threads=1)
-    map_log(settings, paths["accounts"], str(folder / "items.parquet"), threads=1)
+    account_log(log, paths, threads=1)
+    map_log(log, paths["accounts"], str(folder / "items.parquet"), threads=1)
     script("describe_positions").main(
         str(folder / "items.parquet"), str(folder / "outcome_by_position.csv")
     )

@@ -10,8 +10,8 @@ from runs import ROOT
 
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.logs.entries import log_settings, outcome_units
-from netlift.workflow.study import run_settings
+from netlift.logs.entries import LogEntry, log_settings
+from netlift.workflow.values import canonical
 
 MINUTES, REVENUE = Outcome("minutes"), Outcome("revenue")
 
@@ -58,19 +58,19 @@ def test_every_caption_can_be_said_of_minutes():
 
 def test_an_outcome_is_called_as_the_entry_says_or_by_its_name():
     entry = {
+        "columns": {"slate": "s", "item": "i", "position": "p"},
         "outcomes": {
             "watch_time": {"column": "a", "unit": "minutes", "winsorize": 0.99},
             "page_views": {"column": "b"},
-        }
+        },
     }
     expected = {"observed_clicks": "minutes", "watch_time_winsorized": "minutes"}
-    assert outcome_units(entry) == expected | {"page_views": "page views"}
+    assert LogEntry.from_config(entry).units == expected | {"page_views": "page views"}
     # A rule's settings are sorted; the main outcome is still the first of the entry.
-    sorted_entry = {"outcomes": dict(sorted(entry["outcomes"].items()))}
-    chosen = run_settings({"logs": {"x": entry}}, "logs/x")["entry"]
-    assert chosen["outcome_order"] == ["watch_time", "page_views"]
-    again = sorted_entry | {"outcome_order": chosen["outcome_order"]}
-    assert next(iter(outcome_units(again).values())) == "minutes"
+    chosen = canonical(log_settings(entry))
+    assert list(chosen["outcomes"]) == ["page_views", "watch_time"]
+    names = [outcome.name for outcome in LogEntry.from_config(chosen).outcomes]
+    assert names == ["watch_time", "page_views"]
     # What it is called changes no table of slates or rows.
     assert "unit" not in log_settings(entry)["outcomes"]["watch_time"]
 

@@ -12,6 +12,7 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.design_checks import design_diagnostics
 from netlift.effects.estimators import COVARIATES
 from netlift.promotion.exposure import assign_promotion
+from netlift.promotion.record import Promotion
 
 SAMPLE_RATIO = "sample ratio"
 BALANCE = "covariate balance"
@@ -394,11 +395,10 @@ def test_a_covariate_that_tells_the_arms_apart_is_seen_by_the_test_of_all():
 
 def test_what_strata_hold_fixed_cannot_differ_between_arms():
     slates = slates_of(exposure(["AABCBA"] * 60, [1] * 60, [0] * 60))
+    promotion = Promotion(probability=0.5, assignment="stratified", focal_position_first=3)
     p_values = []
     for seed in range(4):
-        log = assign_promotion(
-            slates, seed=seed, probability=0.5, assignment="stratified", focal_position_first=3
-        )
+        log = assign_promotion(slates, promotion, seed=seed)
         table = diagnosed(slate_outcomes(log.assign(click=0)), seed=seed)
         row = line(table, BALANCE, "focal_seed_position")
         p_values.append(row["p_value"])

@@ -7,7 +7,7 @@ import yaml
 
 from netlift.__main__ import main
 from netlift.core.errors import NetliftError
-from netlift.logs.entries import is_experiment, log_settings
+from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.positions import outcome_by_position
 from netlift.logs.published import import_log
 from netlift.logs.reading import account_log, map_log
@@ -18,12 +18,12 @@ from netlift.workflow.schema import completed, read_schema
 def read(overlay, folder):
     """Go the way of a log; return its accounts and items."""
     (entry,) = yaml.safe_load(overlay.read_text())["logs"].values()
-    said = completed(entry, read_schema("logs"))
-    assert not is_experiment(said)
+    log = LogEntry.from_config(log_settings(completed(entry, read_schema("logs"))))
+    assert not log.is_experiment
     paths = {name: str(folder / f"out/{name}.csv") for name in ("contract", "row_counts")}
     paths["accounts"] = str(folder / "out/accounts.parquet")
-    account_log(log_settings(said), paths)
-    map_log(log_settings(said), paths["accounts"], str(folder / "out/items.parquet"))
+    account_log(log, paths)
+    map_log(log, paths["accounts"], str(folder / "out/items.parquet"))
     return pd.read_parquet(paths["accounts"]), pd.read_parquet(folder / "out/items.parquet")
 
 

@@ -10,7 +10,7 @@ from log_files import COLUMNS, ENTRY, draw_log
 from netlift.core.errors import NetliftError
 from netlift.inference.balance import imbalance
 from netlift.logs.codes import BY_NAME, CODES
-from netlift.logs.entries import log_files, log_settings
+from netlift.logs.entries import LogEntry
 from netlift.logs.reading import account_log
 from netlift.workflow.config import check_config
 from netlift.workflow.schema import completed, read_schema
@@ -34,8 +34,8 @@ def check(log, folder, **changes):
         path.write_bytes(log)
     else:
         log.to_csv(path, index=False)
-    said = log_settings(completed({**ENTRY, "path": str(path), **changes}, SCHEMA))
-    account_log(said, outputs(folder))
+    entry = completed({**ENTRY, "path": str(path), **changes}, SCHEMA)
+    account_log(LogEntry.from_config(entry), outputs(folder))
     return pd.read_csv(outputs(folder)["contract"])
 
 
@@ -454,7 +454,7 @@ def study_with(changes):
 
 def test_a_path_that_leads_nowhere_is_told(tmp_path):
     with pytest.raises(NetliftError, match="no_file"):
-        log_files({"path": [str(tmp_path / "*.csv")]})
+        LogEntry({}, (), paths=(str(tmp_path / "*.csv"),)).files()
 
 
 def test_files_that_disagree_in_the_type_of_a_column_are_refused(sound, tmp_path):
@@ -464,7 +464,7 @@ def test_files_that_disagree_in_the_type_of_a_column_are_refused(sound, tmp_path
     sound[half:].assign(clicked="many").to_parquet(tmp_path / "parts/2.parquet")
     said = completed({**ENTRY, "path": str(tmp_path / "parts")}, SCHEMA)
     with pytest.raises(NetliftError, match=r"unreadable_file|wrong_type"):
-        account_log(log_settings(said), outputs(tmp_path))
+        account_log(LogEntry.from_config(said), outputs(tmp_path))
 
 
 def test_a_truncated_file_is_refused(sound, tmp_path):
@@ -474,7 +474,7 @@ def test_a_truncated_file_is_refused(sound, tmp_path):
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
         said = completed({**ENTRY, "path": str(tmp_path / name)}, SCHEMA)
         with pytest.raises(NetliftError, match="unreadable_file"):
-            account_log(log_settings(said), outputs(tmp_path))
+            account_log(LogEntry.from_config(said), outputs(tmp_path))
 
 
 def test_a_damaged_parquet_page_is_refused(sound, tmp_path):
@@ -484,7 +484,7 @@ def test_a_damaged_parquet_page_is_refused(sound, tmp_path):
     (tmp_path / "log.parquet").write_bytes(content)
     said = completed({**ENTRY, "path": str(tmp_path / "log.parquet")}, SCHEMA)
     with pytest.raises(NetliftError):
-        account_log(log_settings(said), outputs(tmp_path))
+        account_log(LogEntry.from_config(said), outputs(tmp_path))
 
 
 def test_every_code_has_a_damaged_log_or_a_warning():

@@ -9,15 +9,21 @@ from log_files import COLUMNS, ENTRY, draw_log
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
 from netlift.logs import slates as log_slates
-from netlift.logs.entries import log_settings
+from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.reading import account_log, map_log
 from netlift.workflow.schema import completed, read_schema
+from netlift.workflow.values import canonical
 
 SCHEMA = read_schema("logs")
 
 
 def entry(path, **changes):
-    return log_settings(completed({**ENTRY, "path": str(path), **changes}, SCHEMA))
+    return parsed({**ENTRY, "path": str(path), **changes})
+
+
+def parsed(values):
+    """Parse an entry on the way that a job goes: by its settings."""
+    return LogEntry.from_config(canonical(log_settings(completed(values, SCHEMA))))
 
 
 def account(said, folder):
@@ -87,7 +93,7 @@ def test_accounts_are_those_of_the_items_in_every_form_of_log(kind, tmp_path, mo
         },
     }
     said = {**write(log, tmp_path, kind), **more}
-    accounts, items, _, counts = account(log_settings(completed(ENTRY | said, SCHEMA)), tmp_path)
+    accounts, items, _, counts = account(parsed(ENTRY | said), tmp_path)
     assert list(counts["rows"]) == [len(log)] * 2
     same = {"check_like": True, "check_dtype": False, "rtol": 1e-12, "check_categorical": False}
     expected = slate_outcomes(items)
@@ -131,7 +137,7 @@ def test_a_simulated_world_written_as_a_log_has_the_same_accounts(tmp_path):
             "slate": {"user_activity": "user_activity", "user_liked_rate": "user_liked_rate"},
         },
     }
-    accounts, items, _, _ = account(log_settings(completed(said, SCHEMA)), tmp_path)
+    accounts, items, _, _ = account(parsed(said), tmp_path)
     expected = slate_outcomes(world)[
         [name for name in accounts if "random" not in name and name != "promotion_probability"]
     ]
@@ -148,7 +154,7 @@ def test_a_simulated_world_written_as_a_log_has_the_same_accounts(tmp_path):
 def test_estimates_meet_the_known_truth(kind, tmp_path):
     log, truth = draw_log(11, 4000, (4, 8), first=0)
     said = {**write(log, tmp_path, kind), "first_position": 0}
-    accounts, *_ = account(log_settings(completed(ENTRY | said, SCHEMA)), tmp_path)
+    accounts, *_ = account(parsed(ENTRY | said), tmp_path)
     effects = component_effects(accounts)
     for estimator in ("difference_in_means", "lin", "hajek"):
         own = effects[effects["estimator"] == estimator].set_index("component")

@@ -16,6 +16,7 @@ from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import slates_of_rows
 from netlift.promotion.design import DESIGN_COLUMNS, Design
 from netlift.promotion.exposure import assign_promotion, draw_promotions, map_exposure
+from netlift.promotion.record import Promotion
 
 SIZE = 6
 
@@ -27,8 +28,9 @@ def slates_for(users: np.ndarray) -> pd.DataFrame:
 
 def assigned(users: np.ndarray, **changes: object) -> pd.DataFrame:
     """Assign promotions and return one row per slate."""
-    settings = {"seed": 4, "probability": 0.5, "assignment": "bernoulli", "unit": "user"}
-    table = assign_promotion(slates_for(users), **settings | {"focal_position_first": 3} | changes)
+    settings = {"probability": 0.5, "assignment": "bernoulli", "unit": "user"}
+    promotion = Promotion(**settings | {"focal_position_first": 3} | changes)
+    table = assign_promotion(slates_for(users), promotion, seed=4)
     assert (table.groupby("slate_id")[list(DESIGN_COLUMNS)].nunique() == 1).all(axis=None)
     return table.iloc[::SIZE].reset_index(drop=True)
 
@@ -148,14 +150,8 @@ def test_users_cannot_be_stratified_by_the_focal_position_of_a_slate():
 @pytest.mark.parametrize("unit", ["slate", "user"])
 def test_the_design_reaches_the_accounts_and_the_analysis(unit):
     users = some_users(60, 12)
-    log = assign_promotion(
-        slates_for(users),
-        seed=2,
-        probability=0.4,
-        assignment="complete",
-        focal_position_first=2,
-        unit=unit,
-    )
+    promotion = Promotion(probability=0.4, assignment="complete", focal_position_first=2, unit=unit)
+    log = assign_promotion(slates_for(users), promotion, seed=2)
     accounts = slate_outcomes(log.assign(click=0))
     slates = log.iloc[::SIZE].reset_index(drop=True)
     for column in DESIGN_COLUMNS:

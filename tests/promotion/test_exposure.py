@@ -11,6 +11,7 @@ from netlift.promotion.exposure import (
     draw_promotions,
     map_exposure,
 )
+from netlift.promotion.record import Promotion
 
 MAPPED = [
     "is_focal_item",
@@ -42,9 +43,11 @@ def mapped(exposed: pd.DataFrame) -> pd.DataFrame:
 
 
 def assigned(n_slates: int = 200, **changes: object) -> pd.DataFrame:
-    settings = {"seed": 4, "probability": 0.5, "assignment": "bernoulli"}
+    seed = changes.pop("seed", 4)
+    settings = {"probability": 0.5, "assignment": "bernoulli"}
     slates = slates_of(exposure(["AABCBA"] * n_slates, [1] * n_slates, [0] * n_slates))
-    return assign_promotion(slates, **settings | {"focal_position_first": 3} | changes)
+    promotion = Promotion(**settings | {"focal_position_first": 3} | changes)
+    return assign_promotion(slates, promotion, seed=seed)
 
 
 def promotions(n_slates: int, probability: float, assignment: str, seed: int) -> np.ndarray:
@@ -173,3 +176,11 @@ def test_complete_assignment_reaches_the_table():
 def test_the_first_slates_have_the_same_design_however_many_follow():
     many, few = assigned(n_slates=1500), assigned(n_slates=40)
     pd.testing.assert_frame_equal(plain(many)[: len(few)], plain(few))
+
+
+def test_the_record_of_a_promotion_gives_back_the_keys_of_the_config():
+    entry = {"probability": 0.5, "assignment": "complete", "focal_position_first": 3}
+    assert Promotion(**entry).settings == entry | {"unit": "slate"}
+    assert Promotion(**entry).deepest == 3
+    last = Promotion(**entry, focal_position_last=7)
+    assert (last.deepest, last.settings["focal_position_last"]) == (7, 7)

@@ -35,7 +35,7 @@ from netlift.report.verdict import verdict_of
 from netlift.studies.validation import policies_table
 from netlift.workflow import outputs
 from netlift.workflow.config import check_config
-from netlift.workflow.study import run_settings
+from netlift.workflow.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def experiment(small_study, study):
 
 def opened(folder, study, name=f"{SLATES}/logit"):
     movies = folder / "resources/datasets/tiny/movies.parquet"
-    return gather(name, run_settings(study, name), root=folder, movies=movies)
+    return gather(name, Study.from_config(study).page_settings(name), root=folder, movies=movies)
 
 
 def with_table(experiment, name, **changes):
@@ -563,7 +563,7 @@ class TestLogWithoutAPromotion:
         assert '<a href="../logs/watch/report.html">' in front
 
     def test_without_accounts_it_is_one_clear_error(self, tmp_path, study):
-        settings = run_settings(study, "logs/shown")
+        settings = Study.from_config(study).page_settings("logs/shown")
         with pytest.raises(NetliftError, match=r"it lacks slate_outcomes\.parquet"):
             gather("logs/shown", settings, root=tmp_path)
 
@@ -602,7 +602,7 @@ class TestSources:
         assert {output.rule for output in [*outputs.OUTPUTS, *outputs.FIGURES]} <= {*outputs.RULES}
 
     def test_the_settings_of_an_experiment_are_a_part_of_the_config(self, study):
-        settings = run_settings(study, f"{SLATES}/logit")
+        settings = Study.from_config(study).page_settings(f"{SLATES}/logit")
         assert settings["world_entry"] == study["worlds"]["logit"]
         assert "reference" not in json.dumps(settings)
         check_config(study)

@@ -7,6 +7,7 @@ from builders import random_exposure
 from netlift.effects.accounts import slate_outcomes
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import assign_promotion
+from netlift.promotion.record import Promotion
 from netlift.studies import replicates as module
 from netlift.studies.replicates import Replicates
 from netlift.worlds.simulation import fit_world, simulate_clicks
@@ -24,7 +25,7 @@ def replicates(model: str = "logit", *, n_slates: int = 120, **promotion) -> Rep
     slates = random_exposure(1, n_slates, 6, n_users=30).drop(
         columns=["is_focal_item", "focal_seed_position", "promotion_applied", "component"]
     )
-    exposure = assign_promotion(slates, seed=5, focal_position_first=3, **given)
+    exposure = assign_promotion(slates, Promotion(focal_position_first=3, **given), seed=5)
     arrays = Slates.from_exposure(exposure, seed=5)
     from netlift.workflow.schema import completed
     from netlift.worlds.registry import schema

@@ -11,7 +11,7 @@ from netlift.workflow.config import check_config
 from netlift.workflow.config_reference import config_reference
 from netlift.workflow.outputs import outputs_reference
 from netlift.workflow.schema import dataset_schema, read_schema
-from netlift.workflow.study import canonical, typed
+from netlift.workflow.values import canonical, typed
 from netlift.worlds import registry as worlds
 
 ROOT = Path(__file__).parents[2]

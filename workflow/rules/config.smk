@@ -21,8 +21,7 @@ rule write_config:
         mem_mb=memory(60),
         runtime=minutes(1),
     params:
-        # Where archives lie is a matter of one machine and not of the study.
-        settings=settings(**{key: value for key, value in STUDY.items() if key != "archives"}),
+        settings=STUDY.config_settings(),
     message:
         "Writing the merged configuration of {wildcards.dataset}"
     script:

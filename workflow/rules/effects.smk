@@ -22,13 +22,7 @@ rule estimate_ledger:
         mem_mb=memory(205, slates=100),
         runtime=minutes(2, slates=2),
     params:
-        settings=lambda wildcards: settings(
-            seed=seed_of(wildcards.experiment),
-            min_slates=STUDY["inference"]["min_slates"],
-            bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
-            power_effects=STUDY["inference"]["power_effects"],
-            units=units_of(wildcards.experiment),
-        ),
+        settings=lambda wildcards: STUDY.ledger_settings(wildcards.experiment),
     message:
         "Estimating the ledger: {wildcards.experiment}"
     script:
@@ -52,12 +46,7 @@ rule estimate_row_effects:
         mem_mb=memory(235, slates=530),
         runtime=minutes(2, slates=25),
     params:
-        settings=lambda wildcards: settings(
-            seed=seed_of(wildcards.experiment),
-            bootstrap_draws=STUDY["inference"]["bootstrap_draws"],
-            near_positions=STUDY["inference"]["near_positions"],
-            outcome=unit_of(wildcards.experiment),
-        ),
+        settings=lambda wildcards: STUDY.row_effect_settings(wildcards.experiment),
     message:
         "Estimating effects on item rows: {wildcards.experiment}"
     script:
@@ -81,13 +70,7 @@ rule test_randomization:
         mem_mb=memory(230, slates=360),
         runtime=minutes(4, slates=80),
     params:
-        settings=lambda wildcards: settings(
-            seed=seed_of(wildcards.experiment),
-            permutations=STUDY["inference"]["permutations"],
-            studentized=STUDY["inference"]["studentized"],
-            near_positions=STUDY["inference"]["near_positions"],
-            outcome=unit_of(wildcards.experiment),
-        ),
+        settings=lambda wildcards: STUDY.randomization_settings(wildcards.experiment),
     message:
         "Testing for spillover and checking the design by randomization: {wildcards.experiment}"
     script:
@@ -126,7 +109,7 @@ rule compare_worlds:
     input:
         conclusions=expand(
             f"{SLATE_SET}/{{world}}/{named('conclusions').file}",
-            world=STUDY["study"]["worlds"],
+            world=STUDY.worlds,
             allow_missing=True,
         ),
         code=code("compare_worlds"),
@@ -144,7 +127,7 @@ rule compare_worlds:
         mem_mb=memory(120),
         runtime=minutes(1),
     params:
-        settings=settings(worlds=STUDY["study"]["worlds"]),
+        settings=settings(worlds=STUDY.worlds),
     message:
         "Comparing the conclusions of all worlds, size {wildcards.size}, seed {wildcards.seed}"
     script:

@@ -8,11 +8,7 @@
 
 rule simulate_clicks:
     input:
-        unpack(
-            lambda wildcards: similarity_tables(
-                wildcards.dataset, STUDY["worlds"][wildcards.world]
-            )
-        ),
+        unpack(lambda wildcards: STUDY.similarity_tables(wildcards.dataset, wildcards.world)),
         exposure=rules.assign_promotion.output.exposure,
         code=lambda wildcards: world_code("simulate_clicks", wildcards.world),
     output:
@@ -29,9 +25,7 @@ rule simulate_clicks:
         mem_mb=memory(210, slates=300),
         runtime=minutes(1, slates=4),
     params:
-        settings=lambda wildcards: settings(
-            seed=int(wildcards.seed), world=STUDY["worlds"][wildcards.world]
-        ),
+        settings=lambda wildcards: STUDY.click_settings(wildcards.world, int(wildcards.seed)),
     message:
         "Simulating clicks in world {wildcards.world}, size {wildcards.size}, seed {wildcards.seed}"
     script:

@@ -6,8 +6,8 @@
 
 rule compute_grid:
     input:
-        unpack(grid_inputs),
-        code=lambda wildcards: world_code("compute_grid", STUDY["grids"][wildcards.grid]["world"]),
+        unpack(lambda wildcards: STUDY.grid_inputs(wildcards.dataset, wildcards.grid)),
+        code=lambda wildcards: world_code("compute_grid", STUDY.grid(wildcards.grid)["world"]),
     output:
         grid="results/{dataset}/grid/{grid}.parquet",
     log:
@@ -21,7 +21,7 @@ rule compute_grid:
         mem_mb=memory(185, slates=330),
         runtime=minutes(4, slates=85),
     params:
-        settings=grid_settings,
+        settings=lambda wildcards: STUDY.grid_settings(wildcards.grid),
     message:
         "Computing the grid {wildcards.grid}"
     script:
@@ -52,7 +52,7 @@ rule plot_grid:
         runtime=minutes(3),
     params:
         settings=lambda wildcards: settings(
-            parameters=list(STUDY["grids"][wildcards.grid]["parameters"])
+            parameters=list(STUDY.grid(wildcards.grid)["parameters"])
         ),
     message:
         "Drawing the grid {wildcards.grid}"
@@ -64,6 +64,6 @@ rule grids:
     input:
         expand(
             "results/{dataset}/grid/{grid}.svg",
-            dataset=STUDY["dataset"],
-            grid=STUDY["study"]["grids"],
+            dataset=STUDY.dataset,
+            grid=STUDY.grids,
         ),

@@ -38,7 +38,7 @@ ruleorder: account_log > account_slates
 
 rule account_log:
     input:
-        log_files=lambda wildcards: files_of_log(wildcards.log),
+        log_files=lambda wildcards: log_files(wildcards.log),
         code=code("account_log"),
     output:
         accounts="results/logs/{log}/slate_outcomes.parquet",
@@ -55,7 +55,7 @@ rule account_log:
         mem_mb=memory(2900),
         runtime=minutes(80),
     params:
-        settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
+        settings=lambda wildcards: STUDY.log_settings(wildcards.log),
     message:
         "Checking the log {wildcards.log} and summing it to slates"
     script:
@@ -64,7 +64,7 @@ rule account_log:
 
 rule map_log:
     input:
-        log_files=lambda wildcards: files_of_log(wildcards.log),
+        log_files=lambda wildcards: log_files(wildcards.log),
         accounts=rules.account_log.output.accounts,
         code=code("map_log"),
     output:
@@ -80,7 +80,7 @@ rule map_log:
         mem_mb=memory(2900),
         runtime=minutes(80),
     params:
-        settings=lambda wildcards: settings(**log_settings(log_entry(wildcards.log))),
+        settings=lambda wildcards: STUDY.log_settings(wildcards.log),
     message:
         "Mapping the rows of the log {wildcards.log}"
     script:
@@ -127,10 +127,7 @@ rule analyse_log:
         mem_mb=memory(120),
         runtime=minutes(1),
     params:
-        settings=lambda wildcards: settings(
-            experiment=is_experiment(log_entry(wildcards.log)),
-            row_stages=log_entry(wildcards.log)["row_stages"],
-        ),
+        settings=lambda wildcards: STUDY.section_settings(wildcards.log),
     message:
         "Listing what the log {wildcards.log} can and cannot say"
     script:
@@ -139,4 +136,4 @@ rule analyse_log:
 
 rule analyse:
     input:
-        expand("results/logs/{log}/sections.csv", log=STUDY["logs"]),
+        expand("results/logs/{log}/sections.csv", log=STUDY.logs),

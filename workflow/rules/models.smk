@@ -22,11 +22,7 @@ rule fit_models:
         mem_mb=memory(285, slates=1500),
         runtime=minutes(8, slates=210),
     params:
-        settings=lambda wildcards: settings(
-            seed=seed_of(wildcards.experiment),
-            outcome=unit_of(wildcards.experiment),
-            **STUDY["models"],
-        ),
+        settings=lambda wildcards: STUDY.model_settings(wildcards.experiment),
     message:
         "Fitting outcome models and effect models: {wildcards.experiment}"
     script:
@@ -50,11 +46,7 @@ rule compare_policies:
         mem_mb=memory(180, slates=400),
         runtime=minutes(1, slates=5),
     params:
-        settings=lambda wildcards: settings(
-            seed=seed_of(wildcards.experiment),
-            outcome=unit_of(wildcards.experiment),
-            **STUDY["policy"],
-        ),
+        settings=lambda wildcards: STUDY.policy_settings(wildcards.experiment),
     message:
         "Comparing policies: {wildcards.experiment}"
     script:

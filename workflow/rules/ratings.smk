@@ -6,7 +6,7 @@
 
 rule import_ratings:
     input:
-        own=lambda wildcards: own_files(wildcards.dataset),
+        own=lambda wildcards: rating_files(wildcards.dataset),
         code=code("import_ratings"),
     output:
         ratings="resources/datasets/{dataset}/ratings.parquet",
@@ -23,11 +23,7 @@ rule import_ratings:
         mem_mb=memory(150, ratings=500),
         runtime=minutes(1, ratings=60),
     params:
-        settings=lambda wildcards: settings(
-            name=wildcards.dataset,
-            entry=import_settings(STUDY["datasets"][wildcards.dataset]),
-            downloads="resources/downloads",
-        ),
+        settings=lambda wildcards: STUDY.import_settings(wildcards.dataset),
     message:
         "Importing the ratings of {wildcards.dataset}"
     script:

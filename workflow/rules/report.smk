@@ -16,7 +16,7 @@ TEMPLATES.append(local(str(REGISTRY)))
 rule write_report:
     input:
         page_files,
-        movies=lambda wildcards: movies_of(wildcards.experiment),
+        movies=lambda wildcards: STUDY.movies(wildcards.experiment),
         templates=TEMPLATES,
         schema=local(f"{workflow.basedir}/schemas/decision.schema.json"),
         code=code("write_report"),
@@ -39,7 +39,7 @@ rule write_report:
         mem_mb=memory(205, slates=360),
         runtime=minutes(2, slates=5),
     params:
-        settings=lambda wildcards: settings(**run_settings(STUDY, wildcards.experiment)),
+        settings=lambda wildcards: STUDY.page_settings(wildcards.experiment),
     message:
         "Writing the page: {wildcards.experiment}"
     script:
@@ -67,8 +67,7 @@ rule describe_log:
     benchmark:
         "logs/logs/{log}/describe_log.tsv"
     wildcard_constraints:
-        log="|".join(log for log, entry in STUDY["logs"].items() if not is_experiment(entry))
-        or "(?!)",
+        log="|".join(log for log, entry in STUDY.logs.items() if not entry.is_experiment) or "(?!)",
     conda:
         "../../environment.yml"
     threads: 1
@@ -76,7 +75,7 @@ rule describe_log:
         mem_mb=memory(205),
         runtime=minutes(2),
     params:
-        settings=lambda wildcards: settings(**run_settings(STUDY, f"logs/{wildcards.log}")),
+        settings=lambda wildcards: STUDY.page_settings(f"logs/{wildcards.log}"),
     message:
         "Writing the page of a log without a promotion: {wildcards.log}"
     script:
@@ -118,15 +117,7 @@ rule write_front_page:
         mem_mb=memory(130),
         runtime=minutes(1),
     params:
-        settings=settings(
-            experiments=EXPERIMENTS,
-            slate_sets=SLATE_SETS,
-            grids=STUDY["study"]["grids"],
-            logs=list(STUDY["logs"]),
-            dataset=STUDY["dataset"],
-            entry=STUDY["datasets"][STUDY["dataset"]],
-            ran_beside=ran_beside(STUDY["dataset"]),
-        ),
+        settings=STUDY.front_page_settings(ran_beside=ran_beside(STUDY.dataset)),
     message:
         "Writing the front page"
     script:

@@ -4,8 +4,6 @@
 # OUTPUTS           results/{dataset}/scorer/users.parquet, items.parquet, accuracy.csv
 #                   results/{dataset}/size={size}/seed={seed}/slates.parquet, exposure.parquet
 
-USES_SCORER = STUDY["slates"]["builder"] == "scorer"
-
 
 rule fit_scorer:
     input:
@@ -26,12 +24,7 @@ rule fit_scorer:
         mem_mb=memory(220, ratings=1500),
         runtime=minutes(2, ratings=60),
     params:
-        settings=settings(
-            **{
-                key: STUDY["slates"]["scorer"][key]
-                for key in ("train_share", "damping", "factors")
-            }
-        ),
+        settings=STUDY.scorer_settings(),
     message:
         "Fitting the scorer to the training ratings of {wildcards.dataset}"
     script:
@@ -42,8 +35,8 @@ rule build_slates:
     input:
         ratings=rules.import_ratings.output.ratings,
         movies=rules.import_ratings.output.movies,
-        scorer_users=rules.fit_scorer.output.scorer_users if USES_SCORER else [],
-        scorer_items=rules.fit_scorer.output.scorer_items if USES_SCORER else [],
+        scorer_users=rules.fit_scorer.output.scorer_users if STUDY.uses_scorer else [],
+        scorer_items=rules.fit_scorer.output.scorer_items if STUDY.uses_scorer else [],
         code=code("build_slates"),
     output:
         slates="results/{dataset}/size={size}/seed={seed}/slates.parquet",
@@ -58,7 +51,9 @@ rule build_slates:
         mem_mb=memory(190, slates=300, ratings=1500),
         runtime=minutes(1, slates=10, ratings=60),
     params:
-        settings=slate_settings,
+        settings=lambda wildcards: STUDY.slate_settings(
+            size=int(wildcards.size), seed=int(wildcards.seed)
+        ),
     message:
         "Building slates of {wildcards.size} items from {wildcards.dataset}, seed {wildcards.seed}"
     script:
@@ -82,7 +77,7 @@ rule assign_promotion:
         mem_mb=memory(135, slates=220),
         runtime=minutes(1, slates=2),
     params:
-        settings=lambda wildcards: settings(seed=int(wildcards.seed), **STUDY["promotion"]),
+        settings=lambda wildcards: STUDY.promotion_settings(int(wildcards.seed)),
     message:
         "Drawing focal items and promotions, size {wildcards.size}, seed {wildcards.seed}"
     script:

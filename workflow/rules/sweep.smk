@@ -17,8 +17,8 @@ rule sweep_slates:
     input:
         ratings=rules.import_ratings.output.ratings,
         movies=rules.import_ratings.output.movies,
-        scorer_users=rules.fit_scorer.output.scorer_users if USES_SCORER else [],
-        scorer_items=rules.fit_scorer.output.scorer_items if USES_SCORER else [],
+        scorer_users=rules.fit_scorer.output.scorer_users if STUDY.uses_scorer else [],
+        scorer_items=rules.fit_scorer.output.scorer_items if STUDY.uses_scorer else [],
         code=code("sweep_slates"),
     output:
         # Kept: were it made again for a world that is added, Snakemake would run all worlds anew.
@@ -34,11 +34,7 @@ rule sweep_slates:
         mem_mb=memory(240, slates=300, ratings=1500),
         runtime=minutes(5, slates=35, ratings=60),
     params:
-        settings=lambda wildcards: settings(
-            seeds=wildcards.seeds,
-            slates=slate_settings(wildcards),
-            promotion=STUDY["promotion"],
-        ),
+        settings=lambda wildcards: STUDY.sweep_slate_settings(int(wildcards.size), wildcards.seeds),
     message:
         "Building slates of {wildcards.size} items for seeds {wildcards.seeds}"
     script:
@@ -47,11 +43,7 @@ rule sweep_slates:
 
 rule sweep_effects:
     input:
-        unpack(
-            lambda wildcards: similarity_tables(
-                wildcards.dataset, STUDY["worlds"][wildcards.world]
-            )
-        ),
+        unpack(lambda wildcards: STUDY.similarity_tables(wildcards.dataset, wildcards.world)),
         exposure=rules.sweep_slates.output.exposure,
         code=lambda wildcards: world_code("sweep_effects", wildcards.world),
     output:
@@ -68,11 +60,7 @@ rule sweep_effects:
         mem_mb=memory(240, slates=300),
         runtime=minutes(5, slates=30),
     params:
-        settings=lambda wildcards: settings(
-            name=wildcards.world,
-            world=STUDY["worlds"][wildcards.world],
-            size=int(wildcards.size),
-        ),
+        settings=lambda wildcards: STUDY.sweep_effect_settings(wildcards.world, int(wildcards.size)),
     message:
         "World {wildcards.world}, slates of {wildcards.size}, seeds {wildcards.seeds}"
     script:
@@ -128,4 +116,4 @@ rule plot_sweep:
 
 rule sweep:
     input:
-        expand(files_of("combine_sweep", "plot_sweep"), dataset=STUDY["dataset"]),
+        expand(files_of("combine_sweep", "plot_sweep"), dataset=STUDY.dataset),

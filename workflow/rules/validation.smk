@@ -7,16 +7,9 @@
 #                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
 #                   results/{dataset}/validation/*.svg, *.png
 
-VALIDATION_FILES = {
-    "ledgers": "ledgers.parquet",
-    "tests": "tests.parquet",
-    "policies": "policies.parquet",
-    "facts": "facts.json",
-}
-
 
 wildcard_constraints:
-    case="|".join(STUDY["validation"]["cases"]) or "none",
+    case="|".join(STUDY.config["validation"]["cases"]) or "none",
 
 
 use rule build_slates as build_case_slates with:
@@ -27,20 +20,22 @@ use rule build_slates as build_case_slates with:
     benchmark:
         "logs/{dataset}/validation/{case}/build_slates.tsv"
     params:
-        settings=case_slate_settings,
+        settings=lambda wildcards: STUDY.case_slate_settings(wildcards.case),
     message:
         "Building the slates of case {wildcards.case}"
 
 
 rule validate_case:
     input:
-        unpack(validation_inputs),
+        unpack(
+            lambda wildcards: STUDY.case_inputs(wildcards.dataset, wildcards.case, wildcards.world)
+        ),
         code=lambda wildcards: world_code("validate_case", wildcards.world),
     output:
-        **{
-            name: f"results/{{dataset}}/validation/{{case}}/{{world}}/{file}"
-            for name, file in VALIDATION_FILES.items()
-        },
+        ledgers="results/{dataset}/validation/{case}/{world}/ledgers.parquet",
+        tests="results/{dataset}/validation/{case}/{world}/tests.parquet",
+        policies="results/{dataset}/validation/{case}/{world}/policies.parquet",
+        facts="results/{dataset}/validation/{case}/{world}/facts.json",
     log:
         "logs/{dataset}/validation/{case}/{world}/validate_case.log",
     benchmark:
@@ -52,7 +47,7 @@ rule validate_case:
         mem_mb=memory(285, slates=1500),
         runtime=minutes(200, slates=150),
     params:
-        settings=validation_settings,
+        settings=lambda wildcards: STUDY.case_settings(wildcards.case, wildcards.world),
     message:
         "Validating case {wildcards.case} in world {wildcards.world}"
     script:
@@ -61,7 +56,10 @@ rule validate_case:
 
 rule combine_validation:
     input:
-        **{name: validation_files(file) for name, file in VALIDATION_FILES.items()},
+        ledgers=lambda wildcards: case_files(wildcards.dataset, "ledgers.parquet"),
+        tests=lambda wildcards: case_files(wildcards.dataset, "tests.parquet"),
+        policies=lambda wildcards: case_files(wildcards.dataset, "policies.parquet"),
+        facts=lambda wildcards: case_files(wildcards.dataset, "facts.json"),
         code=code("combine_validation"),
     output:
         **makes("combine_validation"),
@@ -107,4 +105,4 @@ rule plot_validation:
 
 rule validate:
     input:
-        expand(files_of("combine_validation", "plot_validation"), dataset=STUDY["dataset"]),
+        expand(files_of("combine_validation", "plot_validation"), dataset=STUDY.dataset),

@@ -1,12 +1,13 @@
 """Write the item rows of a log as later stages read them."""
 
+from netlift.logs.entries import LogEntry
 from netlift.logs.reading import map_log
 from netlift.workflow.job import job
 
 if "snakemake" in globals():
     with job(snakemake):
         map_log(
-            snakemake.params.settings,
+            LogEntry.from_config(snakemake.params.settings),
             snakemake.input.accounts,
             snakemake.output.slate_items,
             threads=snakemake.threads,

@@ -5,6 +5,7 @@ import logging
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_pieces, read_table, write_groups
 from netlift.promotion.exposure import assign_promotion
+from netlift.promotion.record import Promotion
 from netlift.slates.builder import SlateBuilder
 from netlift.slates.scorer import Scorer
 from netlift.studies.seed_blocks import block_seeds
@@ -19,13 +20,14 @@ def main(inputs: dict, exposure: str, settings: dict) -> None:
         scorer = Scorer(*(read_table(inputs[f"scorer_{which}"]) for which in ("users", "items")))
     movies = read_table(inputs["movies"], ["item_id", "genres"])
     builder = SlateBuilder(read_pieces(inputs["ratings"]), movies, scorer, settings["slates"])
+    promotion = Promotion(**settings["promotion"])
     failures: dict[int, str] = {}
 
     def exposures():
         for seed in block_seeds(settings["seeds"]):
             try:
                 slates = builder.slates(settings["slates"]["size"], seed)
-                yield assign_promotion(slates, seed=seed, **settings["promotion"]).assign(seed=seed)
+                yield assign_promotion(slates, promotion, seed=seed).assign(seed=seed)
             except NetliftError as error:
                 failures[seed] = str(error)
                 logging.getLogger("netlift").error("seed %s: %s", seed, error)

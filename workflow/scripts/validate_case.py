@@ -6,6 +6,7 @@ from netlift.core.tables import read_optional, read_table, write_json, write_tab
 from netlift.effects.accounts import slate_outcomes
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import assign_promotion
+from netlift.promotion.record import Promotion
 from netlift.studies.replicate_estimates import (
     Case,
     replicate_ledgers,
@@ -60,11 +61,11 @@ def _case(
     settings: dict,
 ) -> Case:
     """Make the experiment in whose place the replicates stand."""
-    seed, promotion, entry = settings["seed"], settings["promotion"], settings["world"]
+    seed, promotion, entry = settings["seed"], Promotion(**settings["promotion"]), settings["world"]
     size = int(slates["slate_position_seed"].max())
     slates = slates.iloc[: settings["n_slates"] * size]
-    exposure = assign_promotion(slates, seed=seed, **promotion)
-    if promotion["unit"] == "user":
+    exposure = assign_promotion(slates, promotion, seed=seed)
+    if promotion.unit == "user":
         # Slates of a unit stand together, as the array form of the estimators asks.
         exposure = exposure.sort_values("user_id", kind="stable", ignore_index=True)
     arrays = Slates.from_exposure(exposure, seed=seed)
@@ -72,7 +73,7 @@ def _case(
     items = simulate_clicks(exposure, arrays, world, seed=seed)
     accounts = slate_outcomes(items)
     design = Design.of(accounts)
-    replicates = Replicates.of(arrays, world, design, assignment=promotion["assignment"], seed=seed)
+    replicates = Replicates.of(arrays, world, design, assignment=promotion.assignment, seed=seed)
     return Case(replicates, items, accounts)
 
 

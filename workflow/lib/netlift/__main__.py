@@ -97,7 +97,7 @@ def page(folder: Path, file: Path) -> None:
     from netlift.core.tables import written_whole
     from netlift.report.gathering import gather
     from netlift.report.pages import experiment_page
-    from netlift.workflow.study import run_settings
+    from netlift.workflow.study import Study
 
     whole = folder.resolve()
     root = next((parent.parent for parent in whole.parents if parent.name == "results"), None)
@@ -110,7 +110,8 @@ def page(folder: Path, file: Path) -> None:
     )
     if not configs:
         raise NetliftError(f"no config.yaml in {root / 'results' / dataset}: run the study first")
-    settings = run_settings(yaml.safe_load(configs[0].read_text(encoding="utf-8")), name)
+    config = yaml.safe_load(configs[0].read_text(encoding="utf-8"))
+    settings = Study.from_config(config).page_settings(name)
     movies = root / f"resources/datasets/{dataset}/movies.parquet"
     text = experiment_page(gather(name, settings, root=root, movies=movies))
     with written_whole(file) as temporary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,21 +17,18 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def assignment_problems(
-    con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any], aside: str
-) -> Iterator[Problem]:
+def assignment_problems(con: duckdb.DuckDBPyConnection, unit: str, aside: str) -> Iterator[Problem]:
     """Yield ``sample_ratio`` and ``covariate_imbalance`` where the assignment does not fit.
 
     Parameters
     ----------
     con
         With the table ``slates``.
-    entry
-        The log's config entry.
+    unit
+        What was randomized: ``slate`` or ``user``.
     aside
         The condition of slates that are set aside.
     """
-    unit = entry["promotion"]["unit"]
     used = f"(SELECT * FROM slates WHERE NOT ({aside}))"
     units = used
     if unit == "user":

@@ -11,7 +11,7 @@ import pandas as pd
 from netlift.inference.estimate import MIN_PER_ARM
 from netlift.logs.assignment import assignment_problems
 from netlift.logs.codes import CODES
-from netlift.logs.entries import outcomes_of
+from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem, refusal
 from netlift.logs.rows import Rows
 from netlift.logs.slates import SLATE_CODES
@@ -63,9 +63,7 @@ def count_rows(con: duckdb.DuckDBPyConnection) -> int:
     return int(found[0])
 
 
-def check_slates(
-    con: duckdb.DuckDBPyConnection, rows: Rows, entry: Mapping[str, Any], n_rows: int
-) -> Checked:
+def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int) -> Checked:
     """Judge the rows and slates of a log, once ``slates`` is made.
 
     Raises
@@ -77,7 +75,7 @@ def check_slates(
     assert bits is not None
     of_rows = [(place, check) for place, check in enumerate(rows.checks) if bits[0] & (1 << place)]
     of_slates = [(place, code) for place, code in enumerate(SLATE_CODES) if bits[1] & (1 << place)]
-    chosen = set(entry["set_aside"])
+    chosen = set(log.set_aside)
     reasons = _reasons(of_rows, of_slates, chosen)
     aside = " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
     problems = [_row_problem(con, rows, place) for place, _ in of_rows]
@@ -88,16 +86,16 @@ def check_slates(
         errors = [problem for problem in errors if _left(con, rows, problem.code, aside)]
     accepted = []
     if rows.experiment and not errors:
-        errors += _assignment_errors(con, entry, aside)
+        errors += _assignment_errors(con, log, aside)
         if not errors:
-            found = list(assignment_problems(con, entry, aside))
-            errors = [problem for problem in found if problem.code not in entry["accept"]]
-            accepted = [problem for problem in found if problem.code in entry["accept"]]
+            found = list(assignment_problems(con, log.unit, aside))
+            errors = [problem for problem in found if problem.code not in log.accept]
+            accepted = [problem for problem in found if problem.code in log.accept]
     if errors:
         raise refusal(errors)
     kept = [*(problem for problem in problems if problem.code in chosen), *accepted]
     counts = _counts(con, reasons, aside, n_rows)
-    return Checked([*kept, *_warnings(con, rows, entry, aside)], counts, aside)
+    return Checked([*kept, *_warnings(con, rows, log, aside)], counts, aside)
 
 
 def _reasons(
@@ -161,11 +159,11 @@ def _slate_problem(con: duckdb.DuckDBPyConnection, code: str, place: int) -> Pro
 
 
 def _assignment_errors(
-    con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any], aside: str
+    con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
     """Yield what is wrong with the assignment as such: units with two promotions, empty arms."""
     used = f"FROM slates WHERE NOT ({aside})"
-    if entry["promotion"]["unit"] == "user":
+    if log.unit == "user":
         yield from _users_that_differ(con, used)
     arms = dict(
         con.execute(
@@ -173,9 +171,8 @@ def _assignment_errors(
         ).fetchall()
     )
     if min(arms.get(1, 0), arms.get(0, 0)) < MIN_PER_ARM:
-        unit = entry["promotion"]["unit"]
-        said = f"{arms.get(1, 0):,} promoted and {arms.get(0, 0):,} control {unit}s"
-        yield Problem("empty_arm", entry["columns"]["promoted"], examples=(said,))
+        said = f"{arms.get(1, 0):,} promoted and {arms.get(0, 0):,} control {log.unit}s"
+        yield Problem("empty_arm", log.columns["promoted"], examples=(said,))
 
 
 def _users_that_differ(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:
@@ -221,7 +218,7 @@ def _counts(
 
 
 def _warnings(
-    con: duckdb.DuckDBPyConnection, rows: Rows, entry: Mapping[str, Any], aside: str
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
     used = f"FROM slates WHERE NOT ({aside})"
     found = con.execute(
@@ -236,13 +233,13 @@ def _warnings(
     if single:
         yield Problem("single_item_slate", None, int(single), int(single))
     if no_cluster:
-        column = entry["columns"].get("cluster")
+        column = log.columns.get("cluster")
         yield Problem("no_cluster", column, int(no_cluster), int(with_none))
     for column in (*rows.slate_covariates, *(f"{one}_mean" for one in rows.item_covariates)):
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
-        yield from _warnings_of_experiment(con, entry, used)
-    yield from _outcome_warnings(con, entry)
+        yield from _warnings_of_experiment(con, log, used)
+    yield from _outcome_warnings(con, log)
 
 
 def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -> Iterator[Problem]:
@@ -255,7 +252,7 @@ def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -
 
 
 def _warnings_of_experiment(
-    con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any], used: str
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
 ) -> Iterator[Problem]:
     row = con.execute(
         "SELECT count(*) FILTER (focal_seed_position = 1), "
@@ -273,7 +270,7 @@ def _warnings_of_experiment(
         ("cluster_with_one_slate", "focal_spillover_cluster"),
         ("user_with_one_slate", "user_id"),
     ):
-        if column == "user_id" and "user" not in entry["columns"]:
+        if column == "user_id" and "user" not in log.columns:
             continue
         row = con.execute(
             f"SELECT count(*), min(one::VARCHAR) FROM (SELECT {column} AS one {used} "
@@ -285,16 +282,14 @@ def _warnings_of_experiment(
             yield Problem(code, None, None, int(row[0]), (f"{row[0]:,} {what}, as {row[1]}",))
 
 
-def _outcome_warnings(
-    con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]
-) -> Iterator[Problem]:
-    for outcome, said in outcomes_of(entry).items():
-        if "winsorize" in said:
+def _outcome_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Iterator[Problem]:
+    for outcome in log.outcomes:
+        if outcome.winsorize is not None:
             continue
-        share = _tail_share(con, name(f"o_{outcome}"))
+        share = _tail_share(con, name(f"o_{outcome.name}"))
         if share is not None and share > TAIL_SHARE:
-            seen = f"the largest 1% of rows with {outcome} hold {share:.0%} of it"
-            yield Problem("heavy_tail", said["column"], None, None, (seen,))
+            seen = f"the largest 1% of rows with {outcome.name} hold {share:.0%} of it"
+            yield Problem("heavy_tail", outcome.column, None, None, (seen,))
 
 
 def _tail_share(con: duckdb.DuckDBPyConnection, value: str) -> float | None:

@@ -1,11 +1,12 @@
-"""What an entry of ``logs`` in the config says, for the Snakefile: standard library only."""
+"""The record of an entry of ``logs`` in the config, parsed once: standard library only."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
 from netlift.logs.codes import CODES
@@ -19,7 +20,6 @@ SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 """Covariates that have a meaning in the analysis; others get a prefix."""
 
-
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
@@ -30,81 +30,194 @@ WINSORIZED = "_winsorized"
 """Ending of the winsorized version of an outcome."""
 
 
-def is_experiment(entry: Mapping[str, Any]) -> bool:
-    """Say whether a log tells which item was promoted in which slate."""
-    return "promoted" in entry["columns"]
+@dataclass(frozen=True)
+class LogOutcome:
+    """One outcome of a log.
+
+    Attributes
+    ----------
+    name
+        What it is called in the tables.
+    column
+        Its column in the log.
+    unit
+        What follows a number of it: as the entry says, or the name in words.
+    negative
+        Whether values below zero are meant.
+    winsorize
+        The quantile of its positive values to which larger ones are lowered; None for no such
+        version of it.
+    """
+
+    name: str
+    column: str
+    unit: str
+    negative: bool = False
+    winsorize: float | None = None
+
+    @classmethod
+    def from_config(cls, name: str, values: Mapping[str, Any]) -> Self:
+        """Parse an entry of ``outcomes``."""
+        words = name.replace("_", " ").strip()
+        return cls(name, **{"unit": words, **values})
 
 
-def log_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the key and the problem where keys of an entry do not agree with each other."""
-    columns, promotion = entry["columns"], entry["promotion"]
-    if ("promoted" in columns) != ("focal" in columns):
-        yield "columns", "promoted and focal belong together: name both, or neither"
-    if is_experiment(entry):
-        sources = ("probability" in columns) + ("probability" in promotion)
-        if sources != 1:
-            yield (
-                "promotion.probability",
-                "say with which probability slates were promoted, either here or in a column "
-                f"(columns.probability); {'both are' if sources else 'neither is'} given",
+@dataclass(frozen=True)
+class ItemsTable:
+    """A table of items with their clusters: its file, and its columns of items and clusters."""
+
+    path: str
+    item: str
+    cluster: str
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A team's own log, as an entry of ``logs`` describes it.
+
+    Attributes
+    ----------
+    columns
+        The log's column by role: slate, user, item, position, promoted, ...
+    outcomes
+        The main one first.
+    paths
+        Files, globs and folders.
+    format_name
+        ``csv``, ``parquet`` or ``duckdb``; None to tell it from the endings (see ``format``).
+    table, query
+        Of a DuckDB file: what to read.
+    delimiter
+        Of CSV.
+    first_position
+        0 or 1.
+    meanings
+        By flag (promoted, focal) and meaning, the values that have it.
+    items
+        The table of items with their clusters.
+    unit
+        What was randomized: ``slate`` or ``user``.
+    probability
+        Of promotion; None where a column has it.
+    slate_covariates, item_covariates
+        The log's column by the name of the covariate's column in the tables.
+    set_aside, accept
+        Codes of problems whose slates are left out, and that are to be warnings.
+    row_stages
+        Whether stages that hold item rows in memory are run.
+    """
+
+    columns: Mapping[str, str]
+    outcomes: tuple[LogOutcome, ...]
+    paths: tuple[str, ...] = ()
+    format_name: str | None = None
+    table: str | None = None
+    query: str | None = None
+    delimiter: str = ","
+    first_position: int = 1
+    meanings: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    items: ItemsTable | None = None
+    unit: str = "slate"
+    probability: float | None = None
+    slate_covariates: Mapping[str, str] = field(default_factory=dict)
+    item_covariates: Mapping[str, str] = field(default_factory=dict)
+    set_aside: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ()
+    row_stages: bool = True
+
+    @classmethod
+    def from_config(cls, entry: Mapping[str, Any]) -> Self:
+        """Parse a checked entry of the config, or the settings that ``log_settings`` makes of it.
+
+        Settings are sorted, and keep the order of the outcomes beside them (``outcome_order``).
+        """
+        path, promotion = entry.get("path", []), entry.get("promotion", {})
+        order = entry.get("outcome_order", list(entry["outcomes"]))
+        covariates = entry.get("covariates", {})
+        same = ("table", "query", "delimiter", "first_position", "meanings", "row_stages")
+        return cls(
+            columns=entry["columns"],
+            outcomes=tuple(LogOutcome.from_config(name, entry["outcomes"][name]) for name in order),
+            paths=(path,) if isinstance(path, str) else tuple(path),
+            format_name=entry.get("format"),
+            items=ItemsTable(**entry["items"]) if "items" in entry else None,
+            unit=promotion.get("unit", "slate"),
+            probability=promotion.get("probability"),
+            slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
+            item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
+            set_aside=tuple(entry.get("set_aside", ())),
+            accept=tuple(entry.get("accept", ())),
+            **{key: entry[key] for key in same if key in entry},
+        )
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether the log tells which item was promoted in which slate."""
+        return "promoted" in self.columns
+
+    @property
+    def format(self) -> str:
+        """``csv``, ``parquet`` or ``duckdb``: as the entry says, or by the first ending."""
+        if self.format_name:
+            return self.format_name
+        if not self.paths:
+            return "duckdb"
+        first = next(iter(self.data_files() or self.paths))
+        return ENDINGS.get(Path(first).suffix.lower(), "csv")
+
+    @property
+    def needed_columns(self) -> list[str]:
+        """The log's columns that the entry names, each once, in its order."""
+        columns = [*self.columns.values(), *(outcome.column for outcome in self.outcomes)]
+        return list(dict.fromkeys([*columns, *self.covariate_columns]))
+
+    @property
+    def covariate_columns(self) -> list[str]:
+        """The log's columns of covariates, those of slates first."""
+        return [*self.slate_covariates.values(), *self.item_covariates.values()]
+
+    @property
+    def units(self) -> dict[str, str]:
+        """What follows a number of each outcome, by outcome type, the main one first."""
+        units: dict[str, str] = {}
+        for index, outcome in enumerate(self.outcomes):
+            units[MAIN_OUTCOME if index == 0 else outcome.name] = outcome.unit
+            if outcome.winsorize is not None:
+                units[f"{outcome.name}{WINSORIZED}"] = outcome.unit
+        return units
+
+    def data_files(self) -> list[str]:
+        """Return the files of the log itself, without the table of items."""
+        return _files_behind(self.paths)
+
+    def files(self) -> list[str]:
+        """Return the files that the log is read from, so that an edit of them runs it again.
+
+        Raises
+        ------
+        NetliftError
+            A path leads to no file.
+        """
+        tables = [self.items.path] if self.items else []
+        missing = [path for path in self.paths if not _files_behind((path,))]
+        missing += [path for path in tables if not Path(path).is_file()]
+        if missing:
+            raise NetliftError(
+                f"no_file: there is no {listed(missing)}. Paths are relative to the folder in "
+                "which Snakemake runs; a glob needs quotes in YAML if it starts with *."
             )
-    if promotion["unit"] == "user" and "user" not in columns:
-        yield "columns.user", "needed where promotion.unit is user"
-    if "cluster" in columns and "items" in entry:
-        yield "items", "clusters come from columns.cluster already; give one of the two"
-    yield from _source_problems(entry)
-    names = list(entry["outcomes"])
-    taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
-    if taken:
-        yield "outcomes", f"{listed(taken)} would be taken for another column; give another name"
-    allowed = [code.name for code in CODES if code.set_aside]
-    unknown = [name for name in entry["set_aside"] if name not in allowed]
-    if unknown:
-        yield "set_aside", f"{listed(unknown)} cannot be set aside (allowed: {', '.join(allowed)})"
-    for role in ("promoted", "focal"):
-        named = entry.get("meanings", {}).get(role)
-        if named:
-            first, second = named.values()
-            both = sorted(set(first) & set(second))
-            if both:
-                yield f"meanings.{role}", f"{listed(both)} cannot mean both"
+        return self.data_files() + tables
 
 
-def _source_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "path" not in entry and "query" not in entry:
-        yield "path", "say where the log lies (or give a query)"
-    if "table" in entry and "query" in entry:
-        yield "table", "give a table or a query, not both"
-    database = "path" in entry and log_format(entry) == "duckdb"
-    if database and not ("table" in entry or "query" in entry):
-        yield "table", "say which table of the DuckDB file to read, or give a query"
-    if "path" in entry and not database and ("table" in entry or "query" in entry):
-        yield "table", "a table or a query is for DuckDB files; give their path, or format: duckdb"
+def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> dict[str, str]:
+    """Return columns of covariates by their names in the tables."""
+    return {
+        name if name in known else f"{level}_covariate_{name}": column
+        for name, column in columns.items()
+    }
 
 
-def paths_of(entry: Mapping[str, Any]) -> list[str]:
-    """Return the paths of an entry as a list."""
-    path = entry.get("path", [])
-    return [path] if isinstance(path, str) else list(path)
-
-
-def log_format(entry: Mapping[str, Any]) -> str:
-    """Return ``csv``, ``parquet`` or ``duckdb``: as the entry says, or by the first ending."""
-    if "format" in entry:
-        return str(entry["format"])
-    if "path" not in entry:
-        return "duckdb"
-    endings = [_ending(name) for name in _found(paths_of(entry))] or [
-        _ending(name) for name in paths_of(entry)
-    ]
-    return ENDINGS.get(endings[0], "csv")
-
-
-def _ending(name: str) -> str:
-    return Path(name).suffix.lower()
-
-
-def _found(paths: list[str]) -> list[str]:
+def _files_behind(paths: tuple[str, ...]) -> list[str]:
     """Return the files behind paths, globs and folders, each once, sorted; hidden ones left out."""
     files: list[str] = []
     for path in paths:
@@ -122,72 +235,60 @@ def _found(paths: list[str]) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def log_files(entry: Mapping[str, Any]) -> list[str]:
-    """Return the files that a log is read from, so that an edit of them runs it again.
-
-    Raises
-    ------
-    NetliftError
-        A path leads to no file.
-    """
-    missing = [path for path in paths_of(entry) if not _found([path])]
-    table = entry.get("items", {}).get("path")
-    if table and not Path(table).is_file():
-        missing.append(table)
-    if missing:
-        raise NetliftError(
-            f"no_file: there is no {listed(missing)}. Paths are relative to the folder in which "
-            "Snakemake runs; a glob needs quotes in YAML if it starts with *."
-        )
-    return _found(paths_of(entry)) + ([table] if table else [])
-
-
-def data_files(entry: Mapping[str, Any]) -> list[str]:
-    """Return the files of the log itself, without the table of items."""
-    return _found(paths_of(entry))
-
-
-def covariate_names(entry: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return for slates and items the name of each covariate's column in items, and in the log."""
-    known = {"slate": SLATE_COVARIATES, "item": ITEM_COVARIATES}
-    return {
-        level: {
-            name if name in known[level] else f"{level}_covariate_{name}": column
-            for name, column in entry["covariates"][level].items()
-        }
-        for level in known
-    }
-
-
 def log_settings(entry: Mapping[str, Any]) -> Json:
     """Return the part of an entry that its tables of slates and rows depend on.
 
     The order of outcomes, of which the first is the main one, is written out: the parameters of a
     rule are sorted.
     """
-    own = {key: entry[key] for key in sorted(entry) if key not in ("title", "row_stages")}
+    used = {key: entry[key] for key in sorted(entry) if key not in ("title", "row_stages")}
     outcomes = {
-        name: {key: value for key, value in said.items() if key != "unit"}
-        for name, said in entry["outcomes"].items()
+        name: {key: value for key, value in values.items() if key != "unit"}
+        for name, values in entry["outcomes"].items()
     }
-    return own | {"outcomes": outcomes, "outcome_order": list(outcomes)}
+    return used | {"outcomes": outcomes, "outcome_order": list(outcomes)}
 
 
-def outcomes_of(entry: Mapping[str, Any]) -> Json:
-    """Return the outcomes of an entry, or of its settings, the main one first."""
-    order = entry.get("outcome_order", list(entry["outcomes"]))
-    return {name: entry["outcomes"][name] for name in order}
+def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem where keys of an entry do not agree with each other."""
+    columns = log.columns
+    if ("promoted" in columns) != ("focal" in columns):
+        yield "columns", "promoted and focal belong together: name both, or neither"
+    if log.is_experiment and ("probability" in columns) == (log.probability is not None):
+        count = "neither is" if log.probability is None else "both are"
+        yield (
+            "promotion.probability",
+            "say with which probability slates were promoted, either here or in a column "
+            f"(columns.probability); {count} given",
+        )
+    if log.unit == "user" and "user" not in columns:
+        yield "columns.user", "needed where promotion.unit is user"
+    if "cluster" in columns and log.items:
+        yield "items", "clusters come from columns.cluster already; give one of the two"
+    yield from _source_problems(log)
+    names = [outcome.name for outcome in log.outcomes]
+    taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
+    if taken:
+        yield "outcomes", f"{listed(taken)} would be taken for another column; give another name"
+    allowed = [code.name for code in CODES if code.set_aside]
+    unknown = [name for name in log.set_aside if name not in allowed]
+    if unknown:
+        yield "set_aside", f"{listed(unknown)} cannot be set aside (allowed: {', '.join(allowed)})"
+    for role, meanings in log.meanings.items():
+        first, second = meanings.values()
+        both = sorted(set(first) & set(second))
+        if both:
+            yield f"meanings.{role}", f"{listed(both)} cannot mean both"
 
 
-def outcome_units(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is said after a number of each outcome, by outcome type, the main one first.
-
-    As the entry says, or the outcome's name in words: minutes, euros of revenue.
-    """
-    units: dict[str, str] = {}
-    for place, (name, said) in enumerate(outcomes_of(entry).items()):
-        unit = said.get("unit") or name.replace("_", " ").strip()
-        units[MAIN_OUTCOME if place == 0 else name] = unit
-        if "winsorize" in said:
-            units[f"{name}{WINSORIZED}"] = unit
-    return units
+def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    if not log.paths and log.query is None:
+        yield "path", "say where the log lies (or give a query)"
+    if log.table is not None and log.query is not None:
+        yield "table", "give a table or a query, not both"
+    chosen = log.table is not None or log.query is not None
+    database = bool(log.paths) and log.format == "duckdb"
+    if database and not chosen:
+        yield "table", "say which table of the DuckDB file to read, or give a query"
+    if log.paths and not database and chosen:
+        yield "table", "a table or a query is for DuckDB files; give their path, or format: duckdb"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlift.logs.rows import Rows
 from netlift.logs.slates import outcome_columns, ranges
@@ -22,7 +22,6 @@ _CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component")
 def item_batches(
     con: duckdb.DuckDBPyConnection,
     rows: Rows,
-    entry: Mapping[str, Any],
     limits: Mapping[str, float],
     n_rows: int,
 ) -> Iterator[pa.Table]:
@@ -34,8 +33,6 @@ def item_batches(
         With the views ``rows`` and ``accounts`` (the slates that are used).
     rows
         The mapping of the log.
-    entry
-        Its config entry.
     limits
         Where outcomes are winsorized.
     n_rows
@@ -44,7 +41,7 @@ def item_batches(
     import pyarrow as pa
 
     for condition in ranges(con, n_rows):
-        result = con.execute(_items_sql(rows, entry, limits, condition))
+        result = con.execute(_items_sql(rows, limits, condition))
         for batch in result.to_arrow_reader(BATCH_ROWS):
             table = pa.Table.from_batches([batch])
             for column in _CATEGORIES:
@@ -55,9 +52,7 @@ def item_batches(
             yield table
 
 
-def _items_sql(
-    rows: Rows, entry: Mapping[str, Any], limits: Mapping[str, float], condition: str
-) -> str:
+def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
     columns = {
         "slate_id": "slate",
         "user_id": "user_id",

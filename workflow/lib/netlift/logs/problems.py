@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from netlift.core.errors import NetliftError
 from netlift.logs.codes import BY_NAME, CODES
+from netlift.logs.entries import LogEntry
 
 
 def refusal_text(problems: list[Problem]) -> str:
@@ -35,14 +34,14 @@ def _how_many(problem: Problem) -> str:
     return f": {', '.join(parts)}" if parts else ""
 
 
-def contract_table(problems: list[Problem], entry: Mapping[str, Any]) -> pd.DataFrame:
+def contract_table(problems: list[Problem], log: LogEntry) -> pd.DataFrame:
     """Return problems as a table, in the order of the codes.
 
     One row per problem: ``severity`` is error, warning, or what the entry made of an error: set
     aside, accepted.
     """
-    made_of = dict.fromkeys(entry["set_aside"], "set aside")
-    made_of |= dict.fromkeys(entry["accept"], "accepted")
+    made_of = dict.fromkeys(log.set_aside, "set aside")
+    made_of |= dict.fromkeys(log.accept, "accepted")
     order = [code.name for code in CODES]
     rows = [
         {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
 from netlift.logs.contract import Checked, check_slates, count_rows
+from netlift.logs.entries import LogEntry
 from netlift.logs.items import item_batches
 from netlift.logs.problems import LogRefusedError, Problem, contract_table, first_line, refusal
 from netlift.logs.rows import Rows
@@ -29,7 +30,7 @@ _NARROW = {
 
 
 def account_log(
-    entry: Mapping[str, Any],
+    log: LogEntry,
     outputs: Mapping[str, str],
     *,
     threads: int = 1,
@@ -39,8 +40,8 @@ def account_log(
 
     Parameters
     ----------
-    entry
-        The log's config entry, complete.
+    log
+        The log's entry.
     outputs
         Paths of ``accounts`` (the accounts, as ``accounts.slate_outcomes`` makes them of items),
         ``contract`` (warnings and problems that were set aside) and ``row_counts``. All or none of
@@ -57,19 +58,19 @@ def account_log(
     refused.unlink(missing_ok=True)
     try:
         with written_whole(outputs["accounts"]) as temporary:
-            checked = _account(entry, temporary, threads, memory_mb)
-            write_table(contract_table(checked.problems, entry), outputs["contract"])
+            checked = _account(log, temporary, threads, memory_mb)
+            write_table(contract_table(checked.problems, log), outputs["contract"])
             write_table(checked.counts, outputs["row_counts"])
     except LogRefusedError as error:
-        write_table(contract_table(error.problems, entry), refused)
+        write_table(contract_table(error.problems, log), refused)
         raise
 
 
-def _account(entry: Mapping[str, Any], path: Path, threads: int, memory_mb: int) -> Checked:
-    with _staged(entry, path.parent, threads, memory_mb) as (con, rows, n_rows):
-        limits = winsor_limits(con, entry)
-        sum_slates(con, rows, entry, limits, n_rows)
-        checked = check_slates(con, rows, entry, n_rows)
+def _account(log: LogEntry, path: Path, threads: int, memory_mb: int) -> Checked:
+    with _staged(log, path.parent, threads, memory_mb) as (con, rows, n_rows):
+        limits = winsor_limits(con, log)
+        sum_slates(con, rows, log, limits, n_rows)
+        checked = check_slates(con, rows, log, n_rows)
         columns = ", ".join(
             f"{name(column)}::{_NARROW[column]} AS {name(column)}"
             if column in _NARROW
@@ -86,12 +87,12 @@ def _account(entry: Mapping[str, Any], path: Path, threads: int, memory_mb: int)
 
 @contextmanager
 def _staged(
-    entry: Mapping[str, Any], folder: Path, threads: int, memory_mb: int
+    log: LogEntry, folder: Path, threads: int, memory_mb: int
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Rows, int]]:
     with connection(memory_mb=memory_mb, threads=threads, folder=folder) as con:
         import duckdb
 
-        rows = stage(con, open_source(con, entry), entry)
+        rows = stage(con, open_source(con, log), log)
         try:
             yield con, rows, count_rows(con)
         except (
@@ -109,7 +110,7 @@ def _staged(
 
 
 def map_log(
-    entry: Mapping[str, Any],
+    log: LogEntry,
     accounts: str,
     items: str,
     *,
@@ -120,8 +121,8 @@ def map_log(
 
     Parameters
     ----------
-    entry
-        The log's config entry, complete.
+    log
+        The log's entry.
     accounts
         Its slate accounts: which slates are used, and their design.
     items
@@ -129,7 +130,7 @@ def map_log(
     threads, memory_mb
         What DuckDB may use.
     """
-    with _staged(entry, Path(items).parent, threads, memory_mb) as (con, rows, n_rows):
+    with _staged(log, Path(items).parent, threads, memory_mb) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
-        limits = winsor_limits(con, entry)
-        write_arrow(item_batches(con, rows, entry, limits, n_rows), items)
+        limits = winsor_limits(con, log)
+        write_arrow(item_batches(con, rows, limits, n_rows), items)

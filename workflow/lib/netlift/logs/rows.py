@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netlift.logs.entries import covariate_names, is_experiment, outcomes_of
+from netlift.logs.entries import LogEntry
 from netlift.logs.source import Source, name, text
 
 if TYPE_CHECKING:
@@ -211,19 +211,19 @@ class _Mapper:
         self.missing(role, column, bad=True)
 
 
-def map_rows(source: Source, entry: Mapping[str, Any], integers: set[str]) -> Rows:
+def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     """Map the columns of a log to roles.
 
     Parameters
     ----------
     source
         The log.
-    entry
-        Its config entry, complete.
+    log
+        Its entry.
     integers
         Columns of text whose values all are whole numbers, to be ids as numbers.
     """
-    mapper, columns = _Mapper(source, integers), entry["columns"]
+    mapper, columns = _Mapper(source, integers), log.columns
     mapper.id("slate", columns["slate"])
     if "user" in columns:
         mapper.id("user", columns["user"])
@@ -231,14 +231,12 @@ def map_rows(source: Source, entry: Mapping[str, Any], integers: set[str]) -> Ro
     for role in ("cluster", "stratum"):
         if role in columns:
             mapper.id(role, columns[role], needed=role == "stratum")
-    mapper.position("position", columns["position"], entry["first_position"])
-    experiment = is_experiment(entry)
-    if experiment:
-        meanings = entry.get("meanings", {})
-        mapper.flag("focal", columns["focal"], meanings)
-        mapper.flag("promoted", columns["promoted"], meanings)
+    mapper.position("position", columns["position"], log.first_position)
+    if log.is_experiment:
+        mapper.flag("focal", columns["focal"], log.meanings)
+        mapper.flag("promoted", columns["promoted"], log.meanings)
         if "final_position" in columns:
-            mapper.position("final_position", columns["final_position"], entry["first_position"])
+            mapper.position("final_position", columns["final_position"], log.first_position)
         if "probability" in columns:
             mapper.number("probability", columns["probability"])
             condition = "NOT (probability > 0 AND probability < 1)"
@@ -248,29 +246,27 @@ def map_rows(source: Source, entry: Mapping[str, Any], integers: set[str]) -> Ro
                 condition,
                 "probability::VARCHAR",
             )
-    _outcomes(mapper, entry)
-    covariates = covariate_names(entry)
-    for level in covariates.values():
-        for alias, column in level.items():
-            mapper.number(alias, column, needed=False)
+    _outcomes(mapper, log)
+    for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
+        mapper.number(alias, column, needed=False)
     select = f"SELECT {', '.join(mapper.columns)} FROM {source.sql} r"
     return Rows(
         select,
         mapper.checks,
-        list(outcomes_of(entry)),
-        list(covariates["slate"]),
-        list(covariates["item"]),
-        experiment,
+        [outcome.name for outcome in log.outcomes],
+        list(log.slate_covariates),
+        list(log.item_covariates),
+        log.is_experiment,
         mapper.whole,
         mapper.guessed,
     )
 
 
-def _outcomes(mapper: _Mapper, entry: Mapping[str, Any]) -> None:
-    for outcome, said in outcomes_of(entry).items():
-        alias, column = f"o_{outcome}", said["column"]
+def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
+    for outcome in log.outcomes:
+        alias, column = f"o_{outcome.name}", outcome.column
         mapper.number(alias, column)
-        if not said["negative"]:
+        if not outcome.negative:
             value = name(alias)
             mapper.check(
                 "negative_outcome",
@@ -280,21 +276,19 @@ def _outcomes(mapper: _Mapper, entry: Mapping[str, Any]) -> None:
             )
 
 
-def sampled_kinds(
-    con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]
-) -> dict[str, str]:
+def sampled_kinds(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> dict[str, str]:
     """Guess from the first rows of a CSV log which columns are numbers, and of which DuckDB type.
 
     BIGINT for ids and INTEGER for others where all values are whole numbers as one writes them,
     DOUBLE for other numbers.
     """
-    columns = entry["columns"]
+    columns = log.columns
     kinds = {columns[role]: "INTEGER" for role in _COUNTED if role in columns}
-    kinds |= {outcome["column"]: "INTEGER" for outcome in entry["outcomes"].values()}
+    kinds |= {outcome.column: "INTEGER" for outcome in log.outcomes}
     kinds |= {columns[role]: "BIGINT" for role in _IDS if role in columns}
-    numbers = [outcome["column"] for outcome in entry["outcomes"].values()]
+    numbers = [outcome.column for outcome in log.outcomes]
     numbers += [columns["probability"]] if "probability" in columns else []
-    numbers += [one for level in covariate_names(entry).values() for one in level.values()]
+    numbers += log.covariate_columns
     tests = [
         f"bool_and(TRY_CAST(r.{name(one)} AS {kinds[one]})::VARCHAR = r.{name(one)})"
         for one in kinds

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, log2
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
-from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED
+from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, ItemsTable, LogEntry
 from netlift.logs.plain_csv import NotPlainError, plain_source
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, map_rows, sampled_kinds
@@ -50,7 +50,7 @@ SLATE_CODES = (
 """Problems of slates, by the place of their bit in ``slate_problems``."""
 
 
-def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]) -> Rows:
+def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
     """Make ``rows``, the typed rows with their problems: a view, or a table where they were text.
 
     Parameters
@@ -59,8 +59,8 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, An
         A connection whose tables lie on disk.
     source
         The log.
-    entry
-        Its config entry, complete.
+    log
+        Its entry.
 
     Raises
     ------
@@ -69,26 +69,22 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, An
     """
     try:
         if source.csv:
-            rows = _stage_csv(con, source, entry)
+            rows = _stage_csv(con, source, log)
         else:
-            rows = map_rows(source, entry, set())
+            rows = map_rows(source, log, set())
             con.execute(f"CREATE TEMP VIEW typed AS {rows.select}")
     except _duckdb_errors() as error:
         raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
     joined = "typed"
-    if "items" in entry:
-        _items_table(con, entry)
+    if log.items:
+        _items_table(con, log.items)
         joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
-    first = entry["first_position"]
-    given = entry["columns"]
-    positions = [role for role in ("position", "final_position") if role in given]
+    positions = [role for role in ("position", "final_position") if role in log.columns]
     columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
-    columns += [f"{role} - {first - 1} AS {role}" for role in positions]
-    if "cluster" not in given:
-        columns.append(
-            "cluster_of_item AS cluster" if "items" in entry else "NULL::VARCHAR AS cluster"
-        )
-    if "user" not in given:
+    columns += [f"{role} - {log.first_position - 1} AS {role}" for role in positions]
+    if "cluster" not in log.columns:
+        columns.append("cluster_of_item AS cluster" if log.items else "NULL::VARCHAR AS cluster")
+    if "user" not in log.columns:
         columns.append("slate AS user")
     columns.append(f"{rows.problems()} AS problems")
     con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
@@ -101,21 +97,21 @@ def _duckdb_errors() -> type[Exception]:
     return duckdb.Error
 
 
-def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[str, Any]) -> Rows:
+def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
     """Read CSV once into a table of typed values: as numbers, or else as text."""
-    kinds = sampled_kinds(con, source, entry)
+    kinds = sampled_kinds(con, source, log)
     # A temporary table is not compressed, and goes to disk only where memory is too small.
     create = "CREATE OR REPLACE TEMP TABLE typed AS"
     try:
         with plain_source(con, source, kinds) as plain:
-            rows = map_rows(plain, entry, set())
+            rows = map_rows(plain, log, set())
             con.execute(f"{create} {rows.select}")
             return rows
     except NotPlainError:
         pass  # which is no fault: text is the slower way
     integers = {column for column, kind in kinds.items() if kind != "DOUBLE"}
     while True:
-        rows = map_rows(source, entry, integers)
+        rows = map_rows(source, log, integers)
         con.execute(f"{create} {rows.select}")
         if not rows.guessed:
             return rows
@@ -128,12 +124,12 @@ def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, entry: Mapping[st
         integers = integers - wrong
 
 
-def _items_table(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> None:
+def _items_table(con: duckdb.DuckDBPyConnection, table: ItemsTable) -> None:
     """Make ``clusters`` from the table of items."""
-    sql, item, cluster = read_items_table(con, entry["items"])
     con.execute(
-        f"CREATE TABLE clusters AS SELECT CAST({name(item)} AS VARCHAR) AS item_key, "
-        f"NULLIF(CAST({name(cluster)} AS VARCHAR), '') AS cluster_of_item FROM {sql}"
+        f"CREATE TABLE clusters AS SELECT CAST({name(table.item)} AS VARCHAR) AS item_key, "
+        f"NULLIF(CAST({name(table.cluster)} AS VARCHAR), '') AS cluster_of_item "
+        f"FROM {read_items_table(con, table)}"
     )
     doubled = con.execute(
         "SELECT item_key, count(*) FROM clusters GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
@@ -141,7 +137,7 @@ def _items_table(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> No
     if doubled:
         examples = tuple(f"item {key}: {count} rows" for key, count in doubled[:3])
         total = sum(count for _, count in doubled)
-        raise refusal([Problem("duplicate_in_items_table", item, rows=total, examples=examples)])
+        raise refusal([Problem("duplicate_in_items_table", table.item, total, examples=examples)])
 
 
 def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> Iterator[str]:
@@ -167,17 +163,17 @@ def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> 
     yield f"slate > {literal[-1]}"
 
 
-def winsor_limits(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> dict[str, float]:
+def winsor_limits(con: duckdb.DuckDBPyConnection, log: LogEntry) -> dict[str, float]:
     """Return for outcomes with ``winsorize`` the quantile of their positive values.
 
     In two passes, so that values need not be held: bins of one percent, then the values of the
     bin in which the quantile lies.
     """
     limits = {}
-    for outcome, said in entry["outcomes"].items():
-        if "winsorize" not in said:
+    for outcome in log.outcomes:
+        if outcome.winsorize is None:
             continue
-        value = name(f"o_{outcome}")
+        value = name(f"o_{outcome.name}")
         positive = f"FROM rows WHERE {value} > 0 AND isfinite({value}::DOUBLE)"
         bins = con.execute(
             f"SELECT floor(100 * ln({value}))::INTEGER, count(*) {positive} GROUP BY 1 ORDER BY 1"
@@ -185,7 +181,7 @@ def winsor_limits(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> d
         total = sum(count for _, count in bins)
         if not total:
             continue
-        rank, below, place = max(ceil(total * said["winsorize"] - ROUNDING), 1), 0, 0
+        rank, below, place = max(ceil(total * outcome.winsorize - ROUNDING), 1), 0, 0
         for place, count in bins:  # noqa: B007
             if below + count >= rank:
                 break
@@ -195,7 +191,7 @@ def winsor_limits(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> d
             f"ORDER BY 1 LIMIT 1 OFFSET {rank - below - 1}"
         ).fetchone()
         assert row is not None
-        limits[outcome] = float(row[0])
+        limits[outcome.name] = float(row[0])
     return limits
 
 
@@ -262,7 +258,7 @@ def _values(
 def sum_slates(
     con: duckdb.DuckDBPyConnection,
     rows: Rows,
-    entry: Mapping[str, Any],
+    log: LogEntry,
     limits: Mapping[str, float],
     n_rows: int,
 ) -> None:
@@ -279,14 +275,14 @@ def sum_slates(
     mask, text_items = bool(row[0]), row[1] == "VARCHAR"
     values = _values(con, rows, limits)
     for number, condition in enumerate(ranges(con, n_rows)):
-        sql = _slates_sql(rows, entry, limits, values, condition, mask=mask, text_items=text_items)
+        sql = _slates_sql(rows, log, limits, values, condition, mask=mask, text_items=text_items)
         verb = "CREATE TABLE slates AS" if number == 0 else "INSERT INTO slates"
         con.execute(f"{verb} {sql}")
 
 
 def _slates_sql(
     rows: Rows,
-    entry: Mapping[str, Any],
+    log: LogEntry,
     limits: Mapping[str, float],
     values: Mapping[str, Value],
     condition: str,
@@ -295,7 +291,6 @@ def _slates_sql(
     text_items: bool,
 ) -> str:
     """Return the query of one range; ``mask`` where positions fit into the bits of a number."""
-    columns = entry["columns"]
     same = "(NOT focal AND cluster = focal_cluster)"
     plain = {
         "slate_id": "rows.slate",
@@ -312,8 +307,8 @@ def _slates_sql(
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
     if rows.experiment:
-        plain |= _design_sql(entry, same)
-    if "final_position" in columns:
+        plain |= _design_sql(log, same)
+    if "final_position" in log.columns:
         expected = (
             "CASE WHEN promoted AND focal THEN 1 WHEN promoted AND position < focal_position "
             "THEN position + 1 ELSE position END"
@@ -336,7 +331,7 @@ def _slates_sql(
         )
     bits = " | ".join(
         f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
-        for code, sql in _slate_conditions(entry, rows).items()
+        for code, sql in _slate_conditions(log, rows).items()
     )
     return (
         f"SELECT *, ({bits})::INTEGER AS slate_problems FROM (SELECT {aggregates} "
@@ -362,8 +357,7 @@ def _outcomes_sql(
     return found
 
 
-def _design_sql(entry: Mapping[str, Any], same: str) -> dict[str, str]:
-    columns, promotion = entry["columns"], entry["promotion"]
+def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
     found = {
         "n_focal": "count(*) FILTER (focal)",
         "flags": "count(focal)",
@@ -381,14 +375,14 @@ def _design_sql(entry: Mapping[str, Any], same: str) -> dict[str, str]:
         for alias, sql in found.items()
     }
     differs = "false"
-    probability = f"{promotion.get('probability')!r}::DOUBLE"
-    if "probability" in columns:
+    probability = f"{log.probability!r}::DOUBLE"
+    if "probability" in log.columns:
         probability = "min(probability)"
         differs = "min(probability) IS DISTINCT FROM max(probability)"
     found["promotion_probability"] = probability
-    found["randomization_unit"] = "min(user)" if promotion["unit"] == "user" else "rows.slate"
+    found["randomization_unit"] = "min(user)" if log.unit == "user" else "rows.slate"
     found["randomization_stratum"] = "0::SMALLINT"
-    if "stratum" in columns:
+    if "stratum" in log.columns:
         found["randomization_stratum"] = "min(stratum)"
         differs += " OR min(stratum) IS DISTINCT FROM max(stratum)"
     return found | {"probabilities": f"({differs})"}
@@ -439,7 +433,7 @@ def _sd_sql(value: Value) -> str:
     return value.number(f"sqrt(greatest({variance}, 0))")
 
 
-def _slate_conditions(entry: Mapping[str, Any], rows: Rows) -> dict[str, str]:
+def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
     found = {
         "user_differs": "users",
         "covariate_differs": "covariates",
@@ -458,7 +452,7 @@ def _slate_conditions(entry: Mapping[str, Any], rows: Rows) -> dict[str, str]:
         "promotion_differs": "promotions",
         "probability_differs": "probabilities",
     }
-    if "final_position" in entry["columns"]:
+    if "final_position" in log.columns:
         sound = "n_focal = 1 AND NOT promotions AND misplaced"
         found |= {
             "focal_not_moved": f"{sound} AND promotion_applied = 1 AND focal_final <> 1",

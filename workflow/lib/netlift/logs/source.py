@@ -7,15 +7,15 @@ import difflib
 import gzip
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlift.core.errors import NetliftError, listed
-from netlift.logs.entries import covariate_names, data_files, log_format
+from netlift.logs.entries import ItemsTable, LogEntry
 
 if TYPE_CHECKING:
     import duckdb
@@ -96,15 +96,7 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def needed_columns(entry: Mapping[str, Any]) -> list[str]:
-    """Return the log's columns that an entry names, each once, in its order."""
-    columns = list(entry["columns"].values())
-    columns += [outcome["column"] for outcome in entry["outcomes"].values()]
-    columns += [column for level in covariate_names(entry).values() for column in level.values()]
-    return list(dict.fromkeys(columns))
-
-
-def open_source(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Source:
+def open_source(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Source:
     """Open a log and check its header.
 
     Raises
@@ -112,23 +104,27 @@ def open_source(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Sou
     LogRefusedError
         A file cannot be read, or columns are missing or doubled; all such problems at once.
     """
-    kind = log_format(entry)
+    files, columns = log.data_files(), log.needed_columns
     try:
-        if kind == "duckdb":
-            source = _database(con, entry)
-        elif kind == "parquet":
-            source = _parquet(con, data_files(entry))
+        if log.format == "duckdb":
+            source = _database(con, log, files)
+        elif log.format == "parquet":
+            source = _parquet(con, files)
         else:
-            return _csv(data_files(entry), entry)
+            return _csv(files, log.delimiter, columns)
     except NetliftError:
         raise
     except Exception as error:
         raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
-    missing = [_missing(column, list(source.types), 0) for column in needed_columns(entry)]
+    _refuse_missing(columns, source)
+    return source
+
+
+def _refuse_missing(columns: list[str], source: Source) -> None:
+    missing = [_missing(column, list(source.types), 0) for column in columns]
     problems = [problem for problem in missing if problem is not None]
     if problems:
         raise refusal(problems)
-    return source
 
 
 def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
@@ -143,12 +139,11 @@ def _parquet(con: duckdb.DuckDBPyConnection, files: list[str]) -> Source:
     return Source(sql, _described(con, sql))
 
 
-def _database(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Source:
-    files = data_files(entry)
+def _database(con: duckdb.DuckDBPyConnection, log: LogEntry, files: list[str]) -> Source:
     if files:
         con.execute(f"ATTACH {text(files[0])} AS team_log (READ_ONLY)")
-    if "query" in entry:
-        query = entry["query"].strip().rstrip(";")
+    if log.query is not None:
+        query = log.query.strip().rstrip(";")
         row = con.execute("SELECT current_database()").fetchone()
         assert row is not None
         if files:
@@ -158,14 +153,13 @@ def _database(con: duckdb.DuckDBPyConnection, entry: Mapping[str, Any]) -> Sourc
         con.execute(f"CREATE TABLE {name(row[0])}.main.queried AS {query}")
         con.execute(f"USE {name(row[0])}")
         return Source("queried", _described(con, "queried"))
-    table = entry["table"]
-    sql = f"team_log.{table if '.' in table else name(table)}"
+    assert log.table is not None, "checked with the configuration"
+    sql = f"team_log.{log.table if '.' in log.table else name(log.table)}"
     return Source(sql, _described(con, sql))
 
 
-def _csv(files: list[str], entry: Mapping[str, Any]) -> Source:
+def _csv(files: list[str], delimiter: str, needed: list[str]) -> Source:
     """Describe CSV files, grouped by their headers: files may differ in the order of columns."""
-    delimiter, needed = entry["delimiter"], needed_columns(entry)
     groups: dict[tuple[str, ...], list[str]] = {}
     for file in files:
         groups.setdefault(tuple(_header(file, delimiter)), []).append(file)
@@ -211,27 +205,20 @@ def _read_csv(header: tuple[str, ...], files: list[str], delimiter: str) -> str:
     )
 
 
-def read_items_table(
-    con: duckdb.DuckDBPyConnection, said: Mapping[str, Any]
-) -> tuple[str, str, str]:
-    """Return the table of items in SQL, and its columns of items and clusters.
+def read_items_table(con: duckdb.DuckDBPyConnection, table: ItemsTable) -> str:
+    """Return the table of items in SQL.
 
     Raises
     ------
     LogRefusedError
         A column is missing, or stands twice.
     """
-    path, item, cluster = said["path"], said["item"], said["cluster"]
-    if Path(path).suffix in (".parquet", ".pq"):
-        source = _parquet(con, [path])
-        missing = [_missing(column, list(source.types), 0) for column in (item, cluster)]
-        problems = [problem for problem in missing if problem is not None]
-        if problems:
-            raise refusal(problems)
-        return source.sql, item, cluster
-    wanted = {"delimiter": ",", "columns": {"item": item, "cluster": cluster}}
-    source = _csv([path], {**wanted, "outcomes": {}, "covariates": {"slate": {}, "item": {}}})
-    return source.sql, item, cluster
+    columns = list(dict.fromkeys([table.item, table.cluster]))
+    if Path(table.path).suffix not in (".parquet", ".pq"):
+        return _csv([table.path], ",", columns).sql
+    source = _parquet(con, [table.path])
+    _refuse_missing(columns, source)
+    return source.sql
 
 
 def _partitions(file: str) -> list[str]:

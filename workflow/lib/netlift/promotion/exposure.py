@@ -14,42 +14,23 @@ from numpy.typing import NDArray
 
 from netlift.core.errors import NetliftError
 from netlift.core.streams import generator, slate_uniforms
+from netlift.promotion.record import Promotion
 
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 """The three parts of a slate: every row belongs to exactly one."""
 
-Assignment = Literal["bernoulli", "complete", "stratified"]
-Unit = Literal["slate", "user"]
 
-
-def assign_promotion(
-    slates: pd.DataFrame,
-    *,
-    seed: int,
-    probability: float,
-    assignment: Assignment,
-    focal_position_first: int,
-    focal_position_last: int | None = None,
-    unit: Unit = "slate",
-) -> pd.DataFrame:
+def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -> pd.DataFrame:
     """Draw each slate's focal item and promotion, and map every row's exposure.
 
     Parameters
     ----------
     slates
         Slate table, sorted by slate and position; all slates of one size.
+    promotion
+        How they are drawn.
     seed
         Study seed.
-    probability
-        Probability that a slate is promoted.
-    assignment
-        ``bernoulli`` promotes each unit by its own draw; ``complete`` promotes a fixed number of
-        units, ``probability`` times their number, rounded; ``stratified`` does so among the
-        slates of each focal position.
-    focal_position_first, focal_position_last
-        The focal item's position is uniform from first to last; None is the last of the slate.
-    unit
-        What is randomized: each ``slate``, or each ``user`` with all slates of theirs.
 
     Returns
     -------
@@ -63,16 +44,21 @@ def assign_promotion(
         A fixed number of promoted units leaves an arm of a stratum empty, or users are to be
         randomized within focal positions.
     """
-    if unit == "user" and assignment == "stratified":
+    stratified = promotion.assignment == "stratified"
+    if promotion.unit == "user" and stratified:
         raise NetliftError("users cannot be randomized within focal positions: theirs differ")
     size = int(slates["slate_position_seed"].max())
     ids = slates[["slate_id", "user_id"]].iloc[::size]
-    last = size if focal_position_last is None else focal_position_last
-    focal = draw_focal_positions(len(ids), focal_position_first, last, seed)
-    units = ids["slate_id" if unit == "slate" else "user_id"].to_numpy()
-    stratum = focal if assignment == "stratified" else np.zeros(len(ids), dtype=np.int64)
+    last = promotion.focal_position_last or size
+    focal = draw_focal_positions(len(ids), promotion.focal_position_first, last, seed)
+    units = ids[f"{promotion.unit}_id"].to_numpy()
+    stratum = focal if stratified else np.zeros(len(ids), dtype=np.int64)
     promoted, probabilities = draw_promotions(
-        units, probability, "bernoulli" if assignment == "bernoulli" else "complete", seed, stratum
+        units,
+        promotion.probability,
+        "bernoulli" if promotion.assignment == "bernoulli" else "complete",
+        seed,
+        stratum,
     )
     exposed = map_exposure(slates, np.repeat(focal, size), np.repeat(promoted, size))
     return exposed.assign(

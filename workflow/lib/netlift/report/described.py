@@ -90,15 +90,14 @@ def _range(counts: pd.Series) -> str:
 
 def _users(log: Experiment) -> str:
     """Say how many users there are, if the log tells them apart."""
-    if "user" not in log.settings["entry"]["columns"]:
+    if log.log is None or "user" not in log.log.columns:
         return ""
     return f"shown to {count(log.tables['accounts']['user_id'].nunique())} users; "
 
 
 def lacks(log: Experiment) -> list[dict[str, str]]:
     """Return the sections that the log lacks, why, and what to record so that another has them."""
-    rows_held = bool(log.settings["entry"].get("row_stages", True))
-    table = sections(experiment=False, row_stages=rows_held)
+    table = sections(experiment=False, row_stages=log.log is None or log.log.row_stages)
     return [
         {str(key): str(value) for key, value in row.items()}
         for row in table[~table["available"]].to_dict("records")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,16 @@ import pandas as pd
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
-from netlift.logs.entries import MAIN_OUTCOME, is_experiment, outcome_units
+from netlift.logs.entries import MAIN_OUTCOME, LogEntry
 from netlift.workflow.outputs import (
     EXPERIMENT,
     FIGURES,
-    OUTPUTS,
     TRUTH_RULE,
     Figure,
     Output,
     maker,
     named,
+    page_outputs,
 )
 
 LOG_CHECKS = ("contract", "row_counts")
@@ -61,7 +62,7 @@ class Experiment:
     name
         Its path below ``results/``.
     settings
-        The choices that made it (see ``report.choices``).
+        The choices that made it (``Study.page_settings``).
     tables, records
         Outputs that exist, by name.
     figures
@@ -88,11 +89,16 @@ class Experiment:
         """Whether it is a team's own log, without a truth."""
         return self.name.startswith("logs/")
 
+    @cached_property
+    def log(self) -> LogEntry | None:
+        """The entry of the log; None where the configuration has none."""
+        entry = self.settings.get("entry")
+        return LogEntry.from_config(entry) if self.is_log and entry else None
+
     @property
     def is_described(self) -> bool:
         """Whether it is a log without a promotion: it is described, and no effect is estimated."""
-        entry = self.settings.get("entry", {})
-        return self.is_log and "columns" in entry and not is_experiment(entry)
+        return self.log is not None and not self.log.is_experiment
 
     @property
     def is_simulated(self) -> bool:
@@ -102,8 +108,7 @@ class Experiment:
     @property
     def units(self) -> dict[str, str]:
         """What is said after a number of each outcome, by outcome type, the main one first."""
-        entry = self.settings.get("entry", {})
-        return outcome_units(entry) if "outcomes" in entry else {MAIN_OUTCOME: CLICKS.unit}
+        return self.log.units if self.log else {MAIN_OUTCOME: CLICKS.unit}
 
     @property
     def outcome(self) -> Outcome:
@@ -159,7 +164,7 @@ def gather(
         )
     if movies is not None and Path(movies).exists():
         titles = read_table(movies, ["item_id", "title"]).drop_duplicates("item_id")
-        return Experiment(**{**vars(found), "movies": titles})
+        return replace(found, movies=titles)
     return found
 
 
@@ -167,7 +172,7 @@ def shown_outputs(found: Experiment) -> list[Output]:
     """Return the outputs that the page of an experiment, or of a log, rests on."""
     if found.is_described:
         return [named(name) for name in (*LOG_CHECKS, "accounts", "outcome_by_position")]
-    outputs = [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
+    outputs = page_outputs()
     if found.is_simulated:
         return outputs
     known = {named("world").name, *(figure.name for figure in FIGURES if figure.rule == TRUTH_RULE)}

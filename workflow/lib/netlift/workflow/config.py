@@ -1,30 +1,25 @@
-"""Checking the configuration of a study, and picking from it what one rule uses.
+"""Checking the configuration of a study: by its schemas, then by what no schema can say.
 
 The schema is strict JSON Schema (draft 2020-12): an unknown key is an error, not a silent default.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netlift.core.errors import NetliftError
-from netlift.logs.entries import log_problems
-from netlift.studies.seed_blocks import expanded_seeds
+from netlift.workflow.checks import cross_problems, grid_problems, refuse
 from netlift.workflow.schema import (
     SCHEMAS,
     Json,
-    _not_finite,
-    _schema_problems,
-    _world_schema,
     completed,
     dataset_schema,
+    not_finite,
     read_schema,
+    schema_problems,
+    world_schema,
 )
-from netlift.workflow.study import changed_world, grid_world
-from netlift.worlds import registry as worlds
 
 
 def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
@@ -45,32 +40,24 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     """
     schema = read_schema("config", schemas)
     complete: Json = completed(dict(config), schema)
-    problems = [*_not_finite(complete), *_schema_problems(complete, schema)]
+    problems = [*not_finite(complete), *schema_problems(complete, schema)]
     for group, schema_of in (
-        ("worlds", _world_schema),
+        ("worlds", world_schema),
         ("datasets", dataset_schema),
         ("logs", lambda _: read_schema("logs", schemas)),
     ):
         for name, entry in _entries(complete, group):
             own = schema_of(entry)
             complete[group][name] = completed(entry, own)
-            problems += _schema_problems(complete[group][name], own, (group, name))
+            problems += schema_problems(complete[group][name], own, (group, name))
     if not problems:
-        problems = list(_cross_problems(complete))
+        problems = list(cross_problems(complete))
     if not problems:
-        problems = [text for name in complete["study"]["grids"] for text in _grid(complete, name)]
-    _refuse(problems)
+        problems = [
+            text for name in complete["study"]["grids"] for text in grid_problems(complete, name)
+        ]
+    refuse(problems)
     return complete
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if problems:
-        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
-        raise NetliftError(
-            f"the configuration has {count}:\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
-            + "\nEvery key is explained in config/README.md."
-        )
 
 
 def _entries(config: Json, group: str) -> list[tuple[str, Json]]:
@@ -79,151 +66,3 @@ def _entries(config: Json, group: str) -> list[tuple[str, Json]]:
     if not isinstance(entries, Mapping):
         return []
     return [(str(name), entry) for name, entry in entries.items() if isinstance(entry, dict)]
-
-
-def _cross_problems(config: Json) -> Iterator[str]:
-    """Check what no schema can say: keys that must agree with each other."""
-    study, promotion = config["study"], config["promotion"]
-    if config["dataset"] not in config["datasets"]:
-        yield _unknown_name("dataset", config["dataset"], config["datasets"])
-    yield from _world_problems(config, study["worlds"], "study.worlds")
-    first, last = promotion["focal_position_first"], promotion.get("focal_position_last")
-    if last is not None and last < first:
-        yield (
-            f"promotion.focal_position_last: {last} is above promotion.focal_position_first "
-            f"({first}) in the slate; give a position from {first} on, or null for the last"
-        )
-    if promotion["unit"] == "user" and promotion["assignment"] == "stratified":
-        yield (
-            "promotion.unit: user cannot be combined with promotion.assignment: stratified, since "
-            "a user's slates have different focal positions; take bernoulli or complete"
-        )
-    for size in study["sizes"]:
-        yield from _size_problems(config, size, "study.sizes")
-    for name, entry in config["logs"].items():
-        for key, problem in log_problems(entry):
-            yield f"logs.{name}.{key}: {problem}"
-
-
-def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:
-    """Check that slates of a size can be built, and that every world can use them."""
-    slates, promotion = config["slates"], config["promotion"]
-    first, last = promotion["focal_position_first"], promotion.get("focal_position_last")
-    if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
-        yield (
-            f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
-            f"slates of {size}; give at least {size}"
-        )
-    if slates["builder"] == "history" and slates["history"]["window"] < size:
-        yield (
-            f"slates.history.window: a window of {slates['history']['window']} ratings cannot "
-            f"fill slates of {size}; give at least {size}"
-        )
-    for name, entry in config["worlds"].items():
-        try:
-            worlds.model_class(entry["model"]).check(entry, size)
-        except NetliftError as error:
-            yield f"worlds.{name}: {error}"
-    deepest = first if last is None else last
-    if size < deepest:
-        yield (
-            f"{key}: a slate of {size} has no position {deepest}, from which focal items "
-            "are drawn; take larger slates or lower promotion.focal_position_first and _last"
-        )
-
-
-def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[str]:
-    """Check that worlds exist, and that one that compares items by the scorer's factors has one."""
-    for name in names:
-        if name not in config["worlds"]:
-            yield _unknown_name(key, name, config["worlds"])
-            continue
-        source = config["worlds"][name].get("source", "genres")
-        if config["slates"]["builder"] == "history" and source != "genres":
-            yield (
-                f"worlds.{name}.source: {source!r} needs the scorer's item factors, which "
-                "slates of the builder history do not have; take genres"
-            )
-
-
-def check_sweep(config: Mapping[str, Any]) -> Json:
-    """Return the sweep of a checked configuration, with its seeds written out.
-
-    Checked on its own, since a study that is not swept need not be able to.
-
-    Raises
-    ------
-    NetliftError
-        All problems at once, a line each.
-    """
-    sweep = dict(config["sweep"])
-    problems = list(_world_problems(dict(config), sweep["worlds"], "sweep.worlds"))
-    for size in sweep["sizes"]:
-        problems += _size_problems(dict(config), size, "sweep.sizes")
-    try:
-        sweep["seeds"] = expanded_seeds(sweep["seeds"])
-    except NetliftError as error:
-        problems.append(f"sweep.seeds: {error}")
-    _refuse(problems)
-    return sweep
-
-
-def check_validation(config: Mapping[str, Any]) -> None:
-    """Check the cases of the validation of a checked configuration.
-
-    Raises
-    ------
-    NetliftError
-        All problems at once, a line each.
-    """
-    problems = []
-    for name, case in config["validation"]["cases"].items():
-        key = f"validation.cases.{name}"
-        case_worlds = case.get("worlds", config["study"]["worlds"])
-        missing = list(_world_problems(dict(config), case_worlds, f"{key}.worlds"))
-        problems += missing
-        size = case.get("size", config["study"]["sizes"][0])
-        problems += _size_problems(dict(config), size, f"{key}.size")
-        if "n_users" not in case and case.get("n_slates", 0) > config["slates"]["n_slates"]:
-            problems.append(
-                f"{key}.n_slates: {case['n_slates']:,} slates are more than slates.n_slates "
-                f"({config['slates']['n_slates']:,})"
-            )
-        for world in [] if missing else case_worlds:
-            entry = changed_world(config, world, case["changes"])
-            path = ("validation", "cases", name, "changes")
-            problems += _schema_problems(entry, worlds.schema(entry["model"]), path)
-    _refuse(problems)
-
-
-def _grid(config: Json, name: str) -> Iterator[str]:
-    """Check a grid: its world, and every value of every parameter."""
-    if name not in config["grids"]:
-        yield _unknown_name("study.grids", name, config["grids"])
-        return
-    grid = config["grids"][name]
-    path = ("grids", name)
-    if grid["world"] not in config["worlds"]:
-        yield _unknown_name(f"grids.{name}.world", grid["world"], config["worlds"])
-        return
-    entry = grid_world(config, grid)
-    schema = worlds.schema(entry["model"])
-    size = grid.get("size", config["study"]["sizes"][0])
-    for parameter, values in grid["parameters"].items():
-        for value in values:
-            try:
-                point = worlds.set_parameter(entry, parameter, value)
-                worlds.model_class(entry["model"]).check(point, size)
-            except NetliftError as error:
-                yield f"{'.'.join(path)}: {error}"
-                break
-            problems = list(_schema_problems(point, schema, (*path, "parameters")))
-            yield from problems
-            if problems:
-                break
-
-
-def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key}: there is no {name!r}{hint} (known: {', '.join(known)})"

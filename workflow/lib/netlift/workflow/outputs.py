@@ -7,7 +7,7 @@ they get paths and settings, so that a new caption makes no table stale.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -222,6 +222,36 @@ def needs_of(rule: str) -> list[Output]:
     """Return what a rule reads; a rule that draws figures reads the tables of all of them."""
     drawn = [table for figure in figures_of(rule) for table in figure.tables]
     return [named(name) for name in dict.fromkeys([*RULES[rule].needs, *drawn])]
+
+
+def drawings(rule: str) -> dict[str, dict[str, Any]]:
+    """Return for each figure of a rule its module and the names of its tables."""
+    return {
+        figure.name: {"module": figure.module, "tables": list(figure.tables)}
+        for figure in figures_of(rule)
+    }
+
+
+def page_outputs() -> list[Output]:
+    """Return the outputs that the page of a simulated experiment rests on."""
+    return [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
+
+
+def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
+    """Return the tables and figures of a log, with the wildcard of an experiment.
+
+    Parameters
+    ----------
+    is_experiment
+        Whether a promotion was drawn at random; without one there are no effects.
+    row_stages
+        Whether stages that hold item rows in memory are run.
+    """
+    names = ["contract", "accounts", *(["outcome_by_position"] if row_stages else [])]
+    rules: Sequence[str] = ()
+    if is_experiment:
+        rules = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES] if row_stages else ["estimate_ledger"]
+    return [*(named(name).path for name in names), *files_of(*rules)]
 
 
 def maker(output: Output, *, of_log: bool = False) -> str:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netlift.datasets.entries import n_ratings
+from netlift.studies.seed_blocks import block_seeds
+from netlift.workflow.study import Study
 
 SNAKEMAKE_MB = 400
 """Memory of Snakemake beside a job on a cluster, where one process of it starts another: 367 MB."""
@@ -14,6 +21,69 @@ TIME_MARGIN = 10.0
 """A slow machine, a busy disk, more cores shared; the measured time is that of an idle machine."""
 
 LEAST_MINUTES = 5
+
+LARGE_ROWS, LARGE_RATINGS = 1_200_000, 32_000_000
+"""Item rows of 100,000 slates of 12, and ratings of MovieLens 32M: where jobs were measured."""
+
+MEASURED_REPLICATES = 100
+"""Replicates of the validation that were measured."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a rule's jobs were measured to use, in MB or seconds.
+
+    Attributes
+    ----------
+    used
+        At 3,000 slates of 12 items.
+    slates, ratings
+        So much more at 100,000 slates, and with 32 million ratings.
+    """
+
+    used: float
+    slates: float = 0
+    ratings: float = 0
+
+    def memory(self, study: Study, wildcards: Mapping[str, str], attempt: int) -> int:
+        """Return the memory that a job asks for, in MB."""
+        grown = self.slates * slates_share(study, wildcards)
+        return asked_mb(self.used + grown + self._for_ratings(study, wildcards), attempt)
+
+    def minutes(self, study: Study, wildcards: Mapping[str, str], attempt: int) -> int:
+        """Return the time that a job asks for; what grows with slates does so each time."""
+        grown = self.slates * slates_share(study, wildcards) * repeats(study, wildcards)
+        return asked_minutes(self.used + grown + self._for_ratings(study, wildcards), attempt)
+
+    def _for_ratings(self, study: Study, wildcards: Mapping[str, str]) -> float:
+        entry = study.config["datasets"].get(wildcards.get("dataset", ""), {})
+        return self.ratings * n_ratings(entry) / LARGE_RATINGS
+
+
+def repeats(study: Study, wildcards: Mapping[str, str]) -> float:
+    """Return how often a job does its work: for each seed of a block, each hundred replicates."""
+    if "seeds" in wildcards:
+        return len(block_seeds(wildcards["seeds"]))
+    if "case" in wildcards:
+        return float(study.config["validation"]["replicates"] / MEASURED_REPLICATES)
+    return 1
+
+
+def slates_share(study: Study, wildcards: Mapping[str, str]) -> float:
+    """Return the item rows of a job's slates over those of 100,000 slates of 12 items.
+
+    How long a log is is not known before it is read, so it is taken to be as long.
+    """
+    path = wildcards.get("experiment") or wildcards.get("slate_set") or ""
+    if path.startswith("logs/") or "log" in wildcards:
+        return 1
+    n_slates = study.config["slates"]["n_slates"]
+    if "case" in wildcards:
+        case = study.case(wildcards["case"])
+        return float(case.n_slates * case.size / LARGE_ROWS)
+    in_path = re.search(r"size=(\d+)", path)
+    size = wildcards.get("size") or (in_path and in_path[1]) or max(study.sizes)
+    return float(n_slates * int(size) / LARGE_ROWS)
 
 
 def asked_mb(used: float, attempt: int) -> int:

@@ -31,7 +31,7 @@ def dataset_schema(entry: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     return {key: value for key, value in schema.items() if key != "allOf"}
 
 
-def _world_schema(entry: Mapping[str, Any]) -> Json:
+def world_schema(entry: Mapping[str, Any]) -> Json:
     """Return the schema of a world with the entry's ``model``; of any model, if that is unknown."""
     if entry.get("model") in worlds.models():
         return worlds.schema(entry["model"])
@@ -40,6 +40,13 @@ def _world_schema(entry: Mapping[str, Any]) -> Json:
         "required": ["model"],
         "properties": {"model": {"enum": worlds.models()}},
     }
+
+
+def changed_world(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
+    """Return the entry of a world with changes made, complete."""
+    changed = {**entry, **changes}
+    complete: Json = completed(changed, worlds.schema(changed["model"]))
+    return complete
 
 
 def read_schema(name: str, schemas: Path = SCHEMAS) -> Json:
@@ -72,17 +79,18 @@ def completed(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def _not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+def not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Name numbers that are not numbers: every comparison with a range lets NaN pass."""
     if isinstance(value, Mapping | list):
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, item in pairs:
-            yield from _not_finite(item, (*path, str(key)))
+            yield from not_finite(item, (*path, str(key)))
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{'.'.join(path)}: {value!r} is not allowed; allowed: a finite number"
 
 
-def _schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
+def schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name each violation of a schema, with its key."""
     from jsonschema import Draft202012Validator
 
     for error in sorted(Draft202012Validator(schema).iter_errors(value), key=str):

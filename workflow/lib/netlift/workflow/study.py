@@ -1,86 +1,467 @@
-"""The choices that made one experiment, picked from the whole configuration."""
+"""The record of a study: its experiments, and the settings and inputs of each rule."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Self
 
-from netlift.workflow.schema import Json, completed
-from netlift.worlds import registry as worlds
+from netlift.core.errors import NetliftError
+from netlift.datasets.entries import import_settings, input_files
+from netlift.logs.entries import MAIN_OUTCOME, LogEntry, log_settings
+from netlift.promotion.record import Promotion
+from netlift.studies.seed_blocks import seed_blocks
+from netlift.workflow.checks import check_sweep, check_validation
+from netlift.workflow.experiment import Experiment
+from netlift.workflow.schema import Json, changed_world
+from netlift.workflow.values import settings
+from netlift.worlds.registry import model_class
 
+OF_THE_SCORER = ("damping", "factors")
+"""Keys of the recipe ``scorer`` that reach the slates through the scorer's files alone."""
 
-def canonical(value: Any) -> Any:
-    """Return plain built-in values with sorted keys: what Snakemake may compare by ``repr``."""
-    if isinstance(value, Mapping):
-        return {str(key): canonical(value[key]) for key in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [canonical(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"not a plain value: {value!r}")
+SHARED_BY_RECIPES = ("clusters", "n_slates", "max_per_user")
+"""Keys of ``slates`` that every recipe uses."""
 
-
-def typed(value: Any) -> Any:
-    """Return values given as texts on the command line as the numbers or words that YAML reads.
-
-    Only numbers, true, false and null change; every other text stays as it is.
-    """
-    import yaml
-
-    if isinstance(value, Mapping):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    if isinstance(value, str):
-        try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
-        if value and (read is None or isinstance(read, bool | int | float)):
-            return read
-    return value
+EXAMPLE_LOG = r"results/[^/]+/size=\d+/seed=\d+/[^/]+/log\.csv"
+"""A simulated experiment as a log: Snakemake makes it."""
 
 
-def grid_world(config: Mapping[str, Any], grid: Mapping[str, Any]) -> Json:
-    """Return the entry of a grid's world with the grid's changes made, complete."""
-    return changed_world(config, grid["world"], grid["changes"])
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep runs: every seed, size and world, so many seeds in a block."""
+
+    seeds: tuple[int, ...]
+    sizes: tuple[int, ...]
+    worlds: tuple[str, ...]
+    block_size: int
 
 
-def changed_world(config: Mapping[str, Any], name: str, changes: Mapping[str, Any]) -> Json:
-    """Return the entry of a world with changes made, complete."""
-    entry = {**config["worlds"][name], **changes}
-    return cast(Json, completed(entry, worlds.schema(entry["model"])))
+@dataclass(frozen=True)
+class Case:
+    """A case of the validation; what its entry does not say is that of the study.
 
-
-def run_settings(study: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the choices of a study that made one experiment, and no others.
-
-    Parameters
+    Attributes
     ----------
-    study
-        The whole configuration, checked.
-    name
-        The experiment's path below ``results/``.
+    size, n_slates, n_users
+        Of its slates; with ``n_users`` they are its own, else the first of the study's.
+    worlds
+        In which it is drawn.
+    promotion
+        The promotion, as the settings of a rule.
+    changes
+        What differs in every world.
+    model_replicates
+        Replicates of which models and policies are judged.
     """
-    analysis = {key: study[key] for key in ("inference", "models", "policy") if key in study}
-    first, *rest = name.split("/")
-    if first == "logs":
-        entry = dict(study.get("logs", {}).get(rest[0], {}))
-        # A rule's settings are sorted; the first outcome is the main one.
-        order = {"outcome_order": list(entry["outcomes"])} if "outcomes" in entry else {}
-        return {"log": rest[0], "entry": entry | order, **analysis}
-    size, seed, world = (part.split("=")[-1] for part in rest)
-    slates = study["slates"]
-    builder = slates["builder"]
-    return {
-        "dataset": first,
-        "entry": study["datasets"][first],
-        "size": int(size),
-        "seed": int(seed),
-        "world": world,
-        "world_entry": study["worlds"][world],
-        "slates": {key: slates[key] for key in ("n_slates", "max_per_user", "builder", "clusters")}
-        | {builder: slates[builder]},
-        "promotion": study["promotion"],
-        **analysis,
-    }
+
+    size: int
+    n_slates: int
+    worlds: tuple[str, ...]
+    promotion: Json
+    changes: Json
+    model_replicates: int = 0
+    n_users: int | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, parsed once from its configuration.
+
+    Methods named ``..._settings`` give the one parameter of a rule (see ``values.settings``).
+
+    Attributes
+    ----------
+    config
+        The whole configuration, checked and complete: entries of data sets, worlds, grids and
+        recipes, each with the keys of its kind.
+    dataset
+        The data set of the study's experiments.
+    seeds, sizes, worlds
+        An experiment is made for each.
+    grids
+        The sensitivity grids that are computed.
+    promotion
+        How focal items and promotions are drawn.
+    logs
+        A team's own logs, by name.
+    """
+
+    config: Json
+    dataset: str
+    seeds: tuple[int, ...]
+    sizes: tuple[int, ...]
+    worlds: tuple[str, ...]
+    grids: tuple[str, ...]
+    promotion: Promotion
+    logs: Mapping[str, LogEntry]
+
+    @classmethod
+    def from_config(cls, config: Json) -> Self:
+        """Parse a configuration that ``check_config`` returned."""
+        study = {key: tuple(config["study"][key]) for key in ("seeds", "sizes", "worlds", "grids")}
+        return cls(
+            config=config,
+            dataset=config["dataset"],
+            promotion=Promotion(**config["promotion"]),
+            logs={name: LogEntry.from_config(entry) for name, entry in config["logs"].items()},
+            **study,
+        )
+
+    # --- What there is -------------------------------------------------------------------------
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """The simulated experiments, world by world in each set of slates."""
+        choices = product(self.sizes, self.seeds, self.worlds)
+        return [Experiment(self.dataset, size, seed, world) for size, seed, world in choices]
+
+    @property
+    def slate_sets(self) -> list[str]:
+        """The folders of slates below ``results/``, each once."""
+        return list(dict.fromkeys(experiment.slate_set for experiment in self.experiments))
+
+    @property
+    def uses_scorer(self) -> bool:
+        """Whether slates are ranked by the scorer."""
+        return bool(self.config["slates"]["builder"] == "scorer")
+
+    def log(self, name: str) -> LogEntry:
+        """Return the entry of a log.
+
+        Raises
+        ------
+        NetliftError
+            There is none.
+        """
+        if name not in self.logs:
+            known = ", ".join(self.logs) or "none; give the file that names it with --configfile"
+            raise NetliftError(f"logs: there is no {name!r} (known: {known})")
+        return self.logs[name]
+
+    def world(self, name: str) -> Json:
+        """Return the entry of a world."""
+        entry: Json = self.config["worlds"][name]
+        return entry
+
+    def model(self, world: str) -> str:
+        """Return the competition model of a world."""
+        return str(self.world(world)["model"])
+
+    def grid(self, name: str) -> Json:
+        """Return the entry of a grid, with the size and the seed of its slates."""
+        entry: Json = self.config["grids"][name]
+        return {"size": self.sizes[0], "seed": self.seeds[0], **entry}
+
+    @property
+    def sweep(self) -> Sweep:
+        """What the sweep runs.
+
+        Raises
+        ------
+        NetliftError
+            The sweep cannot be run: all problems at once.
+        """
+        sweep = check_sweep(self.config)
+        several = {key: tuple(sweep[key]) for key in ("seeds", "sizes", "worlds")}
+        return Sweep(**several, block_size=sweep["block_size"])
+
+    def case(self, name: str) -> Case:
+        """Return a case of the validation, complete."""
+        entry = self.config["validation"]["cases"][name]
+        return Case(
+            size=entry.get("size", self.sizes[0]),
+            n_slates=entry.get("n_slates", self.config["slates"]["n_slates"]),
+            worlds=tuple(entry.get("worlds", self.worlds)),
+            promotion=self.promotion.settings | entry["promotion"],
+            changes=entry["changes"],
+            model_replicates=entry.get("model_replicates", 0),
+            n_users=entry.get("n_users"),
+        )
+
+    # --- Files ---------------------------------------------------------------------------------
+
+    def rating_files(self, dataset: str) -> list[str]:
+        """Return the user's own files behind a data set, so that an edit imports it again.
+
+        Raises
+        ------
+        NetliftError
+            They do not exist.
+        """
+        return [str(path) for path in input_files(self.config["datasets"][dataset])]
+
+    def movies(self, path: str) -> str | list[str]:
+        """Return the table of titles, where an experiment's items are those of a data set.
+
+        One file, and not a list of one: so the script is given its path.
+        """
+        dataset = Experiment.parse(path).dataset
+        return _movies(dataset) if dataset in self.config["datasets"] else []
+
+    def log_files(self, name: str) -> list[str]:
+        """Return the files that a log is read from, so that an edit of them reads it again.
+
+        Raises
+        ------
+        NetliftError
+            There is no such log, or a path leads to no file.
+        """
+        log = self.log(name)
+        if len(log.paths) == 1 and re.fullmatch(EXAMPLE_LOG, log.paths[0]):
+            return list(log.paths)
+        try:
+            return log.files()
+        except NetliftError as error:
+            raise NetliftError(f"logs.{name}: {error}") from error
+
+    def similarity_tables(self, dataset: str, world: str) -> dict[str, str]:
+        """Return the tables that say how alike items are, for a world that needs them."""
+        entry = self.world(world)
+        return _similarity_tables(dataset, entry)
+
+    def grid_inputs(self, dataset: str, name: str) -> dict[str, str]:
+        """Return the design that a grid is computed on, and the tables that its world needs."""
+        grid = self.grid(name)
+        slates = Experiment(dataset, grid["size"], grid["seed"]).slate_set
+        tables = _similarity_tables(dataset, self._grid_world(grid))
+        return {"exposure": f"results/{slates}/exposure.parquet", **tables}
+
+    def case_inputs(self, dataset: str, name: str, world: str) -> dict[str, str]:
+        """Return the slates that a case is drawn on, and the tables that its world needs."""
+        case = self.case(name)
+        folder = f"{dataset}/validation/{name}"
+        if case.n_users is None:
+            folder = Experiment(dataset, case.size, self.seeds[0]).slate_set
+        tables = _similarity_tables(dataset, changed_world(self.world(world), case.changes))
+        return {"slates": f"results/{folder}/slates.parquet", **tables}
+
+    def sweep_files(self, dataset: str, file: str) -> list[str]:
+        """Return a file of every block of the sweep; blocks that exist are used again.
+
+        Raises
+        ------
+        NetliftError
+            The sweep cannot be run: all problems at once.
+        """
+        sweep, files = self.sweep, []
+        for size in sweep.sizes:
+            folder = Path(f"results/{dataset}/sweep/size={size}")
+            existing = [path.name.removeprefix("seeds=") for path in folder.glob("seeds=*")]
+            blocks = seed_blocks(sweep.seeds, sweep.block_size, existing)
+            names = product(blocks, sweep.worlds)
+            files += [f"{folder}/seeds={block}/{world}/{file}" for block, world in names]
+        return files
+
+    def case_files(self, dataset: str, file: str) -> list[str]:
+        """Return a file of every case and world of the validation.
+
+        Raises
+        ------
+        NetliftError
+            A case cannot be run: all problems at once.
+        """
+        check_validation(self.config)
+        return [
+            f"results/{dataset}/validation/{name}/{world}/{file}"
+            for name in self.config["validation"]["cases"]
+            for world in self.case(name).worlds
+        ]
+
+    # --- Settings of the rules that make experiments ---------------------------------------------
+
+    def config_settings(self) -> Json:
+        """Return the configuration that is written beside results.
+
+        Where archives lie is a matter of one machine and not of the study.
+        """
+        return settings(**{key: value for key, value in self.config.items() if key != "archives"})
+
+    def import_settings(self, dataset: str) -> Json:
+        """Return the settings of the import of a data set."""
+        entry = import_settings(self.config["datasets"][dataset])
+        return settings(name=dataset, entry=entry, downloads="resources/downloads")
+
+    def scorer_settings(self) -> Json:
+        """Return the settings of the scorer."""
+        scorer = self.config["slates"]["scorer"]
+        return settings(**{key: scorer[key] for key in ("train_share", *OF_THE_SCORER)})
+
+    def slate_settings(self, **choices: int) -> Json:
+        """Return the settings of the chosen recipe alone, with ``size`` and ``seed`` as given."""
+        slates = self.config["slates"]
+        recipe = slates["builder"]
+        used = {key: value for key, value in slates[recipe].items() if key not in OF_THE_SCORER}
+        shared = {key: slates[key] for key in SHARED_BY_RECIPES}
+        return settings(builder=recipe, **{recipe: used}, **(shared | choices))
+
+    def promotion_settings(self, seed: int) -> Json:
+        """Return the settings of the draw of promotions."""
+        return settings(seed=seed, **self.promotion.settings)
+
+    def click_settings(self, world: str, seed: int) -> Json:
+        """Return the settings of the simulation of one world."""
+        return settings(seed=seed, world=self.world(world))
+
+    # --- Settings of the rules that analyse experiments ------------------------------------------
+
+    def seed(self, path: str) -> int:
+        """Return the study seed of an experiment; for a log, the study's first."""
+        seed = Experiment.parse(path).seed
+        return self.seeds[0] if seed is None else seed
+
+    def units(self, path: str) -> dict[str, str]:
+        """Return what follows a number of each outcome, by outcome type: clicks, minutes."""
+        log = Experiment.parse(path).log
+        return {MAIN_OUTCOME: "clicks"} if log is None else self.log(log).units
+
+    def unit(self, path: str) -> str:
+        """Return what follows a number of the main outcome."""
+        return self.units(path)[MAIN_OUTCOME]
+
+    def _inference(self, *keys: str) -> Json:
+        return {key: self.config["inference"][key] for key in keys}
+
+    def _seed_and_outcome(self, path: str) -> Json:
+        return {"seed": self.seed(path), "outcome": self.unit(path)}
+
+    def ledger_settings(self, path: str) -> Json:
+        """Return the settings of the ledger of an experiment."""
+        used = self._inference("min_slates", "bootstrap_draws", "power_effects")
+        return settings(seed=self.seed(path), units=self.units(path), **used)
+
+    def row_effect_settings(self, path: str) -> Json:
+        """Return the settings of effects on item rows."""
+        return settings(
+            **self._seed_and_outcome(path), **self._inference("bootstrap_draws", "near_positions")
+        )
+
+    def randomization_settings(self, path: str) -> Json:
+        """Return the settings of tests by randomization."""
+        used = self._inference("permutations", "studentized", "near_positions")
+        return settings(**self._seed_and_outcome(path), **used)
+
+    def model_settings(self, path: str) -> Json:
+        """Return the settings of outcome models and effect models."""
+        return settings(**self._seed_and_outcome(path), **self.config["models"])
+
+    def policy_settings(self, path: str) -> Json:
+        """Return the settings of policies."""
+        return settings(**self._seed_and_outcome(path), **self.config["policy"])
+
+    # --- Settings of grids, sweeps and the validation --------------------------------------------
+
+    def _grid_world(self, grid: Mapping[str, Any]) -> Json:
+        return changed_world(self.world(grid["world"]), grid["changes"])
+
+    def grid_settings(self, name: str) -> Json:
+        """Return the settings of a grid: its world with changes made, and what is varied."""
+        grid = self.grid(name)
+        return settings(
+            world=self._grid_world(grid),
+            # A list keeps the order of the parameters, which a mapping with sorted keys would not.
+            parameters=[[name, values] for name, values in grid["parameters"].items()],
+            **{key: grid[key] for key in ("definitions", "size", "seed")},
+            **self._inference("near_positions"),
+        )
+
+    def sweep_slate_settings(self, size: int, seeds: str) -> Json:
+        """Return the settings of the slates of a block of seeds."""
+        slates = self.slate_settings(size=size)
+        return settings(seeds=seeds, slates=slates, promotion=self.promotion.settings)
+
+    def sweep_effect_settings(self, world: str, size: int) -> Json:
+        """Return the settings of the ledgers of a block of seeds."""
+        return settings(name=world, world=self.world(world), size=size)
+
+    def case_slate_settings(self, name: str) -> Json:
+        """Return the settings of slates that a case has of its own: those of a few users."""
+        case = self.case(name)
+        assert case.n_users is not None, f"{name} is drawn on the slates of the study"
+        return self.slate_settings(
+            seed=self.seeds[0], size=case.size, n_slates=case.n_slates, n_users=case.n_users
+        )
+
+    def case_settings(self, name: str, world: str) -> Json:
+        """Return the settings of a case of the validation in one world."""
+        case, validation = self.case(name), self.config["validation"]
+        replicates = ("replicates", "test_replicates", "permutations")
+        return settings(
+            case=name,
+            name=world,
+            world=changed_world(self.world(world), case.changes),
+            seed=self.seeds[0],
+            n_slates=case.n_slates,
+            promotion=case.promotion,
+            model_replicates=case.model_replicates,
+            folds=self.config["models"]["folds"],
+            policy=self.config["policy"],
+            **{key: validation[key] for key in replicates},
+            **self._inference("near_positions"),
+        )
+
+    # --- Settings of logs and pages --------------------------------------------------------------
+
+    def log_settings(self, name: str) -> Json:
+        """Return the settings of the reading of a log."""
+        self.log(name)
+        return settings(**log_settings(self.config["logs"][name]))
+
+    def section_settings(self, name: str) -> Json:
+        """Return the settings of the list of sections of a log's analysis."""
+        log = self.log(name)
+        return settings(experiment=log.is_experiment, row_stages=log.row_stages)
+
+    def page_settings(self, path: str) -> Json:
+        """Return the choices that made one experiment, and no others.
+
+        Of a log that this study does not name, its entry is empty.
+        """
+        experiment = Experiment.parse(path)
+        analysis = {key: self.config[key] for key in ("inference", "models", "policy")}
+        if experiment.log is not None:
+            entry = dict(self.config["logs"].get(experiment.log, {}))
+            # A rule's settings are sorted; the first outcome is the main one.
+            order = {"outcome_order": list(entry["outcomes"])} if entry else {}
+            return settings(log=experiment.log, entry=entry | order, **analysis)
+        slates, recipe = self.config["slates"], self.config["slates"]["builder"]
+        return settings(
+            dataset=experiment.dataset,
+            entry=self.config["datasets"][experiment.dataset],
+            size=experiment.size,
+            seed=experiment.seed,
+            world=experiment.world,
+            world_entry=self.world(str(experiment.world)),
+            slates={key: slates[key] for key in ("builder", recipe, *SHARED_BY_RECIPES)},
+            promotion=self.promotion.settings,
+            **analysis,
+        )
+
+    def front_page_settings(self, **files: Any) -> Json:
+        """Return the settings of the front page; ``files`` are checksums of what else exists."""
+        return settings(
+            experiments=[experiment.path for experiment in self.experiments],
+            slate_sets=self.slate_sets,
+            grids=self.grids,
+            logs=list(self.logs),
+            dataset=self.dataset,
+            entry=self.config["datasets"][self.dataset],
+            **files,
+        )
+
+
+def _movies(dataset: str | None) -> str:
+    return f"resources/datasets/{dataset}/movies.parquet"
+
+
+def _similarity_tables(dataset: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tables that say how alike items are, for a world's entry."""
+    if not model_class(entry["model"]).NEEDS_SIMILARITY:
+        return {}
+    tables = {"movies": _movies(dataset)}
+    if entry["source"] != "genres":
+        tables["scorer_items"] = f"results/{dataset}/scorer/items.parquet"
+    return tables

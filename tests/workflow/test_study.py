@@ -1,0 +1,364 @@
+"""The record of a study: experiments, cases, the settings and files of each rule, resources."""
+
+import ast
+
+import pytest
+import yaml
+from test_config import ROOT, merged
+
+from netlift.core.errors import NetliftError
+from netlift.workflow.config import check_config
+from netlift.workflow.experiment import Experiment
+from netlift.workflow.resources import Measured, asked_mb, asked_minutes, repeats, slates_share
+from netlift.workflow.study import Study
+from netlift.workflow.values import canonical, settings
+
+LOGIT = "ml-small/size=12/seed=20260428/logit"
+LOG = {
+    "path": "mine.csv",
+    "columns": {
+        "slate": "s",
+        "item": "i",
+        "position": "p",
+        "promoted": "d",
+        "focal": "f",
+    },
+    "outcomes": {"watch_time": {"column": "w", "unit": "minutes"}, "orders": {"column": "o"}},
+    "promotion": {"probability": 0.5},
+}
+
+
+def study(*overlays):
+    return Study.from_config(check_config(merged(*overlays)))
+
+
+@pytest.fixture(scope="module")
+def default():
+    return study({"logs": {"mine": LOG}})
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return study(yaml.safe_load((ROOT / "config/studies/tiny.yaml").read_text()))
+
+
+# --- Experiments ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [LOGIT, "logs/mine", "ml-32m/size=6/seed=1/own_world"])
+def test_the_path_of_an_experiment_is_parsed_and_formatted(path):
+    assert Experiment.parse(path).path == path
+
+
+@pytest.mark.parametrize("path", ["", "logs", "logs/a/b", "x/size=a/seed=1/logit", "x/logit"])
+def test_another_path_is_no_experiment(path):
+    with pytest.raises(NetliftError, match="is no experiment"):
+        Experiment.parse(path)
+
+
+def test_the_parts_of_a_path():
+    assert Experiment.parse(LOGIT) == Experiment("ml-small", 12, 20260428, "logit")
+    assert Experiment.parse(LOGIT).slate_set == "ml-small/size=12/seed=20260428"
+    assert Experiment.parse("logs/mine") == Experiment(log="mine")
+
+
+def test_there_is_an_experiment_for_each_size_seed_and_world():
+    several = study({"study": {"seeds": [1, 2], "sizes": [6, 8], "worlds": ["logit", "mnl"]}})
+    assert [experiment.path for experiment in several.experiments] == [
+        f"ml-small/size={size}/seed={seed}/{world}"
+        for size in (6, 8)
+        for seed in (1, 2)
+        for world in ("logit", "mnl")
+    ]
+    assert several.slate_sets == [
+        f"ml-small/size={size}/seed={seed}" for size in (6, 8) for seed in (1, 2)
+    ]
+
+
+def test_seed_units_and_titles_of_an_experiment(default):
+    assert (default.seed(LOGIT), default.unit(LOGIT)) == (20260428, "clicks")
+    assert default.seed("logs/mine") == 20260428
+    assert default.units("logs/mine") == {"observed_clicks": "minutes", "orders": "orders"}
+    assert default.movies(LOGIT) == "resources/datasets/ml-small/movies.parquet"
+    assert default.movies("logs/mine") == default.movies("gone/size=6/seed=1/logit") == []
+
+
+# --- Settings ------------------------------------------------------------------------------------
+
+
+def every_setting(study):
+    """Return the settings of every rule, by rule."""
+    world, grid, case = study.worlds[0], study.grids[0], "standard"
+    path = study.experiments[0].path
+    return {
+        "write_config": study.config_settings(),
+        "import_ratings": study.import_settings(study.dataset),
+        "fit_scorer": study.scorer_settings(),
+        "build_slates": study.slate_settings(size=6, seed=1),
+        "build_case_slates": study.case_slate_settings("many_per_user"),
+        "assign_promotion": study.promotion_settings(1),
+        "simulate_clicks": study.click_settings(world, 1),
+        "estimate_ledger": study.ledger_settings(path),
+        "estimate_row_effects": study.row_effect_settings(path),
+        "test_randomization": study.randomization_settings(path),
+        "fit_models": study.model_settings(path),
+        "compare_policies": study.policy_settings(path),
+        "compute_grid": study.grid_settings(grid),
+        "sweep_slates": study.sweep_slate_settings(6, "1-2"),
+        "sweep_effects": study.sweep_effect_settings(world, 6),
+        "validate_case": study.case_settings(case, world),
+        "account_log": study.log_settings("mine"),
+        "analyse_log": study.section_settings("mine"),
+        "write_report": study.page_settings(path),
+        "describe_log": study.page_settings("logs/mine"),
+        "write_front_page": study.front_page_settings(ran_beside={}),
+    }
+
+
+KEYS = {
+    "import_ratings": "downloads entry name",
+    "fit_scorer": "damping factors train_share",
+    "build_slates": "builder clusters max_per_user n_slates scorer seed size",
+    "build_case_slates": "builder clusters max_per_user n_slates n_users scorer seed size",
+    "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
+    "simulate_clicks": "seed world",
+    "estimate_ledger": "bootstrap_draws min_slates power_effects seed units",
+    "estimate_row_effects": "bootstrap_draws near_positions outcome seed",
+    "test_randomization": "near_positions outcome permutations seed studentized",
+    "compute_grid": "definitions near_positions parameters seed size world",
+    "sweep_slates": "promotion seeds slates",
+    "sweep_effects": "name size world",
+    "validate_case": "case folds model_replicates n_slates name near_positions permutations policy "
+    "promotion replicates seed test_replicates world",
+    "analyse_log": "experiment row_stages",
+    "write_report": "dataset entry inference models policy promotion seed size slates world "
+    "world_entry",
+    "describe_log": "entry inference log models policy",
+    "write_front_page": "dataset entry experiments grids logs ran_beside slate_sets",
+}
+
+
+def test_settings_are_plain_sorted_and_can_be_read_from_their_text(default):
+    for rule, values in every_setting(default).items():
+        assert ast.literal_eval(repr(values)) == values, rule
+        assert repr(canonical(values)) == repr(values), rule
+
+
+def test_a_rule_has_the_keys_that_it_uses_and_no_others(default):
+    changed = study({"logs": {"mine": LOG}, "promotion": {"focal_position_last": 9}})
+    for rule, keys in KEYS.items():
+        assert sorted(every_setting(changed)[rule]) == keys.split(), rule
+    assert "focal_position_last" not in study(
+        {"promotion": {"focal_position_last": None}}
+    ).promotion_settings(1)
+
+
+def test_settings_are_those_of_the_configuration(default):
+    config, values = default.config, every_setting(default)
+    assert values["write_config"] == {key: config[key] for key in config if key != "archives"}
+    assert values["assign_promotion"] == config["promotion"] | {"seed": 1}
+    assert values["fit_models"] == config["models"] | {"seed": 20260428, "outcome": "clicks"}
+    assert values["compare_policies"] == config["policy"] | {"seed": 20260428, "outcome": "clicks"}
+    assert values["simulate_clicks"]["world"] == config["worlds"]["reference"]
+    assert values["import_ratings"]["entry"].keys().isdisjoint({"title", "license"})
+
+
+def test_the_scorer_reaches_slates_through_its_files_alone(default):
+    scorer = default.slate_settings(size=6, seed=1)["scorer"]
+    assert scorer.keys().isdisjoint({"damping", "factors"})
+    assert "train_share" in scorer
+    assert default.uses_scorer
+    history = study({"slates": {"builder": "history"}})
+    assert not history.uses_scorer
+    assert "scorer" not in history.slate_settings(size=6, seed=1)
+
+
+def test_one_world_s_parameters_are_in_its_own_settings_alone(default):
+    changed = study({"worlds": {"logit": {"b_r": 0.123}}, "logs": {"mine": LOG}})
+    before, after = every_setting(default), every_setting(changed)
+    assert {rule for rule in before if before[rule] != after[rule]} == {
+        "write_config",
+        "compute_grid",
+    }
+    assert default.click_settings("logit", 1) != changed.click_settings("logit", 1)
+
+
+def test_the_order_of_a_log_s_outcomes_and_of_a_grid_s_parameters_is_kept(default):
+    assert default.log_settings("mine")["outcome_order"] == ["watch_time", "orders"]
+    assert default.page_settings("logs/mine")["entry"]["outcome_order"] == ["watch_time", "orders"]
+    entry = {"world": "logit", "parameters": {"g_c": [0.1], "b_v": [1.0]}}
+    made = study({"grids": {"x": entry}, "study": {"grids": ["x"]}})
+    assert [name for name, _ in made.grid_settings("x")["parameters"]] == ["g_c", "b_v"]
+
+
+def test_what_an_outcome_is_called_is_no_setting_of_the_reading_of_a_log(default):
+    outcomes = LOG["outcomes"] | {"orders": {"column": "o", "unit": "baskets"}}
+    log = LOG | {"title": "Mine", "row_stages": False, "outcomes": outcomes}
+    renamed = study({"logs": {"mine": log}})
+    assert renamed.units("logs/mine") != default.units("logs/mine")
+    assert renamed.log_settings("mine") == default.log_settings("mine")
+    assert renamed.section_settings("mine") == {"experiment": True, "row_stages": False}
+
+
+def test_the_page_of_a_log_that_no_study_names_has_an_empty_entry(default):
+    assert default.page_settings("logs/other")["entry"] == {}
+
+
+def test_settings_refuse_what_is_not_plain():
+    assert settings(b=(1, 2), a={"d": None, "c": "x"}) == {"a": {"c": "x", "d": None}, "b": [1, 2]}
+    with pytest.raises(TypeError, match="not a plain value"):
+        settings(path=ROOT)
+
+
+# --- Grids, sweeps, the validation ---------------------------------------------------------------
+
+
+def test_a_grid_has_its_world_with_changes_and_the_study_s_first_slates(default):
+    entry = {"world": "logit", "changes": {"b_r": 0.5}, "parameters": {"b_v": [1.0]}}
+    made = study({"grids": {"x": entry}, "study": {"grids": ["x"]}})
+    values = made.grid_settings("x")
+    assert values["world"] == made.world("logit") | {"b_r": 0.5}
+    assert (values["size"], values["seed"]) == (12, 20260428)
+    folder = "results/ml-small/size=12/seed=20260428"
+    assert made.grid_inputs("ml-small", "x") == {"exposure": f"{folder}/exposure.parquet"}
+    other = study({"grids": {"x": entry | {"size": 8, "seed": 3}}, "study": {"grids": ["x"]}})
+    inputs = other.grid_inputs("ml-small", "x")
+    assert inputs == {"exposure": "results/ml-small/size=8/seed=3/exposure.parquet"}
+
+
+def test_a_world_that_compares_items_needs_their_tables(tiny):
+    movies = {"movies": "resources/datasets/tiny/movies.parquet"}
+    assert tiny.similarity_tables("tiny", "logit") == {}
+    by_genres = study({"worlds": {"similarity": {"source": "genres"}}})
+    assert by_genres.similarity_tables("tiny", "similarity") == movies
+    by_factors = study({"worlds": {"similarity": {"source": "factors"}}})
+    scorer = {"scorer_items": "results/tiny/scorer/items.parquet"}
+    assert by_factors.similarity_tables("tiny", "similarity") == movies | scorer
+
+
+def test_the_files_of_a_sweep_keep_the_blocks_that_exist(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = tiny.sweep_files("tiny", "effects.parquet")
+    assert files == [
+        f"results/tiny/sweep/size={size}/seeds={block}/{world}/effects.parquet"
+        for size in (6, 8)
+        for block in ("1-2", "3-4")
+        for world in ("logit", "similarity")
+    ]
+    (tmp_path / "results/tiny/sweep/size=6/seeds=2-4").mkdir(parents=True)
+    blocks = {path.split("/")[4] for path in tiny.sweep_files("tiny", "x") if "size=6" in path}
+    assert blocks == {"seeds=1", "seeds=2-4"}
+
+
+def test_a_sweep_or_a_validation_that_cannot_run_is_refused():
+    wrong = study(
+        {"sweep": {"worlds": ["logitt"]}, "validation": {"cases": {"x": {"worlds": ["mnll"]}}}}
+    )
+    with pytest.raises(NetliftError, match=r"sweep\.worlds: .*did you mean logit"):
+        wrong.sweep_files("ml-small", "x")
+    with pytest.raises(NetliftError, match=r"validation\.cases\.x\.worlds: .*did you mean mnl"):
+        wrong.case_files("ml-small", "x")
+
+
+def test_a_case_takes_from_the_study_what_it_does_not_say(default):
+    standard, few = default.case("standard"), default.case("slates_50")
+    assert (standard.size, standard.n_slates, standard.worlds) == (12, 3000, default.worlds)
+    assert (standard.model_replicates, standard.n_users) == (100, None)
+    assert (few.n_slates, few.worlds) == (50, ("reference", "logit", "mnl"))
+    rare = default.case("promoted_1_in_10").promotion
+    assert rare == default.config["promotion"] | {"probability": 0.1}
+    assert default.case("size_24").size == 24
+
+
+def test_a_case_has_the_world_with_its_changes_and_the_study_s_replicates(default):
+    values = default.case_settings("rare_clicks", "logit")
+    assert values["world"] == default.world("logit") | {"target_click_rate": 0.01}
+    assert values["replicates"] == default.config["validation"]["replicates"]
+    assert values["promotion"] == default.config["promotion"]
+
+
+def test_a_case_of_few_users_has_slates_of_its_own(default):
+    slates = default.case_inputs("ml-small", "many_per_user", "logit")["slates"]
+    assert slates == "results/ml-small/validation/many_per_user/slates.parquet"
+    values = default.case_slate_settings("many_per_user")
+    assert (values["n_users"], values["size"], values["seed"]) == (120, 12, 20260428)
+    slates = default.case_inputs("ml-small", "size_24", "logit")["slates"]
+    assert slates == "results/ml-small/size=24/seed=20260428/slates.parquet"
+
+
+def test_the_files_of_the_validation_are_those_of_each_case_in_its_worlds(default):
+    files = default.case_files("ml-small", "tests.parquet")
+    assert "results/ml-small/validation/rare_clicks/logit/tests.parquet" in files
+    assert "results/ml-small/validation/rare_clicks/mnl/tests.parquet" not in files
+    cases = default.config["validation"]["cases"]
+    assert len(files) == sum(len(default.case(name).worlds) for name in cases)
+
+
+# --- Files that the user brings ------------------------------------------------------------------
+
+
+def test_the_files_behind_a_data_set_are_the_user_s_own(default, tmp_path):
+    for name in ("ratings.csv", "movies.csv"):
+        (tmp_path / name).write_text("x")
+    folder = study({"datasets": {"own": {"kind": "folder", "path": str(tmp_path)}}})
+    names = [path.rsplit("/", 1)[1] for path in folder.rating_files("own")]
+    assert sorted(names) == ["movies.csv", "ratings.csv"]
+    assert default.rating_files("ml-small") == []
+    gone = study({"datasets": {"own": {"kind": "folder", "path": str(tmp_path / "gone")}}})
+    with pytest.raises(NetliftError):
+        gone.rating_files("own")
+
+
+def test_the_files_of_a_log(default, tmp_path):
+    example = "results/tiny/size=6/seed=1/logit/log.csv"
+    log = study({"logs": {"mine": LOG | {"path": example}}})
+    assert log.log_files("mine") == [example]
+    (tmp_path / "mine.csv").write_text("x")
+    there = study({"logs": {"mine": LOG | {"path": str(tmp_path / "*.csv")}}})
+    assert there.log_files("mine") == [str(tmp_path / "mine.csv")]
+    with pytest.raises(NetliftError, match=r"logs\.mine: no_file"):
+        default.log_files("mine")
+
+
+def test_a_log_that_is_not_there_is_told_with_those_that_are(default):
+    with pytest.raises(NetliftError, match=r"no 'yours' \(known: mine\)"):
+        default.log("yours")
+    with pytest.raises(NetliftError, match="none; give the file"):
+        study().log("mine")
+
+
+# --- Resources -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wildcards", "share"),
+    [
+        ({"experiment": LOGIT}, 3000 * 12),
+        ({"slate_set": "ml-small/size=24/seed=1"}, 3000 * 24),
+        ({"dataset": "ml-small", "size": "6", "seed": "1"}, 3000 * 6),
+        ({"dataset": "ml-small", "grid": "x"}, 3000 * 12),
+        ({"dataset": "ml-small", "case": "slates_50", "world": "logit"}, 50 * 12),
+        ({"dataset": "ml-small", "case": "size_24", "world": "logit"}, 3000 * 24),
+        ({"log": "mine"}, 1_200_000),
+        ({"experiment": "logs/mine"}, 1_200_000),
+    ],
+)
+def test_what_a_job_needs_grows_with_its_slates(default, wildcards, share):
+    assert slates_share(default, wildcards) == pytest.approx(share / 1_200_000)
+
+
+def test_a_job_works_for_each_seed_of_a_block_and_each_hundred_replicates(default):
+    assert repeats(default, {"seeds": "1-3,7"}) == 4
+    assert repeats(default, {"case": "standard"}) == 20
+    assert repeats(default, {"experiment": LOGIT}) == 1
+
+
+def test_memory_and_minutes_are_what_was_measured_grown_to_the_job(default):
+    measured, job = Measured(100, slates=1000, ratings=3200), {"dataset": "ml-32m", "size": "12"}
+    grown = 100 + 1000 * 0.03 + 3200 * 32_000_204 / 32e6
+    assert measured.memory(default, job, 1) == asked_mb(grown, 1)
+    assert measured.memory(default, job, 2) == asked_mb(grown, 2)
+    assert measured.minutes(default, job, 1) == asked_minutes(grown, 1)
+    block = job | {"seeds": "1-10"}
+    assert measured.minutes(default, block, 1) == asked_minutes(grown + 9 * 30, 1)
+    assert measured.memory(default, block, 1) == measured.memory(default, job, 1)

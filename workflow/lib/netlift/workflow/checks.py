@@ -1,0 +1,177 @@
+"""Checks of what no schema can say: keys of the configuration that must agree with each other."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from netlift.core.errors import NetliftError
+from netlift.logs.entries import LogEntry, log_problems
+from netlift.promotion.record import Promotion
+from netlift.studies.seed_blocks import expanded_seeds
+from netlift.workflow.schema import Json, changed_world, schema_problems
+from netlift.worlds import registry as worlds
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raise all problems at once, a line each.
+
+    Raises
+    ------
+    NetliftError
+        There are any.
+    """
+    if problems:
+        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
+        raise NetliftError(
+            f"the configuration has {count}:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+            + "\nEvery key is explained in config/README.md."
+        )
+
+
+def cross_problems(config: Json) -> Iterator[str]:
+    """Check what no schema can say: keys that must agree with each other."""
+    study, promotion = config["study"], Promotion(**config["promotion"])
+    if config["dataset"] not in config["datasets"]:
+        yield _unknown_name("dataset", config["dataset"], config["datasets"])
+    yield from _world_problems(config, study["worlds"], "study.worlds")
+    first, last = promotion.focal_position_first, promotion.focal_position_last
+    if last is not None and last < first:
+        yield (
+            f"promotion.focal_position_last: {last} is above promotion.focal_position_first "
+            f"({first}) in the slate; give a position from {first} on, or null for the last"
+        )
+    if promotion.unit == "user" and promotion.assignment == "stratified":
+        yield (
+            "promotion.unit: user cannot be combined with promotion.assignment: stratified, since "
+            "a user's slates have different focal positions; take bernoulli or complete"
+        )
+    for size in study["sizes"]:
+        yield from _size_problems(config, size, "study.sizes")
+    for name, entry in config["logs"].items():
+        for key, problem in log_problems(LogEntry.from_config(entry)):
+            yield f"logs.{name}.{key}: {problem}"
+
+
+def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:
+    """Check that slates of a size can be built, and that every world can use them."""
+    slates, deepest = config["slates"], Promotion(**config["promotion"]).deepest
+    if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
+        yield (
+            f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
+            f"slates of {size}; give at least {size}"
+        )
+    if slates["builder"] == "history" and slates["history"]["window"] < size:
+        yield (
+            f"slates.history.window: a window of {slates['history']['window']} ratings cannot "
+            f"fill slates of {size}; give at least {size}"
+        )
+    for name, entry in config["worlds"].items():
+        try:
+            worlds.model_class(entry["model"]).check(entry, size)
+        except NetliftError as error:
+            yield f"worlds.{name}: {error}"
+    if size < deepest:
+        yield (
+            f"{key}: a slate of {size} has no position {deepest}, from which focal items "
+            "are drawn; take larger slates or lower promotion.focal_position_first and _last"
+        )
+
+
+def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[str]:
+    """Check that worlds exist, and that one that compares items by the scorer's factors has one."""
+    for name in names:
+        if name not in config["worlds"]:
+            yield _unknown_name(key, name, config["worlds"])
+            continue
+        source = config["worlds"][name].get("source", "genres")
+        if config["slates"]["builder"] == "history" and source != "genres":
+            yield (
+                f"worlds.{name}.source: {source!r} needs the scorer's item factors, which "
+                "slates of the builder history do not have; take genres"
+            )
+
+
+def check_sweep(config: Mapping[str, Any]) -> Json:
+    """Return the sweep of a checked configuration, with its seeds written out.
+
+    Checked on its own, since a study that is not swept need not be able to.
+
+    Raises
+    ------
+    NetliftError
+        All problems at once, a line each.
+    """
+    sweep = dict(config["sweep"])
+    problems = list(_world_problems(dict(config), sweep["worlds"], "sweep.worlds"))
+    for size in sweep["sizes"]:
+        problems += _size_problems(dict(config), size, "sweep.sizes")
+    try:
+        sweep["seeds"] = expanded_seeds(sweep["seeds"])
+    except NetliftError as error:
+        problems.append(f"sweep.seeds: {error}")
+    refuse(problems)
+    return sweep
+
+
+def check_validation(config: Mapping[str, Any]) -> None:
+    """Check the cases of the validation of a checked configuration.
+
+    Raises
+    ------
+    NetliftError
+        All problems at once, a line each.
+    """
+    problems = []
+    for name, case in config["validation"]["cases"].items():
+        key = f"validation.cases.{name}"
+        case_worlds = case.get("worlds", config["study"]["worlds"])
+        missing = list(_world_problems(dict(config), case_worlds, f"{key}.worlds"))
+        problems += missing
+        size = case.get("size", config["study"]["sizes"][0])
+        problems += _size_problems(dict(config), size, f"{key}.size")
+        if "n_users" not in case and case.get("n_slates", 0) > config["slates"]["n_slates"]:
+            problems.append(
+                f"{key}.n_slates: {case['n_slates']:,} slates are more than slates.n_slates "
+                f"({config['slates']['n_slates']:,})"
+            )
+        for world in [] if missing else case_worlds:
+            entry = changed_world(config["worlds"][world], case["changes"])
+            path = ("validation", "cases", name, "changes")
+            problems += schema_problems(entry, worlds.schema(entry["model"]), path)
+    refuse(problems)
+
+
+def grid_problems(config: Json, name: str) -> Iterator[str]:
+    """Check a grid: its world, and every value of every parameter."""
+    if name not in config["grids"]:
+        yield _unknown_name("study.grids", name, config["grids"])
+        return
+    grid = config["grids"][name]
+    path = ("grids", name)
+    if grid["world"] not in config["worlds"]:
+        yield _unknown_name(f"grids.{name}.world", grid["world"], config["worlds"])
+        return
+    entry = changed_world(config["worlds"][grid["world"]], grid["changes"])
+    schema = worlds.schema(entry["model"])
+    size = grid.get("size", config["study"]["sizes"][0])
+    for parameter, values in grid["parameters"].items():
+        for value in values:
+            try:
+                point = worlds.set_parameter(entry, parameter, value)
+                worlds.model_class(entry["model"]).check(point, size)
+            except NetliftError as error:
+                yield f"{'.'.join(path)}: {error}"
+                break
+            problems = list(schema_problems(point, schema, (*path, "parameters")))
+            yield from problems
+            if problems:
+                break
+
+
+def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{key}: there is no {name!r}{hint} (known: {', '.join(known)})"

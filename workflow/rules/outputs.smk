@@ -1,0 +1,96 @@
+# What rules take from the registry of outputs (netlift/workflow/outputs.yaml): the files that each
+# needs and makes, and how Snakemake's report shows them.
+from netlift.core.tables import write_text
+from netlift.workflow.outputs import (
+    EXPERIMENT,
+    ESTIMATES,
+    FIGURE_RULES,
+    MODEL_RULES,
+    REGISTRY,
+    RULES,
+    SLATE_SET,
+    TRUTH_RULE,
+    Figure,
+    drawings,
+    figures_of,
+    files_of,
+    files_of_log,
+    made_by,
+    named,
+    needs_of,
+    page_outputs,
+)
+
+
+def analysis_of_log(wildcards):
+    """Return the files of a log's analysis: tables, figures, its page, and its decision."""
+    entry = log_entry(wildcards.log)
+    pages = ["report.html", "decision.json"] if entry.is_experiment else ["report.html"]
+    return log_results(wildcards.log) + [f"results/logs/{wildcards.log}/{page}" for page in pages]
+
+
+def log_results(log):
+    """Return the tables and figures of a log."""
+    entry = log_entry(log)
+    files = files_of_log(is_experiment=entry.is_experiment, row_stages=entry.row_stages)
+    return expand(files, experiment=f"logs/{log}")
+
+
+def page_files(wildcards):
+    """Return what the page of an experiment needs: the outputs of the stages before it."""
+    folder = Path("results", wildcards.experiment)
+    if folder.parent.name == "logs":
+        return [path for path in log_results(folder.name) if not path.endswith(".png")]
+    return [
+        str((folder if output.folder == EXPERIMENT else folder.parent) / output.file)
+        for output in page_outputs()
+    ]
+
+
+def needs(rule):
+    """Return what a rule reads, by name."""
+    return {output.name: output.path for output in needs_of(rule)}
+
+
+def makes(rule):
+    """Return what a rule makes, by name; Snakemake's report shows figures and CSV tables."""
+    outputs = made_by(rule)
+    copies = [path for output in outputs for path in output.copies]
+    shown = {output.name: in_report(output) for output in outputs}
+    return shown | ({"copies": copies} if copies else {})
+
+
+def in_report(output):
+    """Return a file as Snakemake's report shows it, or as it is."""
+    is_figure = isinstance(output, Figure)
+    if not (is_figure or (output.answers and output.suffix == ".csv")):
+        return output.path
+    name = output.title if is_figure else output.name.replace("_", " ").capitalize()
+    return report(
+        output.path,
+        caption=caption_file(output) if is_figure else "../report/table.rst",
+        category=RULES[output.rule].category,
+        labels={
+            "of": os.path.relpath(output.folder, "results"),
+            "figure" if is_figure else "table": name,
+        },
+    )
+
+
+def caption_file(figure):
+    """Write the caption of a figure for Snakemake's report; return the file."""
+    file = Path(".snakemake/netlift/captions", f"{figure.name}.rst").absolute()
+    if not file.exists() or file.read_text(encoding="utf-8") != figure.caption:
+        write_text(figure.caption, file)
+    return str(file)
+
+
+def drawing(rule, source):
+    """Return the settings of a rule that draws figures."""
+    outcome = {"outcome": unit_of(source)} if rule in FIGURE_RULES else {}
+    return settings(source=source, figures=drawings(rule), **outcome)
+
+
+def figure_code(rule):
+    """Return the code behind a rule's figures: the script and the modules that draw them."""
+    return code("plot_figures", *{f"netlift.figures.{f.module}" for f in figures_of(rule)})
