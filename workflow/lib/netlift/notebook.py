@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table
+from netlift.figures.drawing.themes import Theme, current_theme, use_theme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ class Drawn:
         save_figure(self.figure, path)
 
 
-class Opened:
+class OpenedExperiment:
     """One experiment's files.
 
     Attributes
@@ -124,15 +125,17 @@ class Opened:
         value: dict[str, Any] = read_json(self._path("decision"))
         return value
 
-    def figure(self, name: str, **options: Any) -> Drawn:
+    def figure(self, name: str, *, theme: Theme | None = None, **options: Any) -> Drawn:
         """Draw a figure by its name in ``figures/``, such as ``decomposition``.
 
         Parameters
         ----------
         name
             A name in ``netlift.notebook.FIGURES``.
+        theme
+            ``netlift.figures.drawing.themes.DARK`` for dark paper.
         options
-            ``theme=netlift.figures.drawing.themes.DARK`` for dark paper.
+            Further keywords of the figure's function, such as ``source``.
 
         Raises
         ------
@@ -143,7 +146,8 @@ class Opened:
             raise NetliftError(f"no figure {name}; there are: {', '.join(FIGURES)}")
         module, needed = FIGURES[name]
         draw: Callable[..., Figure] = getattr(import_module(f"netlift.figures.{module}"), name)
-        return Drawn(draw(*(self._read(table) for table in needed), **options))
+        with use_theme(theme or current_theme()):
+            return Drawn(draw(*(self._read(table) for table in needed), **options))
 
     def _read(self, name: str) -> Any:
         path = self._path(name)
@@ -158,7 +162,7 @@ class Opened:
         raise NetliftError(f"no table {name} in {self.folder}; there are: {', '.join(self.tables)}")
 
 
-def open_experiment(folder: str | Path) -> Opened:
+def open_experiment(folder: str | Path) -> OpenedExperiment:
     """Open an experiment's folder, to read its tables and draw its figures.
 
     Parameters
@@ -171,4 +175,4 @@ def open_experiment(folder: str | Path) -> Opened:
     NetliftError
         There is no experiment.
     """
-    return Opened(folder)
+    return OpenedExperiment(folder)

@@ -21,8 +21,6 @@ from netlift.figures.drawing.marks import (
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
@@ -32,6 +30,7 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import signed, with_interval
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.spillover import write_definitions
 
 NET = "Net change of whole slates"
@@ -41,13 +40,7 @@ _ROW = 1.0
 
 
 @styled
-def item_level_claim(
-    table: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
-) -> Figure:
+def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
     """Draw each item-level claim against the net change of whole slates.
 
     Parameters
@@ -58,18 +51,16 @@ def item_level_claim(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     legend: list[Artist] = [
-        estimate_key(theme.focal, "claim, 95% interval", theme),
-        estimate_key(theme.total, "net change, 95% interval", theme, marker="s"),
+        estimate_key(theme.focal, "claim, 95% interval"),
+        estimate_key(theme.total, "net change, 95% interval", marker="s"),
     ]
     if has_known(table, "known_net_change"):
-        legend.append(known_key(theme, "known value"))
+        legend.append(known_key("known value"))
     figure = sheet(
         _ROW * (1 + len(table)) + 0.75,
-        theme,
         title="What an analysis of single items would claim, and how wrong it is",
         subtitle=f"{capitalized(outcome.of(PER_1000))}, one promoted item in each. Shaded: the "
         "net change's interval.",
@@ -90,28 +81,29 @@ def item_level_claim(
         }
     )
     row_axis(axes, [""] * len(names))
-    zero_line(axes, theme)
-    draw_net(axes, table.iloc[0], theme)
+    zero_line(axes)
+    draw_net(axes, table.iloc[0])
     for row, (_, line) in enumerate(table.iterrows(), start=1):
-        if draw_estimate(axes, row, values_of(line, "claim"), theme, color=theme.focal):
-            draw_known(axes, row, line.get("known_claim", np.nan), theme)
+        if draw_estimate(axes, row, values_of(line, "claim"), color=theme.focal):
+            draw_known(axes, row, line.get("known_claim", np.nan))
         else:
-            say_missing(axes, row, "no estimate", theme)
+            say_missing(axes, row, "no estimate")
     wide_enough(axes)
     axes.set_xlabel(capitalized(outcome.of(PER_1000)))
-    write_definitions(text_axis(figure, grid[0], axes), names, theme)
+    write_definitions(text_axis(figure, grid[0], axes), names)
     texts = words_beside(table)
-    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts, theme)
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts)
     return figure
 
 
-def draw_net(axes: Axes, line: pd.Series, theme: Theme) -> None:
+def draw_net(axes: Axes, line: pd.Series) -> None:
     """Draw the net change in the first row, and its interval behind all rows."""
+    theme = current_theme()
     values = values_of(line, "net_change")
-    if not draw_estimate(axes, 0, values, theme, color=theme.total, marker="s"):
-        say_missing(axes, 0, "no estimate", theme)
+    if not draw_estimate(axes, 0, values, color=theme.total, marker="s"):
+        say_missing(axes, 0, "no estimate")
         return
-    draw_known(axes, 0, line.get("known_net_change", np.nan), theme)
+    draw_known(axes, 0, line.get("known_net_change", np.nan))
     if math.isfinite(values[1]) and math.isfinite(values[2]):
         axes.axvspan(*values[1:], color=theme.grid, zorder=0.5, linewidth=0)
 

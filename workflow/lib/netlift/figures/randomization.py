@@ -17,8 +17,6 @@ from netlift.figures.drawing.marks import (
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
@@ -28,6 +26,7 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, p_value, signed
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.spillover import write_definitions
 
 _ROW = 0.84
@@ -35,11 +34,7 @@ _ROW = 0.84
 
 @styled
 def randomization_tests(
-    table: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw each observed difference against its 95% range under the null hypothesis.
 
@@ -52,16 +47,14 @@ def randomization_tests(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     legend: list[Artist] = [
-        estimate_key(theme.data, "observed", theme, interval=False),
-        band_key(theme, "95% range under the null hypothesis"),
+        estimate_key(theme.data, "observed", interval=False),
+        band_key("95% range under the null hypothesis"),
     ]
     figure = sheet(
         _ROW * len(table) + 0.75,
-        theme,
         title="Could this be chance? Randomization tests for spillover",
         subtitle=f"{outcome.per_arm}, on the items named. Null hypothesis: promotion changes no "
         f"{outcome.one} of theirs, in any slate.",
@@ -72,23 +65,23 @@ def randomization_tests(
     grid = figure.add_gridspec(1, 3, width_ratios=[0.72, 1, 0.75])
     axes = figure.add_subplot(grid[1])
     row_axis(axes, [""] * len(table))
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(table.iterrows()):
-        draw_band(axes, row, line["null_95_lower"], line["null_95_upper"], theme)
+        draw_band(axes, row, line["null_95_lower"], line["null_95_upper"])
         observed = (line["estimate"], np.nan, np.nan)
-        if not draw_estimate(axes, row, observed, theme, color=theme.data):
-            say_missing(axes, row, "not tested", theme)
+        if not draw_estimate(axes, row, observed, color=theme.data):
+            say_missing(axes, row, "not tested")
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     # The sentence is the same for all but for the items, which stand behind its colon.
     meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
     described = pd.DataFrame({"definition": table["hypothesis"], "meaning": meanings})
-    write_definitions(text_axis(figure, grid[0], axes), described, theme)
+    write_definitions(text_axis(figure, grid[0], axes), described)
     beside = text_axis(figure, grid[2], axes)
     columns = columns_beside(table)
     for place, (heading, texts) in enumerate(columns.items(), start=1):
-        column_of_text(beside, place / len(columns), heading, texts, theme)
+        column_of_text(beside, place / len(columns), heading, texts)
     return figure
 
 

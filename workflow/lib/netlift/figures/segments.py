@@ -19,17 +19,9 @@ from netlift.figures.drawing.marks import (
     known_key,
     say_missing,
 )
-from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
-    row_axis,
-    sheet,
-    styled,
-    text_axis,
-    wide_enough,
-    zero_line,
-)
+from netlift.figures.drawing.style import row_axis, sheet, styled, text_axis, wide_enough, zero_line
 from netlift.figures.drawing.text import p_value, shortened
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.risk import write_slates
 
 SHIFT = 0.2
@@ -50,7 +42,6 @@ def segments(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the effect on whole slates by segment, each segmentation in a panel.
 
@@ -65,19 +56,17 @@ def segments(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     panels = [rows_of(part) for _, part in segments.groupby("segmentation", sort=False)]
     legend: list[Artist] = [
-        estimate_key(theme.total, "raw, simultaneous 95% interval", theme),
-        estimate_key(theme.data, "shrunken, 95% interval", theme, marker="s", filled=False),
+        estimate_key(theme.total, "raw, simultaneous 95% interval"),
+        estimate_key(theme.data, "shrunken, 95% interval", marker="s", filled=False),
     ]
     if any(has_known(rows) for rows in panels):
-        legend.append(known_key(theme))
+        legend.append(known_key())
     figure = sheet(
         sum(_ROW * len(rows) + _DECOR for rows in panels),
-        theme,
         title="Do some slates lose more? The effect on the whole slate, by segment",
         subtitle=f"{outcome.per_arm}, of the observed {outcome.unit}.",
         legend=legend,
@@ -91,8 +80,8 @@ def segments(
     axes: Axes | None = None
     for place, rows in enumerate(panels):
         axes = figure.add_subplot(grid[place, 0], sharex=axes)
-        draw_segments(axes, rows, theme)
-        write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]), theme)
+        draw_segments(axes, rows)
+        write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]))
         wide_enough(axes)
         axes.set(
             title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity, outcome),
@@ -126,22 +115,21 @@ def reason(note: object) -> str:
     return str(note).partition(":")[0]
 
 
-def draw_segments(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
+def draw_segments(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw the raw and the shrunken effect of each segment; where there is none, say why."""
+    theme = current_theme()
     row_axis(axes, [shortened(segment, 130, size=9) for segment in rows["segment"]])
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(rows.iterrows()):
         simultaneous = ("simultaneous_ci_95_lower", "simultaneous_ci_95_upper")
         raw = (line["estimate"], *(line[name] for name in simultaneous))
-        if not draw_estimate(axes, row - SHIFT, raw, theme, color=theme.total):
-            say_missing(axes, row, reason(line["note"]), theme)
+        if not draw_estimate(axes, row - SHIFT, raw, color=theme.total):
+            say_missing(axes, row, reason(line["note"]))
             continue
         names = ("shrunken_estimate", "shrunken_ci_95_lower", "shrunken_ci_95_upper")
         shrunken = (line[names[0]], line[names[1]], line[names[2]])
-        draw_estimate(
-            axes, row + SHIFT, shrunken, theme, color=theme.data, marker="s", filled=False
-        )
-        draw_known(axes, row, line.get("known_effect", np.nan), theme)
+        draw_estimate(axes, row + SHIFT, shrunken, color=theme.data, marker="s", filled=False)
+        draw_known(axes, row, line.get("known_effect", np.nan))
 
 
 def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:

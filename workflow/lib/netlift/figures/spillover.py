@@ -21,9 +21,7 @@ from netlift.figures.drawing.marks import (
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
     SMALL,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
@@ -33,6 +31,7 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, signed, with_interval
+from netlift.figures.drawing.themes import current_theme
 
 _ROW = 0.66
 _LINE = 13.0
@@ -44,12 +43,7 @@ _DIGITS = 4
 
 @styled
 def spillover_sensitivity(
-    spillover: pd.DataFrame,
-    support: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    spillover: pd.DataFrame, support: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw the spillover under every definition, each unit in a panel of its own.
 
@@ -64,18 +58,15 @@ def spillover_sensitivity(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     by_position = spillover["unit"].map(kind) == kind(PER_POSITION)
     spillover, dose = spillover[~by_position], spillover[by_position]
     units = list(dict.fromkeys(spillover["unit"]))
-    legend: list[Artist] = [estimate_key(theme.competitors, "estimate, 95% interval", theme)]
+    legend: list[Artist] = [estimate_key(current_theme().competitors, "estimate, 95% interval")]
     if has_known(spillover):
-        legend.append(known_key(theme))
+        legend.append(known_key())
     figure = sheet(
         _ROW * len(support) + 0.85,
-        theme,
         title=f"Spillover: how {outcome.unit} on other items change, by who counts as exposed",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
         "slates, on the items that each definition picks.",
@@ -91,17 +82,17 @@ def spillover_sensitivity(
         part = spillover[spillover["unit"] == unit].set_index("definition")
         part = part.reindex(support["definition"])
         row_axis(axes, [""] * len(support))
-        draw_definitions(axes, part, theme)
+        draw_definitions(axes, part)
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=5)
         axes.set(
             title=kind(unit).capitalize(),
             xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
         )
-    write_definitions(text_axis(figure, grid[0], axes), support, theme)
+    write_definitions(text_axis(figure, grid[0], axes), support)
     beside = text_axis(figure, grid[-1], axes)
-    column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]], theme)
-    column_of_text(beside, 1, "Slates", [count(number) for number in support["slates"]], theme)
+    column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]])
+    column_of_text(beside, 1, "Slates", [count(number) for number in support["slates"]])
     return figure
 
 
@@ -118,20 +109,22 @@ def said_dose(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     return said
 
 
-def draw_definitions(axes: Axes, estimates: pd.DataFrame, theme: Theme) -> None:
+def draw_definitions(axes: Axes, estimates: pd.DataFrame) -> None:
     """Draw one row per definition; where an estimate is missing, say so."""
-    zero_line(axes, theme)
+    theme = current_theme()
+    zero_line(axes)
     for row, (definition, line) in enumerate(estimates.iterrows()):
         values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
         color = theme.same_cluster if str(definition).startswith("Same") else theme.competitors
-        if draw_estimate(axes, row, values, theme, color=color):
-            draw_known(axes, row, line.get("known_effect", np.nan), theme)
+        if draw_estimate(axes, row, values, color=color):
+            draw_known(axes, row, line.get("known_effect", np.nan))
         else:
-            say_missing(axes, row, "too little data", theme)
+            say_missing(axes, row, "too little data")
 
 
-def write_definitions(axes: Axes, support: pd.DataFrame, theme: Theme) -> None:
+def write_definitions(axes: Axes, support: pd.DataFrame) -> None:
     """Write what each definition is called, and below it what it means."""
+    theme = current_theme()
     for row, (name, meaning) in enumerate(
         zip(support["definition"], support["meaning"], strict=True)
     ):

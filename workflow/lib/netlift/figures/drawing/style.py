@@ -19,9 +19,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from netlift.figures.drawing.text import shortened
-from netlift.figures.drawing.themes import DARK as DARK
-from netlift.figures.drawing.themes import LIGHT as LIGHT
-from netlift.figures.drawing.themes import Theme as Theme
+from netlift.figures.drawing.themes import current_theme
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -42,8 +40,9 @@ _PER_LINE = 128
 _P = ParamSpec("_P")
 
 
-def house_style(theme: Theme) -> dict[RcKeyType, Any]:
-    """Return matplotlib's settings for a theme."""
+def house_style() -> dict[RcKeyType, Any]:
+    """Return matplotlib's settings for the current theme."""
+    theme = current_theme()
     return {
         "font.family": ["DejaVu Sans"],
         "font.size": 9.5,
@@ -84,7 +83,7 @@ def house_style(theme: Theme) -> dict[RcKeyType, Any]:
 
 
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Make a drawing function use the house style in the theme that it is called with.
+    """Make a drawing function use the house style in the current theme.
 
     The layout is settled before the figure is returned, so that it looks the same whatever
     settings hold where it is shown or saved, and is not computed once for each file.
@@ -92,9 +91,7 @@ def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
 
     @wraps(draw)
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
-        theme = kwargs.get("theme", LIGHT)
-        assert isinstance(theme, Theme)
-        with rc_context(house_style(theme)):
+        with rc_context(house_style()):
             figure = draw(*args, **kwargs)
             _settle(figure)
         return figure
@@ -119,7 +116,6 @@ def _settle(figure: Figure) -> None:
 
 def sheet(
     height: float,
-    theme: Theme,
     *,
     title: str,
     subtitle: str = "",
@@ -133,8 +129,6 @@ def sheet(
     ----------
     height
         Inches for the plots; heading and foot come on top of it.
-    theme
-        Colors.
     title, subtitle
         What is seen, in words.
     legend
@@ -164,7 +158,7 @@ def sheet(
             _EDGE / whole,
             "\n".join(foot),
             size=SMALL,
-            color=theme.muted,
+            color=current_theme().muted,
             linespacing=1.5,
         )
     return figure
@@ -211,10 +205,10 @@ def row_axis(axes: Axes, labels: Sequence[str], *, size: float = SMALL) -> None:
     axes.grid(visible=True, axis="x")
 
 
-def zero_line(axes: Axes, theme: Theme, *, vertical: bool = True) -> None:
+def zero_line(axes: Axes, *, vertical: bool = True) -> None:
     """Draw the line of no effect, so that it can always be seen."""
     draw = axes.axvline if vertical else axes.axhline
-    draw(0, color=theme.ink, linewidth=1, zorder=1.5, gid="zero")
+    draw(0, color=current_theme().ink, linewidth=1, zorder=1.5, gid="zero")
 
 
 def wide_enough(axes: Axes) -> None:
@@ -233,7 +227,7 @@ def text_axis(figure: Figure, where: SubplotSpec, beside: Axes) -> Axes:
 
 
 def column_of_text(
-    axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str], theme: Theme
+    axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str]
 ) -> None:
     """Write one column of right-aligned text beside the rows of a plot.
 
@@ -247,8 +241,6 @@ def column_of_text(
         What the column holds, with its unit.
     texts
         One text per row.
-    theme
-        Colors.
     """
     rows = texts if isinstance(texts, Mapping) else dict(enumerate(texts))
     for row, text in rows.items():
@@ -262,5 +254,5 @@ def column_of_text(
         ha="right",
         va="bottom",
         size=SMALL,
-        color=theme.muted,
+        color=current_theme().muted,
     )
