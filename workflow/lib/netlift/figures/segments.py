@@ -143,7 +143,7 @@ def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome 
     line = found.iloc[0]
     if not np.isfinite(line["p_value"]):
         return f"{title}\nNot tested: {line['note']}"
-    return (
-        f"{title}\nDo they differ? p = {p_value(line['p_value'])}, "
-        f"tau = {line['tau']:.3f} {outcome.of(PER_SLATE)}"
-    ).replace("p = <", "p <")
+    p = p_value(line["p_value"])
+    equals = "" if p.startswith("<") else "= "
+    tau = f"tau = {line['tau']:.3f} {outcome.of(PER_SLATE)}"
+    return f"{title}\nDo they differ? p {equals}{p}, {tau}"

@@ -26,7 +26,7 @@ def assumptions(experiment: Experiment) -> list[Line]:
             "user, or between users, would not be seen.",
         ),
         (
-            outcome.said("Clicks are the outcome"),
+            outcome.fill("{Clicks} are the outcome"),
             "What a click is worth, and what users do after it, is not measured."
             if outcome == CLICKS
             else f"What {unit} {outcome.are} worth, and what users do later, is not measured.",

@@ -20,7 +20,7 @@ from netlift.report.verdict import verdict_of
 _SCHEMA = Path(__file__).parents[3] / "schemas/decision.schema.json"
 
 ESTIMAND = (
-    "the mean change in clicks on all items of a slate, promoted against not promoted, over the "
+    "the mean change in {clicks} on all items of a slate, promoted against not promoted, over the "
     "slates of the experiment"
 )
 
@@ -42,7 +42,7 @@ def decision(experiment: Experiment) -> dict[str, Any]:
         "format": 1,
         "netlift_version": __version__,
         "experiment": experiment.name,
-        "estimand": experiment.outcome.said(ESTIMAND),
+        "estimand": experiment.outcome.fill(ESTIMAND),
         "unit": verdict.unit,
         "estimator": main_estimator(experiment.tables["component_effects"]),
         "estimate": verdict.estimate,

@@ -76,8 +76,8 @@ class _Part:
         if frame is not None:
             shown = frame if keep is None else keep(frame)
             if len(shown):
-                said = self.experiment.outcome.said(caption)
-                self.tables.append(table_view(name, said, shown, columns))
+                filled = self.experiment.outcome.fill(caption)
+                self.tables.append(table_view(name, filled, shown, columns))
 
     def say(self, *sentences: str) -> None:
         self.lead += [sentence for sentence in sentences if sentence]
@@ -186,7 +186,7 @@ def _item_level(experiment: Experiment) -> Section:
     part.figure("item_level_claim")
     part.table(
         "item_level_claim",
-        "Claims against the net change, in clicks per 1,000 promoted slates, with 95% intervals.",
+        "Claims against the net change, in {clicks} per 1,000 promoted slates, with 95% intervals.",
         [
             text("claim_of", "Claim"),
             text("how", "How it is computed"),
@@ -256,7 +256,7 @@ def _definitions(part: _Part) -> None:
     )
     part.table(
         "leakage",
-        "Leakage: the change on items that each definition calls unexposed, in clicks per slate.",
+        "Leakage: the change on items that each definition calls unexposed, in {clicks} per slate.",
         [
             text("definition", "Definition"),
             counted("rows", "Unexposed item rows"),
@@ -274,8 +274,8 @@ def _effects_on_rows(part: _Part) -> None:
     """Add the tests and effects of item rows, whoever is called exposed."""
     part.table(
         "randomization_tests",
-        "Exact tests: does promotion change any click of these items? Differences in clicks per "
-        "slate, with the range that holds 95% of them if it does not.",
+        "Exact tests: does promotion change any {click} of these items? Differences in {clicks} "
+        "per slate, with the range that holds 95% of them if it does not.",
         [
             text("hypothesis", "Hypothesis"),
             number("estimate", "Difference", signs=True),
@@ -319,19 +319,19 @@ def _risk(experiment: Experiment) -> Section:
     columns = [effect(unit=units.PER_SLATE), KNOWN, text("verdict", "Verdict"), *SLATES]
     part.table(
         "risk_by_position",
-        "By focal position before promotion, in clicks per slate.",
+        "By focal position before promotion, in {clicks} per slate.",
         [text("focal_position_bucket", "Position"), text("effect_family", "Effect"), *columns],
     )
     part.table(
         "risk_by_cluster",
-        "By the focal item's cluster: the total effect in clicks per slate.",
+        "By the focal item's cluster: the total effect in {clicks} per slate.",
         [text("focal_cluster", "Cluster"), *columns],
         lambda frame: frame[frame["effect_family"] == "Total"],
     )
     part.table(
         "segments",
-        "Total effect by segment, in clicks per slate: raw with simultaneous intervals, and drawn "
-        "towards the mean of its kind.",
+        "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
+        "drawn towards the mean of its kind.",
         [
             text("segmentation", "Kind"),
             text("segment", "Segment"),
@@ -357,7 +357,7 @@ def _risk(experiment: Experiment) -> Section:
     part.table(
         "heterogeneity",
         "Do segments differ at all? Cochran's Q; tau is the standard deviation of true effects "
-        "in clicks per slate.",
+        "in {clicks} per slate.",
         [
             text("segmentation", "Kind"),
             text("component", "Items"),
@@ -383,8 +383,8 @@ def _models(experiment: Experiment) -> Section:
     part.figure("outcome_models", "aipw", "feature_importance")
     part.table(
         "outcome_models",
-        "Predictions of the clicks of slates of users that the model has not seen; errors in "
-        "clicks per slate.",
+        "Predictions of the {clicks} of slates of users that the model has not seen; errors in "
+        "{clicks} per slate.",
         [
             text("model", "Model"),
             text("level", "Learns on"),
@@ -398,8 +398,8 @@ def _models(experiment: Experiment) -> Section:
     )
     part.table(
         "aipw",
-        "The total effect by each estimator, in clicks per slate; percent of bound is the bound's "
-        "variance over the estimator's.",
+        "The total effect by each estimator, in {clicks} per slate; percent of bound is the "
+        "bound's variance over the estimator's.",
         [
             text("estimator", "Estimator"),
             effect(unit=units.PER_SLATE),
@@ -412,7 +412,7 @@ def _models(experiment: Experiment) -> Section:
     )
     part.table(
         "feature_importance",
-        "What each model rests on. What predicts clicks need not be what promotion changes.",
+        "What each model rests on. What predicts {clicks} need not be what promotion changes.",
         [
             text("model", "Model"),
             text("feature", "Feature"),
@@ -467,7 +467,7 @@ def _policies(experiment: Experiment) -> Section:
     part.figure("policies")
     part.table(
         "policies",
-        "What each rule gains against promoting nothing, in clicks per 1,000 eligible slates.",
+        "What each rule gains against promoting nothing, in {clicks} per 1,000 eligible slates.",
         [
             text("rule", "Rule"),
             text("in_words", "In words"),
@@ -520,7 +520,7 @@ def _estimators(experiment: Experiment) -> Section:
     part.figure("estimators")
     part.table(
         "component_effects",
-        "Observed clicks per slate: every line of the ledger by every estimator.",
+        "Observed {clicks} per slate: every line of the ledger by every estimator.",
         [
             text("estimator", "Estimator"),
             text("component", "Items"),
@@ -539,7 +539,7 @@ def _estimators(experiment: Experiment) -> Section:
     )
     part.table(
         "additivity_checks",
-        "Do the parts add up? Differences in clicks per slate.",
+        "Do the parts add up? Differences in {clicks} per slate.",
         [
             text("estimator", "Estimator"),
             text("identity", "Identity"),
@@ -592,7 +592,7 @@ def _design(experiment: Experiment) -> Section:
     part.table(
         "power",
         "Power for given effects and the smallest effect shown with 80% power, difference in "
-        "means; effects in clicks per slate.",
+        "means; effects in {clicks} per slate.",
         [
             text("component", "Items"),
             text("question", "Question"),

@@ -155,9 +155,10 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
 def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     """Return a figure with the caption that Snakemake's report gives it too."""
     stem = Path(name).stem
-    caption = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
-    said = " ".join(caption.read_text(encoding="utf-8").split()) if caption.exists() else ""
-    return Figure(name, inlined.title, outcome.said(said), Markup(inlined.svg))
+    path = TEMPLATES / f"{'grid' if '/grid/' in name else stem}.rst"
+    template = " ".join(path.read_text(encoding="utf-8").split()) if path.exists() else ""
+    caption = Environment().from_string(template).render(outcome.words)
+    return Figure(name, inlined.title, caption, Markup(inlined.svg))
 
 
 def _home(experiment: Experiment) -> str:
@@ -213,7 +214,7 @@ def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **val
         lstrip_blocks=True,
     )
     environment.filters["minus"] = _with_minus
-    environment.filters |= {"said": outcome.said, "capitalized": capitalized}
+    environment.filters |= {"filled": outcome.fill, "capitalized": capitalized}
     own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return environment.get_template(template).render(
         **values,
