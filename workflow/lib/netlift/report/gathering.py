@@ -51,7 +51,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class PageData:
     """What there is of one experiment.
 
     Attributes
@@ -124,7 +124,7 @@ def gather(
     *,
     root: str | Path = ".",
     movies: str | Path | None = None,
-) -> Experiment:
+) -> PageData:
     """Read everything that there is of an experiment.
 
     Parameters
@@ -144,7 +144,7 @@ def gather(
         There is no such experiment, or a table without which nothing can be said is missing.
     """
     folder = Path("results") / name
-    found = Experiment(name, settings)
+    found = PageData(name, settings)
     sources = [*TABLES, *RECORDS, *ROWS, *FIGURES]
     needed = NEEDED
     if found.is_described:
@@ -165,11 +165,11 @@ def gather(
         )
     if movies is not None and Path(movies).exists():
         titles = read_table(movies, ["item_id", "title"]).drop_duplicates("item_id")
-        return Experiment(**{**vars(found), "movies": titles})
+        return PageData(**{**vars(found), "movies": titles})
     return found
 
 
-def _take(found: Experiment, source: Source, folder: Path, root: Path) -> None:
+def _take(found: PageData, source: Source, folder: Path, root: Path) -> None:
     """Read one source, if it is there."""
     path = root / folder / source.path
     if not path.exists():

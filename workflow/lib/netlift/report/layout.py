@@ -25,7 +25,7 @@ from netlift.report.columns import (
     table_view,
     text,
 )
-from netlift.report.gathering import Experiment
+from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
 
 
@@ -57,7 +57,7 @@ class Section:
 class _Part:
     """A section while it is written."""
 
-    experiment: Experiment
+    experiment: PageData
     lead: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     tables: list[TableView] = field(default_factory=list)
@@ -91,7 +91,7 @@ class _Part:
         return Section(name, title, self.lead, self.figures, self.tables, missing)
 
 
-def sections(experiment: Experiment) -> list[Section]:
+def sections(experiment: PageData) -> list[Section]:
     """Return the sections between the ledger and the assumptions, none of them empty."""
     written = [
         _other_outcomes(experiment),
@@ -111,7 +111,7 @@ def sections(experiment: Experiment) -> list[Section]:
     return [part for part in written if part.figures or part.tables or part.missing]
 
 
-def _other_outcomes(experiment: Experiment) -> Section:
+def _other_outcomes(experiment: PageData) -> Section:
     """Return the ledger of all outcomes of a log but the main one."""
     part = _Part(experiment)
     unit_of = experiment.units
@@ -143,7 +143,7 @@ def _other_outcomes(experiment: Experiment) -> Section:
     return part.done("other-outcomes", "The other outcomes of this log")
 
 
-def _shares(experiment: Experiment) -> Section:
+def _shares(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "How much of the promoted item's gain is taken from the items around it, and how much is "
@@ -176,7 +176,7 @@ def _shares(experiment: Experiment) -> Section:
     return part.done("shares", "What is taken, and what is left", "shares")
 
 
-def _item_level(experiment: Experiment) -> Section:
+def _item_level(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "A report that looks at single items sees the promoted item's gain and not what it costs "
@@ -206,7 +206,7 @@ def _claim(name: str, heading: str) -> Column:
     return effect(name, f"{heading} (95% interval)", lower=lower, upper=upper)
 
 
-def _spillover(experiment: Experiment) -> Section:
+def _spillover(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Which items feel a promotion depends on who is called exposed. Effects stand per item row "
@@ -308,7 +308,7 @@ def _effects_on_rows(part: _Part) -> None:
     )
 
 
-def _risk(experiment: Experiment) -> Section:
+def _risk(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Where promotions gain and lose, by the focal item's position before promotion and by its "
@@ -371,7 +371,7 @@ def _risk(experiment: Experiment) -> Section:
     return part.done("risk", "Where promotions gain and lose", "risk_by_position", "segments")
 
 
-def _models(experiment: Experiment) -> Section:
+def _models(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict", {})
     part.say(
@@ -425,7 +425,7 @@ def _models(experiment: Experiment) -> Section:
     )
 
 
-def _who_gains(experiment: Experiment) -> Section:
+def _who_gains(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict", {})
     part.say(
@@ -454,7 +454,7 @@ def _who_gains(experiment: Experiment) -> Section:
     return part.done("who-gains", "Who gains", "who_gains", "toc")
 
 
-def _policies(experiment: Experiment) -> Section:
+def _policies(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict")
     if gate is not None:
@@ -482,7 +482,7 @@ def _policies(experiment: Experiment) -> Section:
     return part.done("policies", "Which slates to promote, if any", "policies", "verdict")
 
 
-def _conclusions(experiment: Experiment) -> Section:
+def _conclusions(experiment: PageData) -> Section:
     part = _Part(experiment)
     elsewhere = (
         " Whether they hold in other worlds stands on the front page."
@@ -511,7 +511,7 @@ def _conclusions(experiment: Experiment) -> Section:
     return part.done("conclusions", "Conclusions that can be checked", "conclusions")
 
 
-def _estimators(experiment: Experiment) -> Section:
+def _estimators(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "The ledger by several estimators. They answer the same question; where they disagree by "
@@ -552,7 +552,7 @@ def _estimators(experiment: Experiment) -> Section:
     return part.done("estimators", "The same by other estimators", "component_effects")
 
 
-def _truth(experiment: Experiment) -> Section:
+def _truth(experiment: PageData) -> Section:
     part = _Part(experiment)
     if not experiment.is_simulated:
         return part.done("truth", "")
@@ -570,7 +570,7 @@ def _truth(experiment: Experiment) -> Section:
     )
 
 
-def _design(experiment: Experiment) -> Section:
+def _design(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Was the promotion randomized as it should be, and what could this experiment have shown?"
@@ -620,7 +620,7 @@ def _design(experiment: Experiment) -> Section:
     return part.done("design", "Was it a fair experiment?", "design_diagnostics", "power")
 
 
-def log_checks(experiment: Experiment) -> list[TableView]:
+def log_checks(experiment: PageData) -> list[TableView]:
     """Return what the checks of a log found, and where its rows went; nothing of a simulation."""
     part = _Part(experiment)
     for name, caption in (
@@ -633,7 +633,7 @@ def log_checks(experiment: Experiment) -> list[TableView]:
     return part.tables
 
 
-def _data(experiment: Experiment) -> Section:
+def _data(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say("What the slates look like, and who is exposed to what.")
     part.figure("ratings_and_slates", "exposure_mapping")

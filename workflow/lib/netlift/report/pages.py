@@ -18,7 +18,7 @@ from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
-from netlift.report.gathering import Experiment, design_hash, records, versions
+from netlift.report.gathering import PageData, design_hash, records, versions
 from netlift.report.layout import log_checks, sections
 from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
@@ -64,7 +64,7 @@ class Figure:
     svg: Markup
 
 
-def experiment_page(experiment: Experiment) -> str:
+def experiment_page(experiment: PageData) -> str:
     """Return the page of one experiment, whole: nothing else is loaded when it is opened.
 
     A log without a promotion is no experiment, and has a page that says so.
@@ -97,7 +97,7 @@ def experiment_page(experiment: Experiment) -> str:
     )
 
 
-def described_page(log: Experiment) -> str:
+def described_page(log: PageData) -> str:
     """Return the page of a log without a promotion: what it is, what it can say, what it lacks."""
     return _render(
         "described.html.j2",
@@ -161,12 +161,12 @@ def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     return Figure(name, inlined.title, caption, Markup(inlined.svg))
 
 
-def _home(experiment: Experiment) -> str:
+def _home(experiment: PageData) -> str:
     """Return where the front page lies, as seen from an experiment's page."""
     return "../" * len(experiment.name.split("/")) + "report/index.html"
 
 
-def title_of(experiment: Experiment) -> str:
+def title_of(experiment: PageData) -> str:
     """Return what an experiment is called in a heading."""
     settings = experiment.settings
     if experiment.is_log:
@@ -175,7 +175,7 @@ def title_of(experiment: Experiment) -> str:
     return f"{data}, world {settings['world']}"
 
 
-def provenance(experiment: Experiment) -> dict[str, Any]:
+def provenance(experiment: PageData) -> dict[str, Any]:
     """Return where everything comes from."""
     rules = {file.rule for file in experiment.files.values()}
     accounts = experiment.table("accounts")

@@ -10,7 +10,7 @@ from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
 from netlift.report.columns import plain
-from netlift.report.gathering import Experiment, records
+from netlift.report.gathering import PageData, records
 
 TOPIC = "slate-level metric"
 
@@ -96,7 +96,7 @@ class Verdict:
     truth: str
 
 
-def verdict_of(experiment: Experiment) -> Verdict:
+def verdict_of(experiment: PageData) -> Verdict:
     """Say what an experiment says, from its tables alone."""
     stated = experiment.table("decision_statements")
     statements = {str(row["topic"]): row for row in ([] if stated is None else records(stated))}
@@ -134,7 +134,7 @@ def verdict_of(experiment: Experiment) -> Verdict:
     )
 
 
-def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
+def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
     """Return the verdict on whole slates, and whether others are shown to lose what one gains.
 
     A log whose item rows were not analysed has no statements; then the intervals decide, as they
@@ -150,7 +150,7 @@ def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) 
     return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
 
 
-def _taken(experiment: Experiment) -> str:
+def _taken(experiment: PageData) -> str:
     """Say what share of the focal gain is taken from others, and how sure that is."""
     gain = experiment.product("Focal gain")
     said = (
@@ -181,7 +181,7 @@ def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     )
 
 
-def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
+def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
     """Say what to do: the gate's verdict on policies, or that on promoting every slate."""
     gate = experiment.records.get("verdict")
     if gate is None and not statements:
@@ -207,7 +207,7 @@ def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, An
     return Answer("Do what?", answer, str(gate["statement"]), "verdict")
 
 
-def _truth(experiment: Experiment, lower: float, upper: float) -> str:
+def _truth(experiment: PageData, lower: float, upper: float) -> str:
     """Say what is known of a simulated world, and whether the interval covers it."""
     known = experiment.product("Net change").get("known_value")
     if known is None:
