@@ -9,18 +9,19 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_SLATE
 from netlift.effects.observed import FULL_SLATE
 from netlift.figures.drawing.marks import (
-    draw_estimate,
-    draw_known,
+    best_key,
+    best_look,
+    draw_point,
+    draw_row,
     estimate_key,
     has_known,
+    interval_of,
     known_key,
-    say_missing,
 )
 from netlift.figures.drawing.style import (
     column_of_text,
@@ -31,7 +32,7 @@ from netlift.figures.drawing.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import with_interval
+from netlift.figures.drawing.text import reasons, with_interval
 from netlift.figures.drawing.themes import current_theme
 from netlift.figures.estimators import NAMES
 from netlift.figures.outcome_models import MODEL_NAMES
@@ -76,7 +77,7 @@ def aipw(
     if np.isfinite(known):
         legend.append(known_key())
     if with_bound:
-        legend.append(Line2D([], [], label="least possible error", **best_look()))
+        legend.append(best_key("least possible error"))
     figure = sheet(
         _ROW * len(totals) + 1,
         title="Do outcome models make the effect on the whole slate more precise?",
@@ -112,16 +113,9 @@ def name_of(estimator: str) -> str:
 
 def draw_totals(axes: Axes, totals: pd.DataFrame, known: float, outcome: Outcome) -> None:
     """Draw one row per estimator, with the known effect in each."""
-    theme = current_theme()
     zero_line(axes)
     for row, (_, line) in enumerate(totals.iterrows()):
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
-        plain = line["estimator"] in PLAIN
-        color, marker = (theme.muted, "s") if plain else (theme.total, "o")
-        if draw_estimate(axes, row, values, color=color, marker=marker, filled=not plain):
-            draw_known(axes, row, known)
-        else:
-            say_missing(axes, row, "not estimated")
+        draw_row(axes, row, interval_of(line), known, "not estimated", **_look(line))
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set(title="Total effect", xlabel=f"Change in {outcome.of(PER_SLATE)}")
@@ -129,12 +123,8 @@ def draw_totals(axes: Axes, totals: pd.DataFrame, known: float, outcome: Outcome
 
 def draw_errors(axes: Axes, totals: pd.DataFrame, outcome: Outcome) -> None:
     """Draw the standard errors, and the bound as an upright line."""
-    theme = current_theme()
     for row, (_, line) in enumerate(totals.iterrows()):
-        plain = line["estimator"] in PLAIN
-        color, marker = (theme.muted, "s") if plain else (theme.total, "o")
-        error = (line["se"], np.nan, np.nan)
-        draw_estimate(axes, row, error, color=color, marker=marker, filled=not plain)
+        draw_point(axes, row, line["se"], **_look(line))
     if has_known(totals, "bound_se"):
         axes.axvline(totals["bound_se"].max(), label=BOUND, zorder=1.5, **best_look())
     axes.margins(x=0.15)
@@ -142,22 +132,22 @@ def draw_errors(axes: Axes, totals: pd.DataFrame, outcome: Outcome) -> None:
     axes.set(title="Standard error", xlabel=capitalized(outcome.of(PER_SLATE)))
 
 
+def _look(line: pd.Series) -> dict[str, Any]:
+    """Return how the marks of an estimator look: hollow without a model, filled with one."""
+    theme = current_theme()
+    if line["estimator"] in PLAIN:
+        return {"color": theme.muted, "marker": "s", "filled": False}
+    return {"color": theme.total}
+
+
 def write_numbers(axes: Axes, totals: pd.DataFrame, *, with_bound: bool) -> None:
     """Write the estimates with their intervals, and the share of the bound that is reached."""
-    numbers = [
-        with_interval(line["estimate"], line["ci_95_lower"], line["ci_95_upper"], 3)
-        for _, line in totals.iterrows()
-    ]
+    numbers = [with_interval(*interval_of(line), 3) for _, line in totals.iterrows()]
     place = 0.73 if with_bound else 1.0
     column_of_text(axes, place, "Estimate (95% interval)", numbers)
     if with_bound:
         shares = ["" if pd.isna(share) else f"{share:.0f}%" for share in totals["efficiency"]]
         column_of_text(axes, 1, "Efficiency", shares)
-
-
-def best_look() -> dict[str, Any]:
-    """Return how the line looks that marks the best that is possible."""
-    return {"color": current_theme().gains, "linewidth": 1.6, "linestyle": (0, (4, 2))}
 
 
 def _note(totals: pd.DataFrame, *, with_bound: bool) -> str:
@@ -172,8 +162,4 @@ def _note(totals: pd.DataFrame, *, with_bound: bool) -> str:
             "that of the standard error, which is estimated, so that it may come out above 100%."
         )
     missing = totals.dropna(subset=["note"])
-    notes += [
-        f"{name_of(name)}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["estimator"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    return " ".join([*notes, *reasons(missing["estimator"].map(name_of), missing["note"])])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,8 +15,8 @@ from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
-    has_known,
-    known_key,
+    interval_of,
+    known_keys,
 )
 from netlift.figures.drawing.style import row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.text import count, with_interval
@@ -52,15 +51,15 @@ def observed_effects(
     """
     units = list(dict.fromkeys(effects["unit"]))
     parts = [effects[effects["unit"] == unit] for unit in units]
-    legend: list[Artist] = [estimate_key(current_theme().muted, "estimate, 95% interval")]
-    if has_known(effects):
-        legend.append(known_key())
     figure = sheet(
         _ROW * len(effects) + _DECOR * len(units),
         title=f"Observed effects of promotion on {outcome.unit}",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
         "slates. Each unit has an axis of its own.",
-        legend=legend,
+        legend=[
+            estimate_key(current_theme().muted, "estimate, 95% interval"),
+            *known_keys(effects),
+        ],
         note=f"Right: the estimate in {count(len(draws))} resamples of slates, each effect scaled "
         "to its own height; upright line: the estimate; bar: 95% percentile interval.",
         source=source,
@@ -84,8 +83,8 @@ def draw_effects(axes: Axes, effects: pd.DataFrame, *, digits: int) -> None:
     row_axis(axes, [f"{row['effect']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
     zero_line(axes)
     for place, (_, row) in enumerate(effects.iterrows()):
-        values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-        draw_estimate(axes, place, values, color=current_theme().component(row["effect"]))
+        color = current_theme().component(row["effect"])
+        draw_estimate(axes, place, interval_of(row), color=color)
         draw_known(axes, place, row.get("known_effect", np.nan))
 
 
@@ -120,5 +119,4 @@ def _ridge(axes: Axes, values: np.ndarray, base: float, color: str) -> None:
 
 
 def _number(row: pd.Series, digits: int) -> str:
-    values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-    return with_interval(*values, digits) or "no estimate"
+    return with_interval(*interval_of(row), digits) or "no estimate"

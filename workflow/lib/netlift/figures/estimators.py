@@ -9,11 +9,11 @@ from matplotlib.patches import Rectangle
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.figures.drawing.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.drawing.marks import draw_estimate, estimate_key, interval_of, say_missing
 from netlift.figures.drawing.style import (
     ROW,
     SMALL,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
@@ -112,7 +112,7 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
         axes.get_yticklabels()[place].set_fontweight("bold")
         axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8)
     for place, (_, line) in zip(rows, effects.iterrows(), strict=True):
-        values = (line["estimate_per_slate"], line["ci_95_lower"], line["ci_95_upper"])
+        values = interval_of(line, "estimate_per_slate")
         if not draw_estimate(axes, place, values, color=theme.component(line["component"])):
             say_missing(axes, place, "not estimated")
     return rows
@@ -121,15 +121,14 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
 def write_numbers(axes: Axes, effects: pd.DataFrame, rows: list[int]) -> None:
     """Write the estimates, their intervals and their standard errors."""
     numbers = [
-        with_interval(line["estimate_per_slate"], line["ci_95_lower"], line["ci_95_upper"], 3)
-        for _, line in effects.iterrows()
+        with_interval(*interval_of(line, "estimate_per_slate"), 3) for _, line in effects.iterrows()
     ]
     errors = ["" if pd.isna(error) else f"{error:.4f}" for error in effects["se"]]
-    for x, heading, texts in (
-        (0.68, "Estimate (95% interval)", numbers),
-        (1.0, "Std. error", errors),
-    ):
-        column_of_text(axes, x, heading, dict(zip(rows, texts, strict=True)))
+    columns = {"Estimate (95% interval)": numbers, "Std. error": errors}
+    by_row: dict[str, dict[float, str]] = {
+        name: dict(zip(rows, texts, strict=True)) for name, texts in columns.items()
+    }
+    columns_of_text(axes, by_row, (0.68, 1.0))
 
 
 def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str]) -> None:

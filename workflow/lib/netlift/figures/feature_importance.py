@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.figures.drawing.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.drawing.marks import draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import ROW, row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.themes import current_theme
 from netlift.figures.outcome_models import MODEL_NAMES
@@ -124,7 +124,7 @@ def draw_values(axes: Axes, values: pd.Series, outcome: Outcome) -> None:
     """Draw one mark per feature; where the model was not fitted, say so."""
     zero_line(axes)
     for row, value in enumerate(values):
-        draw_estimate(axes, row, (value, np.nan, np.nan), color=current_theme().total)
+        draw_point(axes, row, value, color=current_theme().total)
     if not values.notna().any():
         say_missing(axes, 0, f"not fitted: all {outcome.unit} {outcome.are} the same")
     wide_enough(axes)
@@ -137,8 +137,7 @@ def draw_shares(axes: Axes, slates: pd.DataFrame, marks: dict[str, tuple[str, st
     for place, (name, (color, marker, filled)) in enumerate(marks.items()):
         shift = SHIFT * (place - (len(marks) - 1) / 2)
         for row, value in enumerate(slates[name]):
-            share = (value, np.nan, np.nan)
-            draw_estimate(axes, row + shift, share, color=color, marker=marker, filled=filled)
+            draw_point(axes, row + shift, value, color=color, marker=marker, filled=filled)
     if not marks:
         say_missing(axes, 0, "no model of trees")
     wide_enough(axes)

@@ -16,8 +16,8 @@ from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
-    has_known,
-    known_key,
+    interval_of,
+    known_keys,
 )
 from netlift.figures.drawing.style import (
     column_of_text,
@@ -26,11 +26,11 @@ from netlift.figures.drawing.style import (
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
 from netlift.figures.drawing.text import with_interval
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.spillover import write_definitions
 
 CALLED = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
 """What a definition calls items: marker, whether it is filled, distance from the row's middle."""
@@ -59,8 +59,7 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
         )
         for called, (marker, filled, _) in CALLED.items()
     ]
-    if has_known(table):
-        legend.append(known_key())
+    legend += known_keys(table)
     if any(map(is_true, table["coarsest_sufficient"])):
         legend.append(color_key(theme.grid, "coarsest sufficient"))
     figure = sheet(
@@ -82,12 +81,9 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     wide_enough(axes)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     verdicts = table[table["rows_called"] == UNEXPOSED].set_index("definition").loc[names]
-    described = pd.DataFrame(
-        {"definition": names, "meaning": [verdict(line) for _, line in verdicts.iterrows()]}
-    )
-    write_definitions(text_axis(figure, grid[0], axes), described)
-    beside = text_axis(figure, grid[2], axes)
-    column_of_text(beside, 1, "Change (95% interval)", texts)
+    meanings = [verdict(line) for _, line in verdicts.iterrows()]
+    write_definitions(text_axis(figure, grid[0], axes), names, meanings)
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Change (95% interval)", texts)
     return figure
 
 
@@ -98,7 +94,7 @@ def draw_parts(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float,
     for _, line in table.iterrows():
         marker, filled, shift = CALLED[line["rows_called"]]
         row = names.index(line["definition"])
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
+        values = interval_of(line)
         color = theme.competitors
         if draw_estimate(axes, row + shift, values, color=color, marker=marker, filled=filled):
             draw_known(axes, row + shift, line.get("known_effect", np.nan))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -17,20 +15,21 @@ from netlift.core.units import PER_SLATE
 from netlift.figures.drawing.marks import (
     ESTIMATE,
     INTERVAL,
-    draw_estimate,
+    diagonal_look,
+    draw_point,
     estimate_key,
     has_known,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     zero_line,
 )
-from netlift.figures.drawing.text import signed
+from netlift.figures.drawing.text import signed, written
 from netlift.figures.drawing.themes import current_theme
 from netlift.models.outcome_models import ROW_LINEAR
 
@@ -119,7 +118,7 @@ def draw_errors(axes: Axes, models: pd.DataFrame, outcome: Outcome) -> None:
     if column == EXCESS:
         zero_line(axes)
     for row, value in enumerate(models[column].to_numpy(dtype=np.float64)):
-        if not draw_estimate(axes, row, (value, np.nan, np.nan), color=current_theme().data):
+        if not draw_point(axes, row, value, color=current_theme().data):
             say_missing(axes, row, "no error")
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
@@ -131,20 +130,16 @@ def draw_errors(axes: Axes, models: pd.DataFrame, outcome: Outcome) -> None:
 def write_scores(axes: Axes, models: pd.DataFrame) -> None:
     """Write each model's error, and how much larger its squared error is than the best one's."""
     columns = {
-        0.16: ("RMSE", [written(value, "{:.4f}") for value in models["rmse"]]),
-        0.38: ("R\N{SUPERSCRIPT TWO}", [written(value, "{:.3f}") for value in models["r2"]]),
-        1.0: (
-            "MSE over best (error)",
-            [
-                f"{signed(more, 4)} ({error:.4f})" if more > 0 else "best" if more == 0 else ""
-                for more, error in zip(
-                    models["mse_minus_best"], models["mse_minus_best_se"], strict=True
-                )
-            ],
-        ),
+        "RMSE": [written(value, "{:.4f}") for value in models["rmse"]],
+        "R\N{SUPERSCRIPT TWO}": [written(value, "{:.3f}") for value in models["r2"]],
+        "MSE over best (error)": [
+            f"{signed(more, 4)} ({error:.4f})" if more > 0 else "best" if more == 0 else ""
+            for more, error in zip(
+                models["mse_minus_best"], models["mse_minus_best_se"], strict=True
+            )
+        ],
     }
-    for x, (heading, texts) in columns.items():
-        column_of_text(axes, x, heading, texts)
+    columns_of_text(axes, columns, (0.16, 0.38, 1.0))
 
 
 def _calibration_panels(
@@ -184,16 +179,6 @@ def draw_calibration(axes: Axes, bins: pd.DataFrame) -> None:
     axes.set(xlim=(0, None), ylim=(min(0.0, axes.get_ylim()[0]), None))
     axes.locator_params(nbins=5)
     axes.grid(visible=True)
-
-
-def diagonal_look() -> dict[str, Any]:
-    """Return how the line looks on which what happens is as predicted."""
-    return {"color": current_theme().muted, "linewidth": 1, "linestyle": (0, (4, 2))}
-
-
-def written(value: float, form: str) -> str:
-    """Write a number by a form; a missing one is empty."""
-    return form.format(value).replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else ""
 
 
 def _note(models: pd.DataFrame, *, calibrated: bool) -> str:

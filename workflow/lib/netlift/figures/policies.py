@@ -15,17 +15,18 @@ from matplotlib.lines import Line2D
 from netlift.core.arrays import ROUNDING
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000_ELIGIBLE
-from netlift.figures.aipw import best_look
 from netlift.figures.drawing.marks import (
+    best_key,
+    best_look,
     draw_estimate,
     draw_known,
     estimate_key,
     has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
@@ -33,9 +34,8 @@ from netlift.figures.drawing.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import printable, signed
+from netlift.figures.drawing.text import printable, signed, written
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.outcome_models import written
 from netlift.figures.risk import VERDICTS
 from netlift.models.policies import PROMOTE
 
@@ -99,10 +99,9 @@ def _legend(policies: pd.DataFrame) -> list[Artist]:
         if verdict in found
     ]
     keys.append(Line2D([], [], label="own 95% interval", **_own(theme.muted)))
-    if has_known(policies, "known_value"):
-        keys.append(known_key("known value"))
+    keys += known_keys(policies, column="known_value", label="known value")
     if has_known(policies, "oracle_value"):
-        keys.append(Line2D([], [], label="best possible", **best_look()))
+        keys.append(best_key("best possible"))
     return keys
 
 
@@ -140,8 +139,7 @@ def write_values(axes: Axes, policies: pd.DataFrame) -> None:
         "Value": [signed(x, 1) if np.isfinite(x) else "" for x in policies["value"]],
         "Lower bound": [signed(x, 1) if np.isfinite(x) else "" for x in policies["lower_bound"]],
     }
-    for place, (heading, texts) in enumerate(columns.items()):
-        column_of_text(axes, (0.24, 0.52, 1)[place], heading, texts)
+    columns_of_text(axes, columns, (0.24, 0.52, 1))
 
 
 def _own(color: str) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from netlift.core.arrays import ROUNDING, Floats
+from netlift.figures.drawing.marks import diagonal_look
 from netlift.figures.drawing.style import sheet, styled, wide_enough
 from netlift.figures.drawing.text import count, signed
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES, diagonal_look
+from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES
 
 PREDICTORS = ("row_logistic", "row_lightgbm", "stacked", "t_learner", "dr_learner")
 """Predictors drawn, where the table has them."""

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.figures.drawing.marks import (
-    band_key,
-    draw_band,
-    draw_estimate,
-    estimate_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import band_key, draw_band, draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import (
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
-from netlift.figures.drawing.text import count, p_value, signed
+from netlift.figures.drawing.text import count, p_value, reasons, signed
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.spillover import write_definitions
 
 _ROW = 0.84
 
@@ -49,16 +42,15 @@ def randomization_tests(
         Its words.
     """
     theme = current_theme()
-    legend: list[Artist] = [
-        estimate_key(theme.data, "observed", interval=False),
-        band_key("95% range under the null hypothesis"),
-    ]
     figure = sheet(
         _ROW * len(table) + 0.75,
         title="Could this be chance? Randomization tests for spillover",
         subtitle=f"{outcome.per_arm}, on the items named. Null hypothesis: promotion changes no "
         f"{outcome.one} of theirs, in any slate.",
-        legend=legend,
+        legend=[
+            estimate_key(theme.data, "observed", interval=False),
+            band_key("95% range under the null hypothesis"),
+        ],
         note=_note(table),
         source=source,
     )
@@ -68,20 +60,15 @@ def randomization_tests(
     zero_line(axes)
     for row, (_, line) in enumerate(table.iterrows()):
         draw_band(axes, row, line["null_95_lower"], line["null_95_upper"])
-        observed = (line["estimate"], np.nan, np.nan)
-        if not draw_estimate(axes, row, observed, color=theme.data):
+        if not draw_point(axes, row, line["estimate"], color=theme.data):
             say_missing(axes, row, "not tested")
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     # The sentence is the same for all but for the items, which stand behind its colon.
     meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
-    described = pd.DataFrame({"definition": table["hypothesis"], "meaning": meanings})
-    write_definitions(text_axis(figure, grid[0], axes), described)
-    beside = text_axis(figure, grid[2], axes)
-    columns = columns_beside(table)
-    for place, (heading, texts) in enumerate(columns.items(), start=1):
-        column_of_text(beside, place / len(columns), heading, texts)
+    write_definitions(text_axis(figure, grid[0], axes), table["hypothesis"], meanings)
+    columns_of_text(text_axis(figure, grid[2], axes), columns_beside(table))
     return figure
 
 
@@ -107,8 +94,5 @@ def _note(table: pd.DataFrame) -> str:
     ]
     if "known_null" in table:
         notes.append("Known: whether the null hypothesis is true in this simulated world.")
-    notes += [
-        f"{line['hypothesis']}: {str(line['note']).rstrip('.')}."
-        for _, line in table.dropna(subset=["note"]).iterrows()
-    ]
-    return " ".join(notes)
+    noted = table.dropna(subset=["note"])
+    return " ".join([*notes, *reasons(noted["hypothesis"], noted["note"])])

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.figures.drawing.marks import (
-    draw_estimate,
-    draw_known,
-    estimate_key,
-    has_known,
-    known_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of, known_keys
 from netlift.figures.drawing.style import (
     ROW,
     column_of_text,
@@ -65,17 +57,15 @@ def risk(
         Its words.
     """
     parts = [table[table["effect_family"] == "Total"] for table in (by_position, by_cluster)]
-    legend: list[Artist] = [
+    keys = [
         estimate_key(getattr(current_theme(), verdict), verdict, marker=marker)
         for verdict, marker in VERDICTS.items()
     ]
-    if any(has_known(part) for part in parts):
-        legend.append(known_key())
     figure = sheet(
         ROW * sum(map(len, parts)) + 2 * _DECOR,
         title="Where promotions are risky: the effect on the whole slate, by segment",
         subtitle=f"{outcome.per_arm}, with 95% intervals. Undecided: the interval covers zero.",
-        legend=legend,
+        legend=[*keys, *known_keys(*parts)],
         note=chance_note(parts),
         source=source,
     )
@@ -99,13 +89,10 @@ def draw_segments(axes: Axes, segments: pd.DataFrame, name: str) -> None:
     zero_line(axes)
     for row, (_, line) in enumerate(segments.iterrows()):
         verdict = str(line["verdict"])
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
         color = getattr(theme, verdict) if verdict in VERDICTS else theme.undecided
-        marker = VERDICTS.get(verdict, "o")
-        if draw_estimate(axes, row, values, color=color, marker=marker):
-            draw_known(axes, row, line.get("known_effect", np.nan))
-        else:
-            say_missing(axes, row, verdict)
+        look = {"color": color, "marker": VERDICTS.get(verdict, "o")}
+        known = line.get("known_effect", np.nan)
+        draw_row(axes, row, interval_of(line), known, verdict, **look)
 
 
 def write_slates(axes: Axes, segments: pd.DataFrame) -> None:

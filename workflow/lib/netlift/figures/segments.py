@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,8 +14,7 @@ from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
-    has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
 from netlift.figures.drawing.style import row_axis, sheet, styled, text_axis, wide_enough, zero_line
@@ -59,17 +57,15 @@ def segments(
     """
     theme = current_theme()
     panels = [rows_of(part) for _, part in segments.groupby("segmentation", sort=False)]
-    legend: list[Artist] = [
-        estimate_key(theme.total, "raw, simultaneous 95% interval"),
-        estimate_key(theme.data, "shrunken, 95% interval", marker="s", filled=False),
-    ]
-    if any(has_known(rows) for rows in panels):
-        legend.append(known_key())
     figure = sheet(
         sum(_ROW * len(rows) + _DECOR for rows in panels),
         title="Do some slates lose more? The effect on the whole slate, by segment",
         subtitle=f"{outcome.per_arm}, of the observed {outcome.unit}.",
-        legend=legend,
+        legend=[
+            estimate_key(theme.total, "raw, simultaneous 95% interval"),
+            estimate_key(theme.data, "shrunken, 95% interval", marker="s", filled=False),
+            *known_keys(*panels),
+        ],
         note="Simultaneous: at 95%, the intervals of all segments of a panel hold at once. "
         "Shrunken: drawn towards the panel's mean, the more so the less its slates say. p: of no "
         "difference between segments; tau: standard deviation of their true effects.",

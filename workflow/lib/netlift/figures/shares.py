@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.figures.drawing.marks import (
     INTERVAL,
-    draw_estimate,
     draw_known,
+    draw_point,
     estimate_key,
-    has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
 from netlift.figures.drawing.style import (
@@ -27,12 +25,12 @@ from netlift.figures.drawing.style import (
     sheet,
     styled,
     text_axis,
+    write_definitions,
     zero_line,
 )
-from netlift.figures.drawing.text import signed, with_interval
+from netlift.figures.drawing.text import reasons, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
 from netlift.figures.estimators import NAMES
-from netlift.figures.spillover import write_definitions
 
 ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""
@@ -66,18 +64,16 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     theme = current_theme()
     part = shares[shares["estimator"].isin(ESTIMATORS)]
     names = part.drop_duplicates("share")
-    legend: list[Artist] = [
+    keys = [
         estimate_key(theme.data, f"{NAMES[name]}, 95% set", marker=marker, filled=filled)
         for name, (marker, filled) in ESTIMATORS.items()
     ]
-    if has_known(part, "known_value"):
-        legend.append(known_key("known share"))
     figure = sheet(
         _ROW * len(names) + 0.7,
         title="What a promotion takes from the items around it",
         subtitle=f"Shares of observed {outcome.unit}, with Fieller's sets. What is taken from all "
         "competitors and what is left for the slate add up to 1.",
-        legend=legend,
+        legend=[*keys, *known_keys(part, column="known_value", label="known share")],
         note=_note(part),
         source=source,
     )
@@ -88,8 +84,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     zero_line(axes)
     axes.axvline(1, color=theme.muted, linewidth=1, linestyle=(0, (4, 2)), zorder=1.5)
     texts = draw_shares(axes, part, names["share"].to_list())
-    described = pd.DataFrame({"definition": names["share"], "meaning": "of " + names["of"]})
-    write_definitions(text_axis(figure, grid[0], axes), described)
+    write_definitions(text_axis(figure, grid[0], axes), names["share"], "of " + names["of"])
     column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts)
     axes.set_xlabel("Share (ratio, without unit); dashed: 1, all of it")
     return figure
@@ -115,11 +110,9 @@ def draw_shares(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float
         ends = (line["ci_95_lower"], line["ci_95_upper"])
         for lower, upper in pieces(str(line["interval_kind"]), *ends):
             _draw_piece(axes, place, lower, upper)
-        point = (line["estimate"], np.nan, np.nan)
         if abs(line["estimate"]) <= FARTHEST:
-            draw_estimate(
-                axes, place, point, color=current_theme().data, marker=marker, filled=filled
-            )
+            look = {"color": current_theme().data, "marker": marker, "filled": filled}
+            draw_point(axes, place, line["estimate"], **look)
         elif pd.isna(line["interval_kind"]):
             say_missing(axes, place, "not estimated")
         texts[place] = said(line["estimate"], *ends, str(line["interval_kind"]))
@@ -180,8 +173,4 @@ def _note(table: pd.DataFrame) -> str:
     if (table["interval_kind"] == "everything").any():
         notes.append("Arrows, no gap: any number, since what it is a share of may be zero.")
     missing = table.dropna(subset=["note"]).drop_duplicates("estimator")
-    notes += [
-        f"{NAMES[name]}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["estimator"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    return " ".join([*notes, *reasons(missing["estimator"].map(NAMES), missing["note"])])

@@ -6,37 +6,26 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_POSITION, kind
-from netlift.figures.drawing.marks import (
-    draw_estimate,
-    draw_known,
-    estimate_key,
-    has_known,
-    known_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of, known_keys
 from netlift.figures.drawing.style import (
-    SMALL,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
 from netlift.figures.drawing.text import count, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
 
 _ROW = 0.66
-_LINE = 13.0
-_PER_LINE = 32
-_NAME_PER_LINE = 28
 _LABEL_PER_LINE = 34
 _DIGITS = 4
 
@@ -62,15 +51,15 @@ def spillover_sensitivity(
     by_position = spillover["unit"].map(kind) == kind(PER_POSITION)
     spillover, dose = spillover[~by_position], spillover[by_position]
     units = list(dict.fromkeys(spillover["unit"]))
-    legend: list[Artist] = [estimate_key(current_theme().competitors, "estimate, 95% interval")]
-    if has_known(spillover):
-        legend.append(known_key())
     figure = sheet(
         _ROW * len(support) + 0.85,
         title=f"Spillover: how {outcome.unit} on other items change, by who counts as exposed",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
         "slates, on the items that each definition picks.",
-        legend=legend,
+        legend=[
+            estimate_key(current_theme().competitors, "estimate, 95% interval"),
+            *known_keys(spillover),
+        ],
         note="Slates: those with at least one such item. Per slate: the sum over such items, "
         "averaged over all slates." + said_dose(dose, outcome),
         source=source,
@@ -89,10 +78,9 @@ def spillover_sensitivity(
             title=kind(unit).capitalize(),
             xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
         )
-    write_definitions(text_axis(figure, grid[0], axes), support)
-    beside = text_axis(figure, grid[-1], axes)
-    column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]])
-    column_of_text(beside, 1, "Slates", [count(number) for number in support["slates"]])
+    write_definitions(text_axis(figure, grid[0], axes), support["definition"], support["meaning"])
+    counts = {name.capitalize(): [count(n) for n in support[name]] for name in ("rows", "slates")}
+    columns_of_text(text_axis(figure, grid[-1], axes), counts, (0.45, 1))
     return figure
 
 
@@ -100,8 +88,7 @@ def said_dose(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     """Say what moving down by one position changes; nothing where the table does not have it."""
     said = ""
     for _, row in dose.iterrows():
-        values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-        number = with_interval(*values, _DIGITS)
+        number = with_interval(*interval_of(row), _DIGITS)
         said += " For each position that an item moves down, against items that stay: "
         said += f"{number} {outcome.of(PER_POSITION)}" if number else "no estimate"
         known = row.get("known_effect", np.nan)
@@ -114,36 +101,6 @@ def draw_definitions(axes: Axes, estimates: pd.DataFrame) -> None:
     theme = current_theme()
     zero_line(axes)
     for row, (definition, line) in enumerate(estimates.iterrows()):
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
         color = theme.same_cluster if str(definition).startswith("Same") else theme.competitors
-        if draw_estimate(axes, row, values, color=color):
-            draw_known(axes, row, line.get("known_effect", np.nan))
-        else:
-            say_missing(axes, row, "too little data")
-
-
-def write_definitions(axes: Axes, support: pd.DataFrame) -> None:
-    """Write what each definition is called, and below it what it means."""
-    theme = current_theme()
-    for row, (name, meaning) in enumerate(
-        zip(support["definition"], support["meaning"], strict=True)
-    ):
-        names = textwrap.wrap(str(name), _NAME_PER_LINE)
-        lines = textwrap.wrap(str(meaning), _PER_LINE)
-        top = _LINE * (len(names) + len(lines)) / 2
-        for text, lift, color, weight in (
-            (names, top, theme.ink, "bold"),
-            (lines, top - _LINE * len(names), theme.muted, "normal"),
-        ):
-            axes.annotate(
-                "\n".join(text),
-                (1, row),
-                (0, lift),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                color=color,
-                weight=weight,
-                size=SMALL,
-                linespacing=1.25,
-            )
+        known = line.get("known_effect", np.nan)
+        draw_row(axes, row, interval_of(line), known, "too little data", color=color)

@@ -11,7 +11,7 @@ from netlift.figures.drawing.marks import color_key
 from netlift.figures.drawing.style import (
     ROW,
     SMALL,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
@@ -96,8 +96,6 @@ def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str]) -> None:
 
 def write_known(axes: Axes, part: pd.DataFrame) -> None:
     """Write in what share of seeds the known effects say so, and the share of wrong verdicts."""
-    for x, heading, name in (
-        (0.5, "Known: holds", "holds_by_known_effects"),
-        (0.95, "Wrong", "wrong"),
-    ):
-        column_of_text(axes, x, heading, [f"{share:.0%}" for share in part[name]])
+    names = {"Known: holds": "holds_by_known_effects", "Wrong": "wrong"}
+    columns = {heading: [f"{share:.0%}" for share in part[name]] for heading, name in names.items()}
+    columns_of_text(axes, columns, (0.5, 0.95))

@@ -52,10 +52,7 @@ def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
         source=source,
     )
 
-    def draw(axes: Axes, row: float, line: pd.Series) -> None:
-        draw_coverage(axes, row, line)
-
-    for axes in draw_blocks(figure, found, "estimator", title_of, draw):
+    for axes in draw_blocks(figure, found, "estimator", title_of, draw_coverage):
         axes.axvspan(*CLAIMED, color=current_theme().control, alpha=0.3, linewidth=0, zorder=0.5)
         axes.set_xlim(_LOWEST - 0.01, 1.005)
         axes.set_xticks([0.9, 1.0], ["90", "100%"])

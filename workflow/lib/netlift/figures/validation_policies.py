@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.figures.aipw import best_look
-from netlift.figures.drawing.marks import ESTIMATE, INTERVAL
+from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, best_key, best_look
 from netlift.figures.drawing.style import SMALL, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.themes import current_theme
 from netlift.figures.policies import ORACLE
@@ -57,7 +56,7 @@ def validation_policies(policies: pd.DataFrame, *, source: str = "") -> Figure:
         legend=[
             *verdict_keys(),
             Line2D([], [], color=current_theme().ink, linewidth=1, label="claimed"),
-            Line2D([], [], label="best possible value", **best_look()),
+            best_key("best possible value"),
         ],
         note="Value: mean known value of what is recommended, 0 where nothing is; best possible: "
         "promoting just the slates that gain. Lines: 1.96 Monte Carlo errors.",

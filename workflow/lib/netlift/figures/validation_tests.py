@@ -50,10 +50,7 @@ def validation_tests(tests: pd.DataFrame, *, source: str = "") -> Figure:
     )
     chosen = [block for group in found for block in group]
 
-    def draw(axes: Axes, row: float, line: pd.Series) -> None:
-        draw_rejected(axes, row, line)
-
-    panels = draw_blocks(figure, chosen, "hypothesis", _title, draw)
+    panels = draw_blocks(figure, chosen, "hypothesis", _title, draw_rejected)
     for axes, of_size in zip(panels, _kinds(chosen, len(found[0])), strict=True):
         axes.axvline(LEVEL, color=theme.ink, linewidth=1, zorder=1.5)
         axes.set_xlim(-0.01 if of_size else -0.03, 0.2 if of_size else 1.03)

@@ -18,21 +18,24 @@ from netlift.figures.drawing.marks import (
     BAND,
     draw_estimate,
     draw_known,
+    draw_point,
     estimate_key,
     has_known,
+    interval_of,
     known_key,
     say_missing,
 )
 from netlift.figures.drawing.style import (
     ROW,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
+    text_rows,
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import printable, with_interval
+from netlift.figures.drawing.text import printable, reasons, with_interval
 from netlift.figures.drawing.themes import current_theme
 from netlift.figures.outcome_models import MODEL_NAMES
 from netlift.models.who_gains import ANY, AUTOC, GROUP, N_GROUPS, QINI, SLOPE, detectability
@@ -113,10 +116,8 @@ def draw_groups(axes: Axes, groups: pd.DataFrame, outcome: Outcome) -> None:
     row_axis(axes, [names.get(int(n), f"Fifth {int(n)}") for n in groups["group"]])
     zero_line(axes)
     for row, (_, line) in enumerate(groups.iterrows()):
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
-        draw_estimate(axes, row, values, color=theme.total)
-        predicted = (line["predicted"], np.nan, np.nan)
-        draw_estimate(axes, row, predicted, color=theme.data, marker="s", filled=False)
+        draw_estimate(axes, row, interval_of(line), color=theme.total)
+        draw_point(axes, row, line["predicted"], color=theme.data, marker="s", filled=False)
         draw_known(axes, row, line.get("known", np.nan))
     if not len(groups):
         axes.set_xlim(0, 1)
@@ -154,22 +155,16 @@ def draw_toc(axes: Axes, curve: pd.DataFrame, outcome: Outcome) -> None:
 
 def write_measures(axes: Axes, measured: pd.DataFrame, predictors: list[str]) -> None:
     """Write AUTOC, Qini and calibration slope of each predictor, with their intervals."""
-    row_axis(axes, [MODEL_NAMES.get(name, name) for name in predictors])
-    axes.set(xlim=(0, 1))
+    text_rows(axes, [MODEL_NAMES.get(name, name) for name in predictors])
     axes.set_title("Every predictor", pad=22)
-    axes.grid(visible=False)
-    axes.xaxis.set_visible(False)
-    axes.spines["bottom"].set_visible(False)
-    for place, (measure, (heading, digits)) in enumerate(MEASURES.items(), start=1):
+    columns = {}
+    for measure, (heading, digits) in MEASURES.items():
         lines = measured[measured["measure"] == measure].set_index("predictor")
         lines = lines.reindex(predictors)
-        texts = [
-            with_interval(line["estimate"], line["ci_95_lower"], line["ci_95_upper"], digits)
-            or "none"
-            for _, line in lines.iterrows()
+        columns[f"{heading} (95% interval)"] = [
+            with_interval(*interval_of(line), digits) or "none" for _, line in lines.iterrows()
         ]
-        heading = f"{heading} (95% interval)"
-        column_of_text(axes, place / len(MEASURES), heading, texts)
+    columns_of_text(axes, columns)
 
 
 def _curves() -> dict[str, dict[str, Any]]:
@@ -190,8 +185,5 @@ def _note(measured: pd.DataFrame, outcome: Outcome) -> str:
         "they say nothing."
     ]
     missing = measured.dropna(subset=["note"]).drop_duplicates("predictor")
-    notes += [
-        f"{MODEL_NAMES.get(name, name)}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["predictor"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    names = [MODEL_NAMES.get(name, name) for name in missing["predictor"]]
+    return " ".join([*notes, *reasons(names, missing["note"])])

@@ -328,6 +328,12 @@ def _risk(experiment: PageData) -> Section:
         [text("focal_cluster", "Cluster"), *columns],
         lambda frame: frame[frame["effect_family"] == "Total"],
     )
+    _segments(part)
+    return part.done("risk", "Where promotions gain and lose", "risk_by_position", "segments")
+
+
+def _segments(part: _Part) -> None:
+    """Add the effect of each segment, and whether segments differ at all."""
     part.table(
         "segments",
         "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
@@ -368,7 +374,6 @@ def _risk(experiment: PageData) -> Section:
             NOTE,
         ],
     )
-    return part.done("risk", "Where promotions gain and lose", "risk_by_position", "segments")
 
 
 def _models(experiment: PageData) -> Section:

@@ -61,6 +61,31 @@ def draw_estimate(
     return True
 
 
+def draw_point(axes: Axes, row: float, value: float, **look: Any) -> bool:
+    """Draw an estimate without an interval as ``draw_estimate`` does."""
+    return draw_estimate(axes, row, (value, math.nan, math.nan), **look)
+
+
+def draw_row(
+    axes: Axes,
+    row: float,
+    values: tuple[float, float, float],
+    known: float,
+    missing: str,
+    **look: Any,
+) -> None:
+    """Draw an estimate and over it the known effect; where it is missing, say why in words."""
+    if draw_estimate(axes, row, values, **look):
+        draw_known(axes, row, known)
+    else:
+        say_missing(axes, row, missing)
+
+
+def interval_of(line: pd.Series, value: str = "estimate") -> tuple[float, float, float]:
+    """Return a number of a row with the ends of its 95% interval."""
+    return line[value], line["ci_95_lower"], line["ci_95_upper"]
+
+
 def draw_known(axes: Axes, row: float, value: float) -> None:
     """Mark the known effect of a simulated world; draw nothing where there is none."""
     if math.isfinite(value):
@@ -93,6 +118,28 @@ def say_missing(axes: Axes, row: float, text: str) -> None:
 def known_key(label: str = "known effect") -> Line2D:
     """Return the legend's handle of a known effect, or of another known value."""
     return Line2D([], [], linestyle="none", label=label, **_known())
+
+
+def known_keys(
+    *tables: pd.DataFrame, column: str = "known_effect", label: str = "known effect"
+) -> list[Line2D]:
+    """Return the legend's handle of known values where any of the tables has them, else none."""
+    return [known_key(label)] if any(has_known(table, column) for table in tables) else []
+
+
+def best_key(label: str) -> Line2D:
+    """Return the legend's handle of the best that is possible."""
+    return Line2D([], [], label=label, **best_look())
+
+
+def best_look() -> dict[str, Any]:
+    """Return how the line looks that marks the best that is possible."""
+    return {"color": current_theme().gains, "linewidth": 1.6, "linestyle": (0, (4, 2))}
+
+
+def diagonal_look() -> dict[str, Any]:
+    """Return how the line looks on which what happens is as predicted."""
+    return {"color": current_theme().muted, "linewidth": 1, "linestyle": (0, (4, 2))}
 
 
 def band_key(label: str) -> Artist:

@@ -7,7 +7,7 @@ label or by the shape of a marker too.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -37,6 +37,8 @@ _LINE = 0.2
 _EDGE = 0.1
 _NO_RANGE = 1e-9
 _PER_LINE = 128
+_PER_NAME, _PER_MEANING = 28, 32
+_TEXT_LINE = 13.0
 _P = ParamSpec("_P")
 
 
@@ -256,3 +258,48 @@ def column_of_text(
         size=SMALL,
         color=current_theme().muted,
     )
+
+
+def columns_of_text(
+    axes: Axes,
+    columns: Mapping[str, Mapping[float, str] | Sequence[str]],
+    edges: Sequence[float] = (),
+) -> None:
+    """Write columns of text by their headings, at given right edges or evenly spaced."""
+    evenly = [place / len(columns) for place in range(1, len(columns) + 1)]
+    for x, (heading, texts) in zip(edges or evenly, columns.items(), strict=True):
+        column_of_text(axes, x, heading, texts)
+
+
+def text_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Make an axis a list of labeled rows for columns of text, without a scale."""
+    row_axis(axes, labels)
+    axes.set_xlim(0, 1)
+    axes.grid(visible=False)
+    axes.xaxis.set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+
+
+def write_definitions(axes: Axes, names: Iterable[object], meanings: Iterable[object]) -> None:
+    """Write what each row is called, and below it what it means."""
+    theme = current_theme()
+    for row, (name, meaning) in enumerate(zip(names, meanings, strict=True)):
+        called = textwrap.wrap(str(name), _PER_NAME)
+        meant = textwrap.wrap(str(meaning), _PER_MEANING)
+        top = _TEXT_LINE * (len(called) + len(meant)) / 2
+        for text, lift, color, weight in (
+            (called, top, theme.ink, "bold"),
+            (meant, top - _TEXT_LINE * len(called), theme.muted, "normal"),
+        ):
+            axes.annotate(
+                "\n".join(text),
+                (1, row),
+                (0, lift),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                color=color,
+                weight=weight,
+                size=SMALL,
+                linespacing=1.25,
+            )
