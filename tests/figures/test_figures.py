@@ -25,8 +25,9 @@ from netlift.effects import risk as risk_module
 from netlift.figures import example_slates
 from netlift.figures.drawing import marks
 from netlift.figures.drawing.saving import save_figure
-from netlift.figures.drawing.style import DARK, LIGHT, SMALL
+from netlift.figures.drawing.style import SMALL
 from netlift.figures.drawing.text import printable, shortened, signed, text_width, with_interval
+from netlift.figures.drawing.themes import DARK, LIGHT, current_theme, use_theme
 from netlift.figures.effects import observed_effects
 from netlift.figures.exposure import exposure_mapping
 from netlift.figures.ledger import decomposition, known_lift_by_slate, observed_against_known
@@ -505,7 +506,10 @@ def test_a_movie_without_a_row_or_a_title_is_drawn():
 
 
 def test_dark_figures_differ_in_colors_only(figures):
-    for name, figure in every_figure(source="data/size=12/seed=1/world", theme=DARK).items():
+    with use_theme(DARK):
+        dark = every_figure(source="data/size=12/seed=1/world")
+    assert current_theme() is LIGHT
+    for name, figure in dark.items():
         assert to_hex(figure.get_facecolor()).upper() == DARK.paper
         assert texts(figure) == texts(figures[name])
         inks = {to_hex(text.get_color()).upper() for text in figure.findobj(Text)}

@@ -25,8 +25,9 @@ from netlift.effects import spillover as row_effects
 from netlift.effects.accounts import slate_outcomes
 from netlift.figures.diagnostics import WORDS, design_diagnostics
 from netlift.figures.drawing.marks import BAND, ESTIMATE, INTERVAL, KNOWN
-from netlift.figures.drawing.style import DARK, LIGHT, SMALL
+from netlift.figures.drawing.style import SMALL
 from netlift.figures.drawing.text import p_value, signed, with_interval
+from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.estimators import NAMES, estimators
 from netlift.figures.item_level import item_level_claim
 from netlift.figures.leakage import leakage
@@ -299,7 +300,8 @@ def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
 ):
     tables = experiment(kind)
     for draw, needed in DRAWN_FROM.items():
-        figure = draw(*(tables[name] for name in needed), source="a/b", theme=theme)
+        with use_theme(theme):
+            figure = draw(*(tables[name] for name in needed), source="a/b")
         found, page = boxes(figure), figure.bbox.padded(1)
         for n, (text, box) in enumerate(found):
             assert page.x0 <= box.x0 < box.x1 <= page.x1, text

@@ -22,8 +22,9 @@ from netlift.effects.observed import observed_effects
 from netlift.figures.aipw import BOUND, aipw
 from netlift.figures.drawing.marks import BAND, ESTIMATE, INTERVAL, KNOWN
 from netlift.figures.drawing.saving import save_figure
-from netlift.figures.drawing.style import DARK, LIGHT, SMALL
+from netlift.figures.drawing.style import SMALL
 from netlift.figures.drawing.text import signed, with_interval
+from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.feature_importance import MOST, SHIFT, TREES, feature_importance
 from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES, outcome_models
 from netlift.figures.policies import ORACLE, OWN, policies
@@ -347,7 +348,8 @@ def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
     for figure_of in DRAWN_FROM:
         if figure_of is predicted_effects and kind == "observed":
             continue
-        figure = draw(figure_of, tables, source="a/b", theme=theme)
+        with use_theme(theme):
+            figure = draw(figure_of, tables, source="a/b")
         found, page = boxes(figure), figure.bbox.padded(1)
         for n, (text, box) in enumerate(found):
             assert page.x0 <= box.x0 < box.x1 <= page.x1, text
@@ -361,5 +363,5 @@ def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
             assert not any(drawn(axes, KNOWN) for axes in figure.axes)
     paths = [tmp_path / f"{n}.svg" for n in (1, 2)]
     for path in paths:
-        save_figure(draw(policies, tables, theme=theme), path)
+        save_figure(draw(policies, tables), path)
     assert paths[0].read_bytes() == paths[1].read_bytes()

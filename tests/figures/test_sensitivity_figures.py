@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED
-from netlift.figures.drawing.style import DARK, LIGHT
+from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.grid import grid_heat_maps
 from netlift.figures.robustness import robustness
 from netlift.studies.grid import DIVERSION, GAINING
@@ -67,7 +67,8 @@ def test_the_line_runs_where_the_total_changes_its_sign():
 def test_a_grid_without_any_effect_is_drawn_and_its_missing_ratio_said():
     table = grid_table(np.zeros((2, 3)))
     table.loc[table["quantity"] == DIVERSION, "known"] = np.nan
-    figure = grid_heat_maps(table, ["b", "a"], theme=DARK)
+    with use_theme(DARK):
+        figure = grid_heat_maps(table, ["b", "a"])
     assert set(cells(figure.axes[1]).values()) == {"none"}
     assert not figure.axes[0].lines
 

@@ -12,7 +12,7 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.conclusions import FAILS, HOLDS, UNDECIDED, conclusions
 from netlift.effects.ledger import component_effects
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, KNOWN
-from netlift.figures.drawing.style import DARK, LIGHT
+from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.sweep_conclusions import sweep_conclusions
 from netlift.figures.sweep_distribution import MIDDLE, SEEDS, SPREAD, sweep_distribution
 from netlift.figures.sweep_estimates import sweep_estimates
@@ -121,11 +121,13 @@ def test_bars_are_the_shares_of_the_verdicts():
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_no_text_is_cut_off_or_lies_on_another(theme):
     rows, shares = swept()
-    for figure in (
-        sweep_estimates(rows, theme=theme, source="a/b"),
-        sweep_distribution(rows, theme=theme, source="a/b"),
-        sweep_conclusions(shares, theme=theme, source="a/b"),
-    ):
+    with use_theme(theme):
+        figures = [
+            sweep_estimates(rows, source="a/b"),
+            sweep_distribution(rows, source="a/b"),
+            sweep_conclusions(shares, source="a/b"),
+        ]
+    for figure in figures:
         assert_readable(figure)
 
 

@@ -12,7 +12,7 @@ from test_sweep_figures import assert_readable
 
 from netlift.core.tables import read_table, write_table
 from netlift.figures.drawing.marks import ESTIMATE
-from netlift.figures.drawing.style import DARK, LIGHT
+from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.policies import ORACLE
 from netlift.figures.validation_bias import validation_bias
 from netlift.figures.validation_cases import TITLES
@@ -155,12 +155,14 @@ def test_without_policies_the_figure_says_so():
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_no_text_is_cut_off_or_lies_on_another(theme, tmp_path):
     coverage, tests, policies = tables(tmp_path)
-    for figure in (
-        validation_coverage(coverage, theme=theme, source="a/b"),
-        validation_bias(coverage, theme=theme, source="a/b"),
-        validation_tests(tests, theme=theme, source="a/b"),
-        validation_policies(policies, theme=theme, source="a/b"),
-    ):
+    with use_theme(theme):
+        figures = [
+            validation_coverage(coverage, source="a/b"),
+            validation_bias(coverage, source="a/b"),
+            validation_tests(tests, source="a/b"),
+            validation_policies(policies, source="a/b"),
+        ]
+    for figure in figures:
         assert_readable(figure)
 
 

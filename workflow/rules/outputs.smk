@@ -1,5 +1,6 @@
 # What rules take from the registry of outputs (netlift/workflow/outputs.yaml): the files that each
 # needs and makes, and how Snakemake's report shows them.
+from netlift.core.outcome import CLICKS
 from netlift.core.tables import write_text
 from netlift.workflow.outputs import (
     EXPERIMENT,
@@ -80,8 +81,9 @@ def in_report(output):
 def caption_file(figure):
     """Write the caption of a figure for Snakemake's report; return the file."""
     file = Path(".snakemake/netlift/captions", f"{figure.name}.rst").absolute()
-    if not file.exists() or file.read_text(encoding="utf-8") != figure.caption:
-        write_text(figure.caption, file)
+    caption = CLICKS.fill(figure.caption)
+    if not file.exists() or file.read_text(encoding="utf-8") != caption:
+        write_text(caption, file)
     return str(file)
 
 

@@ -8,7 +8,7 @@ from netlift.models.fitted import feature_importance, fit_all, save_models
 from netlift.models.folds import user_folds
 from netlift.models.outcome_models import STACKED, ModelData, cross_fit_all
 from netlift.models.scoring import calibration_table, model_scores
-from netlift.models.who_gains import Experiment, who_gains
+from netlift.models.who_gains import ScoredSlates, who_gains
 from netlift.workflow.job import job
 
 
@@ -33,10 +33,10 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
     in_order = cross_fit_all(data, fold, **given, sequential=True)
     in_order = effect_models(data, in_order, scores, fold, **given, sequential=True)
     known = slates["known_effect_total"].to_numpy() if "known_effect_total" in slates else None
-    experiment = Experiment.of_later_folds(scores, fold, data.design, seed, known)
+    scored = ScoredSlates.of_later_folds(scores, fold, data.design, seed, known)
     judged = {name: in_order[name] for name in map(data.fitted_as, JUDGED)}
     heterogeneity, toc = who_gains(
-        experiment, {name: effect[fold > 0] for name, effect in judged.items()}
+        scored, {name: effect[fold > 0] for name, effect in judged.items()}
     )
     fitted = fit_all(data, **given)
     importance = feature_importance(data, fitted)

@@ -1,153 +1,149 @@
-"""``python -m netlift``: run a study; what it says, what changed; pages; published logs."""
+"""``netlift``: run a study; what it found, what changed; pages; published logs."""
 
 from __future__ import annotations
 
-import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netlift.core.errors import NetliftError
 
-USAGE = """usage: python -m netlift snakemake ...     snakemake, alone in its folder: goes on after
-                                             a run that was killed, refuses beside a live one
-       python -m netlift results [FOLDER]     what a study found, and where
-       python -m netlift diff A B            what changed between two runs: each an experiment's
-                                             folder, its decision.json, or a folder of several;
-                                             exit code 0 if nothing did, 1 if something did
-       python -m netlift page FOLDER FILE    an experiment's page, of what there is of it
-       python -m netlift import-log finn|open_bandit|kuairand SOURCE FOLDER
-                                             a published data set as a log, with its config"""
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace, _SubParsersAction
+
+    Commands = _SubParsersAction[ArgumentParser]
 
 
-def results(folder: Path) -> str:
-    """Return a summary of every experiment in a results folder.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 2 if it cannot be run.
 
     Parameters
     ----------
-    folder
-        The results folder of a study.
-
-    Returns
-    -------
-    For each experiment its folder and its net effect with interval and unit; for each slate set
-    what holds in how many worlds; and where to read on.
+    arguments
+        The command and what follows it; by default those of the command line.
     """
-    simulated = folder.glob("*/size=*/seed=*/*/effects/decision_statements.csv")
-    logs = folder.glob("logs/*/effects/decision_statements.csv")
-    found = [*sorted(simulated), *sorted(logs)]
-    pages = sorted(folder.glob("logs/*/report.html"))
-    described = [path for path in pages if not path.with_name("decision.json").exists()]
-    if not found and not described:
-        return f"No experiment in {folder} yet: run the study with `make run`."
-    lines = ["", "Did promotion create engagement, or only move it?", ""]
-    for path in found:
-        (net,) = (row for row in _rows(path) if row["topic"] == "slate-level metric")
-        lines += [f"{path.parents[1]}/", f"    {net['statement']}", ""]
-    for path in described:
-        lines += [
-            f"{path.parent}/",
-            f"    No promotion was drawn at random: {path} says what this log can say.",
-            "",
-        ]
-    for path in sorted(folder.glob("*/size=*/seed=*/decision_statements.csv")):
-        lines += [
-            f"Over all worlds, {path.parent}/",
-            *(f"    {row['statement']}" for row in _rows(path)),
-        ]
-        lines.append("")
-    front = folder / "report/index.html"
-    lines.append(
-        f"Open {front} in a browser: all of this with figures, and each experiment's page."
-        if front.exists()
-        else "Read effects/decision_statements.csv of an experiment first, then the tables beside "
-        "it, and figures/."
-    )
-    return "\n".join(lines)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _import_log(name: str, source: Path, folder: Path) -> str:
-    from netlift.logs.published import import_log
-
-    overlay = import_log(name, source, folder)
-    return f'make analyse LOG={name} ARGS="--configfile {overlay}"'
-
-
-def page(folder: Path, file: Path) -> None:
-    """Write an experiment's page from what there is of it, without Snakemake.
-
-    Parameters
-    ----------
-    folder
-        The experiment's folder, below a folder ``results``.
-    file
-        The page to write.
-
-    Raises
-    ------
-    NetliftError
-        There is no such experiment, or no configuration beside it.
-    """
-    import yaml
-
-    from netlift.core.tables import written_whole
-    from netlift.report.gathering import gather
-    from netlift.report.pages import experiment_page
-    from netlift.workflow.study import Study
-
-    whole = folder.resolve()
-    root = next((parent.parent for parent in whole.parents if parent.name == "results"), None)
-    if root is None:
-        raise NetliftError(f"{folder} does not lie in a folder results: no experiment of a study")
-    name = whole.relative_to(root / "results").as_posix()
-    dataset = name.split("/")[0]
-    configs = sorted(
-        (root / "results").glob("*/config.yaml" if dataset == "logs" else f"{dataset}/config.yaml")
-    )
-    if not configs:
-        raise NetliftError(f"no config.yaml in {root / 'results' / dataset}: run the study first")
-    config = yaml.safe_load(configs[0].read_text(encoding="utf-8"))
-    settings = Study.from_config(config).page_settings(name)
-    movies = root / f"resources/datasets/{dataset}/movies.parquet"
-    text = experiment_page(gather(name, settings, root=root, movies=movies))
-    with written_whole(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def main(arguments: list[str]) -> int:
-    """Run a command; return its exit code: 2 if it cannot be run."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        match arguments:
-            case ["results"]:
-                print(results(Path("results")))
-            case ["results", folder]:
-                print(results(Path(folder)))
-            case ["snakemake", *rest]:
-                from netlift.workflow.running import run_snakemake
+        if words[:1] == ["snakemake"]:  # all that follows is Snakemake's, --help and -- too
+            from netlift.workflow.running import run_snakemake
 
-                return run_snakemake(rest)
-            case ["diff", before, after]:
-                from netlift.report.changes import compare_runs
-
-                said, changed = compare_runs(Path(before), Path(after))
-                print(said)
-                return int(changed)
-            case ["page", folder, file]:
-                page(Path(folder), Path(file))
-            case ["import-log", name, source, folder]:
-                print(_import_log(name, Path(source), Path(folder)))
-            case _:
-                print(USAGE, file=sys.stderr)
-                return 2
+            return run_snakemake(words[1:])
+        options = command_line().parse_args(words)
+        code: int = options.run(options)
+        return code
     except NetliftError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
+
+
+def command_line() -> ArgumentParser:
+    """Return the parser of all commands."""
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(
+        "netlift",
+        description="When we promote an item, do we create engagement, or do we only move it?",
+        epilog="Exit codes: 0 done; 1 something changed (diff); 2 the command cannot be run, and "
+        "says why; of snakemake, Snakemake's own.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser(
+        "snakemake",
+        help="run Snakemake, alone in its folder: goes on after a run that was killed, refuses "
+        "next to a live one; takes Snakemake's own options, and has its exit codes",
+    )
+    for add in (_add_results, _add_diff, _add_page, _add_import_log):
+        add(commands)
+    return parser
+
+
+def _add_results(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "results",
+        help="what a study found, and where",
+        description="Print the net effect of every experiment, what holds in how many worlds, and "
+        "where to read on.",
+        epilog="Exit code: 0, whether there are results or not.",
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default="results", help="a results folder (%(default)s)"
+    )
+
+    def run(options: Namespace) -> int:
+        from netlift.report.summary import summary
+
+        print(summary(options.folder))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_diff(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "diff",
+        help="what changed between two runs",
+        description="Print what changed between two runs: conclusions, numbers, tables, choices.",
+        epilog="Exit codes: 0 nothing changed; 1 something did; 2 the two cannot be compared.",
+    )
+    for name in ("before", "after"):
+        parser.add_argument(
+            name,
+            type=Path,
+            help="an experiment's folder, its decision.json, or a folder of several experiments",
+        )
+
+    def run(options: Namespace) -> int:
+        from netlift.report.changes import compare_runs
+
+        text, changed = compare_runs(options.before, options.after)
+        print(text)
+        return int(changed)
+
+    parser.set_defaults(run=run)
+
+
+def _add_page(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "page",
+        help="an experiment's page, from the files that there are",
+        description="Write the page of an experiment from the files that there are.",
+        epilog="Exit codes: 0 written; 2 there is no such experiment.",
+    )
+    parser.add_argument("folder", type=Path, help="the experiment's folder, in a folder results")
+    parser.add_argument("file", type=Path, help="the page to write")
+
+    def run(options: Namespace) -> int:
+        from netlift.report.page_of_folder import write_page
+
+        write_page(options.folder, options.file)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_import_log(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "import-log",
+        help="a published data set as a log, with its configuration",
+        description="Write a published data set as a log with the overlay that reads it, and print "
+        "the command that analyses it.",
+        epilog="Exit codes: 0 written; 2 there is no such data set, or the source is not in the "
+        "published format.",
+    )
+    parser.add_argument("name", help="finn, open_bandit or kuairand")
+    parser.add_argument("source", type=Path, help="the published file, or its folder")
+    parser.add_argument("folder", type=Path, help="where the log and its overlay go")
+
+    def run(options: Namespace) -> int:
+        from netlift.logs.published import import_log
+
+        overlay = import_log(options.name, options.source, options.folder)
+        print(f'make analyse LOG={options.name} ARGS="--configfile {overlay}"')
+        return 0
+
+    parser.set_defaults(run=run)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

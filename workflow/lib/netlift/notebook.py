@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table
+from netlift.figures.drawing.themes import Theme, current_theme, use_theme
 from netlift.workflow.outputs import EXPERIMENT, FIGURES, OUTPUTS, named
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Drawn:
         save_figure(self.figure, path)
 
 
-class Opened:
+class OpenedExperiment:
     """One experiment's files.
 
     Attributes
@@ -98,15 +99,17 @@ class Opened:
         value: dict[str, Any] = read_json(self.folder / "decision.json")
         return value
 
-    def figure(self, name: str, **options: Any) -> Drawn:
+    def figure(self, name: str, *, theme: Theme | None = None, **options: Any) -> Drawn:
         """Draw a figure by its name in ``figures/``, such as ``decomposition``.
 
         Parameters
         ----------
         name
             A name in ``netlift.workflow.outputs.FIGURES``.
+        theme
+            ``netlift.figures.drawing.themes.DARK`` for dark paper.
         options
-            ``theme=netlift.figures.drawing.themes.DARK`` for dark paper.
+            Further keywords of the figure's function, such as ``source``.
 
         Raises
         ------
@@ -119,7 +122,8 @@ class Opened:
         module = import_module(f"netlift.figures.{known[name].module}")
         draw: Callable[..., Figure] = getattr(module, name)
         tables = [self._read(table) for table in known[name].tables]
-        return Drawn(draw(*tables, **options))
+        with use_theme(theme or current_theme()):
+            return Drawn(draw(*tables, **options))
 
     def _read(self, name: str) -> Any:
         path = self._path(name)
@@ -133,7 +137,7 @@ class Opened:
         return path
 
 
-def open_experiment(folder: str | Path) -> Opened:
+def open_experiment(folder: str | Path) -> OpenedExperiment:
     """Open an experiment's folder, to read its tables and draw its figures.
 
     Parameters
@@ -146,4 +150,4 @@ def open_experiment(folder: str | Path) -> Opened:
     NetliftError
         There is no experiment.
     """
-    return Opened(folder)
+    return OpenedExperiment(folder)

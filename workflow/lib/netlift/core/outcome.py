@@ -6,7 +6,6 @@ are the contract between stages, and no words for people.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -56,24 +55,23 @@ class Outcome:
         """What is compared with what, where effects are summed to slates."""
         return f"{capitalized(self.unit)} per promoted slate minus {self.unit} per control slate"
 
-    def said(self, text: str) -> str:
-        """Return a text of the project's own, written for clicks, in this outcome's words.
-
-        Never a text with data in it: a cluster may be called clicks.
-        """
-        if self.unit == _CLICKS:
-            return text
-        own = "'" if self.unit.endswith("s") else "'s"
-        said = {
-            "clicks are": f"{self.unit} {self.are}",
-            "clicks'": f"{self.unit}{own}",
-            "click rates": self.mean,
-            "click probabilities": self.chance,
-            "Clicks": capitalized(self.unit),
+    @property
+    def words(self) -> dict[str, str]:
+        """The fields of a template, each named by its word for clicks."""
+        of_clicks = self.unit == _CLICKS
+        return {
             "clicks": self.unit,
+            "Clicks": capitalized(self.unit),
             "click": self.one,
+            "clicks_are": f"{self.unit} {self.are}",
+            "clicks_possessive": f"{self.unit}'" + ("" if self.unit.endswith("s") else "s"),
+            "click_rates": "click rates" if of_clicks else self.mean,
+            "click_probabilities": "click probabilities" if of_clicks else self.chance,
         }
-        return re.sub("|".join(said), lambda found: said[found[0]], text)
+
+    def fill(self, template: str) -> str:
+        """Return a sentence from its template: ``"{Clicks} are the outcome"``."""
+        return template.format_map(self.words)
 
     def of(self, unit: str) -> str:
         """Return a unit of ``netlift.core.units`` in this outcome: minutes per slate."""

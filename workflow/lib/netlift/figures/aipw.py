@@ -9,22 +9,21 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_SLATE
 from netlift.effects.observed import FULL_SLATE
 from netlift.figures.drawing.marks import (
-    draw_estimate,
-    draw_known,
+    best_key,
+    best_look,
+    draw_point,
+    draw_row,
     estimate_key,
     has_known,
+    interval_of,
     known_key,
-    say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
@@ -33,7 +32,8 @@ from netlift.figures.drawing.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import with_interval
+from netlift.figures.drawing.text import reasons, with_interval
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.estimators import NAMES
 from netlift.figures.outcome_models import MODEL_NAMES
 from netlift.models.aipw import PLAIN
@@ -52,7 +52,6 @@ def aipw(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the total effect by each estimator, and its standard error against the bound.
 
@@ -66,23 +65,21 @@ def aipw(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     totals = aipw[aipw["component"] == FULL_SLATE]
     known = known_total(observed_effects)
     with_bound = has_known(totals, "bound_se")
     legend: list[Artist] = [
-        estimate_key(theme.muted, "ledger, 95% interval", theme, marker="s", filled=False),
-        estimate_key(theme.total, "AIPW, 95% interval", theme),
+        estimate_key(theme.muted, "ledger, 95% interval", marker="s", filled=False),
+        estimate_key(theme.total, "AIPW, 95% interval"),
     ]
     if np.isfinite(known):
-        legend.append(known_key(theme))
+        legend.append(known_key())
     if with_bound:
-        legend.append(Line2D([], [], label="least possible error", **best_look(theme)))
+        legend.append(best_key("least possible error"))
     figure = sheet(
         _ROW * len(totals) + 1,
-        theme,
         title="Do outcome models make the effect on the whole slate more precise?",
         subtitle=f"{outcome.per_arm}, by each estimator.",
         legend=legend,
@@ -92,11 +89,11 @@ def aipw(
     grid = figure.add_gridspec(1, 3, width_ratios=[1.4, 0.8, 1.35 if with_bound else 0.9])
     axes = figure.add_subplot(grid[0])
     row_axis(axes, [name_of(name) for name in totals["estimator"]])
-    draw_totals(axes, totals, known, theme, outcome)
+    draw_totals(axes, totals, known, outcome)
     errors = figure.add_subplot(grid[1])
     row_axis(errors, [""] * len(totals))
-    draw_errors(errors, totals, theme, outcome)
-    write_numbers(text_axis(figure, grid[2], axes), totals, with_bound=with_bound, theme=theme)
+    draw_errors(errors, totals, outcome)
+    write_numbers(text_axis(figure, grid[2], axes), totals, with_bound=with_bound)
     return figure
 
 
@@ -114,54 +111,43 @@ def name_of(estimator: str) -> str:
     return f"AIPW: {MODEL_NAMES.get(model, model)}"
 
 
-def draw_totals(
-    axes: Axes, totals: pd.DataFrame, known: float, theme: Theme, outcome: Outcome
-) -> None:
+def draw_totals(axes: Axes, totals: pd.DataFrame, known: float, outcome: Outcome) -> None:
     """Draw one row per estimator, with the known effect in each."""
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(totals.iterrows()):
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
-        plain = line["estimator"] in PLAIN
-        color, marker = (theme.muted, "s") if plain else (theme.total, "o")
-        if draw_estimate(axes, row, values, theme, color=color, marker=marker, filled=not plain):
-            draw_known(axes, row, known, theme)
-        else:
-            say_missing(axes, row, "not estimated", theme)
+        draw_row(axes, row, interval_of(line), known, "not estimated", **_look(line))
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set(title="Total effect", xlabel=f"Change in {outcome.of(PER_SLATE)}")
 
 
-def draw_errors(axes: Axes, totals: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
+def draw_errors(axes: Axes, totals: pd.DataFrame, outcome: Outcome) -> None:
     """Draw the standard errors, and the bound as an upright line."""
     for row, (_, line) in enumerate(totals.iterrows()):
-        plain = line["estimator"] in PLAIN
-        color, marker = (theme.muted, "s") if plain else (theme.total, "o")
-        error = (line["se"], np.nan, np.nan)
-        draw_estimate(axes, row, error, theme, color=color, marker=marker, filled=not plain)
+        draw_point(axes, row, line["se"], **_look(line))
     if has_known(totals, "bound_se"):
-        axes.axvline(totals["bound_se"].max(), label=BOUND, zorder=1.5, **best_look(theme))
+        axes.axvline(totals["bound_se"].max(), label=BOUND, zorder=1.5, **best_look())
     axes.margins(x=0.15)
     axes.locator_params(axis="x", nbins=3)
     axes.set(title="Standard error", xlabel=capitalized(outcome.of(PER_SLATE)))
 
 
-def write_numbers(axes: Axes, totals: pd.DataFrame, *, with_bound: bool, theme: Theme) -> None:
+def _look(line: pd.Series) -> dict[str, Any]:
+    """Return how the marks of an estimator look: hollow without a model, filled with one."""
+    theme = current_theme()
+    if line["estimator"] in PLAIN:
+        return {"color": theme.muted, "marker": "s", "filled": False}
+    return {"color": theme.total}
+
+
+def write_numbers(axes: Axes, totals: pd.DataFrame, *, with_bound: bool) -> None:
     """Write the estimates with their intervals, and the share of the bound that is reached."""
-    numbers = [
-        with_interval(line["estimate"], line["ci_95_lower"], line["ci_95_upper"], 3)
-        for _, line in totals.iterrows()
-    ]
+    numbers = [with_interval(*interval_of(line), 3) for _, line in totals.iterrows()]
     place = 0.73 if with_bound else 1.0
-    column_of_text(axes, place, "Estimate (95% interval)", numbers, theme)
+    column_of_text(axes, place, "Estimate (95% interval)", numbers)
     if with_bound:
         shares = ["" if pd.isna(share) else f"{share:.0f}%" for share in totals["efficiency"]]
-        column_of_text(axes, 1, "Efficiency", shares, theme)
-
-
-def best_look(theme: Theme) -> dict[str, Any]:
-    """Return how the line looks that marks the best that is possible."""
-    return {"color": theme.gains, "linewidth": 1.6, "linestyle": (0, (4, 2))}
+        column_of_text(axes, 1, "Efficiency", shares)
 
 
 def _note(totals: pd.DataFrame, *, with_bound: bool) -> str:
@@ -176,8 +162,4 @@ def _note(totals: pd.DataFrame, *, with_bound: bool) -> str:
             "that of the standard error, which is estimated, so that it may come out above 100%."
         )
     missing = totals.dropna(subset=["note"])
-    notes += [
-        f"{name_of(name)}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["estimator"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    return " ".join([*notes, *reasons(missing["estimator"].map(name_of), missing["note"])])

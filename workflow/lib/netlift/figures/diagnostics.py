@@ -13,27 +13,21 @@ from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
 from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
 from netlift.effects.power_table import GIVEN, MINIMUM
-from netlift.figures.drawing.marks import (
-    band_key,
-    draw_band,
-    draw_estimate,
-    estimate_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import band_key, draw_band, draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import (
-    LIGHT,
     ROW,
     SMALL,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
+    text_rows,
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import count, p_value, signed
+from netlift.figures.drawing.text import count, p_value, reasons, signed
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.estimators import NAMES
 from netlift.figures.shares import ESTIMATORS, SHIFT
 
@@ -60,12 +54,7 @@ _POWER_ROW = 0.46
 
 @styled
 def design_diagnostics(
-    diagnostics: pd.DataFrame,
-    power: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    diagnostics: pd.DataFrame, power: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw the checks of the randomization, and what effects the experiment could have shown.
 
@@ -79,8 +68,6 @@ def design_diagnostics(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     balance = diagnostics[diagnostics["check"] == BALANCE]
     checks = whole_checks(diagnostics)
@@ -93,60 +80,61 @@ def design_diagnostics(
     ]
     figure = sheet(
         sum(heights),
-        theme,
         title="Was the promotion randomized as it should be, and what could be detected?",
         subtitle="Before promotion, only chance can make promoted and control slates differ. "
         f"Power: of this experiment's {count(power['slates'].max())} slates.",
-        legend=_legend(balance, theme),
+        legend=_legend(balance),
         note=_note(diagnostics, power),
         source=source,
     )
     grid = figure.add_gridspec(3, 2, height_ratios=heights, width_ratios=[1.7, 1])
-    _balance_panel(figure, grid, balance, theme)
-    write_checks(figure.add_subplot(grid[1, :]), checks, theme)
-    _power_panel(figure, grid, power, lines, theme, outcome)
+    _balance_panel(figure, grid, balance)
+    write_checks(figure.add_subplot(grid[1, :]), checks)
+    _power_panel(figure, grid, power, lines, outcome)
     return figure
 
 
-def _legend(balance: pd.DataFrame, theme: Theme) -> list[Artist]:
+def _legend(balance: pd.DataFrame) -> list[Artist]:
+    theme = current_theme()
     keys: list[Artist] = [
-        estimate_key(theme.data, NAMES[name], theme, marker=marker, filled=filled, interval=False)
+        estimate_key(theme.data, NAMES[name], marker=marker, filled=filled, interval=False)
         for name, (marker, filled) in ESTIMATORS.items()
     ]
-    keys.append(band_key(theme, "95% range of random assignment"))
+    keys.append(band_key("95% range of random assignment"))
     if (balance["verdict"] == LOOK).any():
-        keys.append(estimate_key(theme.loses, LOOK, theme, marker="v", interval=False))
+        keys.append(estimate_key(theme.loses, LOOK, marker="v", interval=False))
     return keys
 
 
-def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame, theme: Theme) -> None:
+def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame) -> None:
     axes = figure.add_subplot(grid[0, 0])
-    draw_balance(axes, balance, theme)
+    draw_balance(axes, balance)
     wide_enough(axes)
     axes.set(
         title="Balance of what promotion cannot change",
         xlabel="Promoted minus control slates, in standard deviations",
     )
-    beside = text_axis(figure, grid[0, 1], axes)
-    values = [signed(value, 3) if np.isfinite(value) else "" for value in balance["value"]]
-    column_of_text(beside, 0.3, "Difference", values, theme)
-    column_of_text(beside, 0.6, "p-value", [p_value(p) for p in balance["p_value"]], theme)
-    column_of_text(beside, 1, "Verdict", balance["verdict"].to_list(), theme)
+    columns = {
+        "Difference": [signed(x, 3) if np.isfinite(x) else "" for x in balance["value"]],
+        "p-value": [p_value(p) for p in balance["p_value"]],
+        "Verdict": balance["verdict"].to_list(),
+    }
+    columns_of_text(text_axis(figure, grid[0, 1], axes), columns, (0.3, 0.6, 1))
 
 
-def draw_balance(axes: Axes, balance: pd.DataFrame, theme: Theme) -> None:
+def draw_balance(axes: Axes, balance: pd.DataFrame) -> None:
     """Draw each covariate's difference between arms against what random assignment gives."""
+    theme = current_theme()
     row_axis(axes, [WORDS.get(name, name) for name in balance["subject"]])
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(balance.iterrows()):
-        draw_band(axes, row, line["lower_95"], line["upper_95"], theme)
+        draw_band(axes, row, line["lower_95"], line["upper_95"])
         look = line["verdict"] == LOOK
-        value = (line["value"], np.nan, np.nan)
         color, marker = (theme.loses, "v") if look else (theme.data, "o")
-        if not draw_estimate(axes, row, value, theme, color=color, marker=marker):
-            say_missing(axes, row, str(line["note"]), theme)
+        if not draw_point(axes, row, line["value"], color=color, marker=marker):
+            say_missing(axes, row, str(line["note"]))
     if not len(balance):
-        say_missing(axes, 0, "no covariate to compare", theme)
+        say_missing(axes, 0, "no covariate to compare")
 
 
 def whole_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
@@ -155,37 +143,28 @@ def whole_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
     return checks.drop_duplicates("check")
 
 
-def write_checks(axes: Axes, checks: pd.DataFrame, theme: Theme) -> None:
+def write_checks(axes: Axes, checks: pd.DataFrame) -> None:
     """Write the checks of the randomization as a whole, one in each row."""
-    row_axis(axes, [WORDS[check] for check in checks["check"]])
-    axes.set(xlim=(0, 1), title="Checks of the randomization")
-    axes.grid(visible=False)
-    axes.xaxis.set_visible(False)
-    axes.spines["bottom"].set_visible(False)
+    text_rows(axes, [WORDS[check] for check in checks["check"]])
+    axes.set_title("Checks of the randomization")
     for row, unit in enumerate(checks["unit"]):
         axes.text(0.01, row, str(unit), va="center", size=SMALL)
     columns = {
-        0.43: ("Found", [_number(value) for value in checks["value"]]),
-        0.55: ("Expected", [_number(value) for value in checks["expected"]]),
-        0.76: ("95% interval", [_range(line) for _, line in checks.iterrows()]),
-        0.87: ("p-value", [p_value(p) for p in checks["p_value"]]),
-        1.0: ("Verdict", checks["verdict"].to_list()),
+        "Found": [_number(value) for value in checks["value"]],
+        "Expected": [_number(value) for value in checks["expected"]],
+        "95% interval": [_range(line) for _, line in checks.iterrows()],
+        "p-value": [p_value(p) for p in checks["p_value"]],
+        "Verdict": checks["verdict"].to_list(),
     }
-    for x, (heading, texts) in columns.items():
-        column_of_text(axes, x, heading, texts, theme)
+    columns_of_text(axes, columns, (0.43, 0.55, 0.76, 0.87, 1.0))
 
 
 def _power_panel(
-    figure: Figure,
-    grid: GridSpec,
-    power: pd.DataFrame,
-    lines: list[str],
-    theme: Theme,
-    outcome: Outcome,
+    figure: Figure, grid: GridSpec, power: pd.DataFrame, lines: list[str], outcome: Outcome
 ) -> None:
     axes = figure.add_subplot(grid[2, 0])
     row_axis(axes, lines)
-    draw_detectable(axes, power, lines, theme)
+    draw_detectable(axes, power, lines)
     axes.set_xlim(left=0)
     axes.set(
         title="Smallest effect shown with 80% power",
@@ -193,21 +172,19 @@ def _power_panel(
     )
     beside = text_axis(figure, grid[2, 1], axes)
     columns = power_columns(power, lines)
-    for place, (effect, texts) in enumerate(columns.items(), start=1):
-        column_of_text(beside, place / len(columns), f"{effect:g}", texts, theme)
+    columns_of_text(beside, {f"{effect:g}": texts for effect, texts in columns.items()})
     if columns:
         beside.set_title("Power to show a change of \N{HORIZONTAL ELLIPSIS}", pad=20, loc="right")
 
 
-def draw_detectable(axes: Axes, power: pd.DataFrame, lines: list[str], theme: Theme) -> None:
+def draw_detectable(axes: Axes, power: pd.DataFrame, lines: list[str]) -> None:
     """Draw the minimum detectable effect of each line by each estimator."""
     for _, line in power[power["question"] == MINIMUM].iterrows():
         place = lines.index(line["component"]) + shift_of(line["estimator"])
         marker, filled = ESTIMATORS[line["estimator"]]
-        effect = (line["effect_per_slate"], np.nan, np.nan)
-        color = theme.data
-        if not draw_estimate(axes, place, effect, theme, color=color, marker=marker, filled=filled):
-            say_missing(axes, place, "no estimate", theme)
+        look = {"color": current_theme().data, "marker": marker, "filled": filled}
+        if not draw_point(axes, place, line["effect_per_slate"], **look):
+            say_missing(axes, place, "no estimate")
 
 
 def power_columns(power: pd.DataFrame, lines: list[str]) -> dict[float, dict[float, str]]:
@@ -250,13 +227,7 @@ def _note(diagnostics: pd.DataFrame, power: pd.DataFrame) -> str:
     ]
     unchecked = whole_checks(diagnostics)
     unchecked = unchecked[unchecked["value"].isna() | unchecked["expected"].isna()]
-    notes += [
-        f"{WORDS[line['check']]}: {str(line['note']).rstrip('.')}."
-        for _, line in unchecked.dropna(subset=["note"]).iterrows()
-    ]
+    unchecked = unchecked.dropna(subset=["note"])
+    notes += reasons(unchecked["check"].map(WORDS), unchecked["note"])
     missing = power.dropna(subset=["note"]).drop_duplicates(["estimator", "note"])
-    notes += [
-        f"{NAMES[name]}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["estimator"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    return " ".join([*notes, *reasons(missing["estimator"].map(NAMES), missing["note"])])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,19 +15,12 @@ from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
-    has_known,
-    known_key,
+    interval_of,
+    known_keys,
 )
-from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
-    row_axis,
-    sheet,
-    styled,
-    wide_enough,
-    zero_line,
-)
+from netlift.figures.drawing.style import row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.text import count, with_interval
+from netlift.figures.drawing.themes import current_theme
 
 DIGITS = {kind(PER_ROW): 4, kind(PER_SLATE): 3}
 """Decimals of an effect, by what its unit counts by."""
@@ -42,12 +34,7 @@ _HEIGHT = 0.66
 
 @styled
 def observed_effects(
-    effects: pd.DataFrame,
-    draws: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    effects: pd.DataFrame, draws: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw the observed effects, each unit on an axis of its own, beside their bootstrap.
 
@@ -61,21 +48,18 @@ def observed_effects(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     units = list(dict.fromkeys(effects["unit"]))
     parts = [effects[effects["unit"] == unit] for unit in units]
-    legend: list[Artist] = [estimate_key(theme.muted, "estimate, 95% interval", theme)]
-    if has_known(effects):
-        legend.append(known_key(theme))
     figure = sheet(
         _ROW * len(effects) + _DECOR * len(units),
-        theme,
         title=f"Observed effects of promotion on {outcome.unit}",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
         "slates. Each unit has an axis of its own.",
-        legend=legend,
+        legend=[
+            estimate_key(current_theme().muted, "estimate, 95% interval"),
+            *known_keys(effects),
+        ],
         note=f"Right: the estimate in {count(len(draws))} resamples of slates, each effect scaled "
         "to its own height; upright line: the estimate; bar: 95% percentile interval.",
         source=source,
@@ -84,8 +68,8 @@ def observed_effects(
     for place, (unit, part) in enumerate(zip(units, parts, strict=True)):
         left = figure.add_subplot(grid[place, 0])
         right = figure.add_subplot(grid[place, 1], sharex=left)
-        draw_effects(left, part, theme, digits=DIGITS.get(kind(unit), 3))
-        draw_bootstrap(right, part, draws, theme)
+        draw_effects(left, part, digits=DIGITS.get(kind(unit), 3))
+        draw_bootstrap(right, part, draws)
         wide_enough(left)
         name = kind(unit)
         changed = f"Change in {outcome.unit} {name}"
@@ -94,20 +78,21 @@ def observed_effects(
     return figure
 
 
-def draw_effects(axes: Axes, effects: pd.DataFrame, theme: Theme, *, digits: int) -> None:
+def draw_effects(axes: Axes, effects: pd.DataFrame, *, digits: int) -> None:
     """Draw one row per effect, labeled with its number."""
     row_axis(axes, [f"{row['effect']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
-    zero_line(axes, theme)
+    zero_line(axes)
     for place, (_, row) in enumerate(effects.iterrows()):
-        values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-        draw_estimate(axes, place, values, theme, color=theme.component(row["effect"]))
-        draw_known(axes, place, row.get("known_effect", np.nan), theme)
+        color = current_theme().component(row["effect"])
+        draw_estimate(axes, place, interval_of(row), color=color)
+        draw_known(axes, place, row.get("known_effect", np.nan))
 
 
-def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame, theme: Theme) -> None:
+def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame) -> None:
     """Draw the distribution of each effect over the resamples, its estimate and interval."""
+    theme = current_theme()
     row_axis(axes, [""] * len(effects))
-    zero_line(axes, theme)
+    zero_line(axes)
     for place, (_, row) in enumerate(effects.iterrows()):
         color, base = theme.component(row["effect"]), place + 0.32
         axes.axhline(base, color=theme.grid, linewidth=0.8)
@@ -134,5 +119,4 @@ def _ridge(axes: Axes, values: np.ndarray, base: float, color: str) -> None:
 
 
 def _number(row: pd.Series, digits: int) -> str:
-    values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-    return with_interval(*values, digits) or "no estimate"
+    return with_interval(*interval_of(row), digits) or "no estimate"

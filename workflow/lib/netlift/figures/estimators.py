@@ -9,13 +9,11 @@ from matplotlib.patches import Rectangle
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.figures.drawing.marks import draw_estimate, estimate_key, say_missing
+from netlift.figures.drawing.marks import draw_estimate, estimate_key, interval_of, say_missing
 from netlift.figures.drawing.style import (
-    LIGHT,
     ROW,
     SMALL,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
@@ -24,6 +22,7 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, signed, with_interval
+from netlift.figures.drawing.themes import current_theme
 
 NAMES = {
     "difference_in_means": "Difference in means",
@@ -47,7 +46,6 @@ def estimators(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw each line of the ledger by each estimator, and the correlations of its parts.
 
@@ -62,8 +60,6 @@ def estimators(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     effects = by_line(component_effects[component_effects["outcome_type"] == "observed_clicks"])
     main = effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0]
@@ -77,21 +73,20 @@ def estimators(
     heights = [ROW * (len(effects) + len(lines)) + _DECOR, _CELL * len(parts) + _DECOR]
     figure = sheet(
         sum(heights),
-        theme,
         title="The same changes by several estimators",
         subtitle=f"Observed {outcome.of(PER_SLATE)}, {count(first['treated_slates'])} promoted "
         f"against {count(first['control_slates'])} control slates.",
-        legend=[estimate_key(theme.muted, "estimate, 95% interval", theme)],
+        legend=[estimate_key(current_theme().muted, "estimate, 95% interval")],
         note=_note(effects),
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[2, 1])
     axes = figure.add_subplot(grid[0, 0])
-    rows = draw_estimators(axes, effects, theme)
-    write_numbers(text_axis(figure, grid[0, 1], axes), effects, rows, theme)
+    rows = draw_estimators(axes, effects)
+    write_numbers(text_axis(figure, grid[0, 1], axes), effects, rows)
     wide_enough(axes)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
-    draw_correlations(figure.add_subplot(grid[1, :]), pairs, parts, theme)
+    draw_correlations(figure.add_subplot(grid[1, :]), pairs, parts)
     return figure
 
 
@@ -100,8 +95,9 @@ def by_line(effects: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([part for _, part in effects.groupby("component", sort=False)])
 
 
-def draw_estimators(axes: Axes, effects: pd.DataFrame, theme: Theme) -> list[int]:
+def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
     """Draw one row per estimator below the name of each line; return the rows of the estimates."""
+    theme = current_theme()
     labels: list[str] = []
     rows: list[int] = []
     headings: list[int] = []
@@ -111,32 +107,31 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame, theme: Theme) -> list[int
         rows += range(len(labels), len(labels) + len(part))
         labels += [NAMES.get(name, name) for name in part["estimator"]]
     row_axis(axes, labels)
-    zero_line(axes, theme)
+    zero_line(axes)
     for place in headings:
         axes.get_yticklabels()[place].set_fontweight("bold")
         axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8)
     for place, (_, line) in zip(rows, effects.iterrows(), strict=True):
-        values = (line["estimate_per_slate"], line["ci_95_lower"], line["ci_95_upper"])
-        if not draw_estimate(axes, place, values, theme, color=theme.component(line["component"])):
-            say_missing(axes, place, "not estimated", theme)
+        values = interval_of(line, "estimate_per_slate")
+        if not draw_estimate(axes, place, values, color=theme.component(line["component"])):
+            say_missing(axes, place, "not estimated")
     return rows
 
 
-def write_numbers(axes: Axes, effects: pd.DataFrame, rows: list[int], theme: Theme) -> None:
+def write_numbers(axes: Axes, effects: pd.DataFrame, rows: list[int]) -> None:
     """Write the estimates, their intervals and their standard errors."""
     numbers = [
-        with_interval(line["estimate_per_slate"], line["ci_95_lower"], line["ci_95_upper"], 3)
-        for _, line in effects.iterrows()
+        with_interval(*interval_of(line, "estimate_per_slate"), 3) for _, line in effects.iterrows()
     ]
     errors = ["" if pd.isna(error) else f"{error:.4f}" for error in effects["se"]]
-    for x, heading, texts in (
-        (0.68, "Estimate (95% interval)", numbers),
-        (1.0, "Std. error", errors),
-    ):
-        column_of_text(axes, x, heading, dict(zip(rows, texts, strict=True)), theme)
+    columns = {"Estimate (95% interval)": numbers, "Std. error": errors}
+    by_row: dict[str, dict[float, str]] = {
+        name: dict(zip(rows, texts, strict=True)) for name, texts in columns.items()
+    }
+    columns_of_text(axes, by_row, (0.68, 1.0))
 
 
-def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str], theme: Theme) -> None:
+def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str]) -> None:
     """Draw the correlations of the parts' estimates as a matrix, the stronger the darker."""
     for first, second, value in zip(
         pairs["component_1"], pairs["component_2"], pairs["correlation"], strict=True
@@ -148,7 +143,7 @@ def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str], theme: 
                 (column - 0.48, row - 0.46),
                 0.96,
                 0.92,
-                facecolor=theme.data,
+                facecolor=current_theme().data,
                 edgecolor="none",
                 alpha=_DARKEST * strength,
             )

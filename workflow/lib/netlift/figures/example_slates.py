@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 
-from netlift.figures.drawing.style import SMALL, Theme
+from netlift.figures.drawing.style import SMALL
 from netlift.figures.drawing.text import shortened
+from netlift.figures.drawing.themes import current_theme
 
 EXAMPLE_ROW = 0.2
 """Height of a row of an example, in inches."""
@@ -30,7 +31,7 @@ def example_rows(exposure: pd.DataFrame) -> int:
 
 
 def draw_examples(
-    figure: Figure, where: SubplotSpec, movies: pd.DataFrame, exposure: pd.DataFrame, theme: Theme
+    figure: Figure, where: SubplotSpec, movies: pd.DataFrame, exposure: pd.DataFrame
 ) -> None:
     """Draw the first promoted and the first control slate side by side, in the order before.
 
@@ -42,8 +43,6 @@ def draw_examples(
         ``item_id`` and ``title``.
     exposure
         Slate items with the design.
-    theme
-        Colors.
     """
     grid = where.subgridspec(1, 2)
     for column, arm in enumerate((1, 0)):
@@ -53,11 +52,12 @@ def draw_examples(
         if len(slates):
             slate = exposure[exposure["slate_id"] == slates.iloc[0]]
             titles = movies[["item_id", "title"]].drop_duplicates("item_id")
-            draw_example(axes, slate.merge(titles, on="item_id", how="left"), theme)
+            draw_example(axes, slate.merge(titles, on="item_id", how="left"))
 
 
-def draw_example(axes: Axes, slate: pd.DataFrame, theme: Theme) -> None:
+def draw_example(axes: Axes, slate: pd.DataFrame) -> None:
     """Draw one slate as a table, its focal item marked."""
+    theme = current_theme()
     slate = slate.sort_values("slate_position_seed")
     shown = _shown_rows(slate)
     focal = int(slate["focal_seed_position"].iloc[0])
@@ -74,10 +74,11 @@ def draw_example(axes: Axes, slate: pd.DataFrame, theme: Theme) -> None:
         if row is None:
             axes.text(0.1, line, "\N{VERTICAL ELLIPSIS}", va="center", size=SMALL)
         else:
-            _draw_item(axes, line, slate.iloc[row], theme)
+            _draw_item(axes, line, slate.iloc[row])
 
 
-def _draw_item(axes: Axes, line: int, item: pd.Series, theme: Theme) -> None:
+def _draw_item(axes: Axes, line: int, item: pd.Series) -> None:
+    theme = current_theme()
     focal = bool(item["is_focal_item"])
     weight = "bold" if focal else "normal"
     if focal:

@@ -10,8 +10,9 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from netlift.figures.drawing.marks import color_key
-from netlift.figures.drawing.style import LIGHT, ROW, Theme, row_axis, sheet, styled
+from netlift.figures.drawing.style import ROW, row_axis, sheet, styled
 from netlift.figures.drawing.text import count, shortened
+from netlift.figures.drawing.themes import current_theme
 from netlift.promotion.exposure import COMPONENTS
 
 LABELS = {
@@ -23,7 +24,7 @@ LABELS = {
 
 
 @styled
-def exposure_mapping(exposure: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def exposure_mapping(exposure: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw what the design rests on: rows by component, displacement, slates by cluster.
 
     Parameters
@@ -32,14 +33,12 @@ def exposure_mapping(exposure: pd.DataFrame, *, source: str = "", theme: Theme =
         Slate items with the design (``exposure.parquet``).
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     slates = slates_by_cluster(exposure)
     promoted, control = (int(number) for number in slates.sum())
     figure = sheet(
         max(5.4, ROW * len(slates) + 1.0),
-        theme,
         title="Exposure: what a promotion touches, and how much data there is",
         subtitle=f"{count(promoted + control)} slates: {count(promoted)} promoted, "
         f"{count(control)} control",
@@ -48,14 +47,15 @@ def exposure_mapping(exposure: pd.DataFrame, *, source: str = "", theme: Theme =
     )
     halves = figure.add_gridspec(1, 2)
     left = halves[0].subgridspec(2, 1, height_ratios=[1, 1.45])
-    draw_component_rows(figure.add_subplot(left[0]), exposure, theme)
-    draw_displacement(figure, left[1], exposure, theme)
-    draw_cluster_slates(figure.add_subplot(halves[1]), slates, theme)
+    draw_component_rows(figure.add_subplot(left[0]), exposure)
+    draw_displacement(figure, left[1], exposure)
+    draw_cluster_slates(figure.add_subplot(halves[1]), slates)
     return figure
 
 
-def draw_component_rows(axes: Axes, exposure: pd.DataFrame, theme: Theme) -> None:
+def draw_component_rows(axes: Axes, exposure: pd.DataFrame) -> None:
     """Draw item rows by component and arm."""
+    theme = current_theme()
     counts = pd.crosstab(exposure["component"], exposure["promotion_applied"])
     counts = counts.reindex(index=list(COMPONENTS), columns=[1, 0], fill_value=0)
     for arm, color, shift in ((1, theme.promoted, -0.2), (0, theme.control, 0.2)):
@@ -76,9 +76,7 @@ def draw_component_rows(axes: Axes, exposure: pd.DataFrame, theme: Theme) -> Non
     axes.set(title="Rows by component", xlabel="Item rows")
 
 
-def draw_displacement(
-    figure: Figure, where: SubplotSpec, exposure: pd.DataFrame, theme: Theme
-) -> None:
+def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame) -> None:
     """Draw how far the rows of each component move in promoted slates, one axis for each."""
     grid = where.subgridspec(len(COMPONENTS), 1, hspace=0.05)
     moved = exposure[exposure["promotion_applied"] == 1]
@@ -89,7 +87,7 @@ def draw_displacement(
         shared = shared or axes
         values, number = np.unique(change[moved["component"] == name], return_counts=True)
         share = 100 * number / max(number.sum(), 1)
-        axes.bar(values, share, width=0.8, color=theme.component(name))
+        axes.bar(values, share, width=0.8, color=current_theme().component(name))
         axes.set(ylim=(0, 108), yticks=[0, 50, 100])
         axes.set_ylabel("Share of\nrows (%)", size=9)
         axes.grid(visible=True, axis="y")
@@ -106,8 +104,9 @@ def draw_displacement(
     axes.set_xlabel("Change of position (negative: up, positive: down)")
 
 
-def draw_cluster_slates(axes: Axes, slates: pd.DataFrame, theme: Theme) -> None:
+def draw_cluster_slates(axes: Axes, slates: pd.DataFrame) -> None:
     """Draw the number of slates by focal cluster, split by arm."""
+    theme = current_theme()
     rows = np.arange(len(slates))
     promoted, control = slates["promoted"].to_numpy(), slates["control"].to_numpy()
     axes.barh(rows, promoted, height=0.72, color=theme.promoted)

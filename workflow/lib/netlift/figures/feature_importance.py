@@ -10,17 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.figures.drawing.marks import draw_estimate, estimate_key, say_missing
-from netlift.figures.drawing.style import (
-    LIGHT,
-    ROW,
-    Theme,
-    row_axis,
-    sheet,
-    styled,
-    wide_enough,
-    zero_line,
-)
+from netlift.figures.drawing.marks import draw_point, estimate_key, say_missing
+from netlift.figures.drawing.style import ROW, row_axis, sheet, styled, wide_enough, zero_line
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.outcome_models import MODEL_NAMES
 from netlift.models.outcome_models import ROW_LINEAR
 
@@ -47,11 +39,7 @@ _DECOR = 0.95
 
 @styled
 def feature_importance(
-    feature_importance: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    feature_importance: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw the coefficients of the regression of item rows, and shares of what trees gain.
 
@@ -63,25 +51,23 @@ def feature_importance(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     rows, slates = features_of_rows(feature_importance), features_of_slates(feature_importance)
     found = [name for name in TREES if name in slates]
     colors = dict(zip(TREES, (theme.muted, theme.data, theme.data), strict=True))
-    legend: list[Artist] = [estimate_key(theme.total, "by item row", theme, interval=False)]
+    legend: list[Artist] = [estimate_key(theme.total, "by item row", interval=False)]
     for name in found:
         marker, filled = TREES[name]
         words = f"by slate: {MODEL_NAMES[name]}"
         legend.append(
-            estimate_key(colors[name], words, theme, marker=marker, filled=filled, interval=False)
+            estimate_key(colors[name], words, marker=marker, filled=filled, interval=False)
         )
     heights = [
         height * max(len(table), 2) + _DECOR for height, table in ((ROW, rows), (_ROW, slates))
     ]
     figure = sheet(
         sum(heights),
-        theme,
         title="What do the outcome models rest on?",
         subtitle=f"Models of all slates. Importance says what predicts {outcome.unit}, not what "
         "promotion changes.",
@@ -92,9 +78,9 @@ def feature_importance(
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[1.25, 1])
-    _row_panels(figure, grid, rows, theme, outcome)
+    _row_panels(figure, grid, rows, outcome)
     axes = figure.add_subplot(grid[1, :])
-    draw_shares(axes, slates, {name: (colors[name], *TREES[name]) for name in found}, theme)
+    draw_shares(axes, slates, {name: (colors[name], *TREES[name]) for name in found})
     axes.set_title(f"Trees by slate: the {len(slates)} features with the largest mean share")
     return figure
 
@@ -117,14 +103,12 @@ def features_of_slates(table: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[wide.mean(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]]
 
 
-def _row_panels(
-    figure: Figure, grid: GridSpec, rows: pd.DataFrame, theme: Theme, outcome: Outcome
-) -> None:
+def _row_panels(figure: Figure, grid: GridSpec, rows: pd.DataFrame, outcome: Outcome) -> None:
     """Draw both models of item rows, with the same features in the same rows."""
     axes = figure.add_subplot(grid[0, 0])
     row_axis(axes, words(rows))
     regression = str(rows.columns[0])
-    draw_values(axes, rows[regression], theme, outcome)
+    draw_values(axes, rows[regression], outcome)
     changed = outcome.unit if regression == ROW_LINEAR else f"log odds of {outcome.a_single}"
     axes.set(
         title=f"Coefficients: {MODEL_NAMES[regression]}",
@@ -132,35 +116,30 @@ def _row_panels(
     )
     axes = figure.add_subplot(grid[0, 1])
     row_axis(axes, [""] * len(rows))
-    draw_values(axes, rows[TREES_BY_ROW], theme, outcome)
+    draw_values(axes, rows[TREES_BY_ROW], outcome)
     axes.set(title=f"Gain: {MODEL_NAMES[TREES_BY_ROW]}", xlabel="Share of the gain")
 
 
-def draw_values(axes: Axes, values: pd.Series, theme: Theme, outcome: Outcome) -> None:
+def draw_values(axes: Axes, values: pd.Series, outcome: Outcome) -> None:
     """Draw one mark per feature; where the model was not fitted, say so."""
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, value in enumerate(values):
-        draw_estimate(axes, row, (value, np.nan, np.nan), theme, color=theme.total)
+        draw_point(axes, row, value, color=current_theme().total)
     if not values.notna().any():
-        say_missing(axes, 0, f"not fitted: all {outcome.unit} {outcome.are} the same", theme)
+        say_missing(axes, 0, f"not fitted: all {outcome.unit} {outcome.are} the same")
     wide_enough(axes)
 
 
-def draw_shares(
-    axes: Axes, slates: pd.DataFrame, marks: dict[str, tuple[str, str, bool]], theme: Theme
-) -> None:
+def draw_shares(axes: Axes, slates: pd.DataFrame, marks: dict[str, tuple[str, str, bool]]) -> None:
     """Draw the share of each feature in each model."""
     row_axis(axes, words(slates))
-    zero_line(axes, theme)
+    zero_line(axes)
     for place, (name, (color, marker, filled)) in enumerate(marks.items()):
         shift = SHIFT * (place - (len(marks) - 1) / 2)
         for row, value in enumerate(slates[name]):
-            share = (value, np.nan, np.nan)
-            draw_estimate(
-                axes, row + shift, share, theme, color=color, marker=marker, filled=filled
-            )
+            draw_point(axes, row + shift, value, color=color, marker=marker, filled=filled)
     if not marks:
-        say_missing(axes, 0, "no model of trees", theme)
+        say_missing(axes, 0, "no model of trees")
     wide_enough(axes)
     axes.set_xlabel("Share of the gain (random forest: of the decrease of variance)")
 

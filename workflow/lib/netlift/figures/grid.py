@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 
 from netlift.core.arrays import ROUNDING
 from netlift.effects.observed import FULL_SLATE
-from netlift.figures.drawing.style import LIGHT, ROW, SMALL, Theme, sheet, styled
+from netlift.figures.drawing.style import ROW, SMALL, sheet, styled
+from netlift.figures.drawing.themes import current_theme
 from netlift.studies.grid import DIVERSION, GAINING
 
 _DECOR = 0.85
@@ -30,13 +31,7 @@ _PANELS = (
 
 
 @styled
-def grid_heat_maps(
-    effects: pd.DataFrame,
-    parameters: Sequence[str],
-    *,
-    source: str = "",
-    theme: Theme = LIGHT,
-) -> Figure:
+def grid_heat_maps(effects: pd.DataFrame, parameters: Sequence[str], *, source: str = "") -> Figure:
     """Draw the known total effect, diversion ratio and share of slates that gain over a grid.
 
     Parameters
@@ -48,18 +43,15 @@ def grid_heat_maps(
         Further ones are held at the middle of their values, which the figure says.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     up, across, *held = parameters
     part, held_at = _slice(effects, held)
     rows, columns = (list(dict.fromkeys(part[name])) for name in (up, across))
     figure = sheet(
         len(_PANELS) * (1.1 * ROW * len(rows) + _DECOR),
-        theme,
         title="How the effects depend on two assumptions of the competition model",
         subtitle="Known effects, from exact click probabilities, over all slates." + held_at,
-        legend=[Line2D([], [], color=theme.ink, linewidth=2.5, label="the total changes its sign")],
+        legend=[Line2D([], [], label="the total changes its sign", **_border())],
         source=source,
     )
     panels = np.ravel(figure.subplots(len(_PANELS), 1))
@@ -67,7 +59,7 @@ def grid_heat_maps(
     for axes, (quantity, title, form, turn) in zip(panels, _PANELS, strict=True):
         values = _matrix(part, quantity, up, across, rows, columns)
         _draw_panel(axes, values, form, turn)
-        _draw_sign_change(axes, total, theme)
+        _draw_sign_change(axes, total)
         axes.set_xticks(range(len(columns)), [_said(value) for value in columns])
         axes.set_yticks(range(len(rows)), [_said(value) for value in rows])
         axes.tick_params(length=0)
@@ -132,16 +124,18 @@ def _colors(
     )
 
 
-def _draw_sign_change(
-    axes: Axes, total: np.ndarray[Any, np.dtype[np.float64]], theme: Theme
-) -> None:
+def _draw_sign_change(axes: Axes, total: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     """Draw the borders between cells whose total effects have different signs."""
     sign = np.where(np.abs(total) > ROUNDING, np.sign(total), 0)
-    look: dict[str, Any] = {"color": theme.ink, "linewidth": 2.5, "solid_capstyle": "butt"}
+    look = _border() | {"solid_capstyle": "butt"}
     for row, column in np.argwhere(sign[:, 1:] != sign[:, :-1]):
         axes.plot([column + 0.5] * 2, [row - 0.5, row + 0.5], **look)
     for row, column in np.argwhere(sign[1:] != sign[:-1]):
         axes.plot([column - 0.5, column + 0.5], [row + 0.5] * 2, **look)
+
+
+def _border() -> dict[str, Any]:
+    return {"color": current_theme().ink, "linewidth": 2.5}
 
 
 def _said(value: object) -> str:

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,24 +14,23 @@ from netlift.core.units import PER_1000
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
+    draw_row,
     estimate_key,
-    has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
 from netlift.figures.drawing.text import signed, with_interval
-from netlift.figures.spillover import write_definitions
+from netlift.figures.drawing.themes import current_theme
 
 NET = "Net change of whole slates"
 """Name of what the claims are held against."""
@@ -41,13 +39,7 @@ _ROW = 1.0
 
 
 @styled
-def item_level_claim(
-    table: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
-) -> Figure:
+def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
     """Draw each item-level claim against the net change of whole slates.
 
     Parameters
@@ -58,60 +50,48 @@ def item_level_claim(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
-    legend: list[Artist] = [
-        estimate_key(theme.focal, "claim, 95% interval", theme),
-        estimate_key(theme.total, "net change, 95% interval", theme, marker="s"),
-    ]
-    if has_known(table, "known_net_change"):
-        legend.append(known_key(theme, "known value"))
+    theme = current_theme()
     figure = sheet(
         _ROW * (1 + len(table)) + 0.75,
-        theme,
         title="What an analysis of single items would claim, and how wrong it is",
         subtitle=f"{capitalized(outcome.of(PER_1000))}, one promoted item in each. Shaded: the "
         "net change's interval.",
-        legend=legend,
+        legend=[
+            estimate_key(theme.focal, "claim, 95% interval"),
+            estimate_key(theme.total, "net change, 95% interval", marker="s"),
+            *known_keys(table, column="known_net_change", label="known value"),
+        ],
         note="Intervals by randomized unit, not those that an item-level analysis would report. "
         "Verdicts by the intervals of claim, net change and their difference.",
         source=source,
     )
     grid = figure.add_gridspec(1, 3, width_ratios=[0.75, 1.1, 0.7])
     axes = figure.add_subplot(grid[1])
-    names = pd.DataFrame(
-        {
-            "definition": [NET, *table["claim_of"]],
-            "meaning": [
-                f"{outcome.unit} on all items, promoted against control slates",
-                *table["how"],
-            ],
-        }
-    )
-    row_axis(axes, [""] * len(names))
-    zero_line(axes, theme)
-    draw_net(axes, table.iloc[0], theme)
+    row_axis(axes, [""] * (1 + len(table)))
+    zero_line(axes)
+    draw_net(axes, table.iloc[0])
     for row, (_, line) in enumerate(table.iterrows(), start=1):
-        if draw_estimate(axes, row, values_of(line, "claim"), theme, color=theme.focal):
-            draw_known(axes, row, line.get("known_claim", np.nan), theme)
-        else:
-            say_missing(axes, row, "no estimate", theme)
+        known = line.get("known_claim", np.nan)
+        draw_row(axes, row, values_of(line, "claim"), known, "no estimate", color=theme.focal)
     wide_enough(axes)
     axes.set_xlabel(capitalized(outcome.of(PER_1000)))
-    write_definitions(text_axis(figure, grid[0], axes), names, theme)
+    net = f"{outcome.unit} on all items, promoted against control slates"
+    names, meanings = [NET, *table["claim_of"]], [net, *table["how"]]
+    write_definitions(text_axis(figure, grid[0], axes), names, meanings)
     texts = words_beside(table)
-    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts, theme)
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts)
     return figure
 
 
-def draw_net(axes: Axes, line: pd.Series, theme: Theme) -> None:
+def draw_net(axes: Axes, line: pd.Series) -> None:
     """Draw the net change in the first row, and its interval behind all rows."""
+    theme = current_theme()
     values = values_of(line, "net_change")
-    if not draw_estimate(axes, 0, values, theme, color=theme.total, marker="s"):
-        say_missing(axes, 0, "no estimate", theme)
+    if not draw_estimate(axes, 0, values, color=theme.total, marker="s"):
+        say_missing(axes, 0, "no estimate")
         return
-    draw_known(axes, 0, line.get("known_net_change", np.nan), theme)
+    draw_known(axes, 0, line.get("known_net_change", np.nan))
     if math.isfinite(values[1]) and math.isfinite(values[2]):
         axes.axvspan(*values[1:], color=theme.grid, zorder=0.5, linewidth=0)
 

@@ -16,22 +16,21 @@ from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
-    has_known,
-    known_key,
+    interval_of,
+    known_keys,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
 from netlift.figures.drawing.text import with_interval
-from netlift.figures.spillover import write_definitions
+from netlift.figures.drawing.themes import current_theme
 
 CALLED = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
 """What a definition calls items: marker, whether it is filled, distance from the row's middle."""
@@ -40,13 +39,7 @@ _ROW = 0.78
 
 
 @styled
-def leakage(
-    table: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
-) -> Figure:
+def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
     """Draw the change on exposed and on unexposed items under each definition.
 
     Parameters
@@ -57,23 +50,20 @@ def leakage(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     names = list(dict.fromkeys(table["definition"]))
     legend: list[Artist] = [
         estimate_key(
-            theme.competitors, f"{called} items, 95% interval", theme, marker=marker, filled=filled
+            theme.competitors, f"{called} items, 95% interval", marker=marker, filled=filled
         )
         for called, (marker, filled, _) in CALLED.items()
     ]
-    if has_known(table):
-        legend.append(known_key(theme))
+    legend += known_keys(table)
     if any(map(is_true, table["coarsest_sufficient"])):
         legend.append(color_key(theme.grid, "coarsest sufficient"))
     figure = sheet(
         _ROW * len(names) + 0.75,
-        theme,
         title="Leakage: does spillover reach items that are called unexposed?",
         subtitle=f"Change in {outcome.unit} on the items that each definition calls exposed, and "
         "on those that it calls unexposed. Leakage: a change on unexposed items.",
@@ -86,32 +76,28 @@ def leakage(
     grid = figure.add_gridspec(1, 3, width_ratios=[0.72, 1.2, 0.72])
     axes = figure.add_subplot(grid[1])
     row_axis(axes, [""] * len(names))
-    zero_line(axes, theme)
-    texts = draw_parts(axes, table, names, theme)
+    zero_line(axes)
+    texts = draw_parts(axes, table, names)
     wide_enough(axes)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     verdicts = table[table["rows_called"] == UNEXPOSED].set_index("definition").loc[names]
-    described = pd.DataFrame(
-        {"definition": names, "meaning": [verdict(line) for _, line in verdicts.iterrows()]}
-    )
-    write_definitions(text_axis(figure, grid[0], axes), described, theme)
-    beside = text_axis(figure, grid[2], axes)
-    column_of_text(beside, 1, "Change (95% interval)", texts, theme)
+    meanings = [verdict(line) for _, line in verdicts.iterrows()]
+    write_definitions(text_axis(figure, grid[0], axes), names, meanings)
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Change (95% interval)", texts)
     return figure
 
 
-def draw_parts(axes: Axes, table: pd.DataFrame, names: list[str], theme: Theme) -> dict[float, str]:
+def draw_parts(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float, str]:
     """Draw both parts of every definition; return their numbers by their place on the y axis."""
+    theme = current_theme()
     texts = {}
     for _, line in table.iterrows():
         marker, filled, shift = CALLED[line["rows_called"]]
         row = names.index(line["definition"])
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
+        values = interval_of(line)
         color = theme.competitors
-        if draw_estimate(
-            axes, row + shift, values, theme, color=color, marker=marker, filled=filled
-        ):
-            draw_known(axes, row + shift, line.get("known_effect", np.nan), theme)
+        if draw_estimate(axes, row + shift, values, color=color, marker=marker, filled=filled):
+            draw_known(axes, row + shift, line.get("known_effect", np.nan))
         if is_true(line["coarsest_sufficient"]):
             axes.axhspan(row - 0.46, row + 0.46, color=theme.grid, zorder=0.5, linewidth=0)
         texts[row + shift] = with_interval(*values, 3) or f"no {line['rows_called']} items"

@@ -14,8 +14,6 @@ from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, kind
 from netlift.figures.drawing.marks import INTERVAL, color_key, draw_estimate, estimate_key
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
@@ -25,6 +23,7 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, signed, with_interval
+from netlift.figures.drawing.themes import current_theme
 
 FULL_SLATE = "Full slate"
 
@@ -60,13 +59,7 @@ _BINS = 50
 
 
 @styled
-def decomposition(
-    effects: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
-) -> Figure:
+def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
     """Draw the ledger of observed clicks as a waterfall that ends at the whole slate.
 
     Parameters
@@ -77,14 +70,11 @@ def decomposition(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     lines = ledger_lines(effects, "observed_clicks")
     first = lines.iloc[0]
     figure = sheet(
         4.3,
-        theme,
         title="What a promotion changes, from the promoted item to the whole slate",
         subtitle=f"{count(first['treated_slates'])} promoted and "
         f"{count(first['control_slates'])} control slates. Each bar starts where the one before it "
@@ -93,22 +83,23 @@ def decomposition(
         source=source,
     )
     axes = figure.add_subplot()
-    draw_waterfall(axes, lines, theme)
+    draw_waterfall(axes, lines)
     axes.set_ylabel(f"Change in {outcome.unit}\n{kind(PER_1000)}")
     return figure
 
 
-def draw_waterfall(axes: Axes, lines: pd.DataFrame, theme: Theme) -> None:
+def draw_waterfall(axes: Axes, lines: pd.DataFrame) -> None:
     """Draw lines of the ledger, per 1,000 promoted slates, as bars that build on each other."""
+    theme = current_theme()
     names = lines["component"].to_list()
     values = lines[list(_PER_1000)].to_numpy(dtype=np.float64)
     starts = waterfall_starts(names, values[:, 0])
-    zero_line(axes, theme, vertical=False)
+    zero_line(axes, vertical=False)
     for place, name in enumerate(names):
         if not np.isfinite(values[place, 0]):
             axes.text(place, 0, "no estimate", ha="center", va="bottom", color=theme.muted)
             continue
-        _draw_bar(axes, place, starts[place], values[place], theme.component(name), theme)
+        _draw_bar(axes, place, starts[place], values[place], theme.component(name))
         if place + 1 < len(names):
             end = starts[place] + values[place, 0]
             axes.plot([place, place + 1], [end, end], color=theme.muted, linewidth=0.8, zorder=0)
@@ -129,9 +120,7 @@ def waterfall_starts(names: list[str], values: NDArray[np.float64]) -> NDArray[n
 
 
 @styled
-def observed_against_known(
-    effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
-) -> Figure:
+def observed_against_known(effects: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw every line of the ledger as observed clicks, expected clicks and known lift say it.
 
     Parameters
@@ -140,36 +129,30 @@ def observed_against_known(
         ``component_effects.csv``; outcome types that it lacks are left out.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     found = [name for name in OUTCOMES if (effects["outcome_type"] == name).any()]
     legend: list[Artist] = [
-        estimate_key(theme.muted, f"{words}, 95% interval", theme, marker=marker, filled=filled)
+        estimate_key(theme.muted, f"{words}, 95% interval", marker=marker, filled=filled)
         for words, marker, filled in (OUTCOMES[name] for name in found)
     ]
     names = ledger_lines(effects, found[0])["component"].to_list()
     title, subtitle = _OBSERVED if found == ["observed_clicks"] else _AGAINST_KNOWN
     figure = sheet(
-        0.72 * len(names) + 0.7,
-        theme,
-        title=title,
-        subtitle=subtitle,
-        legend=legend,
-        source=source,
+        0.72 * len(names) + 0.7, title=title, subtitle=subtitle, legend=legend, source=source
     )
     grid = figure.add_gridspec(1, 2, width_ratios=[2.6, 1])
     axes = figure.add_subplot(grid[0])
     row_axis(axes, names, size=9.5)
-    zero_line(axes, theme)
+    zero_line(axes)
     shifts = np.linspace(-0.27, 0.27, len(found)) if len(found) > 1 else np.zeros(1)
     numbers: dict[float, str] = {}
     for outcome, shift in zip(found, shifts, strict=True):
-        numbers |= _draw_outcome(axes, ledger_lines(effects, outcome), outcome, shift, theme)
+        numbers |= _draw_outcome(axes, ledger_lines(effects, outcome), outcome, shift)
     for row in range(1, len(names)):
         axes.axhline(row - 0.5, color=theme.grid, linewidth=0.8)
     beside = text_axis(figure, grid[1], axes)
-    column_of_text(beside, 1, "Estimate (95% interval)", numbers, theme)
+    column_of_text(beside, 1, "Estimate (95% interval)", numbers)
     wide_enough(axes)
     axes.set_xlabel("Change in clicks per slate")
     return figure
@@ -182,9 +165,7 @@ def ledger_lines(effects: pd.DataFrame, outcome: str) -> pd.DataFrame:
 
 
 @styled
-def known_lift_by_slate(
-    accounts: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
-) -> Figure:
+def known_lift_by_slate(accounts: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw how the known effect of promotion differs between slates.
 
     Parameters
@@ -193,9 +174,8 @@ def known_lift_by_slate(
         ``slate_outcomes.parquet`` of a simulated world: ``known_effect_total``.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     effect = accounts["known_effect_total"].to_numpy(dtype=np.float64)
     effect = np.where(np.abs(effect) <= _NO_CHANGE, 0.0, effect)
     parts = (
@@ -205,7 +185,6 @@ def known_lift_by_slate(
     )
     figure = sheet(
         3.6,
-        theme,
         title="Who would gain or lose: the known effect of promotion, slate by slate",
         subtitle=f"All {count(len(effect))} slates, promoted or not: what promoting each would "
         "change, in expected clicks on all of its items.",
@@ -215,12 +194,13 @@ def known_lift_by_slate(
         ],
         source=source,
     )
-    draw_known_effects(figure.add_subplot(), effect, theme)
+    draw_known_effects(figure.add_subplot(), effect)
     return figure
 
 
-def draw_known_effects(axes: Axes, effect: NDArray[np.float64], theme: Theme) -> None:
+def draw_known_effects(axes: Axes, effect: NDArray[np.float64]) -> None:
     """Draw a histogram of effects by slate; no bin holds both gains and losses."""
+    theme = current_theme()
     step = float(np.ptp(np.r_[effect, 0.0])) / _BINS or 0.01
     # One bin more at either end, lest rounding leaves the outermost slates out.
     edges = step * np.arange(np.floor(effect.min() / step) - 1, np.ceil(effect.max() / step) + 2)
@@ -235,7 +215,7 @@ def draw_known_effects(axes: Axes, effect: NDArray[np.float64], theme: Theme) ->
         axes.set_xlim(-5 * step, 5 * step)
     if (effect == 0).any():
         axes.bar(0, int((effect == 0).sum()), width=0.6 * step, color=theme.undecided, zorder=3)
-    zero_line(axes, theme)
+    zero_line(axes)
     mean = float(effect.mean())
     axes.axvline(mean, color=theme.ink, linewidth=1.3, linestyle=(0, (4, 2)), label="_mean")
     axes.annotate(
@@ -253,9 +233,10 @@ def draw_known_effects(axes: Axes, effect: NDArray[np.float64], theme: Theme) ->
 
 
 def _draw_bar(
-    axes: Axes, place: int, start: float, values: NDArray[np.float64], color: str, theme: Theme
+    axes: Axes, place: int, start: float, values: NDArray[np.float64], color: str
 ) -> None:
     """Draw one bar from ``start``, the interval around its end, and its numbers above both."""
+    theme = current_theme()
     value, lower, upper = values
     axes.bar(place, value, bottom=start, width=0.56, color=color, edgecolor=color)
     highest = max(0.0, start, start + value)
@@ -280,15 +261,13 @@ def _draw_bar(
         )
 
 
-def _draw_outcome(
-    axes: Axes, lines: pd.DataFrame, outcome: str, shift: float, theme: Theme
-) -> dict[float, str]:
+def _draw_outcome(axes: Axes, lines: pd.DataFrame, outcome: str, shift: float) -> dict[float, str]:
     """Draw one outcome type's marks, and return its numbers by their place on the y axis."""
     _, marker, filled = OUTCOMES[outcome]
     numbers = {}
     for place, (_, line) in enumerate(lines.iterrows()):
         values = (line[_PER_SLATE[0]], line[_PER_SLATE[1]], line[_PER_SLATE[2]])
-        color = theme.component(line["component"])
-        draw_estimate(axes, place + shift, values, theme, color=color, marker=marker, filled=filled)
+        color = current_theme().component(line["component"])
+        draw_estimate(axes, place + shift, values, color=color, marker=marker, filled=filled)
         numbers[place + shift] = with_interval(*values, 3) or "no estimate"
     return numbers

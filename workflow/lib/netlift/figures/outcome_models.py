@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -17,22 +15,22 @@ from netlift.core.units import PER_SLATE
 from netlift.figures.drawing.marks import (
     ESTIMATE,
     INTERVAL,
-    draw_estimate,
+    diagonal_look,
+    draw_point,
     estimate_key,
     has_known,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     zero_line,
 )
-from netlift.figures.drawing.text import signed
+from netlift.figures.drawing.text import signed, written
+from netlift.figures.drawing.themes import current_theme
 from netlift.models.outcome_models import ROW_LINEAR
 
 MODEL_NAMES = {
@@ -65,7 +63,6 @@ def outcome_models(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the held-out error of each model, and the calibration of those of item rows.
 
@@ -80,51 +77,49 @@ def outcome_models(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     by_row = outcome_models[outcome_models["level"] == "row"]
     # Of an outcome that is not 0 or 1 nothing is calibrated, and there is nothing to draw.
     unbinned = (by_row["model"] == ROW_LINEAR).any()
     figure = sheet(
         _PANEL * max(len(by_row), 2),
-        theme,
         title=f"How well do models predict the {outcome.unit} of slates that they have not seen?",
         subtitle=f"{capitalized(outcome.of(PER_SLATE))}, each slate predicted by models fitted on "
         "other users' slates.",
-        legend=_legend(outcome, theme, calibrated=not unbinned),
+        legend=_legend(outcome, calibrated=not unbinned),
         note=_note(outcome_models, calibrated=not unbinned),
         source=source,
     )
     widths = [1, 1.32] if unbinned else [1, 1.32, 1.05]
     grid = figure.add_gridspec(max(len(by_row), 1), len(widths), width_ratios=widths)
     axes = figure.add_subplot(grid[:, 0])
-    draw_errors(axes, outcome_models, theme, outcome)
-    write_scores(text_axis(figure, grid[:, 1], axes), outcome_models, theme)
+    draw_errors(axes, outcome_models, outcome)
+    write_scores(text_axis(figure, grid[:, 1], axes), outcome_models)
     if not unbinned:
-        _calibration_panels(figure, grid, by_row, calibration, theme, outcome)
+        _calibration_panels(figure, grid, by_row, calibration, outcome)
     return figure
 
 
-def _legend(outcome: Outcome, theme: Theme, *, calibrated: bool) -> list[Artist]:
+def _legend(outcome: Outcome, *, calibrated: bool) -> list[Artist]:
     """Return the key to errors, and to the panels of calibration if there are any."""
+    theme = current_theme()
     if not calibrated:
-        return [estimate_key(theme.data, "error", theme, interval=False)]
+        return [estimate_key(theme.data, "error", interval=False)]
     return [
-        estimate_key(theme.data, f"error, or {outcome.mean} with its 95% interval", theme),
-        Line2D([], [], label=f"{outcome.unit} as predicted", **diagonal_look(theme)),
+        estimate_key(theme.data, f"error, or {outcome.mean} with its 95% interval"),
+        Line2D([], [], label=f"{outcome.unit} as predicted", **diagonal_look()),
     ]
 
 
-def draw_errors(axes: Axes, models: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
+def draw_errors(axes: Axes, models: pd.DataFrame, outcome: Outcome) -> None:
     """Draw each model's error above the floor; without a truth, its error."""
     row_axis(axes, [MODEL_NAMES.get(name, name) for name in models["model"]])
     column = EXCESS if has_known(models, EXCESS) else "rmse"
     if column == EXCESS:
-        zero_line(axes, theme)
+        zero_line(axes)
     for row, value in enumerate(models[column].to_numpy(dtype=np.float64)):
-        if not draw_estimate(axes, row, (value, np.nan, np.nan), theme, color=theme.data):
-            say_missing(axes, row, "no error", theme)
+        if not draw_point(axes, row, value, color=current_theme().data):
+            say_missing(axes, row, "no error")
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
     axes.set_title("Held-out error")
@@ -132,23 +127,19 @@ def draw_errors(axes: Axes, models: pd.DataFrame, theme: Theme, outcome: Outcome
     axes.set_xlabel("Above the floor, in percent" if column == EXCESS else in_units)
 
 
-def write_scores(axes: Axes, models: pd.DataFrame, theme: Theme) -> None:
+def write_scores(axes: Axes, models: pd.DataFrame) -> None:
     """Write each model's error, and how much larger its squared error is than the best one's."""
     columns = {
-        0.16: ("RMSE", [written(value, "{:.4f}") for value in models["rmse"]]),
-        0.38: ("R\N{SUPERSCRIPT TWO}", [written(value, "{:.3f}") for value in models["r2"]]),
-        1.0: (
-            "MSE over best (error)",
-            [
-                f"{signed(more, 4)} ({error:.4f})" if more > 0 else "best" if more == 0 else ""
-                for more, error in zip(
-                    models["mse_minus_best"], models["mse_minus_best_se"], strict=True
-                )
-            ],
-        ),
+        "RMSE": [written(value, "{:.4f}") for value in models["rmse"]],
+        "R\N{SUPERSCRIPT TWO}": [written(value, "{:.3f}") for value in models["r2"]],
+        "MSE over best (error)": [
+            f"{signed(more, 4)} ({error:.4f})" if more > 0 else "best" if more == 0 else ""
+            for more, error in zip(
+                models["mse_minus_best"], models["mse_minus_best_se"], strict=True
+            )
+        ],
     }
-    for x, (heading, texts) in columns.items():
-        column_of_text(axes, x, heading, texts, theme)
+    columns_of_text(axes, columns, (0.16, 0.38, 1.0))
 
 
 def _calibration_panels(
@@ -156,7 +147,6 @@ def _calibration_panels(
     grid: GridSpec,
     models: pd.DataFrame,
     calibration: pd.DataFrame,
-    theme: Theme,
     outcome: Outcome,
 ) -> None:
     axes: Axes | None = None
@@ -169,14 +159,15 @@ def _calibration_panels(
             title=f"Calibration, {said}\n{MODEL_NAMES.get(name, name)}",
             ylabel=capitalized(outcome.mean),
         )
-        draw_calibration(axes, calibration[calibration["model"] == name], theme)
+        draw_calibration(axes, calibration[calibration["model"] == name])
     if axes is not None:
         axes.set_xlabel(f"Predicted {outcome.chance}")
 
 
-def draw_calibration(axes: Axes, bins: pd.DataFrame, theme: Theme) -> None:
+def draw_calibration(axes: Axes, bins: pd.DataFrame) -> None:
     """Draw click rates against predicted probabilities, and the line of perfect calibration."""
-    axes.axline((0, 0), slope=1, label=DIAGONAL, zorder=1.5, **diagonal_look(theme))
+    theme = current_theme()
+    axes.axline((0, 0), slope=1, label=DIAGONAL, zorder=1.5, **diagonal_look())
     for predicted, rate, lower, upper in bins[
         ["predicted", "click_rate", "ci_95_lower", "ci_95_upper"]
     ].to_numpy(dtype=np.float64):
@@ -184,20 +175,10 @@ def draw_calibration(axes: Axes, bins: pd.DataFrame, theme: Theme) -> None:
         axes.plot([predicted] * 2, ends, color=theme.data, linewidth=1.6, label=INTERVAL)
         axes.plot([predicted], [rate], "o", color=theme.data, markersize=4.5, label=ESTIMATE)
     if not len(bins):
-        say_missing(axes, 0, "no predictions of rows", theme)
+        say_missing(axes, 0, "no predictions of rows")
     axes.set(xlim=(0, None), ylim=(min(0.0, axes.get_ylim()[0]), None))
     axes.locator_params(nbins=5)
     axes.grid(visible=True)
-
-
-def diagonal_look(theme: Theme) -> dict[str, Any]:
-    """Return how the line looks on which what happens is as predicted."""
-    return {"color": theme.muted, "linewidth": 1, "linestyle": (0, (4, 2))}
-
-
-def written(value: float, form: str) -> str:
-    """Write a number by a form; a missing one is empty."""
-    return form.format(value).replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else ""
 
 
 def _note(models: pd.DataFrame, *, calibrated: bool) -> str:

@@ -15,19 +15,18 @@ from matplotlib.lines import Line2D
 from netlift.core.arrays import ROUNDING
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000_ELIGIBLE
-from netlift.figures.aipw import best_look
 from netlift.figures.drawing.marks import (
+    best_key,
+    best_look,
     draw_estimate,
     draw_known,
     estimate_key,
     has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
@@ -35,8 +34,8 @@ from netlift.figures.drawing.style import (
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import printable, signed
-from netlift.figures.outcome_models import written
+from netlift.figures.drawing.text import printable, signed, written
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.risk import VERDICTS
 from netlift.models.policies import PROMOTE
 
@@ -53,7 +52,6 @@ def policies(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the value of each rule, with bounds that hold for all rules at once.
 
@@ -67,19 +65,16 @@ def policies(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     ships = verdict["verdict"] == PROMOTE
     figure = sheet(
         _ROW * len(policies) + 0.85,
-        theme,
         title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule']}"
         "\N{RIGHT SINGLE QUOTATION MARK}"
         if ships
         else "Promote nothing: no rule is shown to gain",
         subtitle=printable(verdict["statement"]),
-        legend=_legend(policies, theme),
+        legend=_legend(policies),
         note="Bounds: intervals that hold for all rules at once in 95% of experiments; "
         "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of slates "
         "than those it is valued on.",
@@ -87,26 +82,26 @@ def policies(
     )
     grid = figure.add_gridspec(1, 2, width_ratios=[1.9, 1])
     axes = figure.add_subplot(grid[0])
-    draw_rules(axes, policies, theme)
+    draw_rules(axes, policies)
     axes.set_xlabel(f"Value, in {outcome.of(PER_1000_ELIGIBLE)}")
     row = policies["rule"].to_list().index(verdict["rule"])
     axes.get_yticklabels()[row].set_fontweight("bold")
-    write_values(text_axis(figure, grid[1], axes), policies, theme)
+    write_values(text_axis(figure, grid[1], axes), policies)
     return figure
 
 
-def _legend(policies: pd.DataFrame, theme: Theme) -> list[Artist]:
+def _legend(policies: pd.DataFrame) -> list[Artist]:
+    theme = current_theme()
     found = {verdict_of(line) for _, line in policies.iterrows()}
     keys: list[Artist] = [
-        estimate_key(getattr(theme, verdict), f"{verdict}, bounds", theme, marker=marker)
+        estimate_key(getattr(theme, verdict), f"{verdict}, bounds", marker=marker)
         for verdict, marker in VERDICTS.items()
         if verdict in found
     ]
     keys.append(Line2D([], [], label="own 95% interval", **_own(theme.muted)))
-    if has_known(policies, "known_value"):
-        keys.append(known_key(theme, "known value"))
+    keys += known_keys(policies, column="known_value", label="known value")
     if has_known(policies, "oracle_value"):
-        keys.append(Line2D([], [], label="best possible", **best_look(theme)))
+        keys.append(best_key("best possible"))
     return keys
 
 
@@ -117,35 +112,34 @@ def verdict_of(rule: pd.Series) -> str:
     return "loses" if rule["upper_bound"] < -ROUNDING else "undecided"
 
 
-def draw_rules(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:
+def draw_rules(axes: Axes, policies: pd.DataFrame) -> None:
     """Draw one row per rule: value, simultaneous bounds, own interval and known value."""
     row_axis(axes, [str(name).capitalize() for name in policies["rule"]])
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(policies.iterrows()):
         verdict = verdict_of(line)
-        color, marker = getattr(theme, verdict), VERDICTS[verdict]
+        color, marker = getattr(current_theme(), verdict), VERDICTS[verdict]
         values = (line["value"], line["lower_bound"], line["upper_bound"])
-        if not draw_estimate(axes, row, values, theme, color=color, marker=marker):
-            say_missing(axes, row, "no value", theme)
+        if not draw_estimate(axes, row, values, color=color, marker=marker):
+            say_missing(axes, row, "no value")
             continue
         own = [line["ci_95_lower"], line["ci_95_upper"]]
         axes.plot(own, [row, row], label=OWN, zorder=2.5, **_own(color))
-        draw_known(axes, row, line.get("known_value", np.nan), theme)
+        draw_known(axes, row, line.get("known_value", np.nan))
     if has_known(policies, "oracle_value"):
         oracle = float(policies["oracle_value"].max())
-        axes.axvline(oracle, label=ORACLE, zorder=1.5, **best_look(theme))
+        axes.axvline(oracle, label=ORACLE, zorder=1.5, **best_look())
     wide_enough(axes)
 
 
-def write_values(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:
+def write_values(axes: Axes, policies: pd.DataFrame) -> None:
     """Write the share that each rule promotes, its value and its lower bound."""
     columns = {
         "Promoted": [written(100 * share, "{:.0f}%") for share in policies["share_promoted"]],
         "Value": [signed(x, 1) if np.isfinite(x) else "" for x in policies["value"]],
         "Lower bound": [signed(x, 1) if np.isfinite(x) else "" for x in policies["lower_bound"]],
     }
-    for place, (heading, texts) in enumerate(columns.items()):
-        column_of_text(axes, (0.24, 0.52, 1)[place], heading, texts, theme)
+    columns_of_text(axes, columns, (0.24, 0.52, 1))
 
 
 def _own(color: str) -> dict[str, Any]:

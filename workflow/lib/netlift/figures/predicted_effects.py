@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from netlift.core.arrays import ROUNDING, Floats
-from netlift.figures.drawing.style import LIGHT, Theme, sheet, styled, wide_enough
+from netlift.figures.drawing.marks import diagonal_look
+from netlift.figures.drawing.style import sheet, styled, wide_enough
 from netlift.figures.drawing.text import count, signed
-from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES, diagonal_look
+from netlift.figures.drawing.themes import current_theme
+from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES
 
 PREDICTORS = ("row_logistic", "row_lightgbm", "stacked", "t_learner", "dr_learner")
 """Predictors drawn, where the table has them."""
@@ -41,9 +43,7 @@ _PREFIX = "predicted_"
 
 
 @styled
-def predicted_effects(
-    slate_effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
-) -> Figure:
+def predicted_effects(slate_effects: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw the known effect of promoting each slate against each predictor's out-of-fold effect.
 
     Parameters
@@ -52,22 +52,19 @@ def predicted_effects(
         ``slate_effects.parquet`` of a simulated world: ``known_effect`` and predicted effects.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     found = [name for name in PREDICTORS if f"{_PREFIX}{name}" in slate_effects]
     n_rows = max(-(-len(found) // _COLUMNS), 1)
     known = slate_effects["known_effect"].to_numpy(dtype=np.float64)
     figure = sheet(
         _PANEL * n_rows + 0.2,
-        theme,
         title="Do models find which slates gain? Predicted against known effects",
         subtitle=f"Of {count(len(known))} slates, each predicted by models fitted on other users' "
         "slates.",
         legend=[
-            Line2D([], [], label="slate", alpha=1, **_slates(theme)),
-            Line2D([], [], label="mean of a twentieth of slates, by prediction", **_means(theme)),
-            Line2D([], [], label="known as predicted", **diagonal_look(theme)),
+            Line2D([], [], label="slate", alpha=1, **_slates()),
+            Line2D([], [], label="mean of a twentieth of slates, by prediction", **_means()),
+            Line2D([], [], label="known as predicted", **diagonal_look()),
         ],
         note=_note(len(known)),
         source=source,
@@ -78,7 +75,7 @@ def predicted_effects(
         axes = figure.add_subplot(grid[divmod(place, _COLUMNS)], sharey=first)
         first = first or axes
         predicted = slate_effects[f"{_PREFIX}{name}"].to_numpy(dtype=np.float64)
-        draw_effects(axes, predicted, known, theme)
+        draw_effects(axes, predicted, known)
         said = agreement(predicted, known)
         axes.set(title=f"{MODEL_NAMES[name]}\n{said}", xlabel="Predicted, clicks per slate")
         if place % _COLUMNS == 0:
@@ -95,7 +92,7 @@ def agreement(predicted: Floats, known: Floats) -> str:
     return f"correlation {signed(float(np.corrcoef(predicted, known)[0, 1]), 2)}"
 
 
-def draw_effects(axes: Axes, predicted: Floats, known: Floats, theme: Theme) -> None:
+def draw_effects(axes: Axes, predicted: Floats, known: Floats) -> None:
     """Draw slates, the means of twentieths of them, and where both effects are the same."""
     every = -(-len(known) // POINTS)
     axes.plot(
@@ -105,12 +102,12 @@ def draw_effects(axes: Axes, predicted: Floats, known: Floats, theme: Theme) -> 
         alpha=0.45,
         rasterized=True,
         zorder=2,
-        **_slates(theme),
+        **_slates(),
     )
-    axes.plot(*twentieths(predicted, known), label=MEANS, zorder=3, **_means(theme))
+    axes.plot(*twentieths(predicted, known), label=MEANS, zorder=3, **_means())
     wide_enough(axes)
     limits = axes.get_xlim(), axes.get_ylim()
-    axes.axline((0, 0), slope=1, label=DIAGONAL, zorder=2.5, **diagonal_look(theme))
+    axes.axline((0, 0), slope=1, label=DIAGONAL, zorder=2.5, **diagonal_look())
     axes.set(xlim=limits[0], ylim=limits[1])
     axes.locator_params(axis="x", nbins=5)
     axes.grid(visible=True)
@@ -138,17 +135,18 @@ def _note(n_slates: int) -> str:
     )
 
 
-def _slates(theme: Theme) -> dict[str, Any]:
+def _slates() -> dict[str, Any]:
     return {
         "linestyle": "none",
         "marker": "o",
         "markersize": 2.4,
-        "markerfacecolor": theme.control,
+        "markerfacecolor": current_theme().control,
         "markeredgecolor": "none",
     }
 
 
-def _means(theme: Theme) -> dict[str, Any]:
+def _means() -> dict[str, Any]:
+    theme = current_theme()
     return {
         "linestyle": "none",
         "marker": "o",

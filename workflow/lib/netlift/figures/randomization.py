@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.figures.drawing.marks import (
-    band_key,
-    draw_band,
-    draw_estimate,
-    estimate_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import band_key, draw_band, draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
-from netlift.figures.drawing.text import count, p_value, signed
-from netlift.figures.spillover import write_definitions
+from netlift.figures.drawing.text import count, p_value, reasons, signed
+from netlift.figures.drawing.themes import current_theme
 
 _ROW = 0.84
 
 
 @styled
 def randomization_tests(
-    table: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw each observed difference against its 95% range under the null hypothesis.
 
@@ -52,43 +40,35 @@ def randomization_tests(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
-    legend: list[Artist] = [
-        estimate_key(theme.data, "observed", theme, interval=False),
-        band_key(theme, "95% range under the null hypothesis"),
-    ]
+    theme = current_theme()
     figure = sheet(
         _ROW * len(table) + 0.75,
-        theme,
         title="Could this be chance? Randomization tests for spillover",
         subtitle=f"{outcome.per_arm}, on the items named. Null hypothesis: promotion changes no "
         f"{outcome.one} of theirs, in any slate.",
-        legend=legend,
+        legend=[
+            estimate_key(theme.data, "observed", interval=False),
+            band_key("95% range under the null hypothesis"),
+        ],
         note=_note(table),
         source=source,
     )
     grid = figure.add_gridspec(1, 3, width_ratios=[0.72, 1, 0.75])
     axes = figure.add_subplot(grid[1])
     row_axis(axes, [""] * len(table))
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(table.iterrows()):
-        draw_band(axes, row, line["null_95_lower"], line["null_95_upper"], theme)
-        observed = (line["estimate"], np.nan, np.nan)
-        if not draw_estimate(axes, row, observed, theme, color=theme.data):
-            say_missing(axes, row, "not tested", theme)
+        draw_band(axes, row, line["null_95_lower"], line["null_95_upper"])
+        if not draw_point(axes, row, line["estimate"], color=theme.data):
+            say_missing(axes, row, "not tested")
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     # The sentence is the same for all but for the items, which stand behind its colon.
     meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
-    described = pd.DataFrame({"definition": table["hypothesis"], "meaning": meanings})
-    write_definitions(text_axis(figure, grid[0], axes), described, theme)
-    beside = text_axis(figure, grid[2], axes)
-    columns = columns_beside(table)
-    for place, (heading, texts) in enumerate(columns.items(), start=1):
-        column_of_text(beside, place / len(columns), heading, texts, theme)
+    write_definitions(text_axis(figure, grid[0], axes), table["hypothesis"], meanings)
+    columns_of_text(text_axis(figure, grid[2], axes), columns_beside(table))
     return figure
 
 
@@ -114,8 +94,5 @@ def _note(table: pd.DataFrame) -> str:
     ]
     if "known_null" in table:
         notes.append("Known: whether the null hypothesis is true in this simulated world.")
-    notes += [
-        f"{line['hypothesis']}: {str(line['note']).rstrip('.')}."
-        for _, line in table.dropna(subset=["note"]).iterrows()
-    ]
-    return " ".join(notes)
+    noted = table.dropna(subset=["note"])
+    return " ".join([*notes, *reasons(noted["hypothesis"], noted["note"])])

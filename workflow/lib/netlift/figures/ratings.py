@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from netlift.figures.drawing.style import LIGHT, Theme, row_axis, sheet, styled
+from netlift.figures.drawing.style import row_axis, sheet, styled
 from netlift.figures.drawing.text import count, shortened
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.example_slates import EXAMPLE_ROW, draw_examples, example_rows
 
 MAX_GENRES = 24
@@ -23,12 +24,7 @@ _KEY: dict[str, Any] = {"columnspacing": 1.0, "handletextpad": 0.4, "handlelengt
 
 @styled
 def ratings_and_slates(
-    ratings: pd.DataFrame,
-    movies: pd.DataFrame,
-    exposure: pd.DataFrame,
-    *,
-    source: str = "",
-    theme: Theme = LIGHT,
+    ratings: pd.DataFrame, movies: pd.DataFrame, exposure: pd.DataFrame, *, source: str = ""
 ) -> Figure:
     """Draw the ratings, the movies' genres, relevance by position, and two slates as tables.
 
@@ -42,15 +38,12 @@ def ratings_and_slates(
         Slate items with the design (``exposure.parquet``).
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     genres = genre_counts(movies["genres"])
     top = max(3.9, 0.19 * len(genres) + 0.9)
     bottom = EXAMPLE_ROW * (example_rows(exposure) + 3.2)
     figure = sheet(
         top + bottom,
-        theme,
         title="Ratings, and the slates made from them",
         subtitle=f"{count(len(ratings))} ratings of a catalog of {count(len(movies))} movies; "
         f"{count(exposure['slate_id'].nunique())} slates of "
@@ -60,27 +53,28 @@ def ratings_and_slates(
     )
     grid = figure.add_gridspec(2, 1, height_ratios=[top, bottom])
     plots = grid[0].subgridspec(2, 2)
-    draw_ratings(figure.add_subplot(plots[0, 0]), ratings["rating"], theme)
-    draw_relevance(figure.add_subplot(plots[1, 0]), exposure, theme)
-    draw_genres(figure.add_subplot(plots[:, 1]), genres, theme)
-    draw_examples(figure, grid[1], movies, exposure, theme)
+    draw_ratings(figure.add_subplot(plots[0, 0]), ratings["rating"])
+    draw_relevance(figure.add_subplot(plots[1, 0]), exposure)
+    draw_genres(figure.add_subplot(plots[:, 1]), genres)
+    draw_examples(figure, grid[1], movies, exposure)
     return figure
 
 
-def draw_ratings(axes: Axes, rating: pd.Series, theme: Theme) -> None:
+def draw_ratings(axes: Axes, rating: pd.Series) -> None:
     """Draw the share of ratings with each number of stars; half-stars from 0.5 to 5."""
     counts = rating.value_counts()
     halves = np.rint(2 * counts.index.to_numpy(dtype=np.float64)).astype(np.int64)
     share = 100 * np.bincount(halves, counts.to_numpy(), minlength=11)[1:11] / max(len(rating), 1)
     stars = np.arange(1, 11) / 2
-    axes.bar(stars, share, width=0.4, color=theme.data)
+    axes.bar(stars, share, width=0.4, color=current_theme().data)
     axes.set_xticks(stars, [f"{value:g}" for value in stars])
     axes.set(title="How movies are rated", xlabel="Rating (stars)", ylabel="Share of ratings (%)")
     axes.grid(visible=True, axis="y")
 
 
-def draw_relevance(axes: Axes, exposure: pd.DataFrame, theme: Theme) -> None:
+def draw_relevance(axes: Axes, exposure: pd.DataFrame) -> None:
     """Draw the median and the quartiles of relevance at each position before promotion."""
+    theme = current_theme()
     position = exposure["slate_position_seed"].to_numpy()
     order = np.argsort(position, kind="stable")
     places, starts = np.unique(position[order], return_index=True)
@@ -103,9 +97,9 @@ def draw_relevance(axes: Axes, exposure: pd.DataFrame, theme: Theme) -> None:
     axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1), borderaxespad=0, **_KEY)
 
 
-def draw_genres(axes: Axes, genres: pd.Series, theme: Theme) -> None:
+def draw_genres(axes: Axes, genres: pd.Series) -> None:
     """Draw how many movies have each genre; a movie counts for every genre that it has."""
-    axes.barh(range(len(genres)), genres.to_numpy(), height=0.72, color=theme.data)
+    axes.barh(range(len(genres)), genres.to_numpy(), height=0.72, color=current_theme().data)
     row_axis(axes, [shortened(name, 110, size=9) for name in genres.index])
     for row, number in enumerate(genres):
         axes.annotate(

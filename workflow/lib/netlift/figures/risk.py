@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.figures.drawing.marks import (
-    draw_estimate,
-    draw_known,
-    estimate_key,
-    has_known,
-    known_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of, known_keys
 from netlift.figures.drawing.style import (
-    LIGHT,
     ROW,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
@@ -31,6 +21,7 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, shortened
+from netlift.figures.drawing.themes import current_theme
 
 VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
 """Verdicts on segments, and the marker of each."""
@@ -52,7 +43,6 @@ def risk(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the total effect per slate by focal position and by focal cluster.
 
@@ -65,22 +55,17 @@ def risk(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     parts = [table[table["effect_family"] == "Total"] for table in (by_position, by_cluster)]
-    legend: list[Artist] = [
-        estimate_key(getattr(theme, verdict), verdict, theme, marker=marker)
+    keys = [
+        estimate_key(getattr(current_theme(), verdict), verdict, marker=marker)
         for verdict, marker in VERDICTS.items()
     ]
-    if any(has_known(part) for part in parts):
-        legend.append(known_key(theme))
     figure = sheet(
         ROW * sum(map(len, parts)) + 2 * _DECOR,
-        theme,
         title="Where promotions are risky: the effect on the whole slate, by segment",
         subtitle=f"{outcome.per_arm}, with 95% intervals. Undecided: the interval covers zero.",
-        legend=legend,
+        legend=[*keys, *known_keys(*parts)],
         note=chance_note(parts),
         source=source,
     )
@@ -90,33 +75,31 @@ def risk(
     axes: Axes | None = None
     for place, (part, (column, title)) in enumerate(zip(parts, SEGMENTS.items(), strict=True)):
         axes = figure.add_subplot(grid[place, 0], sharex=axes)
-        draw_segments(axes, part, column, theme)
-        write_slates(text_axis(figure, grid[place, 1], axes), part, theme)
+        draw_segments(axes, part, column)
+        write_slates(text_axis(figure, grid[place, 1], axes), part)
         wide_enough(axes)
         axes.set(title=title, xlabel=f"Change in {outcome.of(PER_SLATE)}")
     return figure
 
 
-def draw_segments(axes: Axes, segments: pd.DataFrame, name: str, theme: Theme) -> None:
+def draw_segments(axes: Axes, segments: pd.DataFrame, name: str) -> None:
     """Draw one row per segment; where there are too few slates, that is said in words."""
+    theme = current_theme()
     row_axis(axes, [shortened(segment, 130, size=9) for segment in segments[name]])
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(segments.iterrows()):
         verdict = str(line["verdict"])
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
         color = getattr(theme, verdict) if verdict in VERDICTS else theme.undecided
-        marker = VERDICTS.get(verdict, "o")
-        if draw_estimate(axes, row, values, theme, color=color, marker=marker):
-            draw_known(axes, row, line.get("known_effect", np.nan), theme)
-        else:
-            say_missing(axes, row, verdict, theme)
+        look = {"color": color, "marker": VERDICTS.get(verdict, "o")}
+        known = line.get("known_effect", np.nan)
+        draw_row(axes, row, interval_of(line), known, verdict, **look)
 
 
-def write_slates(axes: Axes, segments: pd.DataFrame, theme: Theme) -> None:
+def write_slates(axes: Axes, segments: pd.DataFrame) -> None:
     """Write the number of slates of each segment, as the sum of its arms."""
     counts = segments[["slates", "treated_slates", "control_slates"]].to_numpy()
     texts = [f"{count(both)} = {count(one)} + {count(other)}" for both, one, other in counts]
-    column_of_text(axes, 1, "Slates = promoted + control", texts, theme)
+    column_of_text(axes, 1, "Slates = promoted + control", texts)
 
 
 def chance_note(parts: list[pd.DataFrame]) -> str:

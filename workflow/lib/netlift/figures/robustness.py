@@ -8,15 +8,16 @@ from matplotlib.patches import Rectangle
 
 from netlift.effects.conclusions import FAILS, HOLDS, TAKES_MORE, UNDECIDED
 from netlift.figures.drawing.marks import color_key, has_known
-from netlift.figures.drawing.style import LIGHT, SMALL, Theme, sheet, styled
+from netlift.figures.drawing.style import SMALL, sheet, styled
 from netlift.figures.drawing.text import shortened
+from netlift.figures.drawing.themes import current_theme
 
 _CELL = 0.62
 """Height of a cell, in inches."""
 
 
 @styled
-def robustness(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw the verdict on each conclusion in each world, with the number behind it.
 
     Parameters
@@ -25,15 +26,13 @@ def robustness(table: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -
         ``robustness.csv``; ``known_verdict`` may be missing.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     conclusions = list(dict.fromkeys(table["conclusion"]))
     worlds = list(dict.fromkeys(table["world"]))
     colors = {HOLDS: theme.gains, FAILS: theme.loses, UNDECIDED: theme.undecided}
     figure = sheet(
         _CELL * len(conclusions) + 0.4,
-        theme,
         title="Which conclusions hold in which world",
         subtitle="Verdict on the observed clicks at 95%, with the estimate behind it"
         + ("; below, what the known effects say." if has_known(table, "known_verdict") else "."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,21 +14,12 @@ from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
     estimate_key,
-    has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
-from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
-    row_axis,
-    sheet,
-    styled,
-    text_axis,
-    wide_enough,
-    zero_line,
-)
+from netlift.figures.drawing.style import row_axis, sheet, styled, text_axis, wide_enough, zero_line
 from netlift.figures.drawing.text import p_value, shortened
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.risk import write_slates
 
 SHIFT = 0.2
@@ -50,7 +40,6 @@ def segments(
     *,
     source: str = "",
     outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
 ) -> Figure:
     """Draw the effect on whole slates by segment, each segmentation in a panel.
 
@@ -65,22 +54,18 @@ def segments(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     panels = [rows_of(part) for _, part in segments.groupby("segmentation", sort=False)]
-    legend: list[Artist] = [
-        estimate_key(theme.total, "raw, simultaneous 95% interval", theme),
-        estimate_key(theme.data, "shrunken, 95% interval", theme, marker="s", filled=False),
-    ]
-    if any(has_known(rows) for rows in panels):
-        legend.append(known_key(theme))
     figure = sheet(
         sum(_ROW * len(rows) + _DECOR for rows in panels),
-        theme,
         title="Do some slates lose more? The effect on the whole slate, by segment",
         subtitle=f"{outcome.per_arm}, of the observed {outcome.unit}.",
-        legend=legend,
+        legend=[
+            estimate_key(theme.total, "raw, simultaneous 95% interval"),
+            estimate_key(theme.data, "shrunken, 95% interval", marker="s", filled=False),
+            *known_keys(*panels),
+        ],
         note="Simultaneous: at 95%, the intervals of all segments of a panel hold at once. "
         "Shrunken: drawn towards the panel's mean, the more so the less its slates say. p: of no "
         "difference between segments; tau: standard deviation of their true effects.",
@@ -91,8 +76,8 @@ def segments(
     axes: Axes | None = None
     for place, rows in enumerate(panels):
         axes = figure.add_subplot(grid[place, 0], sharex=axes)
-        draw_segments(axes, rows, theme)
-        write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]), theme)
+        draw_segments(axes, rows)
+        write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]))
         wide_enough(axes)
         axes.set(
             title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity, outcome),
@@ -126,22 +111,21 @@ def reason(note: object) -> str:
     return str(note).partition(":")[0]
 
 
-def draw_segments(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
+def draw_segments(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw the raw and the shrunken effect of each segment; where there is none, say why."""
+    theme = current_theme()
     row_axis(axes, [shortened(segment, 130, size=9) for segment in rows["segment"]])
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(rows.iterrows()):
         simultaneous = ("simultaneous_ci_95_lower", "simultaneous_ci_95_upper")
         raw = (line["estimate"], *(line[name] for name in simultaneous))
-        if not draw_estimate(axes, row - SHIFT, raw, theme, color=theme.total):
-            say_missing(axes, row, reason(line["note"]), theme)
+        if not draw_estimate(axes, row - SHIFT, raw, color=theme.total):
+            say_missing(axes, row, reason(line["note"]))
             continue
         names = ("shrunken_estimate", "shrunken_ci_95_lower", "shrunken_ci_95_upper")
         shrunken = (line[names[0]], line[names[1]], line[names[2]])
-        draw_estimate(
-            axes, row + SHIFT, shrunken, theme, color=theme.data, marker="s", filled=False
-        )
-        draw_known(axes, row, line.get("known_effect", np.nan), theme)
+        draw_estimate(axes, row + SHIFT, shrunken, color=theme.data, marker="s", filled=False)
+        draw_known(axes, row, line.get("known_effect", np.nan))
 
 
 def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
@@ -155,7 +139,7 @@ def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome 
     line = found.iloc[0]
     if not np.isfinite(line["p_value"]):
         return f"{title}\nNot tested: {line['note']}"
-    return (
-        f"{title}\nDo they differ? p = {p_value(line['p_value'])}, "
-        f"tau = {line['tau']:.3f} {outcome.of(PER_SLATE)}"
-    ).replace("p = <", "p <")
+    p = p_value(line["p_value"])
+    equals = "" if p.startswith("<") else "= "
+    tau = f"tau = {line['tau']:.3f} {outcome.of(PER_SLATE)}"
+    return f"{title}\nDo they differ? p {equals}{p}, {tau}"

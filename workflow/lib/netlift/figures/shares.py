@@ -7,33 +7,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.figures.drawing.marks import (
     INTERVAL,
-    draw_estimate,
     draw_known,
+    draw_point,
     estimate_key,
-    has_known,
-    known_key,
+    known_keys,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
-    Theme,
     column_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
+    write_definitions,
     zero_line,
 )
-from netlift.figures.drawing.text import signed, with_interval
+from netlift.figures.drawing.text import reasons, signed, with_interval
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.estimators import NAMES
-from netlift.figures.spillover import write_definitions
 
 ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""
@@ -52,13 +49,7 @@ _ROOM = 0.06
 
 
 @styled
-def shares(
-    shares: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
-) -> Figure:
+def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
     """Draw each share with Fieller's 95% set, bounded or not.
 
     Parameters
@@ -69,24 +60,20 @@ def shares(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
+    theme = current_theme()
     part = shares[shares["estimator"].isin(ESTIMATORS)]
     names = part.drop_duplicates("share")
-    legend: list[Artist] = [
-        estimate_key(theme.data, f"{NAMES[name]}, 95% set", theme, marker=marker, filled=filled)
+    keys = [
+        estimate_key(theme.data, f"{NAMES[name]}, 95% set", marker=marker, filled=filled)
         for name, (marker, filled) in ESTIMATORS.items()
     ]
-    if has_known(part, "known_value"):
-        legend.append(known_key(theme, "known share"))
     figure = sheet(
         _ROW * len(names) + 0.7,
-        theme,
         title="What a promotion takes from the items around it",
         subtitle=f"Shares of observed {outcome.unit}, with Fieller's sets. What is taken from all "
         "competitors and what is left for the slate add up to 1.",
-        legend=legend,
+        legend=[*keys, *known_keys(part, column="known_value", label="known share")],
         note=_note(part),
         source=source,
     )
@@ -94,12 +81,11 @@ def shares(
     axes = figure.add_subplot(grid[1])
     row_axis(axes, [""] * len(names))
     axes.set_xlim(*limits(part))
-    zero_line(axes, theme)
+    zero_line(axes)
     axes.axvline(1, color=theme.muted, linewidth=1, linestyle=(0, (4, 2)), zorder=1.5)
-    texts = draw_shares(axes, part, names["share"].to_list(), theme)
-    described = pd.DataFrame({"definition": names["share"], "meaning": "of " + names["of"]})
-    write_definitions(text_axis(figure, grid[0], axes), described, theme)
-    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts, theme)
+    texts = draw_shares(axes, part, names["share"].to_list())
+    write_definitions(text_axis(figure, grid[0], axes), names["share"], "of " + names["of"])
+    column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts)
     axes.set_xlabel("Share (ratio, without unit); dashed: 1, all of it")
     return figure
 
@@ -113,9 +99,7 @@ def limits(table: pd.DataFrame) -> tuple[float, float]:
     return float(values.min()) - room, float(values.max()) + room
 
 
-def draw_shares(
-    axes: Axes, table: pd.DataFrame, names: list[str], theme: Theme
-) -> dict[float, str]:
+def draw_shares(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float, str]:
     """Draw the shares of every estimator; return their numbers by their place on the y axis."""
     texts = {}
     shifts = dict(zip(ESTIMATORS, (-SHIFT, SHIFT), strict=True))
@@ -125,15 +109,15 @@ def draw_shares(
         marker, filled = ESTIMATORS[line["estimator"]]
         ends = (line["ci_95_lower"], line["ci_95_upper"])
         for lower, upper in pieces(str(line["interval_kind"]), *ends):
-            _draw_piece(axes, place, lower, upper, theme)
-        point = (line["estimate"], np.nan, np.nan)
+            _draw_piece(axes, place, lower, upper)
         if abs(line["estimate"]) <= FARTHEST:
-            draw_estimate(axes, place, point, theme, color=theme.data, marker=marker, filled=filled)
+            look = {"color": current_theme().data, "marker": marker, "filled": filled}
+            draw_point(axes, place, line["estimate"], **look)
         elif pd.isna(line["interval_kind"]):
-            say_missing(axes, place, "not estimated", theme)
+            say_missing(axes, place, "not estimated")
         texts[place] = said(line["estimate"], *ends, str(line["interval_kind"]))
     for share, part in table.groupby("share", sort=False):
-        draw_known(axes, names.index(str(share)), part.iloc[0].get("known_value", np.nan), theme)
+        draw_known(axes, names.index(str(share)), part.iloc[0].get("known_value", np.nan))
     return texts
 
 
@@ -156,8 +140,9 @@ def said(estimate: float, lower: float, upper: float, kind: str) -> str:
     return f"{number} (any number)" if kind == "everything" else number
 
 
-def _draw_piece(axes: Axes, row: float, lower: float, upper: float, theme: Theme) -> None:
+def _draw_piece(axes: Axes, row: float, lower: float, upper: float) -> None:
     """Draw a piece of a set; where it leaves the axis, it ends in an arrow."""
+    theme = current_theme()
     left, right = axes.get_xlim()
     ends = np.clip([lower, upper], left, right)
     axes.plot(
@@ -188,8 +173,4 @@ def _note(table: pd.DataFrame) -> str:
     if (table["interval_kind"] == "everything").any():
         notes.append("Arrows, no gap: any number, since what it is a share of may be zero.")
     missing = table.dropna(subset=["note"]).drop_duplicates("estimator")
-    notes += [
-        f"{NAMES[name]}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["estimator"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    return " ".join([*notes, *reasons(missing["estimator"].map(NAMES), missing["note"])])

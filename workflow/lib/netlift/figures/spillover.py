@@ -6,50 +6,33 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_POSITION, kind
-from netlift.figures.drawing.marks import (
-    draw_estimate,
-    draw_known,
-    estimate_key,
-    has_known,
-    known_key,
-    say_missing,
-)
+from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of, known_keys
 from netlift.figures.drawing.style import (
-    LIGHT,
-    SMALL,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
     wide_enough,
+    write_definitions,
     zero_line,
 )
 from netlift.figures.drawing.text import count, signed, with_interval
+from netlift.figures.drawing.themes import current_theme
 
 _ROW = 0.66
-_LINE = 13.0
-_PER_LINE = 32
-_NAME_PER_LINE = 28
 _LABEL_PER_LINE = 34
 _DIGITS = 4
 
 
 @styled
 def spillover_sensitivity(
-    spillover: pd.DataFrame,
-    support: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    spillover: pd.DataFrame, support: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw the spillover under every definition, each unit in a panel of its own.
 
@@ -64,22 +47,19 @@ def spillover_sensitivity(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     by_position = spillover["unit"].map(kind) == kind(PER_POSITION)
     spillover, dose = spillover[~by_position], spillover[by_position]
     units = list(dict.fromkeys(spillover["unit"]))
-    legend: list[Artist] = [estimate_key(theme.competitors, "estimate, 95% interval", theme)]
-    if has_known(spillover):
-        legend.append(known_key(theme))
     figure = sheet(
         _ROW * len(support) + 0.85,
-        theme,
         title=f"Spillover: how {outcome.unit} on other items change, by who counts as exposed",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
         "slates, on the items that each definition picks.",
-        legend=legend,
+        legend=[
+            estimate_key(current_theme().competitors, "estimate, 95% interval"),
+            *known_keys(spillover),
+        ],
         note="Slates: those with at least one such item. Per slate: the sum over such items, "
         "averaged over all slates." + said_dose(dose, outcome),
         source=source,
@@ -91,17 +71,16 @@ def spillover_sensitivity(
         part = spillover[spillover["unit"] == unit].set_index("definition")
         part = part.reindex(support["definition"])
         row_axis(axes, [""] * len(support))
-        draw_definitions(axes, part, theme)
+        draw_definitions(axes, part)
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=5)
         axes.set(
             title=kind(unit).capitalize(),
             xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
         )
-    write_definitions(text_axis(figure, grid[0], axes), support, theme)
-    beside = text_axis(figure, grid[-1], axes)
-    column_of_text(beside, 0.45, "Rows", [count(number) for number in support["rows"]], theme)
-    column_of_text(beside, 1, "Slates", [count(number) for number in support["slates"]], theme)
+    write_definitions(text_axis(figure, grid[0], axes), support["definition"], support["meaning"])
+    counts = {name.capitalize(): [count(n) for n in support[name]] for name in ("rows", "slates")}
+    columns_of_text(text_axis(figure, grid[-1], axes), counts, (0.45, 1))
     return figure
 
 
@@ -109,8 +88,7 @@ def said_dose(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     """Say what moving down by one position changes; nothing where the table does not have it."""
     said = ""
     for _, row in dose.iterrows():
-        values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-        number = with_interval(*values, _DIGITS)
+        number = with_interval(*interval_of(row), _DIGITS)
         said += " For each position that an item moves down, against items that stay: "
         said += f"{number} {outcome.of(PER_POSITION)}" if number else "no estimate"
         known = row.get("known_effect", np.nan)
@@ -118,39 +96,11 @@ def said_dose(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     return said
 
 
-def draw_definitions(axes: Axes, estimates: pd.DataFrame, theme: Theme) -> None:
+def draw_definitions(axes: Axes, estimates: pd.DataFrame) -> None:
     """Draw one row per definition; where an estimate is missing, say so."""
-    zero_line(axes, theme)
+    theme = current_theme()
+    zero_line(axes)
     for row, (definition, line) in enumerate(estimates.iterrows()):
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
         color = theme.same_cluster if str(definition).startswith("Same") else theme.competitors
-        if draw_estimate(axes, row, values, theme, color=color):
-            draw_known(axes, row, line.get("known_effect", np.nan), theme)
-        else:
-            say_missing(axes, row, "too little data", theme)
-
-
-def write_definitions(axes: Axes, support: pd.DataFrame, theme: Theme) -> None:
-    """Write what each definition is called, and below it what it means."""
-    for row, (name, meaning) in enumerate(
-        zip(support["definition"], support["meaning"], strict=True)
-    ):
-        names = textwrap.wrap(str(name), _NAME_PER_LINE)
-        lines = textwrap.wrap(str(meaning), _PER_LINE)
-        top = _LINE * (len(names) + len(lines)) / 2
-        for text, lift, color, weight in (
-            (names, top, theme.ink, "bold"),
-            (lines, top - _LINE * len(names), theme.muted, "normal"),
-        ):
-            axes.annotate(
-                "\n".join(text),
-                (1, row),
-                (0, lift),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                color=color,
-                weight=weight,
-                size=SMALL,
-                linespacing=1.25,
-            )
+        known = line.get("known_effect", np.nan)
+        draw_row(axes, row, interval_of(line), known, "too little data", color=color)

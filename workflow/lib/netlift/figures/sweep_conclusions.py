@@ -9,17 +9,16 @@ from matplotlib.figure import Figure
 from netlift.effects.conclusions import FAILS, HOLDS, UNDECIDED
 from netlift.figures.drawing.marks import color_key
 from netlift.figures.drawing.style import (
-    LIGHT,
     ROW,
     SMALL,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
     text_axis,
 )
 from netlift.figures.drawing.text import count, shortened
+from netlift.figures.drawing.themes import current_theme
 
 _DECOR = 0.8
 """Height of a panel's title, ticks and label, in inches."""
@@ -29,7 +28,7 @@ _LABEL = 120.0
 
 
 @styled
-def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def sweep_conclusions(shares: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw the share of seeds by verdict on each conclusion, by world and slate size.
 
     Parameters
@@ -38,15 +37,13 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = 
         ``sweep/conclusion_shares.csv``.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     conclusions = list(dict.fromkeys(shares["conclusion"]))
     n_rows = int(shares.groupby("conclusion").size().max())
     colors = {HOLDS: theme.gains, UNDECIDED: theme.undecided, FAILS: theme.loses}
     figure = sheet(
         len(conclusions) * (ROW * n_rows + _DECOR),
-        theme,
         title="What one experiment would have concluded, over many seeds",
         subtitle=f"Share of {count(shares['seeds'].max())} seeds by the verdict at 95% on the "
         "observed clicks.",
@@ -60,15 +57,15 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "", theme: Theme = 
     for place, conclusion in enumerate(conclusions):
         part = shares[shares["conclusion"] == conclusion]
         axes = figure.add_subplot(grid[place, 0])
-        draw_shares(axes, part, colors, theme)
+        draw_shares(axes, part, colors)
         axes.set_title(conclusion)
         if place == len(conclusions) - 1:
             axes.set_xlabel("Share of seeds")
-        write_known(text_axis(figure, grid[place, 1], axes), part, theme)
+        write_known(text_axis(figure, grid[place, 1], axes), part)
     return figure
 
 
-def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str], theme: Theme) -> None:
+def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str]) -> None:
     """Draw one bar per world and slate size, made of the shares of the verdicts."""
     labels = [
         f"{shortened(world, _LABEL, size=SMALL)}, {size}"
@@ -90,17 +87,15 @@ def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str], theme: T
                     ha="center",
                     va="center",
                     size=SMALL,
-                    color=theme.paper,
+                    color=current_theme().paper,
                 )
         left = left + share
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
-def write_known(axes: Axes, part: pd.DataFrame, theme: Theme) -> None:
+def write_known(axes: Axes, part: pd.DataFrame) -> None:
     """Write in what share of seeds the known effects say so, and the share of wrong verdicts."""
-    for x, heading, name in (
-        (0.5, "Known: holds", "holds_by_known_effects"),
-        (0.95, "Wrong", "wrong"),
-    ):
-        column_of_text(axes, x, heading, [f"{share:.0%}" for share in part[name]], theme)
+    names = {"Known: holds": "holds_by_known_effects", "Wrong": "wrong"}
+    columns = {heading: [f"{share:.0%}" for share in part[name]] for heading, name in names.items()}
+    columns_of_text(axes, columns, (0.5, 0.95))

@@ -13,17 +13,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from netlift.figures.drawing.marks import draw_known, known_key
-from netlift.figures.drawing.style import (
-    LIGHT,
-    SMALL,
-    Theme,
-    row_axis,
-    sheet,
-    styled,
-    wide_enough,
-    zero_line,
-)
+from netlift.figures.drawing.style import SMALL, row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.text import count, shortened
+from netlift.figures.drawing.themes import current_theme
 
 SEEDS, MIDDLE, SPREAD = "_seeds", "_middle_half", "_middle_95"
 """Labels of the marks: single seeds, and the middle 50% and 95% of them."""
@@ -36,7 +28,7 @@ _DEPTH = 0.3
 
 
 @styled
-def sweep_distribution(effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def sweep_distribution(effects: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw the distribution over seeds of each line of the ledger, by slate size and world.
 
     Parameters
@@ -45,8 +37,6 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "", theme: Theme 
         ``sweep/effects.parquet``, of which the main estimator is drawn.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     rows = effects[effects["is_main"].astype(bool)].dropna(subset=["estimate_per_slate"])
     sizes = sorted(map(int, effects["size"].unique()))
@@ -57,10 +47,9 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "", theme: Theme 
     said = most if most == least else f"{least} to {most}"
     figure = sheet(
         heights + 0.2,
-        theme,
         title="How estimates spread over seeds, by slate size and world",
         subtitle=f"{said} seeds in each row. Change in clicks per slate by the promotion.",
-        legend=_legend(theme),
+        legend=_legend(),
         note="The known effect is the mean over seeds, whose slates differ a little.",
         source=source,
     )
@@ -69,8 +58,8 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "", theme: Theme 
         world, line = worlds[row], lines[column]
         part = rows[(rows["world"] == world) & (rows["component"] == line)]
         row_axis(axes, [f"{size} items" if column == 0 else "" for size in sizes])
-        zero_line(axes, theme)
-        draw_spread(axes, part, sizes, theme.component(line), theme)
+        zero_line(axes)
+        draw_spread(axes, part, sizes, current_theme().component(line))
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=4)
         if row == 0:
@@ -81,17 +70,18 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "", theme: Theme 
     return figure
 
 
-def _legend(theme: Theme) -> list[Artist]:
+def _legend() -> list[Artist]:
+    theme = current_theme()
     look: dict[str, Any] = {"color": theme.muted, "solid_capstyle": "butt"}
     return [
         Line2D([], [], marker=".", linestyle="none", color=theme.muted, label="a seed"),
         Line2D([], [], linewidth=5, label="middle half of the seeds", **look),
         Line2D([], [], linewidth=1.5, label="middle 95%", **look),
-        known_key(theme),
+        known_key(),
     ]
 
 
-def draw_spread(axes: Axes, part: pd.DataFrame, sizes: list[int], color: str, theme: Theme) -> None:
+def draw_spread(axes: Axes, part: pd.DataFrame, sizes: list[int], color: str) -> None:
     """Draw one row per slate size: seeds as points, their quantiles, and the known effect."""
     for row, size in enumerate(sizes):
         own = part[part["size"] == size]
@@ -122,7 +112,7 @@ def draw_spread(axes: Axes, part: pd.DataFrame, sizes: list[int], color: str, th
                 solid_capstyle="butt",
                 label=label,
             )
-        draw_known(axes, row - 0.12, float(own["known_effect"].mean()), theme)
+        draw_known(axes, row - 0.12, float(own["known_effect"].mean()))
 
 
 def scattered(n: int) -> NDArray[np.float64]:

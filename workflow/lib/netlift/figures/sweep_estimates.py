@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 
 from netlift.effects.observed import FULL_SLATE
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, KNOWN, estimate_key
-from netlift.figures.drawing.style import LIGHT, SMALL, WIDTH, Theme, sheet, styled, zero_line
+from netlift.figures.drawing.style import SMALL, WIDTH, sheet, styled, zero_line
 from netlift.figures.drawing.text import count, shortened
+from netlift.figures.drawing.themes import current_theme
 
 _COLUMNS = 3
 _PANEL = 2.15
@@ -21,7 +22,7 @@ _PANEL = 2.15
 
 
 @styled
-def sweep_estimates(effects: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def sweep_estimates(effects: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw each seed's total effect with its interval, a panel for each slate size and world.
 
     Parameters
@@ -31,8 +32,6 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "", theme: Theme = L
         lack numbers.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     totals = effects[effects["is_main"].astype(bool) & (effects["component"] == FULL_SLATE)]
     sizes, worlds = sorted(totals["size"].unique()), list(dict.fromkeys(totals["world"]))
@@ -41,11 +40,10 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "", theme: Theme = L
     missing = int(totals["estimate_per_slate"].isna().sum())
     figure = sheet(
         _PANEL * per_size * len(sizes),
-        theme,
         title="The same experiment with many seeds: total effect on a slate",
         subtitle="Each line is one seed: its estimate with a 95% interval, in the order of the "
         "estimates.",
-        legend=_legend(theme),
+        legend=_legend(),
         note="Of 100 intervals 5 are expected to miss. A seed draws the same numbers at all sizes "
         "and in all worlds, so panels go together."
         + (f" {count(missing)} experiments have no estimate." if missing else ""),
@@ -59,7 +57,7 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "", theme: Theme = L
             axes = panels[band * per_size + place // columns, place % columns]
             axes.set_axis_on()
             part = totals[(totals["size"] == size) & (totals["world"] == world)]
-            draw_seeds(axes, part.dropna(subset=["estimate_per_slate"]), theme)
+            draw_seeds(axes, part.dropna(subset=["estimate_per_slate"]))
             name = shortened(f"{world}, {size} items", 72 * WIDTH / columns - 60, size=SMALL)
             axes.set_title(f"{name}\n{_held(part)}", size=SMALL)
             if place % columns == 0:
@@ -67,9 +65,10 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "", theme: Theme = L
     return figure
 
 
-def _legend(theme: Theme) -> list[Artist]:
+def _legend() -> list[Artist]:
+    theme = current_theme()
     return [
-        estimate_key(theme.data, "estimate, 95% interval", theme, interval=True),
+        estimate_key(theme.data, "estimate, 95% interval", interval=True),
         Line2D([], [], color=theme.loses, linewidth=2, marker="X", label="misses the known effect"),
         Line2D([], [], color=theme.ink, linewidth=1.2, label="known effect of the seed's slates"),
     ]
@@ -86,8 +85,9 @@ def _held(part: pd.DataFrame) -> str:
     return f"{count(n - misses(part).sum())} of {count(n)} intervals hold"
 
 
-def draw_seeds(axes: Axes, part: pd.DataFrame, theme: Theme) -> None:
+def draw_seeds(axes: Axes, part: pd.DataFrame) -> None:
     """Draw one upright interval per seed, those that miss in another color and with a cross."""
+    theme = current_theme()
     part = part.sort_values("estimate_per_slate", kind="stable")
     x, missed = np.arange(1, len(part) + 1), misses(part).to_numpy()
     values = part["estimate_per_slate"].to_numpy()
@@ -129,7 +129,7 @@ def draw_seeds(axes: Axes, part: pd.DataFrame, theme: Theme) -> None:
         label=KNOWN,
         zorder=5,
     )
-    zero_line(axes, theme, vertical=False)
+    zero_line(axes, vertical=False)
     axes.lines[-1].set(linewidth=0.8, linestyle=(0, (2, 2)))
     axes.grid(visible=True, axis="y")
     axes.locator_params(axis="y", nbins=5)

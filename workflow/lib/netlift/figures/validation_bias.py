@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.figures.drawing.marks import ESTIMATE, band_key
-from netlift.figures.drawing.style import LIGHT, ROW, Theme, sheet, styled, zero_line
+from netlift.figures.drawing.style import ROW, sheet, styled, zero_line
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.validation_cases import (
     DECOR,
     case_axis,
@@ -34,7 +35,7 @@ _ROW = 1.35 * ROW
 
 
 @styled
-def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw bias and standard errors of all estimators, a row for each case and world.
 
     Parameters
@@ -43,23 +44,21 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = 
         ``validation/coverage.csv``; an estimator may lack numbers.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     table, _ = without_twins(coverage.dropna(subset=["bias"]))
     labels = case_labels(table)
     order = in_order(table["estimator"])
     names = [title_of(name).replace("-\n", "-").replace("\n", " ") for name in order]
     figure = sheet(
         _ROW * len(labels) + DECOR,
-        theme,
         title="Are estimates right on average, and do they know how wrong they may be?",
         subtitle="Each mark is one line of one estimator; in a row from the top: "
         f"{'; '.join(names)}.",
         legend=[
-            *line_keys(table, theme),
-            *verdict_keys(theme)[:2],
-            band_key(theme, "3 Monte Carlo errors"),
+            *line_keys(table),
+            *verdict_keys()[:2],
+            band_key("3 Monte Carlo errors"),
         ],
         note="One in 370 unbiased estimates lies more than 3 Monte Carlo errors off; cases share "
         "their draws. Right: below 1 errors are stated too small; where they are right, chance "
@@ -73,16 +72,16 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = 
 
     rows = row_numbers(table)
     for axes, shown in ((bias, labels), (ratio, [""] * len(labels))):
-        case_axis(axes, shown, theme)
+        case_axis(axes, shown)
     for key, part in table.groupby(["case", "world"], sort=False):
         middle = rows[(str(key[0]), str(key[1]))]
         part = part.sort_values(
             "estimator", key=lambda names: names.map(order.index), kind="stable"
         )
         for offset, (_, line) in zip(spread(len(part)), part.iterrows(), strict=True):
-            draw_bias(bias, middle + 1.3 * offset, line, theme)
-            draw_ratio(ratio, middle + 1.3 * offset, line, theme)
-    zero_line(bias, theme)
+            draw_bias(bias, middle + 1.3 * offset, line)
+            draw_ratio(ratio, middle + 1.3 * offset, line)
+    zero_line(bias)
     bias.axvspan(-MC_ERRORS, MC_ERRORS, color=theme.control, alpha=0.3, linewidth=0, zorder=0.5)
     bias.set(xlim=(-_FURTHEST - 0.2, _FURTHEST + 0.2), xlabel="Bias, in Monte Carlo errors")
     ratio.axvline(1, color=theme.ink, linewidth=1, zorder=1.5)
@@ -93,33 +92,33 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = 
     return figure
 
 
-def _look(line: pd.Series, wrong: bool, theme: Theme) -> dict[str, Any]:
-    color = line_color(str(line["component"]), theme)
+def _look(line: pd.Series, wrong: bool) -> dict[str, Any]:
+    color = line_color(str(line["component"]))
     verdict = str(line["verdict"])
     # A claim may be broken by the coverage, and not by what is drawn here.
     if verdict == FAIL and not wrong:
         verdict = PASS
-    return mark_of(verdict, color, theme) | ({"markersize": 3} if verdict != FAIL else {})
+    return mark_of(verdict, color) | ({"markersize": 3} if verdict != FAIL else {})
 
 
-def draw_bias(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+def draw_bias(axes: Axes, row: float, line: pd.Series) -> None:
     """Draw a bias in Monte Carlo errors; nothing where it has none."""
     if not line["bias_mc_error"] > 0:
         return
     value = float(line["bias"] / line["bias_mc_error"])
-    look = _look(line, abs(value) > MC_ERRORS, theme)
+    look = _look(line, abs(value) > MC_ERRORS)
     if abs(value) > _FURTHEST:
         value = float(np.copysign(_FURTHEST, value))
         look["marker"] = ">" if value > 0 else "<"
     axes.plot([value], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
 
 
-def draw_ratio(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+def draw_ratio(axes: Axes, row: float, line: pd.Series) -> None:
     """Draw the mean standard error over the estimates' standard deviation."""
     if not line["sd"] > 0:
         return
     value = float(line["mean_se"] / line["sd"])
-    look = _look(line, wrong=False, theme=theme)
+    look = _look(line, wrong=False)
     placed = float(np.clip(value, *_RATIO))
     if placed != value:
         look["marker"] = ">" if value > placed else "<"

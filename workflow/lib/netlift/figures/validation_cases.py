@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.figures.drawing.style import ROW, SMALL, Theme, row_axis
+from netlift.figures.drawing.style import ROW, SMALL, row_axis
 from netlift.figures.drawing.text import shortened
+from netlift.figures.drawing.themes import current_theme
 from netlift.studies.replicate_estimates import BY_SLATE, BY_USER, FIELLER
 from netlift.studies.validation import FAIL, NO_CLAIM, PASS
 
@@ -123,12 +124,7 @@ def blocks(table: pd.DataFrame, column: str, order: Sequence[str]) -> Iterator[B
 
 
 def draw_blocks(
-    figure: Figure,
-    found: Sequence[Block],
-    column: str,
-    titles: Callable[[str], str],
-    draw: Draw,
-    theme: Theme,
+    figure: Figure, found: Sequence[Block], column: str, titles: Callable[[str], str], draw: Draw
 ) -> list[Axes]:
     """Draw an axis for each column, marks of one row spread around its middle.
 
@@ -144,8 +140,6 @@ def draw_blocks(
         Gives the title of a column.
     draw
         Draws one row of the table at a height.
-    theme
-        Colors.
 
     Returns
     -------
@@ -158,7 +152,7 @@ def draw_blocks(
         rows = row_numbers(block.part)
         for place, name in enumerate(block.columns):
             axes = figure.add_subplot(grid[number, place])
-            case_axis(axes, block.labels if place == 0 else [""] * len(block.labels), theme)
+            case_axis(axes, block.labels if place == 0 else [""] * len(block.labels))
             axes.set_title(titles(name), size=SMALL)
             own = block.part[block.part[column] == name]
             for key, cell in own.groupby(["case", "world"], sort=False):
@@ -168,13 +162,13 @@ def draw_blocks(
     return panels
 
 
-def case_axis(axes: Axes, labels: Sequence[str], theme: Theme) -> None:
+def case_axis(axes: Axes, labels: Sequence[str]) -> None:
     """Label the rows, cases in bold; a case is a label with its number of slates."""
     row_axis(axes, [shortened(label, _LABEL, size=SMALL) for label in labels])
     for place, label in enumerate(labels):
         if label.endswith(")"):
             axes.get_yticklabels()[place].set_fontweight("bold")
-            axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8, zorder=1.3)
+            axes.axhline(place - 0.5, color=current_theme().grid, linewidth=0.8, zorder=1.3)
 
 
 def spread(n: int) -> list[float]:
@@ -193,33 +187,35 @@ def title_of(estimator: str) -> str:
     return TITLES.get(estimator, estimator)
 
 
-def line_color(component: str, theme: Theme) -> str:
+def line_color(component: str) -> str:
     """Return the color of a line of the ledger or a group of rows; a ratio has its own."""
+    theme = current_theme()
     return theme.component(component) if component in _LINES else theme.data
 
 
-def mark_of(verdict: str, color: str, theme: Theme) -> dict[str, Any]:
+def mark_of(verdict: str, color: str) -> dict[str, Any]:
     """Return how a mark shows a verdict: filled, a cross in its own color, or hollow."""
+    theme = current_theme()
     if verdict == FAIL:
         return {"marker": "X", "markersize": 7, "color": theme.loses, "markeredgecolor": theme.ink}
     face = color if verdict == PASS else theme.paper
     return {"marker": "o", "markersize": 4, "markerfacecolor": face, "markeredgecolor": color}
 
 
-def verdict_keys(theme: Theme) -> list[Artist]:
+def verdict_keys() -> list[Artist]:
     """Return the legend's handles of the verdicts."""
     words = {PASS: "kept", FAIL: "not kept", NO_CLAIM: "no claim"}
     return [
-        Line2D([], [], linestyle="none", label=said, **mark_of(verdict, theme.muted, theme))
+        Line2D([], [], linestyle="none", label=said, **mark_of(verdict, current_theme().muted))
         for verdict, said in words.items()
     ]
 
 
-def line_keys(table: pd.DataFrame, theme: Theme) -> list[Artist]:
+def line_keys(table: pd.DataFrame) -> list[Artist]:
     """Return the legend's handles of the lines of the ledger and the groups of rows."""
     there = dict.fromkeys(table["component"])
     return [
-        Line2D([], [], color=line_color(name, theme), linewidth=4, label=said)
+        Line2D([], [], color=line_color(name), linewidth=4, label=said)
         for name, said in _LINES.items()
         if name in there
     ]

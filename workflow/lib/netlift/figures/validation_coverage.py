@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, band_key
-from netlift.figures.drawing.style import LIGHT, Theme, sheet, styled
+from netlift.figures.drawing.style import sheet, styled
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.validation_cases import (
     blocks,
     draw_blocks,
@@ -27,9 +28,7 @@ _LOWEST = 0.85
 
 
 @styled
-def validation_coverage(
-    coverage: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
-) -> Figure:
+def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw the coverage of 95% intervals by case, world, estimator and line of the ledger.
 
     Parameters
@@ -38,29 +37,23 @@ def validation_coverage(
         ``validation/coverage.csv``; an estimator may lack numbers.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     table, note = without_twins(coverage.dropna(subset=["coverage_95"]))
     found = list(blocks(table, "estimator", in_order(table["estimator"])))
     figure = sheet(
         sum(block.height for block in found),
-        theme,
         title="Do 95% intervals hold the truth in 95% of experiments?",
         subtitle="Share of replicates whose interval holds the known effect, with 1.96 Monte Carlo "
         "errors. In brackets the number of slates.",
-        legend=[*line_keys(table, theme), *verdict_keys(theme), band_key(theme, "claimed")],
+        legend=[*line_keys(table), *verdict_keys(), band_key("claimed")],
         note=f"Claimed: {CLAIMED[0]:.0%} to {CLAIMED[1]:.0%}, but for 3 Monte Carlo errors, from "
         f"{CLAIMED_FROM} slates on; of plain OLS errors nothing is claimed."
         f" Arrows: below {_LOWEST:.0%}. {note}",
         source=source,
     )
 
-    def draw(axes: Axes, row: float, line: pd.Series) -> None:
-        draw_coverage(axes, row, line, theme)
-
-    for axes in draw_blocks(figure, found, "estimator", title_of, draw, theme):
-        axes.axvspan(*CLAIMED, color=theme.control, alpha=0.3, linewidth=0, zorder=0.5)
+    for axes in draw_blocks(figure, found, "estimator", title_of, draw_coverage):
+        axes.axvspan(*CLAIMED, color=current_theme().control, alpha=0.3, linewidth=0, zorder=0.5)
         axes.set_xlim(_LOWEST - 0.01, 1.005)
         axes.set_xticks([0.9, 1.0], ["90", "100%"])
     return figure
@@ -78,14 +71,14 @@ def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     )
 
 
-def draw_coverage(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+def draw_coverage(axes: Axes, row: float, line: pd.Series) -> None:
     """Draw one coverage with its Monte Carlo error, or an arrow where it lies too low."""
     value, error = float(line["coverage_95"]), 1.96 * float(line["coverage_mc_error"])
-    color = line_color(str(line["component"]), theme)
+    color = line_color(str(line["component"]))
     verdict = str(line["verdict"])
     if verdict == FAIL and covers(line):
         verdict = PASS  # what is not kept is the bias, which another figure shows
-    look = mark_of(verdict, color, theme)
+    look = mark_of(verdict, color)
     if value < _LOWEST:
         value, look = _LOWEST, look | {"marker": "<"}
     else:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.figures.aipw import best_look
-from netlift.figures.drawing.marks import ESTIMATE, INTERVAL
-from netlift.figures.drawing.style import LIGHT, SMALL, Theme, sheet, styled, wide_enough, zero_line
+from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, best_key, best_look
+from netlift.figures.drawing.style import SMALL, sheet, styled, wide_enough, zero_line
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.policies import ORACLE
 from netlift.figures.validation_cases import (
     DECOR,
@@ -34,9 +34,7 @@ _SHARES = {
 
 
 @styled
-def validation_policies(
-    policies: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT
-) -> Figure:
+def validation_policies(policies: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw the verdict's error rates, and the known value of what it recommends.
 
     Parameters
@@ -45,23 +43,20 @@ def validation_policies(
         ``validation/policies.csv``.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
     if policies.empty:
-        return _empty(source, theme)
+        return _empty(source)
     labels = case_labels(policies)
     figure = sheet(
         _ROW * len(labels) + DECOR,
-        theme,
         title="Does the gate let harmful rules pass?",
         subtitle=f"Share of {policies['replicates'].max():,} experiments in which a rule is "
         "recommended, in which its known value is not above zero (at most 5% are claimed), and in "
         "which all lower bounds lie below the known values (at least 95%).",
         legend=[
-            *verdict_keys(theme),
-            Line2D([], [], color=theme.ink, linewidth=1, label="claimed"),
-            Line2D([], [], label="best possible value", **best_look(theme)),
+            *verdict_keys(),
+            Line2D([], [], color=current_theme().ink, linewidth=1, label="claimed"),
+            best_key("best possible value"),
         ],
         note="Value: mean known value of what is recommended, 0 where nothing is; best possible: "
         "promoting just the slates that gain. Lines: 1.96 Monte Carlo errors.",
@@ -70,18 +65,17 @@ def validation_policies(
     panels = figure.subplots(1, len(_SHARES) + 1)
     rows = row_numbers(policies)
     for axes, (name, (title, claimed)) in zip(panels, _SHARES.items(), strict=False):
-        draw_share(axes, policies, name, claimed, rows, theme)
+        draw_share(axes, policies, name, claimed, rows)
         axes.set_title(title, size=SMALL)
-    draw_value(panels[-1], policies, rows, theme)
+    draw_value(panels[-1], policies, rows)
     for axes in panels:
-        case_axis(axes, labels if axes is panels[0] else [""] * len(labels), theme)
+        case_axis(axes, labels if axes is panels[0] else [""] * len(labels))
     return figure
 
 
-def _empty(source: str, theme: Theme) -> Figure:
+def _empty(source: str) -> Figure:
     figure = sheet(
         0.3,
-        theme,
         title="No case of the validation compares policies",
         subtitle="Give a case model_replicates, and the gate is judged.",
         source=source,
@@ -96,9 +90,9 @@ def draw_share(
     name: str,
     claimed: float | None,
     rows: dict[tuple[str, str], int],
-    theme: Theme,
 ) -> None:
     """Draw a share with its Monte Carlo error, beside what is claimed of it."""
+    theme = current_theme()
     for _, line in policies.iterrows():
         row, value = rows[(line["case"], line["world"])], float(line[name])
         error = 1.96 * np.sqrt(max(value * (1 - value), 0.0) / line["replicates"])
@@ -107,7 +101,7 @@ def draw_share(
         wrong = 1 - value if name == "bounds_hold" else value
         kept = PASS if rarely(wrong, int(line["replicates"])) else FAIL
         verdict = NO_CLAIM if claimed is None else kept
-        look = mark_of(verdict, theme.data, theme)
+        look = mark_of(verdict, theme.data)
         axes.plot([value], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
     if claimed is not None:
         axes.axvline(claimed, color=theme.ink, linewidth=1, zorder=1.5)
@@ -115,17 +109,15 @@ def draw_share(
     axes.set_xticks([0, 0.5, 1], ["0", "50%", "100"])
 
 
-def draw_value(
-    axes: Axes, policies: pd.DataFrame, rows: dict[tuple[str, str], int], theme: Theme
-) -> None:
+def draw_value(axes: Axes, policies: pd.DataFrame, rows: dict[tuple[str, str], int]) -> None:
     """Draw the mean known value of the recommendations, and the best possible one."""
     for _, line in policies.iterrows():
         row = rows[(line["case"], line["world"])]
-        look: dict[str, Any] = mark_of(NO_CLAIM, theme.data, theme) | {"markersize": 6}
+        look: dict[str, Any] = mark_of(NO_CLAIM, current_theme().data) | {"markersize": 6}
         axes.plot([line["mean_known_value"]], [row], label=ESTIMATE, zorder=4, **look)
         best, half = float(line["oracle_value"]), 0.35
-        axes.plot([best] * 2, [row - half, row + half], label=ORACLE, zorder=3, **best_look(theme))
-    zero_line(axes, theme)
+        axes.plot([best] * 2, [row - half, row + half], label=ORACLE, zorder=3, **best_look())
+    zero_line(axes)
     wide_enough(axes)
     axes.set_title("Known value", size=SMALL)
     axes.set_xlabel("Clicks per 1,000 slates", size=SMALL)

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, estimate_key
-from netlift.figures.drawing.style import LIGHT, SMALL, Theme, sheet, styled
+from netlift.figures.drawing.style import SMALL, sheet, styled
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.validation_cases import Block, blocks, draw_blocks, mark_of, verdict_keys
 from netlift.studies.validation import PASS
 
@@ -21,7 +22,7 @@ _REACH = 1.96
 
 
 @styled
-def validation_tests(tests: pd.DataFrame, *, source: str = "", theme: Theme = LIGHT) -> Figure:
+def validation_tests(tests: pd.DataFrame, *, source: str = "") -> Figure:
     """Draw how often each hypothesis was rejected: size where it is true, power where not.
 
     Parameters
@@ -30,31 +31,26 @@ def validation_tests(tests: pd.DataFrame, *, source: str = "", theme: Theme = LI
         ``validation/tests.csv``.
     source
         Where the numbers come from, for the foot.
-    theme
-        Colors.
     """
+    theme = current_theme()
     hypotheses = list(dict.fromkeys(tests["hypothesis"]))
     parts = [tests[tests["is_true"]], tests[~tests["is_true"]]]
     found = [list(blocks(part, "hypothesis", hypotheses)) if len(part) else [] for part in parts]
     figure = sheet(
         sum(block.height for group in found for block in group),
-        theme,
         title="Do the tests for spillover reject as often as they should?",
         subtitle="Share of replicates rejected at 5%. Where a hypothesis is true, its size, at "
         "most 5%; where it is false, its power. In brackets the number of slates.",
         legend=[
-            *verdict_keys(theme),
-            estimate_key(theme.data, "with p-values adjusted", theme, marker="|", interval=False),
+            *verdict_keys(),
+            estimate_key(theme.data, "with p-values adjusted", marker="|", interval=False),
         ],
         note="Lines: 1.96 Monte Carlo errors. The scale of a size ends at 20%.",
         source=source,
     )
     chosen = [block for group in found for block in group]
 
-    def draw(axes: Axes, row: float, line: pd.Series) -> None:
-        draw_rejected(axes, row, line, theme)
-
-    panels = draw_blocks(figure, chosen, "hypothesis", _title, draw, theme)
+    panels = draw_blocks(figure, chosen, "hypothesis", _title, draw_rejected)
     for axes, of_size in zip(panels, _kinds(chosen, len(found[0])), strict=True):
         axes.axvline(LEVEL, color=theme.ink, linewidth=1, zorder=1.5)
         axes.set_xlim(-0.01 if of_size else -0.03, 0.2 if of_size else 1.03)
@@ -74,14 +70,13 @@ def _title(hypothesis: str) -> str:
     return f"{first}\n{textwrap.fill(hypothesis.removeprefix(first).strip(), 13)}"
 
 
-def draw_rejected(axes: Axes, row: float, line: pd.Series, theme: Theme) -> None:
+def draw_rejected(axes: Axes, row: float, line: pd.Series) -> None:
     """Draw the share rejected with its Monte Carlo error, and that with adjusted p-values."""
+    theme = current_theme()
     value, error = float(line["rejected"]), _REACH * float(line["rejected_mc_error"])
     ends = [max(value - error, 0.0), min(value + error, 1.0)]
     axes.plot(ends, [row] * 2, color=theme.data, linewidth=1.2, label=INTERVAL, zorder=3)
-    look = mark_of(
-        str(line["verdict"]), theme.gains if line["verdict"] == PASS else theme.data, theme
-    )
+    look = mark_of(str(line["verdict"]), theme.gains if line["verdict"] == PASS else theme.data)
     axes.plot([value], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
     axes.plot(
         [line["rejected_adjusted"]],

@@ -18,23 +18,25 @@ from netlift.figures.drawing.marks import (
     BAND,
     draw_estimate,
     draw_known,
+    draw_point,
     estimate_key,
     has_known,
+    interval_of,
     known_key,
     say_missing,
 )
 from netlift.figures.drawing.style import (
-    LIGHT,
     ROW,
-    Theme,
-    column_of_text,
+    columns_of_text,
     row_axis,
     sheet,
     styled,
+    text_rows,
     wide_enough,
     zero_line,
 )
-from netlift.figures.drawing.text import printable, with_interval
+from netlift.figures.drawing.text import printable, reasons, with_interval
+from netlift.figures.drawing.themes import current_theme
 from netlift.figures.outcome_models import MODEL_NAMES
 from netlift.models.who_gains import ANY, AUTOC, GROUP, N_GROUPS, QINI, SLOPE, detectability
 
@@ -57,12 +59,7 @@ _DECOR = 0.75
 
 @styled
 def who_gains(
-    heterogeneity: pd.DataFrame,
-    toc: pd.DataFrame,
-    *,
-    source: str = "",
-    outcome: Outcome = CLICKS,
-    theme: Theme = LIGHT,
+    heterogeneity: pd.DataFrame, toc: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
     """Draw effects by fifth of predicted effect and the TOC; write the measures of all predictors.
 
@@ -77,8 +74,6 @@ def who_gains(
         Where the numbers come from, for the foot.
     outcome
         Its words.
-    theme
-        Colors.
     """
     measured = heterogeneity[heterogeneity["predictor"] != ANY]
     shown = measured[measured["predictor"] == SHOWN]
@@ -87,66 +82,67 @@ def who_gains(
     heights = [_PANEL, ROW * len(predictors) + _DECOR]
     figure = sheet(
         sum(heights),
-        theme,
         title="Who gains? Do slates with a large predicted effect have a large effect?",
         subtitle=printable(detectability(heterogeneity)),
-        legend=_legend(groups, theme),
+        legend=_legend(groups),
         note=_note(measured, outcome),
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights)
-    draw_groups(figure.add_subplot(grid[0, 0]), groups, theme, outcome)
-    draw_toc(figure.add_subplot(grid[0, 1]), curve, theme, outcome)
-    write_measures(figure.add_subplot(grid[1, :]), measured, predictors, theme)
+    draw_groups(figure.add_subplot(grid[0, 0]), groups, outcome)
+    draw_toc(figure.add_subplot(grid[0, 1]), curve, outcome)
+    write_measures(figure.add_subplot(grid[1, :]), measured, predictors)
     return figure
 
 
-def _legend(groups: pd.DataFrame, theme: Theme) -> list[Artist]:
+def _legend(groups: pd.DataFrame) -> list[Artist]:
+    theme = current_theme()
     keys: list[Artist] = [
-        estimate_key(theme.total, "estimate, 95% interval", theme),
-        estimate_key(theme.data, "predicted", theme, marker="s", filled=False, interval=False),
+        estimate_key(theme.total, "estimate, 95% interval"),
+        estimate_key(theme.data, "predicted", marker="s", filled=False, interval=False),
     ]
     if has_known(groups, "known"):
-        looks = _curves(theme)
-        keys.append(known_key(theme))
+        looks = _curves()
+        keys.append(known_key())
         keys.append(Line2D([], [], label="known curve", **looks["known_toc"]))
         keys.append(Line2D([], [], label="best possible curve", **looks["best_toc"]))
     return keys
 
 
-def draw_groups(axes: Axes, groups: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
+def draw_groups(axes: Axes, groups: pd.DataFrame, outcome: Outcome) -> None:
     """Draw the effect on each fifth of slates, beside what was predicted for it."""
+    theme = current_theme()
     names = {1: "Lowest fifth", N_GROUPS: "Highest fifth"}
     row_axis(axes, [names.get(int(n), f"Fifth {int(n)}") for n in groups["group"]])
-    zero_line(axes, theme)
+    zero_line(axes)
     for row, (_, line) in enumerate(groups.iterrows()):
-        values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
-        draw_estimate(axes, row, values, theme, color=theme.total)
-        predicted = (line["predicted"], np.nan, np.nan)
-        draw_estimate(axes, row, predicted, theme, color=theme.data, marker="s", filled=False)
-        draw_known(axes, row, line.get("known", np.nan), theme)
+        draw_estimate(axes, row, interval_of(line), color=theme.total)
+        draw_point(axes, row, line["predicted"], color=theme.data, marker="s", filled=False)
+        draw_known(axes, row, line.get("known", np.nan))
     if not len(groups):
         axes.set_xlim(0, 1)
-        say_missing(axes, 0, ALIKE, theme)
+        say_missing(axes, 0, ALIKE)
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set(title="Effect by predicted effect", xlabel=f"Change in {outcome.of(PER_SLATE)}")
 
 
-def draw_toc(axes: Axes, curve: pd.DataFrame, theme: Theme, outcome: Outcome) -> None:
+def draw_toc(axes: Axes, curve: pd.DataFrame, outcome: Outcome) -> None:
     """Draw what the slates promoted first gain more than all, with what is known of it."""
-    zero_line(axes, theme, vertical=False)
+    zero_line(axes, vertical=False)
     share = curve["share"].to_numpy(dtype=np.float64)
     lower, upper = (
         curve[name].to_numpy(dtype=np.float64) for name in ("ci_95_lower", "ci_95_upper")
     )
-    axes.fill_between(share, lower, upper, color=theme.total, alpha=0.15, linewidth=0, label=BAND)
+    axes.fill_between(
+        share, lower, upper, color=current_theme().total, alpha=0.15, linewidth=0, label=BAND
+    )
     for name, label in CURVES.items():
         if has_known(curve, name):
-            axes.plot(share, curve[name], label=label, zorder=3, **_curves(theme)[name])
+            axes.plot(share, curve[name], label=label, zorder=3, **_curves()[name])
     if not len(curve):
         axes.set_ylim(-1, 1)
-        say_missing(axes, 0.5, ALIKE, theme)
+        say_missing(axes, 0.5, ALIKE)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(visible=True, axis="y")
@@ -157,27 +153,22 @@ def draw_toc(axes: Axes, curve: pd.DataFrame, theme: Theme, outcome: Outcome) ->
     )
 
 
-def write_measures(axes: Axes, measured: pd.DataFrame, predictors: list[str], theme: Theme) -> None:
+def write_measures(axes: Axes, measured: pd.DataFrame, predictors: list[str]) -> None:
     """Write AUTOC, Qini and calibration slope of each predictor, with their intervals."""
-    row_axis(axes, [MODEL_NAMES.get(name, name) for name in predictors])
-    axes.set(xlim=(0, 1))
+    text_rows(axes, [MODEL_NAMES.get(name, name) for name in predictors])
     axes.set_title("Every predictor", pad=22)
-    axes.grid(visible=False)
-    axes.xaxis.set_visible(False)
-    axes.spines["bottom"].set_visible(False)
-    for place, (measure, (heading, digits)) in enumerate(MEASURES.items(), start=1):
+    columns = {}
+    for measure, (heading, digits) in MEASURES.items():
         lines = measured[measured["measure"] == measure].set_index("predictor")
         lines = lines.reindex(predictors)
-        texts = [
-            with_interval(line["estimate"], line["ci_95_lower"], line["ci_95_upper"], digits)
-            or "none"
-            for _, line in lines.iterrows()
+        columns[f"{heading} (95% interval)"] = [
+            with_interval(*interval_of(line), digits) or "none" for _, line in lines.iterrows()
         ]
-        heading = f"{heading} (95% interval)"
-        column_of_text(axes, place / len(MEASURES), heading, texts, theme)
+    columns_of_text(axes, columns)
 
 
-def _curves(theme: Theme) -> dict[str, dict[str, Any]]:
+def _curves() -> dict[str, dict[str, Any]]:
+    theme = current_theme()
     return {
         "toc": {"color": theme.total, "linewidth": 2},
         "known_toc": {"color": theme.focal, "linewidth": 1.8, "linestyle": (0, (4, 2))},
@@ -194,8 +185,5 @@ def _note(measured: pd.DataFrame, outcome: Outcome) -> str:
         "they say nothing."
     ]
     missing = measured.dropna(subset=["note"]).drop_duplicates("predictor")
-    notes += [
-        f"{MODEL_NAMES.get(name, name)}: {str(note).rstrip('.')}."
-        for name, note in zip(missing["predictor"], missing["note"], strict=True)
-    ]
-    return " ".join(notes)
+    names = [MODEL_NAMES.get(name, name) for name in missing["predictor"]]
+    return " ".join([*notes, *reasons(names, missing["note"])])

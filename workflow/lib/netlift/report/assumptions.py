@@ -8,13 +8,13 @@ from typing import Any
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
-from netlift.report.gathering import Experiment
+from netlift.report.gathering import PageData
 
 Line = tuple[str, str]
 """A short name and a sentence."""
 
 
-def assumptions(experiment: Experiment) -> list[Line]:
+def assumptions(experiment: PageData) -> list[Line]:
     """Return what the numbers of this run take for granted."""
     outcome = experiment.outcome
     unit = outcome.unit
@@ -26,7 +26,7 @@ def assumptions(experiment: Experiment) -> list[Line]:
             "user, or between users, would not be seen.",
         ),
         (
-            outcome.said("Clicks are the outcome"),
+            outcome.fill("{Clicks} are the outcome"),
             "What a click is worth, and what users do after it, is not measured."
             if outcome == CLICKS
             else f"What {unit} {outcome.are} worth, and what users do later, is not measured.",
@@ -35,7 +35,7 @@ def assumptions(experiment: Experiment) -> list[Line]:
     ]
 
 
-def _randomized(experiment: Experiment) -> list[Line]:
+def _randomized(experiment: PageData) -> list[Line]:
     accounts = experiment.table("accounts")
     if accounts is None:
         return []
@@ -55,7 +55,7 @@ def _randomized(experiment: Experiment) -> list[Line]:
     ]
 
 
-def _clicks_of_a_world(experiment: Experiment) -> list[Line]:
+def _clicks_of_a_world(experiment: PageData) -> list[Line]:
     settings = experiment.settings
     entry: Mapping[str, Any] = settings["world_entry"]
     lines = [
@@ -102,7 +102,7 @@ def _log(outcome: Outcome) -> list[Line]:
     ]
 
 
-def limitations(experiment: Experiment) -> list[Line]:
+def limitations(experiment: PageData) -> list[Line]:
     """Return what the numbers of this run cannot say."""
     lines = []
     if experiment.is_simulated:
@@ -127,7 +127,7 @@ def limitations(experiment: Experiment) -> list[Line]:
     return lines
 
 
-def _of_the_reference_world(experiment: Experiment) -> list[Line]:
+def _of_the_reference_world(experiment: PageData) -> list[Line]:
     entry = experiment.settings["world_entry"]
     if entry["model"] != "reference":
         return []
@@ -147,7 +147,7 @@ def _of_the_reference_world(experiment: Experiment) -> list[Line]:
     ]
 
 
-def _short_of_power(experiment: Experiment) -> list[Line]:
+def _short_of_power(experiment: PageData) -> list[Line]:
     power = experiment.table("power")
     if power is None:
         return []
@@ -169,7 +169,7 @@ def _short_of_power(experiment: Experiment) -> list[Line]:
     ]
 
 
-def _many_looks(experiment: Experiment) -> list[Line]:
+def _many_looks(experiment: PageData) -> list[Line]:
     segments = experiment.table("segments")
     if segments is None:
         return []

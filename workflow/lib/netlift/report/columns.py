@@ -156,49 +156,39 @@ def plain(value: float, digits: int) -> str:
     return (said.lstrip("-") if not said.strip("-0.,") else said).replace("-", MINUS)
 
 
+def _numbers(name: str, heading: str, write: Callable[[dict[str, Any], float], str]) -> Column:
+    def cell(row: dict[str, Any]) -> Cell:
+        if not finite(row.get(name)):
+            return Cell(NONE, "")
+        value = float(row[name])
+        return Cell(write(row, value), value)
+
+    return Column(heading, cell)
+
+
 def number(name: str, heading: str, digits: int | None = None, *, signs: bool = False) -> Column:
     """Return a column of single numbers, in given decimals or by the row's unit."""
 
-    def cell(row: dict[str, Any]) -> Cell:
-        value = row.get(name)
-        if not finite(value):
-            return Cell(NONE, "")
+    def write(row: dict[str, Any], value: float) -> str:
         decimals = digits_of(str(row.get("unit"))) if digits is None else digits
-        return Cell(_writer(row, signs=signs)(float(value), decimals), float(value))  # type: ignore[arg-type]
+        return _writer(row, signs=signs)(value, decimals)
 
-    return Column(heading, cell)
+    return _numbers(name, heading, write)
 
 
 def counted(name: str, heading: str) -> Column:
     """Return a column of counts."""
-
-    def cell(row: dict[str, Any]) -> Cell:
-        value = row.get(name)
-        return Cell(count(value), float(value)) if finite(value) else Cell(NONE, "")  # type: ignore[arg-type]
-
-    return Column(heading, cell)
+    return _numbers(name, heading, lambda _, value: count(value))
 
 
 def percent(name: str, heading: str, *, factor: float = 100.0, digits: int = 1) -> Column:
     """Return a column of shares, written as percents."""
-
-    def cell(row: dict[str, Any]) -> Cell:
-        value = row.get(name)
-        if not finite(value):
-            return Cell(NONE, "")
-        return Cell(f"{plain(factor * float(value), digits)}%", float(value))  # type: ignore[arg-type]
-
-    return Column(heading, cell)
+    return _numbers(name, heading, lambda _, value: f"{plain(factor * value, digits)}%")
 
 
 def p_values(name: str, heading: str) -> Column:
     """Return a column of p-values."""
-
-    def cell(row: dict[str, Any]) -> Cell:
-        value = row.get(name)
-        return Cell(p_value(float(value)), float(value)) if finite(value) else Cell(NONE, "")  # type: ignore[arg-type]
-
-    return Column(heading, cell)
+    return _numbers(name, heading, lambda _, value: p_value(value))
 
 
 UNIT = text("unit", "Unit")

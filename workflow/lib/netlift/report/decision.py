@@ -13,19 +13,19 @@ from netlift import __version__
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json
 from netlift.logs.entries import MAIN_OUTCOME
-from netlift.report.gathering import Experiment, design_hash, records
+from netlift.report.gathering import PageData, design_hash, records
 from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
 
 _SCHEMA = Path(__file__).parents[3] / "schemas/decision.schema.json"
 
 ESTIMAND = (
-    "the mean change in clicks on all items of a slate, promoted against not promoted, over the "
+    "the mean change in {clicks} on all items of a slate, promoted against not promoted, over the "
     "slates of the experiment"
 )
 
 
-def decision(experiment: Experiment) -> dict[str, Any]:
+def decision(experiment: PageData) -> dict[str, Any]:
     """Return what an experiment decides, as plain values.
 
     Every number is that of the table which ``files`` names beside its checksum.
@@ -42,7 +42,7 @@ def decision(experiment: Experiment) -> dict[str, Any]:
         "format": 1,
         "netlift_version": __version__,
         "experiment": experiment.name,
-        "estimand": experiment.outcome.said(ESTIMAND),
+        "estimand": experiment.outcome.fill(ESTIMAND),
         "unit": verdict.unit,
         "estimator": main_estimator(experiment.tables["component_effects"]),
         "estimate": verdict.estimate,
@@ -119,7 +119,7 @@ def _test(effects: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _ledger(experiment: Experiment) -> list[dict[str, Any]]:
+def _ledger(experiment: PageData) -> list[dict[str, Any]]:
     rows = experiment.tables["product_summary"]
     names = (
         "metric",
@@ -133,21 +133,21 @@ def _ledger(experiment: Experiment) -> list[dict[str, Any]]:
     return [{key: row.get(key) for key in names} for row in records(rows)]
 
 
-def _spillover_tests(experiment: Experiment) -> list[dict[str, Any]]:
+def _spillover_tests(experiment: PageData) -> list[dict[str, Any]]:
     table = experiment.table("randomization_tests")
     names = ("hypothesis", "unit", "estimate", "p_value", "p_value_adjusted")
     rows = [] if table is None else records(table)
     return [{key: row[key] for key in names} for row in rows]
 
 
-def _conclusions(experiment: Experiment) -> list[dict[str, Any]]:
+def _conclusions(experiment: PageData) -> list[dict[str, Any]]:
     table = experiment.table("conclusions")
     names = ("conclusion", "verdict", "unit", "estimate", "ci_95_lower", "ci_95_upper")
     rows = [] if table is None else records(table)
     return [{key: row[key] for key in names} for row in rows]
 
 
-def _design(experiment: Experiment) -> dict[str, Any]:
+def _design(experiment: PageData) -> dict[str, Any]:
     lines = experiment.tables["component_effects"]
     first = records(lines)[0]
     accounts = experiment.table("accounts")

@@ -11,7 +11,7 @@ from netlift.core.outcome import Outcome, capitalized
 from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.logs.sections import sections
 from netlift.report.columns import TableView, counted, effect, number, plain, table_view, text
-from netlift.report.gathering import Experiment
+from netlift.report.gathering import PageData
 from netlift.report.ledger_views import LedgerView, side_by_side
 from netlift.report.verdict import Answer
 
@@ -40,7 +40,7 @@ class Positions:
     table: TableView
 
 
-def described_answers(log: Experiment) -> tuple[Answer, ...]:
+def described_answers(log: PageData) -> tuple[Answer, ...]:
     """Return what a reader asks first: what the log is, what it can and cannot say, what to do."""
     accounts = log.tables["accounts"]
     lacking = lacks(log)
@@ -88,14 +88,14 @@ def _range(counts: pd.Series) -> str:
     return count(low) if low == high else f"{count(low)} to {count(high)}"
 
 
-def _users(log: Experiment) -> str:
+def _users(log: PageData) -> str:
     """Say how many users there are, if the log tells them apart."""
     if log.log is None or "user" not in log.log.columns:
         return ""
     return f"shown to {count(log.tables['accounts']['user_id'].nunique())} users; "
 
 
-def lacks(log: Experiment) -> list[dict[str, str]]:
+def lacks(log: PageData) -> list[dict[str, str]]:
     """Return the sections that the log lacks, why, and what to record so that another has them."""
     table = sections(experiment=False, row_stages=log.log is None or log.log.row_stages)
     return [
@@ -104,7 +104,7 @@ def lacks(log: Experiment) -> list[dict[str, str]]:
     ]
 
 
-def accounts_table(log: Experiment) -> TableView:
+def accounts_table(log: PageData) -> TableView:
     """Return what slates get of each outcome."""
     accounts = log.tables["accounts"]
     frame = pd.DataFrame(
@@ -130,7 +130,7 @@ def accounts_table(log: Experiment) -> TableView:
     return table_view("accounts", "What slates get, over all their items.", frame, columns)
 
 
-def positions(log: Experiment) -> list[Positions]:
+def positions(log: PageData) -> list[Positions]:
     """Return each outcome by position, as bars and as a table; none where rows were not held."""
     table = log.table("outcome_by_position")
     if table is None:

@@ -231,12 +231,9 @@ def _headline(decided: Sequence[Mapping[str, Any]], codes: Mapping[str, int], mo
     creates, loses = codes.get("creates", 0), codes.get("destroys", 0)
     if not creates and not loses:
         return f"Promotion is not shown to create or to lose clicks in any of {n} experiments"
-    parts = [
-        f"{verb} clicks in {k} of {n} experiments"
-        for verb, k in (("moves", moved), ("creates", creates), ("loses", loses))
-    ]
-    return f"Promotion {parts[0]}; on balance it {parts[1].split(' of ')[0]} and " + (
-        parts[2].split(" of ")[0].replace(" clicks", "")
+    return (
+        f"Promotion moves clicks in {moved} of {n} experiments; on balance it creates clicks in "
+        f"{creates} and loses in {loses}"
     )
 
 

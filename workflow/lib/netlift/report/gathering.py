@@ -54,7 +54,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class PageData:
     """What there is of one experiment.
 
     Attributes
@@ -131,7 +131,7 @@ def gather(
     *,
     root: str | Path = ".",
     movies: str | Path | None = None,
-) -> Experiment:
+) -> PageData:
     """Read everything that there is of an experiment.
 
     Parameters
@@ -151,7 +151,7 @@ def gather(
         There is no such experiment, or a table without which nothing can be said is missing.
     """
     folder = Path("results") / name
-    found = Experiment(name, settings)
+    found = PageData(name, settings)
     needed = {"accounts": named("accounts").file} if found.is_described else NEEDED
     for output in shown_outputs(found):
         _take(found, output, folder if output.folder == EXPERIMENT else folder.parent, Path(root))
@@ -168,7 +168,7 @@ def gather(
     return found
 
 
-def shown_outputs(found: Experiment) -> list[Output]:
+def shown_outputs(found: PageData) -> list[Output]:
     """Return the outputs that the page of an experiment, or of a log, rests on."""
     if found.is_described:
         return [named(name) for name in (*LOG_CHECKS, "accounts", "outcome_by_position")]
@@ -180,7 +180,7 @@ def shown_outputs(found: Experiment) -> list[Output]:
     return [*of_log, *(named(name) for name in LOG_CHECKS)]
 
 
-def _take(found: Experiment, output: Output, folder: Path, root: Path) -> None:
+def _take(found: PageData, output: Output, folder: Path, root: Path) -> None:
     """Read one output, if it exists."""
     path = root / folder / output.file
     if not path.exists():

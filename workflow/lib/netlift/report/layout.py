@@ -25,7 +25,7 @@ from netlift.report.columns import (
     table_view,
     text,
 )
-from netlift.report.gathering import Experiment
+from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
 from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure
 
@@ -58,7 +58,7 @@ class Section:
 class _Part:
     """A section while it is written."""
 
-    experiment: Experiment
+    experiment: PageData
     lead: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     tables: list[TableView] = field(default_factory=list)
@@ -79,8 +79,8 @@ class _Part:
         if frame is not None:
             shown = frame if keep is None else keep(frame)
             if len(shown):
-                said = self.experiment.outcome.said(caption)
-                self.tables.append(table_view(name, said, shown, columns))
+                filled = self.experiment.outcome.fill(caption)
+                self.tables.append(table_view(name, filled, shown, columns))
 
     def say(self, *sentences: str) -> None:
         self.lead += [sentence for sentence in sentences if sentence]
@@ -103,7 +103,7 @@ class _Part:
         return Section(name, title, self.lead, self.figures, self.tables, missing)
 
 
-def sections(experiment: Experiment) -> list[Section]:
+def sections(experiment: PageData) -> list[Section]:
     """Return the sections between the ledger and the assumptions, none of them empty."""
     written = [
         _other_outcomes(experiment),
@@ -123,7 +123,7 @@ def sections(experiment: Experiment) -> list[Section]:
     return [part for part in written if part.figures or part.tables or part.missing]
 
 
-def _other_outcomes(experiment: Experiment) -> Section:
+def _other_outcomes(experiment: PageData) -> Section:
     """Return the ledger of all outcomes of a log but the main one."""
     part = _Part(experiment)
     unit_of = experiment.units
@@ -155,7 +155,7 @@ def _other_outcomes(experiment: Experiment) -> Section:
     return part.done("other-outcomes", "The other outcomes of this log")
 
 
-def _shares(experiment: Experiment) -> Section:
+def _shares(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "How much of the promoted item's gain is taken from the items around it, and how much is "
@@ -188,7 +188,7 @@ def _shares(experiment: Experiment) -> Section:
     return part.done("shares", "What is taken, and what is left")
 
 
-def _item_level(experiment: Experiment) -> Section:
+def _item_level(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "A report that looks at single items sees the promoted item's gain and not what it costs "
@@ -198,7 +198,7 @@ def _item_level(experiment: Experiment) -> Section:
     part.figure("item_level_claim")
     part.table(
         "item_level_claim",
-        "Claims against the net change, in clicks per 1,000 promoted slates, with 95% intervals.",
+        "Claims against the net change, in {clicks} per 1,000 promoted slates, with 95% intervals.",
         [
             text("claim_of", "Claim"),
             text("how", "How it is computed"),
@@ -216,7 +216,7 @@ def _claim(name: str, heading: str) -> Column:
     return effect(name, f"{heading} (95% interval)", lower=lower, upper=upper)
 
 
-def _spillover(experiment: Experiment) -> Section:
+def _spillover(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Which items feel a promotion depends on who is called exposed. Effects stand per item row "
@@ -259,7 +259,7 @@ def _definitions(part: _Part) -> None:
     )
     part.table(
         "leakage",
-        "Leakage: the change on items that each definition calls unexposed, in clicks per slate.",
+        "Leakage: the change on items that each definition calls unexposed, in {clicks} per slate.",
         [
             text("definition", "Definition"),
             counted("rows", "Unexposed item rows"),
@@ -277,8 +277,8 @@ def _effects_on_rows(part: _Part) -> None:
     """Add the tests and effects of item rows, whoever is called exposed."""
     part.table(
         "randomization_tests",
-        "Exact tests: does promotion change any click of these items? Differences in clicks per "
-        "slate, with the range that holds 95% of them if it does not.",
+        "Exact tests: does promotion change any {click} of these items? Differences in {clicks} "
+        "per slate, with the range that holds 95% of them if it does not.",
         [
             text("hypothesis", "Hypothesis"),
             number("estimate", "Difference", signs=True),
@@ -311,7 +311,7 @@ def _effects_on_rows(part: _Part) -> None:
     )
 
 
-def _risk(experiment: Experiment) -> Section:
+def _risk(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Where promotions gain and lose, by the focal item's position before promotion and by its "
@@ -322,19 +322,25 @@ def _risk(experiment: Experiment) -> Section:
     columns = [effect(unit=units.PER_SLATE), KNOWN, text("verdict", "Verdict"), *SLATES]
     part.table(
         "risk_by_position",
-        "By focal position before promotion, in clicks per slate.",
+        "By focal position before promotion, in {clicks} per slate.",
         [text("focal_position_bucket", "Position"), text("effect_family", "Effect"), *columns],
     )
     part.table(
         "risk_by_cluster",
-        "By the focal item's cluster: the total effect in clicks per slate.",
+        "By the focal item's cluster: the total effect in {clicks} per slate.",
         [text("focal_cluster", "Cluster"), *columns],
         lambda frame: frame[frame["effect_family"] == "Total"],
     )
+    _segments(part)
+    return part.done("risk", "Where promotions gain and lose")
+
+
+def _segments(part: _Part) -> None:
+    """Add the effect of each segment, and whether segments differ at all."""
     part.table(
         "segments",
-        "Total effect by segment, in clicks per slate: raw with simultaneous intervals, and drawn "
-        "towards the mean of its kind.",
+        "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
+        "drawn towards the mean of its kind.",
         [
             text("segmentation", "Kind"),
             text("segment", "Segment"),
@@ -360,7 +366,7 @@ def _risk(experiment: Experiment) -> Section:
     part.table(
         "heterogeneity",
         "Do segments differ at all? Cochran's Q; tau is the standard deviation of true effects "
-        "in clicks per slate.",
+        "in {clicks} per slate.",
         [
             text("segmentation", "Kind"),
             text("component", "Items"),
@@ -371,10 +377,9 @@ def _risk(experiment: Experiment) -> Section:
             NOTE,
         ],
     )
-    return part.done("risk", "Where promotions gain and lose")
 
 
-def _models(experiment: Experiment) -> Section:
+def _models(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict", {})
     part.say(
@@ -386,8 +391,8 @@ def _models(experiment: Experiment) -> Section:
     part.figure("outcome_models", "aipw", "feature_importance")
     part.table(
         "outcome_models",
-        "Predictions of the clicks of slates of users that the model has not seen; errors in "
-        "clicks per slate.",
+        "Predictions of the {clicks} of slates of users that the model has not seen; errors in "
+        "{clicks} per slate.",
         [
             text("model", "Model"),
             text("level", "Learns on"),
@@ -401,8 +406,8 @@ def _models(experiment: Experiment) -> Section:
     )
     part.table(
         "aipw",
-        "The total effect by each estimator, in clicks per slate; percent of bound is the bound's "
-        "variance over the estimator's.",
+        "The total effect by each estimator, in {clicks} per slate; percent of bound is the "
+        "bound's variance over the estimator's.",
         [
             text("estimator", "Estimator"),
             effect(unit=units.PER_SLATE),
@@ -415,7 +420,7 @@ def _models(experiment: Experiment) -> Section:
     )
     part.table(
         "feature_importance",
-        "What each model rests on. What predicts clicks need not be what promotion changes.",
+        "What each model rests on. What predicts {clicks} need not be what promotion changes.",
         [
             text("model", "Model"),
             text("feature", "Feature"),
@@ -426,7 +431,7 @@ def _models(experiment: Experiment) -> Section:
     return part.done("models", "Models, and how near they come to the least error")
 
 
-def _who_gains(experiment: Experiment) -> Section:
+def _who_gains(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict", {})
     part.say(
@@ -455,7 +460,7 @@ def _who_gains(experiment: Experiment) -> Section:
     return part.done("who-gains", "Who gains")
 
 
-def _policies(experiment: Experiment) -> Section:
+def _policies(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict")
     if gate is not None:
@@ -468,7 +473,7 @@ def _policies(experiment: Experiment) -> Section:
     part.figure("policies")
     part.table(
         "policies",
-        "What each rule gains against promoting nothing, in clicks per 1,000 eligible slates.",
+        "What each rule gains against promoting nothing, in {clicks} per 1,000 eligible slates.",
         [
             text("rule", "Rule"),
             text("in_words", "In words"),
@@ -483,7 +488,7 @@ def _policies(experiment: Experiment) -> Section:
     return part.done("policies", "Which slates to promote, if any")
 
 
-def _conclusions(experiment: Experiment) -> Section:
+def _conclusions(experiment: PageData) -> Section:
     part = _Part(experiment)
     elsewhere = (
         " Whether they hold in other worlds stands on the front page."
@@ -512,7 +517,7 @@ def _conclusions(experiment: Experiment) -> Section:
     return part.done("conclusions", "Conclusions that can be checked")
 
 
-def _estimators(experiment: Experiment) -> Section:
+def _estimators(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "The ledger by several estimators. They answer the same question; where they disagree by "
@@ -521,7 +526,7 @@ def _estimators(experiment: Experiment) -> Section:
     part.figure("estimators")
     part.table(
         "component_effects",
-        "Observed clicks per slate: every line of the ledger by every estimator.",
+        "Observed {clicks} per slate: every line of the ledger by every estimator.",
         [
             text("estimator", "Estimator"),
             text("component", "Items"),
@@ -540,7 +545,7 @@ def _estimators(experiment: Experiment) -> Section:
     )
     part.table(
         "additivity_checks",
-        "Do the parts add up? Differences in clicks per slate.",
+        "Do the parts add up? Differences in {clicks} per slate.",
         [
             text("estimator", "Estimator"),
             text("identity", "Identity"),
@@ -553,7 +558,7 @@ def _estimators(experiment: Experiment) -> Section:
     return part.done("estimators", "The same by other estimators")
 
 
-def _truth(experiment: Experiment) -> Section:
+def _truth(experiment: PageData) -> Section:
     part = _Part(experiment)
     if not experiment.is_simulated:
         return part.done("truth", "")
@@ -565,7 +570,7 @@ def _truth(experiment: Experiment) -> Section:
     return part.done("truth", "What is known of this simulated world")
 
 
-def _design(experiment: Experiment) -> Section:
+def _design(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Was the promotion randomized as it should be, and what could this experiment have shown?"
@@ -587,7 +592,7 @@ def _design(experiment: Experiment) -> Section:
     part.table(
         "power",
         "Power for given effects and the smallest effect shown with 80% power, difference in "
-        "means; effects in clicks per slate.",
+        "means; effects in {clicks} per slate.",
         [
             text("component", "Items"),
             text("question", "Question"),
@@ -615,7 +620,7 @@ def _design(experiment: Experiment) -> Section:
     return part.done("design", "Was it a fair experiment?")
 
 
-def log_checks(experiment: Experiment) -> list[TableView]:
+def log_checks(experiment: PageData) -> list[TableView]:
     """Return what the checks of a log found, and where its rows went; nothing of a simulation."""
     part = _Part(experiment)
     for name, caption in (
@@ -636,7 +641,7 @@ def plain_columns(frame: pd.DataFrame) -> list[Column]:
     ]
 
 
-def _data(experiment: Experiment) -> Section:
+def _data(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say("What the slates look like, and who is exposed to what.")
     part.figure("ratings_and_slates", "exposure_mapping")

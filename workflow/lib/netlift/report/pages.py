@@ -18,7 +18,7 @@ from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
-from netlift.report.gathering import Experiment, design_hash, records, versions
+from netlift.report.gathering import PageData, design_hash, records, versions
 from netlift.report.layout import log_checks, sections
 from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
@@ -66,7 +66,7 @@ class Figure:
     svg: Markup
 
 
-def experiment_page(experiment: Experiment) -> str:
+def experiment_page(experiment: PageData) -> str:
     """Return the page of one experiment, whole: nothing else is loaded when it is opened.
 
     A log without a promotion is no experiment, and has a page that says so.
@@ -99,7 +99,7 @@ def experiment_page(experiment: Experiment) -> str:
     )
 
 
-def described_page(log: Experiment) -> str:
+def described_page(log: PageData) -> str:
     """Return the page of a log without a promotion: what it is, what it can say, what it lacks."""
     return _render(
         "described.html.j2",
@@ -157,15 +157,15 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
 def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
     """Return a figure with the caption that Snakemake's report gives it too."""
     caption = GRID_CAPTION if "/grid/" in name else _CAPTIONS.get(Path(name).stem, "")
-    return Figure(name, inlined.title, outcome.said(caption), Markup(inlined.svg))
+    return Figure(name, inlined.title, outcome.fill(caption), Markup(inlined.svg))
 
 
-def _home(experiment: Experiment) -> str:
+def _home(experiment: PageData) -> str:
     """Return where the front page lies, as seen from an experiment's page."""
     return "../" * len(experiment.name.split("/")) + "report/index.html"
 
 
-def title_of(experiment: Experiment) -> str:
+def title_of(experiment: PageData) -> str:
     """Return what an experiment is called in a heading."""
     settings = experiment.settings
     if experiment.is_log:
@@ -174,7 +174,7 @@ def title_of(experiment: Experiment) -> str:
     return f"{data}, world {settings['world']}"
 
 
-def provenance(experiment: Experiment) -> dict[str, Any]:
+def provenance(experiment: PageData) -> dict[str, Any]:
     """Return where everything comes from."""
     rules = {file.rule for file in experiment.files.values()}
     accounts = experiment.table("accounts")
@@ -213,7 +213,7 @@ def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **val
         lstrip_blocks=True,
     )
     environment.filters["minus"] = _with_minus
-    environment.filters |= {"said": outcome.said, "capitalized": capitalized}
+    environment.filters |= {"filled": outcome.fill, "capitalized": capitalized}
     own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
     return environment.get_template(template).render(
         **values,

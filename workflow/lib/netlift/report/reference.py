@@ -1,4 +1,7 @@
-"""Glossary, and methods with their formulas and papers: what a reader looks up."""
+"""Glossary, and methods with their formulas and papers: what a reader looks up.
+
+Texts are templates of ``netlift.core.outcome``.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ GLOSSARY: list[tuple[str, str]] = [
     ("World", "A competition model with its parameters, which says how attention moves."),
     (
         "Known effect",
-        "In a simulated world: the change in click probabilities, without the noise of clicks.",
+        "In a simulated world: the change in {click_probabilities}, without the noise of {clicks}.",
     ),
     (
         "95% interval",
@@ -41,9 +44,9 @@ GLOSSARY: list[tuple[str, str]] = [
         "above zero.",
     ),
     ("Percent of bound", "The least variance that is possible over an estimator's variance."),
-    ("Clicks per item row", "The change of one item, averaged over items."),
-    ("Clicks per slate", "The change of all items of a kind in one slate, added up."),
-    ("Clicks per 1,000 promoted slates", "1,000 times clicks per slate."),
+    ("{Clicks} per item row", "The change of one item, averaged over items."),
+    ("{Clicks} per slate", "The change of all items of a kind in one slate, added up."),
+    ("{Clicks} per 1,000 promoted slates", "1,000 times {clicks} per slate."),
 ]
 
 METHODS: list[tuple[str, str, str]] = [
@@ -95,7 +98,7 @@ METHODS: list[tuple[str, str, str]] = [
     ),
     (
         "Bound",
-        "E[s₁²/e + s₀²/(1 − e) + (τ(X) − τ)²] / N, s² the variance of a slate's clicks",
+        "E[s₁²/e + s₀²/(1 − e) + (τ(X) − τ)²] / N, s² the variance of a slate's {clicks}",
         "Hahn 1998",
     ),
     (

@@ -9,41 +9,42 @@ from typing import Any
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
-from netlift.report.gathering import Experiment, records
+from netlift.report.columns import plain
+from netlift.report.gathering import PageData, records
 
 TOPIC = "slate-level metric"
 
 _CREATE_OR_MOVE = {
     ("creates", True): (
         "Creates, and moves some",
-        "Promotion created clicks on balance, and moved some from other items",
+        "Promotion created {clicks} on balance, and moved some from other items",
     ),
-    ("creates", False): ("Creates", "Promotion created clicks"),
+    ("creates", False): ("Creates", "Promotion created {clicks}"),
     ("destroys", True): (
         "Moves, and loses some",
-        "Promotion moved clicks to the promoted item, and lost some on balance",
+        "Promotion moved {clicks} to the promoted item, and lost some on balance",
     ),
-    ("destroys", False): ("Loses", "Promotion lost clicks"),
+    ("destroys", False): ("Loses", "Promotion lost {clicks}"),
     ("undecided", True): (
         "Moves; not shown to create",
-        "Promotion moved clicks to the promoted item; it is not shown to create any",
+        "Promotion moved {clicks} to the promoted item; it is not shown to create any",
     ),
     ("undecided", False): (
         "Not shown either way",
-        "It is not shown whether promotion creates clicks or loses them",
+        "It is not shown whether promotion creates {clicks} or loses them",
     ),
 }
 """By the verdict on whole slates and by whether others are shown to lose: short, and a line."""
 
 _SURE = {
-    "creates": "Sure at 95%: clicks are created",
-    "destroys": "Sure at 95%: clicks are lost",
+    "creates": "Sure at 95%: {clicks_are} created",
+    "destroys": "Sure at 95%: {clicks_are} lost",
     "undecided": "Not sure: the interval covers zero",
 }
 _DO = {
     "promote": "Keep promoting",
     "do_not_promote": "Do not promote every slate",
-    "no_evidence_for_promoting": "Do not promote for clicks' sake",
+    "no_evidence_for_promoting": "Do not promote for {clicks_possessive} sake",
 }
 
 
@@ -95,7 +96,7 @@ class Verdict:
     truth: str
 
 
-def verdict_of(experiment: Experiment) -> Verdict:
+def verdict_of(experiment: PageData) -> Verdict:
     """Say what an experiment says, from its tables alone."""
     stated = experiment.table("decision_statements")
     statements = {str(row["topic"]): row for row in ([] if stated is None else records(stated))}
@@ -115,7 +116,7 @@ def verdict_of(experiment: Experiment) -> Verdict:
         ),
         Answer(
             "How sure?",
-            outcome.said(_SURE[code]),
+            outcome.fill(_SURE[code]),
             _certainty(code, lower, upper, outcome),
             "product_summary",
         ),
@@ -123,7 +124,7 @@ def verdict_of(experiment: Experiment) -> Verdict:
     )
     return Verdict(
         code,
-        outcome.said(headline),
+        outcome.fill(headline),
         estimate,
         lower,
         upper,
@@ -133,7 +134,7 @@ def verdict_of(experiment: Experiment) -> Verdict:
     )
 
 
-def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
+def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
     """Return the verdict on whole slates, and whether others are shown to lose what one gains.
 
     A log whose item rows were not analysed has no statements; then the intervals decide, as they
@@ -149,7 +150,7 @@ def _codes(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) 
     return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
 
 
-def _taken(experiment: Experiment) -> str:
+def _taken(experiment: PageData) -> str:
     """Say what share of the focal gain is taken from others, and how sure that is."""
     gain = experiment.product("Focal gain")
     said = (
@@ -161,11 +162,9 @@ def _taken(experiment: Experiment) -> str:
     if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
         return f"{said} What share of it is taken from other items, the data do not bound."
     share, low, high = (
-        f"{-100 * float(ratio[key]):,.0f}" for key in ("estimate", "ci_95_upper", "ci_95_lower")
+        plain(-100 * float(ratio[key]), 0) for key in ("estimate", "ci_95_upper", "ci_95_lower")
     )
-    return (
-        f"{said} Taken from other items: {share}% of it (95% interval {low}% to {high}%)."
-    ).replace("-", "−")
+    return f"{said} Taken from other items: {share}% of it (95% interval {low}% to {high}%)."
 
 
 def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
@@ -182,7 +181,7 @@ def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     )
 
 
-def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
+def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
     """Say what to do: the gate's verdict on policies, or that on promoting every slate."""
     gate = experiment.records.get("verdict")
     if gate is None and not statements:
@@ -196,7 +195,7 @@ def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, An
         row = statements["policy design"]
         return Answer(
             "Do what?",
-            experiment.outcome.said(_DO[str(row["verdict"])]),
+            experiment.outcome.fill(_DO[str(row["verdict"])]),
             f"{row['statement']} Rules for some of the slates were not compared in this run.",
             "decision_statements",
         )
@@ -208,7 +207,7 @@ def _what_to_do(experiment: Experiment, statements: Mapping[str, Mapping[str, An
     return Answer("Do what?", answer, str(gate["statement"]), "verdict")
 
 
-def _truth(experiment: Experiment, lower: float, upper: float) -> str:
+def _truth(experiment: PageData, lower: float, upper: float) -> str:
     """Say what is known of a simulated world, and whether the interval covers it."""
     known = experiment.product("Net change").get("known_value")
     if known is None:

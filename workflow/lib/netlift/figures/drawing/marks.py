@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from netlift.figures.drawing.style import SMALL, Theme
+from netlift.figures.drawing.style import SMALL
+from netlift.figures.drawing.themes import current_theme
 
 ESTIMATE, INTERVAL, KNOWN, BAND = "_estimate", "_interval", "_known", "_band"
 """Labels of the marks in an axis; the leading underscore keeps them out of its legend."""
@@ -28,7 +29,6 @@ def draw_estimate(
     axes: Axes,
     row: float,
     values: tuple[float, float, float],
-    theme: Theme,
     *,
     color: str,
     marker: str = "o",
@@ -44,8 +44,6 @@ def draw_estimate(
         Where on the y axis.
     values
         Estimate, lower and upper end of the 95% interval.
-    theme
-        Colors.
     color, marker, filled
         How the mark looks; one that is not filled shows the paper.
 
@@ -58,28 +56,53 @@ def draw_estimate(
         return False
     if math.isfinite(lower) and math.isfinite(upper):
         axes.plot([lower, upper], [row, row], label=INTERVAL, zorder=3, **_line(color))
-    look = _point(color, marker, color if filled else theme.paper)
+    look = _point(color, marker, color if filled else current_theme().paper)
     axes.plot([estimate], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
     return True
 
 
-def draw_known(axes: Axes, row: float, value: float, theme: Theme) -> None:
+def draw_point(axes: Axes, row: float, value: float, **look: Any) -> bool:
+    """Draw an estimate without an interval as ``draw_estimate`` does."""
+    return draw_estimate(axes, row, (value, math.nan, math.nan), **look)
+
+
+def draw_row(
+    axes: Axes,
+    row: float,
+    values: tuple[float, float, float],
+    known: float,
+    missing: str,
+    **look: Any,
+) -> None:
+    """Draw an estimate and over it the known effect; where it is missing, say why in words."""
+    if draw_estimate(axes, row, values, **look):
+        draw_known(axes, row, known)
+    else:
+        say_missing(axes, row, missing)
+
+
+def interval_of(line: pd.Series, value: str = "estimate") -> tuple[float, float, float]:
+    """Return a number of a row with the ends of its 95% interval."""
+    return line[value], line["ci_95_lower"], line["ci_95_upper"]
+
+
+def draw_known(axes: Axes, row: float, value: float) -> None:
     """Mark the known effect of a simulated world; draw nothing where there is none."""
     if math.isfinite(value):
-        axes.plot([value], [row], linestyle="none", label=KNOWN, zorder=5, **_known(theme))
+        axes.plot([value], [row], linestyle="none", label=KNOWN, zorder=5, **_known())
 
 
-def draw_band(axes: Axes, row: float, lower: float, upper: float, theme: Theme) -> None:
+def draw_band(axes: Axes, row: float, lower: float, upper: float) -> None:
     """Draw what chance alone gives in one row; draw nothing where it is missing."""
     if math.isfinite(lower) and math.isfinite(upper):
         corner = (lower, row - _BAND_HEIGHT / 2)
         axes.add_patch(
-            Rectangle(corner, upper - lower, _BAND_HEIGHT, label=BAND, zorder=1, **_band(theme))
+            Rectangle(corner, upper - lower, _BAND_HEIGHT, label=BAND, zorder=1, **_band())
         )
         axes.autoscale_view()  # which a line calls for by itself, and a patch does not
 
 
-def say_missing(axes: Axes, row: float, text: str, theme: Theme) -> None:
+def say_missing(axes: Axes, row: float, text: str) -> None:
     """Say in words, beside the line of no effect, why a row has no numbers."""
     axes.annotate(
         text,
@@ -88,31 +111,47 @@ def say_missing(axes: Axes, row: float, text: str, theme: Theme) -> None:
         textcoords="offset points",
         va="center",
         size=SMALL,
-        color=theme.muted,
+        color=current_theme().muted,
     )
 
 
-def known_key(theme: Theme, label: str = "known effect") -> Line2D:
+def known_key(label: str = "known effect") -> Line2D:
     """Return the legend's handle of a known effect, or of another known value."""
-    return Line2D([], [], linestyle="none", label=label, **_known(theme))
+    return Line2D([], [], linestyle="none", label=label, **_known())
 
 
-def band_key(theme: Theme, label: str) -> Artist:
+def known_keys(
+    *tables: pd.DataFrame, column: str = "known_effect", label: str = "known effect"
+) -> list[Line2D]:
+    """Return the legend's handle of known values where any of the tables has them, else none."""
+    return [known_key(label)] if any(has_known(table, column) for table in tables) else []
+
+
+def best_key(label: str) -> Line2D:
+    """Return the legend's handle of the best that is possible."""
+    return Line2D([], [], label=label, **best_look())
+
+
+def best_look() -> dict[str, Any]:
+    """Return how the line looks that marks the best that is possible."""
+    return {"color": current_theme().gains, "linewidth": 1.6, "linestyle": (0, (4, 2))}
+
+
+def diagonal_look() -> dict[str, Any]:
+    """Return how the line looks on which what happens is as predicted."""
+    return {"color": current_theme().muted, "linewidth": 1, "linestyle": (0, (4, 2))}
+
+
+def band_key(label: str) -> Artist:
     """Return the legend's handle of what chance alone gives."""
-    return Patch(label=label, **_band(theme))
+    return Patch(label=label, **_band())
 
 
 def estimate_key(
-    color: str,
-    label: str,
-    theme: Theme,
-    *,
-    marker: str = "o",
-    filled: bool = True,
-    interval: bool = True,
+    color: str, label: str, *, marker: str = "o", filled: bool = True, interval: bool = True
 ) -> Line2D:
     """Return the legend's handle of an estimate, with its interval or alone."""
-    look = _point(color, marker, color if filled else theme.paper)
+    look = _point(color, marker, color if filled else current_theme().paper)
     line = _line(color) if interval else {"linestyle": "none"}
     return Line2D([], [], label=label, **line, **look)
 
@@ -126,7 +165,8 @@ def _line(color: str) -> dict[str, Any]:
     return {"color": color, "linewidth": 2, "solid_capstyle": "butt"}
 
 
-def _band(theme: Theme) -> dict[str, Any]:
+def _band() -> dict[str, Any]:
+    theme = current_theme()
     return {"facecolor": theme.control, "edgecolor": theme.control, "alpha": 0.45}
 
 
@@ -140,6 +180,7 @@ def _point(color: str, marker: str, face: str) -> dict[str, Any]:
     }
 
 
-def _known(theme: Theme) -> dict[str, Any]:
+def _known() -> dict[str, Any]:
+    theme = current_theme()
     # Small enough that an estimate at the same place can be seen around it.
     return _point(theme.ink, "D", theme.paper) | {"markersize": 4.8, "markeredgewidth": 1.2}

@@ -7,7 +7,7 @@ label or by the shape of a marker too.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -19,9 +19,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from netlift.figures.drawing.text import shortened
-from netlift.figures.drawing.themes import DARK as DARK
-from netlift.figures.drawing.themes import LIGHT as LIGHT
-from netlift.figures.drawing.themes import Theme as Theme
+from netlift.figures.drawing.themes import current_theme
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -39,11 +37,14 @@ _LINE = 0.2
 _EDGE = 0.1
 _NO_RANGE = 1e-9
 _PER_LINE = 128
+_PER_NAME, _PER_MEANING = 28, 32
+_TEXT_LINE = 13.0
 _P = ParamSpec("_P")
 
 
-def house_style(theme: Theme) -> dict[RcKeyType, Any]:
-    """Return matplotlib's settings for a theme."""
+def house_style() -> dict[RcKeyType, Any]:
+    """Return matplotlib's settings for the current theme."""
+    theme = current_theme()
     return {
         "font.family": ["DejaVu Sans"],
         "font.size": 9.5,
@@ -84,7 +85,7 @@ def house_style(theme: Theme) -> dict[RcKeyType, Any]:
 
 
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Make a drawing function use the house style in the theme that it is called with.
+    """Make a drawing function use the house style in the current theme.
 
     The layout is settled before the figure is returned, so that it looks the same whatever
     settings hold where it is shown or saved, and is not computed once for each file.
@@ -92,9 +93,7 @@ def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
 
     @wraps(draw)
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
-        theme = kwargs.get("theme", LIGHT)
-        assert isinstance(theme, Theme)
-        with rc_context(house_style(theme)):
+        with rc_context(house_style()):
             figure = draw(*args, **kwargs)
             _settle(figure)
         return figure
@@ -119,7 +118,6 @@ def _settle(figure: Figure) -> None:
 
 def sheet(
     height: float,
-    theme: Theme,
     *,
     title: str,
     subtitle: str = "",
@@ -133,8 +131,6 @@ def sheet(
     ----------
     height
         Inches for the plots; heading and foot come on top of it.
-    theme
-        Colors.
     title, subtitle
         What is seen, in words.
     legend
@@ -164,7 +160,7 @@ def sheet(
             _EDGE / whole,
             "\n".join(foot),
             size=SMALL,
-            color=theme.muted,
+            color=current_theme().muted,
             linespacing=1.5,
         )
     return figure
@@ -211,10 +207,10 @@ def row_axis(axes: Axes, labels: Sequence[str], *, size: float = SMALL) -> None:
     axes.grid(visible=True, axis="x")
 
 
-def zero_line(axes: Axes, theme: Theme, *, vertical: bool = True) -> None:
+def zero_line(axes: Axes, *, vertical: bool = True) -> None:
     """Draw the line of no effect, so that it can always be seen."""
     draw = axes.axvline if vertical else axes.axhline
-    draw(0, color=theme.ink, linewidth=1, zorder=1.5, gid="zero")
+    draw(0, color=current_theme().ink, linewidth=1, zorder=1.5, gid="zero")
 
 
 def wide_enough(axes: Axes) -> None:
@@ -233,7 +229,7 @@ def text_axis(figure: Figure, where: SubplotSpec, beside: Axes) -> Axes:
 
 
 def column_of_text(
-    axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str], theme: Theme
+    axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str]
 ) -> None:
     """Write one column of right-aligned text beside the rows of a plot.
 
@@ -247,8 +243,6 @@ def column_of_text(
         What the column holds, with its unit.
     texts
         One text per row.
-    theme
-        Colors.
     """
     rows = texts if isinstance(texts, Mapping) else dict(enumerate(texts))
     for row, text in rows.items():
@@ -262,5 +256,50 @@ def column_of_text(
         ha="right",
         va="bottom",
         size=SMALL,
-        color=theme.muted,
+        color=current_theme().muted,
     )
+
+
+def columns_of_text(
+    axes: Axes,
+    columns: Mapping[str, Mapping[float, str] | Sequence[str]],
+    edges: Sequence[float] = (),
+) -> None:
+    """Write columns of text by their headings, at given right edges or evenly spaced."""
+    evenly = [place / len(columns) for place in range(1, len(columns) + 1)]
+    for x, (heading, texts) in zip(edges or evenly, columns.items(), strict=True):
+        column_of_text(axes, x, heading, texts)
+
+
+def text_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Make an axis a list of labeled rows for columns of text, without a scale."""
+    row_axis(axes, labels)
+    axes.set_xlim(0, 1)
+    axes.grid(visible=False)
+    axes.xaxis.set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+
+
+def write_definitions(axes: Axes, names: Iterable[object], meanings: Iterable[object]) -> None:
+    """Write what each row is called, and below it what it means."""
+    theme = current_theme()
+    for row, (name, meaning) in enumerate(zip(names, meanings, strict=True)):
+        called = textwrap.wrap(str(name), _PER_NAME)
+        meant = textwrap.wrap(str(meaning), _PER_MEANING)
+        top = _TEXT_LINE * (len(called) + len(meant)) / 2
+        for text, lift, color, weight in (
+            (called, top, theme.ink, "bold"),
+            (meant, top - _TEXT_LINE * len(called), theme.muted, "normal"),
+        ):
+            axes.annotate(
+                "\n".join(text),
+                (1, row),
+                (0, lift),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                color=color,
+                weight=weight,
+                size=SMALL,
+                linespacing=1.25,
+            )

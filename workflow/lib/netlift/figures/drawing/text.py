@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -65,6 +67,16 @@ def shortened(text: object, width: float, *, size: float, weight: str = "normal"
 def drawn_outcome(unit: str) -> Outcome:
     """Return the words for an outcome in figures: a long unit is cut, so that axes have room."""
     return Outcome(shortened(unit, _UNIT_WIDTH, size=9.5))
+
+
+def written(value: float, form: str) -> str:
+    """Write a number by a form; a missing one is empty."""
+    return form.format(value).replace("-", MINUS) if math.isfinite(value) else ""
+
+
+def reasons(names: Iterable[str], notes: Iterable[object]) -> list[str]:
+    """Return a sentence for each note of a table: of what it is, and what it says."""
+    return [f"{name}: {str(note).rstrip('.')}." for name, note in zip(names, notes, strict=True)]
 
 
 def text_width(text: str, *, size: float, weight: str = "normal") -> float:

@@ -5,6 +5,9 @@ Colors follow Okabe and Ito (2008), darkened where white paper needs it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -92,3 +95,20 @@ _COMPONENTS = {
     "All competitors": "competitors",
     "Full slate": "total",
 }
+
+_current: ContextVar[Theme] = ContextVar("theme", default=LIGHT)
+
+
+def current_theme() -> Theme:
+    """Return the colors to draw in: those of the innermost ``use_theme``, by default ``LIGHT``."""
+    return _current.get()
+
+
+@contextmanager
+def use_theme(theme: Theme) -> Iterator[None]:
+    """Draw in a theme: ``with use_theme(DARK): ...``."""
+    token = _current.set(theme)
+    try:
+        yield
+    finally:
+        _current.reset(token)

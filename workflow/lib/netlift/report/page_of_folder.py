@@ -1,0 +1,53 @@
+"""The page of an experiment that lies in a results folder, written without Snakemake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netlift.core.errors import NetliftError
+from netlift.core.tables import written_whole
+from netlift.report.gathering import gather
+from netlift.report.pages import experiment_page
+from netlift.workflow.study import Study
+
+
+def write_page(folder: Path, file: Path) -> None:
+    """Write an experiment's page from what was made of it.
+
+    Parameters
+    ----------
+    folder
+        The experiment's folder, below a folder ``results``.
+    file
+        The page to write.
+
+    Raises
+    ------
+    NetliftError
+        There is no such experiment, or no configuration next to it.
+    """
+    whole = folder.resolve()
+    root = next((parent.parent for parent in whole.parents if parent.name == "results"), None)
+    if root is None:
+        raise NetliftError(f"{folder} does not lie in a folder results: no experiment of a study")
+    name = whole.relative_to(root / "results").as_posix()
+    dataset = name.split("/")[0]
+    movies = root / f"resources/datasets/{dataset}/movies.parquet"
+    study = Study.from_config(_configuration(root / "results", dataset))
+    settings = study.page_settings(name)
+    text = experiment_page(gather(name, settings, root=root, movies=movies))
+    with written_whole(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _configuration(results: Path, dataset: str) -> dict[str, Any]:
+    """Return the whole configuration of a data set's study; of logs, that of any study."""
+    pattern = "*/config.yaml" if dataset == "logs" else f"{dataset}/config.yaml"
+    path = next(iter(sorted(results.glob(pattern))), None)
+    if path is None:
+        raise NetliftError(f"no config.yaml in {results / dataset}: run the study first")
+    configuration: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return configuration

@@ -1,0 +1,64 @@
+"""What a study found, in a few lines of a terminal."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def summary(folder: Path) -> str:
+    """Return a summary of every experiment in a results folder.
+
+    Parameters
+    ----------
+    folder
+        The results folder of a study.
+
+    Returns
+    -------
+    For each experiment its folder and its net effect with interval and unit; for each slate set
+    what holds in how many worlds; and where to read on.
+    """
+    lines = [*_nets(folder), *_without_promotion(folder)]
+    if not lines:
+        return f"No experiment in {folder} yet: run the study with `make run`."
+    front = folder / "report/index.html"
+    last = (
+        f"Open {front} in a browser: all of this with figures, and each experiment's page."
+        if front.exists()
+        else "Read effects/decision_statements.csv of an experiment first, then the tables beside "
+        "it, and figures/."
+    )
+    asked = "Did promotion create engagement, or only move it?"
+    return "\n".join(["", asked, "", *lines, *_over_worlds(folder), last])
+
+
+def _nets(folder: Path) -> Iterator[str]:
+    """Yield the net effect of each experiment, simulated ones first."""
+    for experiments in ("*/size=*/seed=*/*", "logs/*"):
+        for path in sorted(folder.glob(f"{experiments}/effects/decision_statements.csv")):
+            (net,) = (row for row in _rows(path) if row["topic"] == "slate-level metric")
+            yield from (f"{path.parents[1]}/", f"    {net['statement']}", "")
+
+
+def _without_promotion(folder: Path) -> Iterator[str]:
+    """Yield the page of each log that is described only."""
+    for path in sorted(folder.glob("logs/*/report.html")):
+        if not path.with_name("decision.json").exists():
+            yield f"{path.parent}/"
+            yield f"    No promotion was drawn at random: {path} says what this log can say."
+            yield ""
+
+
+def _over_worlds(folder: Path) -> Iterator[str]:
+    """Yield what holds in how many worlds, by slate set."""
+    for path in sorted(folder.glob("*/size=*/seed=*/decision_statements.csv")):
+        yield f"Over all worlds, {path.parent}/"
+        yield from (f"    {row['statement']}" for row in _rows(path))
+        yield ""
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
