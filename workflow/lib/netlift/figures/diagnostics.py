@@ -12,6 +12,7 @@ from matplotlib.gridspec import GridSpec
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
 from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
+from netlift.effects.estimators import label_of
 from netlift.effects.power_table import GIVEN, MINIMUM
 from netlift.figures.drawing.marks import (
     band_key,
@@ -34,7 +35,6 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, p_value, signed
-from netlift.figures.estimators import NAMES
 from netlift.figures.shares import ESTIMATORS, SHIFT
 
 WORDS = {
@@ -110,7 +110,9 @@ def design_diagnostics(
 
 def _legend(balance: pd.DataFrame, theme: Theme) -> list[Artist]:
     keys: list[Artist] = [
-        estimate_key(theme.data, NAMES[name], theme, marker=marker, filled=filled, interval=False)
+        estimate_key(
+            theme.data, label_of(name), theme, marker=marker, filled=filled, interval=False
+        )
         for name, (marker, filled) in ESTIMATORS.items()
     ]
     keys.append(band_key(theme, "95% range of random assignment"))
@@ -256,7 +258,7 @@ def _note(diagnostics: pd.DataFrame, power: pd.DataFrame) -> str:
     ]
     missing = power.dropna(subset=["note"]).drop_duplicates(["estimator", "note"])
     notes += [
-        f"{NAMES[name]}: {str(note).rstrip('.')}."
+        f"{label_of(name)}: {str(note).rstrip('.')}."
         for name, note in zip(missing["estimator"], missing["note"], strict=True)
     ]
     return " ".join(notes)

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
+from netlift.effects.estimators import LIN, MAIN, label_of
 from netlift.figures.drawing.marks import (
     INTERVAL,
     draw_estimate,
@@ -32,10 +33,9 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import signed, with_interval
-from netlift.figures.estimators import NAMES
 from netlift.figures.spillover import write_definitions
 
-ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
+ESTIMATORS = {MAIN: ("o", True), LIN: ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""
 
 SHIFT = 0.17
@@ -75,7 +75,7 @@ def shares(
     part = shares[shares["estimator"].isin(ESTIMATORS)]
     names = part.drop_duplicates("share")
     legend: list[Artist] = [
-        estimate_key(theme.data, f"{NAMES[name]}, 95% set", theme, marker=marker, filled=filled)
+        estimate_key(theme.data, f"{label_of(name)}, 95% set", theme, marker=marker, filled=filled)
         for name, (marker, filled) in ESTIMATORS.items()
     ]
     if has_known(part, "known_value"):
@@ -189,7 +189,7 @@ def _note(table: pd.DataFrame) -> str:
         notes.append("Arrows, no gap: any number, since what it is a share of may be zero.")
     missing = table.dropna(subset=["note"]).drop_duplicates("estimator")
     notes += [
-        f"{NAMES[name]}: {str(note).rstrip('.')}."
+        f"{label_of(name)}: {str(note).rstrip('.')}."
         for name, note in zip(missing["estimator"], missing["note"], strict=True)
     ]
     return " ".join(notes)
