@@ -103,7 +103,9 @@ class ArmMean:
             )
 
     @classmethod
-    def of_sums(cls, slates: Integers, sums: Floats, products: Floats, center: Floats) -> Self:
+    def of_sums(
+        cls, slates: Integers, sums: Floats, products: Floats, center: Floats, size: Floats
+    ) -> Self:
         """Average single slates of one weight: Neyman's (1923) S / n, which is HC2.
 
         Parameters
@@ -114,6 +116,8 @@ class ArmMean:
             Of the outcomes less a center near their mean, shapes (..., m) and (..., m, m).
         center
             Shape (..., m).
+        size
+            Roots of the sums of squares over both arms, shape (..., m): what rounding is small to.
 
         Returns
         -------
@@ -122,7 +126,6 @@ class ArmMean:
         n = np.where(slates < MIN_PER_ARM, np.nan, slates)[..., None]
         scatter = products - sums[..., :, None] * sums[..., None, :] / n[..., None]
         # Where nothing varies, rounding would be the only scatter.
-        size = np.sqrt(np.diagonal(products, axis1=-2, axis2=-1))
         scatter[np.abs(scatter) <= ROUNDING * size[..., :, None] * size[..., None, :]] = 0
         covariance = scatter / (n * (n - 1))[..., None]
         return cls(sums / n + center, covariance, np.asarray(slates - 1.0), slates)
@@ -201,10 +204,12 @@ def _of_single_slates(outcomes: Floats, promoted: Booleans) -> tuple[ArmMean, Ar
     y = y - center[..., None]
     treated, n = y * promoted[..., None, :], promoted.sum(axis=-1)
     sums, products = treated.sum(axis=-1), treated @ np.swapaxes(treated, -1, -2)
-    rest = y.sum(axis=-1) - sums, y @ np.swapaxes(y, -1, -2) - products
+    everything = y @ np.swapaxes(y, -1, -2)
+    rest = y.sum(axis=-1) - sums, everything - products
+    size = np.sqrt(np.diagonal(everything, axis1=-2, axis2=-1))
     return (
-        ArmMean.of_sums(n, sums, products, center),
-        ArmMean.of_sums(promoted.shape[-1] - n, *rest, center),
+        ArmMean.of_sums(n, sums, products, center, size),
+        ArmMean.of_sums(promoted.shape[-1] - n, *rest, center, size),
     )
 
 
