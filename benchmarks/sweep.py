@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -35,8 +36,9 @@ from study import copied  # noqa: E402
 
 from netlift.core.streams import generator  # noqa: E402
 from netlift.effects.accounts import slate_outcomes  # noqa: E402
-from netlift.effects.batched_ledger import array_ledger  # noqa: E402
-from netlift.effects.estimators import COVARIATES  # noqa: E402
+from netlift.effects.covariates import Covariates  # noqa: E402
+from netlift.effects.estimators import ESTIMATORS, LIN  # noqa: E402
+from netlift.effects.ledger import LINES  # noqa: E402
 from netlift.promotion.design import Design  # noqa: E402
 from netlift.promotion.exposure import assign_promotion  # noqa: E402
 from netlift.promotion.record import Promotion  # noqa: E402
@@ -125,20 +127,25 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
     """Measure replicates per second, and what else could be done in that time."""
     items, accounts, replicates = experiment(n_slates, size)
     numbers = range(REPLICATES)
-    covariates = accounts[list(COVARIATES)].to_numpy(dtype=float)
+    covariates, lines = Covariates(accounts), [weights for _, _, weights in LINES]
     shape, rng = replicates.p_control.shape, np.random.default_rng(1)
 
     def uniforms() -> None:
         for number in numbers:
             generator(1, "replicates", number).random(shape)
 
-    def ledgers() -> None:
+    def compare(names: Collection[str]) -> None:
         for _, promoted, outcomes in replicates.blocks(numbers):
-            array_ledger(promoted, outcomes, probability=0.5)
+            design = replace(replicates.design, promoted=promoted)
+            for name in names:
+                arms = ESTIMATORS[name].compare(np.swapaxes(outcomes, 1, 2), design, covariates)
+                arms.combinations(lines)
+
+    def ledgers() -> None:
+        compare(ESTIMATORS.keys() - {LIN})
 
     def with_lin() -> None:
-        for _, promoted, outcomes in replicates.blocks(numbers):
-            array_ledger(promoted, outcomes, probability=0.5, covariates=covariates)
+        compare(ESTIMATORS)
 
     few = PANDAS_ROUNDS // 4
     ledger, alone, lin, notebook, bootstrap = cpu_seconds(

@@ -1,4 +1,4 @@
-"""Write what is made of the docs: config keys, codes of the log contract, rule graph, picture.
+"""Write what is made of the docs: config keys, codes of logs, estimators, rule graph, picture.
 
 Run by `make docs`. A test holds config/README.md to the schemas. The README's picture is a figure
 of the default study, and is copied if that was run.
@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 
+from netlift.effects.estimators import estimators_table  # noqa: E402
 from netlift.logs.codes import codes_table  # noqa: E402
 from netlift.workflow.config_reference import config_reference  # noqa: E402
 from netlift.workflow.outputs import outputs_reference  # noqa: E402
@@ -46,6 +47,10 @@ def main() -> None:
     page.write_text(
         f"{before}{OUTPUTS}\n{outputs_reference()}{OUTPUTS_END}{after}", encoding="utf-8"
     )
+    page = ROOT / "docs/methods.md"
+    before, rest = page.read_text(encoding="utf-8").split("| estimator |")
+    after = rest.split("\n\n", maxsplit=1)[1]
+    page.write_text(f"{before}{estimators_table()}\n{after}", encoding="utf-8")
     graph = subprocess.run(
         [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"],
         cwd=ROOT,

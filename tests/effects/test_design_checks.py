@@ -9,8 +9,8 @@ from builders import exposure, random_items, slates_of
 from scipy import stats
 
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.covariates import COVARIATES
 from netlift.effects.design_checks import design_diagnostics
-from netlift.effects.estimators import COVARIATES
 from netlift.promotion.exposure import assign_promotion
 from netlift.promotion.record import Promotion
 

@@ -23,12 +23,13 @@ from netlift.effects import segments as segment_effects
 from netlift.effects import shares as share_sets
 from netlift.effects import spillover as row_effects
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.estimators import label_of
 from netlift.figures.diagnostics import WORDS, design_diagnostics
 from netlift.figures.drawing.marks import BAND, ESTIMATE, INTERVAL, KNOWN
 from netlift.figures.drawing.style import SMALL
 from netlift.figures.drawing.text import p_value, signed, with_interval
 from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
-from netlift.figures.estimators import NAMES, estimators
+from netlift.figures.estimators import estimators
 from netlift.figures.item_level import item_level_claim
 from netlift.figures.leakage import leakage
 from netlift.figures.ledger import observed_against_known
@@ -132,7 +133,7 @@ def test_every_estimator_stands_in_its_own_line_of_the_ledger(experiment):
     intervals = drawn(figure.axes[0], INTERVAL)
     numbers = {text.get_position(): text.get_text() for text in figure.axes[1].texts}
     for _, line in tables["component_effects"][:16].iterrows():
-        place = labels.index(NAMES[line["estimator"]], labels.index(line["component"]))
+        place = labels.index(label_of(line["estimator"]), labels.index(line["component"]))
         assert intervals[place] == line[CI].to_list()
         assert numbers[(0.68, place)] == with_interval(line["estimate_per_slate"], *line[CI], 3)
     matrix = {text.get_position(): text.get_text() for text in figure.axes[2].texts}

@@ -15,7 +15,7 @@ from netlift.figures.drawing.marks import ESTIMATE
 from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.policies import ORACLE
 from netlift.figures.validation_bias import validation_bias
-from netlift.figures.validation_cases import TITLES
+from netlift.figures.validation_cases import title_of
 from netlift.figures.validation_coverage import validation_coverage
 from netlift.figures.validation_policies import validation_policies
 from netlift.figures.validation_tests import ADJUSTED, validation_tests
@@ -80,15 +80,15 @@ def panels_by_title(figure):
 def test_coverage_stands_in_the_column_of_its_estimator(tmp_path):
     coverage, _, _ = tables(tmp_path)
     found = panels_by_title(validation_coverage(coverage))
-    assert TITLES["hajek"] not in found
+    assert title_of("hajek") not in found
     for estimator in set(coverage["estimator"]) - {"hajek"}:
         own = coverage[coverage["estimator"] == estimator]["coverage_95"]
-        shown, markers = marks(found[TITLES[estimator]])
+        shown, markers = marks(found[title_of(estimator)])
         assert shown == pytest.approx(sorted(own.clip(lower=0.85)))
         assert markers.count("<") == (own < 0.85).sum()
-    labels = [label.get_text() for label in found[TITLES["lin"]].get_yticklabels()]
+    labels = [label.get_text() for label in found[title_of("lin")].get_yticklabels()]
     assert set(labels) == {""}
-    first = found[TITLES["difference_in_means"]]
+    first = found[title_of("difference_in_means")]
     labels = [label.get_text() for label in first.get_yticklabels()]
     assert labels == ["standard (3,000)", "logit", "mnl", "few (50)", "logit"]
 

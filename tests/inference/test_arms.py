@@ -274,3 +274,18 @@ def test_a_sum_that_never_varies_has_no_error_and_not_an_error_that_is_no_number
     for estimate in (arms.combination((1, 1, 1)), arms.pooled().combination((1, 1, 1))):
         assert 0 <= estimate.se < 1e-6
         assert np.isfinite(estimate.interval).all()
+
+
+@pytest.mark.parametrize("n", [200, 3000, 100_001])
+@pytest.mark.parametrize("clicked", [True, False])
+def test_one_click_among_many_slates_leaves_the_other_arm_without_variance(n, clicked):
+    """By hand: the arm without a click is given the other's variance per slate."""
+    promoted = np.arange(n) % 2 == 0
+    outcomes = np.zeros((n, 2))
+    outcomes[[promoted, ~promoted][not clicked].argmax(), 0] = 1
+    arms = ArmDifference.of(outcomes, promoted)
+    here, there = (arms.treated, arms.control)[:: 1 if clicked else -1]
+    assert here.combination((1, 0)).se == pytest.approx(1 / here.slates, rel=1e-9)
+    assert there.combinations([(1, 0), (0, 1), (1, 1)]).se.tolist() == [0, 0, 0]
+    expected = np.sqrt(1 / here.slates**2 + 1 / here.slates / there.slates)
+    assert arms.combination((1, 0)).se == pytest.approx(expected, rel=1e-9)

@@ -8,7 +8,8 @@ import pandas as pd
 from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
 from netlift.core.units import PER_SLATE
-from netlift.effects.estimators import covariates_of, difference, unexplained
+from netlift.effects.covariates import covariates_of, unexplained
+from netlift.effects.estimators import difference
 from netlift.effects.ledger import LINES, component_columns
 from netlift.inference.balance import _NO_SPREAD, sample_ratio_p_value
 from netlift.inference.estimate import MIN_PER_ARM, quantile_t

@@ -1,149 +1,40 @@
-"""The estimators of the ledger: their covariates, requirements and comparison of the arms."""
+"""The estimators of the ledger, one object each: name, label, comparison of the arms, and notes.
+
+One form serves a table and a batch of replicates: outcomes have shape (..., N, m), the design's
+arms shape (..., N). So what a validation judges is what users run. To add an estimator, add its
+object to ``ESTIMATORS``: tables, figures, pages, the validation and the docs take it from there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
-from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
+from netlift.core.arrays import Booleans, Floats, sum_groups
+from netlift.core.errors import NetliftError
+from netlift.effects.covariates import USED, Covariates
 from netlift.inference.arms import ArmDifference, ArmMean, need_units
+from netlift.inference.estimate import MIN_PER_ARM
 from netlift.promotion.design import Design
-
-ESTIMATORS = (
-    "difference_in_means",
-    "difference_in_means_ols_error",
-    "lin",
-    "hajek",
-    "horvitz_thompson",
-)
-"""Difference in means with Neyman's (HC2) error, and with the reference study's plain OLS error;
-Lin's regression; Hajek's and Horvitz and Thompson's means, by the design's probabilities."""
-
 
 MAIN = "difference_in_means"
 """The estimator of statements and figures where slates are alike in their probability."""
 
 
-UNITS_PER_COEFFICIENT = 5
-"""Randomized units that each arm needs for every coefficient of its regression."""
+OLS_ERROR = "difference_in_means_ols_error"
+"""The estimator of whose errors nothing is claimed."""
 
 
-COVARIATES = (
-    "n_same_cluster",
-    "n_displaced",
-    "focal_seed_position",
-    "relevance_mean",
-    "relevance_sd",
-    "user_activity",
-)
-"""Pre-treatment columns of the accounts that Lin's regression adjusts for, before those of a log's
-own (``covariates_of``)."""
+LIN = "lin"
 
 
-_WELL = 1e4
-"""Condition number up to which sums of products tell enough."""
+HAJEK = "hajek"
 
 
-SAME_RANK = 1e-8
-"""Share of its spread that a covariate needs of its own."""
-
-
-def _compared(
-    accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str | None
-) -> ArmDifference:
-    """Compare arms on some columns of the accounts by one estimator."""
-    values = accounts[list(columns)].to_numpy(dtype=np.float64)
-    if estimator == "difference_in_means_ols_error":
-        return ArmDifference.of(values, design.promoted).pooled()
-    if estimator == "hajek":
-        return weighted_difference(design, values)
-    if estimator == "horvitz_thompson":
-        return expanded_difference(design, values)
-    if estimator == "lin":
-        return difference(design, values, adjustment(accounts, design)[0])
-    return plain_difference(design, values) if estimator else difference(design, values)
-
-
-def main_estimator(accounts: pd.DataFrame) -> str:
-    """Return the estimator of statements and figures: Hajek's where probabilities differ."""
-    return MAIN if Design.of(accounts).weights is None else "hajek"
-
-
-def adjustment(accounts: pd.DataFrame, design: Design) -> tuple[Floats, dict[str, str]]:
-    """Choose the covariates of Lin's regression: those that both arms' regressions can hold.
-
-    Returns
-    -------
-    Covariates in units of their standard deviation, shape (N, k), and for every one of
-    ``COVARIATES`` either "used" or why it was dropped.
-    """
-    n_slates = len(accounts)
-    most = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
-    fate: dict[str, str] = {}
-    names = covariates_of(accounts)
-    columns, k = np.empty((n_slates, len(names)), order="F"), 0
-    for name in names:
-        if name not in accounts:
-            fate[name] = "not in the accounts"
-            continue
-        values = accounts[name].to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all():
-            fate[name] = "has missing values"
-            continue
-        spread = values.std()
-        if spread <= SAME_RANK * max(1.0, np.abs(values).max()):
-            fate[name] = "constant"
-            continue
-        column = (values - values.mean()) / spread
-        kept = columns[:, :k]
-        parts = [unexplained(column[arm], kept[arm]) for arm in (design.promoted, ~design.promoted)]
-        if min(parts) <= SAME_RANK:
-            fate[name] = "a combination of the others, or constant, in an arm"
-            continue
-        if k >= most:
-            fate[name] = "too few randomized units"
-            continue
-        columns[:, k], k = column, k + 1
-        fate[name] = "used"
-    return columns[:, :k], fate
-
-
-def unexplained(column: Floats, others: Floats) -> float:
-    """Return the share of a column's spread that a mean and other columns do not explain."""
-    left = _left_by_products(column, others)
-    if left is not None:
-        return left
-    basis = np.linalg.qr(np.column_stack([np.ones(len(column)), others]))[0]
-    residual = column - basis @ (basis.T @ column)
-    return float(np.sqrt((residual**2).mean()))
-
-
-def _left_by_products(column: Floats, others: Floats) -> float | None:
-    """Return what is not explained, from sums of products; None where these are not exact enough.
-
-    They take no copy of the columns, and lose digits only where little is left.
-    """
-    n, center, means = len(column), column.mean(), others.mean(axis=0)
-    variance = float(column @ column / n - center**2)
-    products = others.T @ others / n - np.outer(means, means)
-    shared = others.T @ column / n - means * center
-    if len(means) and np.linalg.cond(products) > _WELL:
-        return None
-    left = variance - float(shared @ np.linalg.solve(products, shared))
-    return float(np.sqrt(left)) if left > variance / _WELL else None
-
-
-def covariates_of(accounts: pd.DataFrame) -> list[str]:
-    """Return the covariates of Lin's regression, those of a log's own last."""
-    own = [
-        name
-        for name in accounts.columns
-        if name.startswith((SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}"))
-    ]
-    return [*COVARIATES, *own]
+HORVITZ_THOMPSON = "horvitz_thompson"
 
 
 def difference(design: Design, outcomes: Floats, covariates: Floats | None = None) -> ArmDifference:
@@ -154,14 +45,14 @@ def difference(design: Design, outcomes: Floats, covariates: Floats | None = Non
     Parameters
     ----------
     outcomes
-        Shape (N, m).
+        Shape (..., N, m).
     covariates
-        Pre-treatment, shape (N, k): Lin's (2013) adjustment.
+        Pre-treatment, shape (N, k), of one experiment: Lin's (2013) adjustment.
 
     Raises
     ------
     NetliftError
-        An arm has too few units.
+        In one experiment, an arm has too few units.
     """
     return ArmDifference.of(
         outcomes,
@@ -173,14 +64,45 @@ def difference(design: Design, outcomes: Floats, covariates: Floats | None = Non
 
 
 def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
-    """Compare arms by plain means, whatever the probabilities; outcomes of shape (N, m).
+    """Compare arms by plain means, whatever the probabilities; outcomes of shape (..., N, m).
 
     Raises
     ------
     NetliftError
-        An arm has too few units.
+        In one experiment, an arm has too few units.
     """
     return ArmDifference.of(outcomes, design.promoted, unit=design.unit_or_none)
+
+
+def lin_difference(
+    design: Design, outcomes: Floats, covariates: Covariates | None
+) -> ArmDifference:
+    """Compare arms by Lin's (2013) regression, each experiment with the covariates it can hold.
+
+    Members of a batch are fitted one by one, since their arms' sums of products differ.
+
+    Parameters
+    ----------
+    outcomes
+        Shape (N, m), or (b, N, m) with the design's arms of shape (b, N).
+
+    Raises
+    ------
+    NetliftError
+        In one experiment, an arm has too few units; in a batch its numbers are missing.
+    """
+    if covariates is None:
+        return difference(design, outcomes)
+    if design.promoted.ndim == 1:
+        need_units(design.promoted, design.unit_or_none)
+        return difference(design, outcomes, covariates.chosen(design)[0])
+    members: list[ArmDifference | None] = []
+    for values, promoted in zip(outcomes, design.promoted, strict=True):
+        try:
+            members.append(lin_difference(replace(design, promoted=promoted), values, covariates))
+        except NetliftError:
+            members.append(None)
+    return ArmDifference.stacked(members, outcomes.shape[-1])
 
 
 def weighted_difference(design: Design, outcomes: Floats) -> ArmDifference:
@@ -189,15 +111,16 @@ def weighted_difference(design: Design, outcomes: Floats) -> ArmDifference:
     Parameters
     ----------
     outcomes
-        Shape (N, m).
+        Shape (..., N, m).
 
     Raises
     ------
     NetliftError
-        The probabilities are not known, or an arm has too few units.
+        The probabilities are not known, or in one experiment an arm has too few units.
     """
-    weights = design.inverse_probability()
-    return ArmDifference.of(outcomes, design.promoted, weights=weights, unit=design.unit_or_none)
+    design.known_probability()
+    # Weights that are the same for all slates of an arm weigh nothing.
+    return difference(design, outcomes)
 
 
 def expanded_difference(design: Design, outcomes: Floats) -> ArmDifference:
@@ -210,22 +133,157 @@ def expanded_difference(design: Design, outcomes: Floats) -> ArmDifference:
     Parameters
     ----------
     outcomes
-        Shape (N, m).
+        Shape (..., N, m).
 
     Raises
     ------
     NetliftError
-        The probabilities are not known, or an arm has too few units.
+        The probabilities are not known, or in one experiment an arm has too few units.
     """
     probability = design.known_probability()
-    need_units(design.promoted, design.unit_or_none)
-    means = []
-    for arm, received in (
-        (design.promoted, probability),
-        (~design.promoted, 1 - probability),
-    ):
-        expanded = outcomes * (arm / received)[:, None] / len(arm)
-        by_unit = design.per_unit(expanded)
-        n_units = int(arm.sum()) if design.by_slate else len(np.unique(design.unit[arm]))
-        means.append(ArmMean(by_unit.sum(axis=0), by_unit.T @ by_unit, n_units - 1, int(arm.sum())))
-    return ArmDifference(means[0], means[1], exact=True)
+    if design.promoted.ndim == 1:
+        need_units(design.promoted, design.unit_or_none)
+    arms = ((design.promoted, probability), (~design.promoted, 1 - probability))
+    treated, control = (_expanded(design, outcomes, *arm) for arm in arms)
+    return ArmDifference(treated, control, exact=True)
+
+
+def _expanded(design: Design, outcomes: Floats, arm: Booleans, received: Floats) -> ArmMean:
+    """Return Horvitz and Thompson's mean of one arm, whose slates had a probability to be in it."""
+    share = arm / received / arm.shape[-1]
+    by_unit = sum_groups(np.swapaxes(outcomes, -1, -2) * share[..., None, :], design.unit)
+    n_units = np.count_nonzero(sum_groups(share, design.unit), axis=-1)
+    few = np.where(n_units < MIN_PER_ARM, np.nan, 1.0)
+    return ArmMean(
+        by_unit.sum(axis=-1) * few[..., None],
+        by_unit @ np.swapaxes(by_unit, -1, -2) * few[..., None, None],
+        n_units - 1.0,
+        arm.sum(axis=-1),
+    )
+
+
+def _no_note(design: Design, covariates: Covariates | None) -> str | None:
+    return None
+
+
+def _plain_note(design: Design, covariates: Covariates | None) -> str | None:
+    if design.weights is None:
+        return None
+    return (
+        "probabilities of promotion differ between slates, which plain means do not take into "
+        f"account: see {HAJEK}"
+    )
+
+
+def _ols_note(design: Design, covariates: Covariates | None) -> str | None:
+    note = _plain_note(design, covariates)
+    if note is None and not design.by_slate:
+        return f"its errors ignore that {design.unit_name}s were randomized"
+    return note
+
+
+def _lin_note(design: Design, covariates: Covariates | None) -> str | None:
+    fate = {} if covariates is None else covariates.chosen(design)[1]
+    used = [name for name, why in fate.items() if why == USED]
+    dropped = [f"{name} ({why})" for name, why in fate.items() if why != USED]
+    note = f"adjusted for {', '.join(used) or 'nothing'}"
+    return note + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+
+
+Compare = Callable[[Floats, Design, Covariates | None], ArmDifference]
+
+
+Note = Callable[[Design, Covariates | None], str | None]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """One estimator of the ledger.
+
+    Attributes
+    ----------
+    name
+        Its code in tables.
+    label
+        Its name for people.
+    what, errors
+        What it is and what its errors are, for the docs.
+    compare
+        Compares the arms: of outcomes of shape (..., N, m), the design with arms of shape (..., N),
+        and covariates, if any. One linear map for all outcomes, so that parts add up to totals
+        exactly. What it requires and does not get it says in a ``NetliftError``.
+    note
+        What is to be said of its numbers under a design, or None.
+    """
+
+    name: str
+    label: str
+    what: str
+    errors: str
+    compare: Compare
+    note: Note = _no_note
+
+
+ESTIMATORS: Mapping[str, Estimator] = {
+    estimator.name: estimator
+    for estimator in (
+        Estimator(
+            MAIN,
+            "Difference in means",
+            "means of promoted minus means of control slates",
+            "Neyman's S1/n1 + S0/n0 (Neyman 1923), whose diagonal is HC2's",
+            lambda outcomes, design, _: plain_difference(design, outcomes),
+            _plain_note,
+        ),
+        Estimator(
+            OLS_ERROR,
+            "Means, plain OLS errors",
+            "the same",
+            "plain OLS: one variance for both arms, as the reference study has it",
+            lambda outcomes, design, _: ArmDifference.of(outcomes, design.promoted).pooled(),
+            _ols_note,
+        ),
+        Estimator(
+            LIN,
+            "Lin's regression",
+            "regression on D, centered covariates, and their products (Lin 2013)",
+            "HC2",
+            lambda outcomes, design, covariates: lin_difference(design, outcomes, covariates),
+            _lin_note,
+        ),
+        Estimator(
+            HAJEK,
+            "Hájek",
+            "means weighted by 1/e and 1/(1-e) (Hajek 1971); the difference in means where e is "
+            "the same for all",
+            "HC2 of the weighted regression",
+            lambda outcomes, design, _: weighted_difference(design, outcomes),
+        ),
+        Estimator(
+            HORVITZ_THOMPSON,
+            "Horvitz\N{EN DASH}Thompson",
+            "sums of y/e and y/(1-e) over all N slates (Horvitz and Thompson 1952): unbiased, "
+            "less precise",
+            "conservative for independent assignments (Aronow and Samii 2017)",
+            lambda outcomes, design, _: expanded_difference(design, outcomes),
+        ),
+    )
+}
+"""By name, in the order of tables and figures."""
+
+
+def main_estimator(accounts: pd.DataFrame) -> str:
+    """Return the estimator of statements and figures: Hajek's where probabilities differ."""
+    return MAIN if Design.of(accounts).weights is None else HAJEK
+
+
+def label_of(name: str) -> str:
+    """Return the label of an estimator; of one that is not of this ledger its name."""
+    return ESTIMATORS[name].label if name in ESTIMATORS else name
+
+
+def estimators_table() -> str:
+    """Return the estimators as a table in Markdown, for the docs."""
+    lines = ["| estimator | what it is | errors |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | {one.what} | {one.errors} |" for one in ESTIMATORS.values()]
+    return "\n".join(lines) + "\n"

@@ -14,14 +14,8 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
 from netlift.effects.accounts import OUTCOMES
-from netlift.effects.estimators import (
-    ESTIMATORS,
-    MAIN,
-    _compared,
-    adjustment,
-    difference,
-    main_estimator,
-)
+from netlift.effects.covariates import Covariates
+from netlift.effects.estimators import ESTIMATORS, MAIN, difference, main_estimator
 from netlift.effects.items_table import KNOWN_EFFECT
 from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import Estimate
@@ -79,7 +73,11 @@ def arm_difference(
         An arm has too few randomized units, or the estimator asks for what is not known.
     """
     names = component_columns(outcome) if columns is None else list(columns)
-    arms = _compared(accounts, Design.of(accounts), names, estimator)
+    values, design = accounts[names].to_numpy(dtype=np.float64), Design.of(accounts)
+    if estimator is None:
+        arms = difference(design, values)
+    else:
+        arms = ESTIMATORS[estimator].compare(values, design, Covariates(accounts))
     # What promotion changed in control slates is nothing, and known to be.
     return replace(arms, exact=True) if outcome == "known_lift" else arms
 
@@ -160,11 +158,12 @@ def ledgers(
     """
     outcomes = outcome_types(accounts)
     columns = [name for outcome in outcomes for name in component_columns(outcome)]
-    design = Design.of(accounts)
-    found = {name: _estimated(accounts, design, columns, name) for name in ESTIMATORS}
-    for place, outcome in enumerate(outcomes):
-        own = slice(len(COMPONENTS) * place, len(COMPONENTS) * (place + 1))
-        for estimator, (arms, note) in found.items():
+    design, covariates = Design.of(accounts), Covariates(accounts)
+    values = accounts[columns].to_numpy(dtype=np.float64)
+    compared = {name: _estimated(values, design, covariates, name) for name in ESTIMATORS}
+    for index, outcome in enumerate(outcomes):
+        own = slice(len(COMPONENTS) * index, len(COMPONENTS) * (index + 1))
+        for estimator, (arms, note) in compared.items():
             part = None if arms is None else arms.part(own)
             if part is not None and outcome == "known_lift":
                 part = replace(part, exact=True)
@@ -181,40 +180,24 @@ def estimated(
     NetliftError
         The difference in means itself, on which all else rests, cannot be estimated.
     """
-    arms, note = _estimated(accounts, Design.of(accounts), component_columns(outcome), estimator)
+    values = accounts[component_columns(outcome)].to_numpy(dtype=np.float64)
+    arms, note = _estimated(values, Design.of(accounts), Covariates(accounts), estimator)
     if arms is not None and outcome == "known_lift":
         arms = replace(arms, exact=True)
     return arms, note
 
 
 def _estimated(
-    accounts: pd.DataFrame, design: Design, columns: Sequence[str], estimator: str
+    values: Floats, design: Design, covariates: Covariates, name: str
 ) -> tuple[ArmDifference | None, str | None]:
-    fate: dict[str, str] = {}
+    estimator = ESTIMATORS[name]
     try:
-        if estimator == "lin":
-            covariates, fate = adjustment(accounts, design)
-            values = accounts[list(columns)].to_numpy(dtype=np.float64)
-            arms = difference(design, values, covariates)
-        else:
-            arms = _compared(accounts, design, columns, estimator)
+        arms = estimator.compare(values, design, covariates)
     except NetliftError as error:
-        if estimator == MAIN:
+        if name == MAIN:
             raise
         return None, f"not estimated: {error}"
-    if estimator.startswith(MAIN) and design.weights is not None:
-        return arms, (
-            "probabilities of promotion differ between slates, which plain means do not take into "
-            "account: see hajek"
-        )
-    if estimator.endswith("ols_error") and not design.by_slate:
-        return arms, f"its errors ignore that {design.unit_name}s were randomized"
-    if estimator != "lin":
-        return arms, None
-    used = [name for name, why in fate.items() if why == "used"]
-    dropped = [f"{name} ({why})" for name, why in fate.items() if why != "used"]
-    note = f"adjusted for {', '.join(used) or 'nothing'}"
-    return arms, note + (f"; dropped: {', '.join(dropped)}" if dropped else "")
+    return arms, estimator.note(design, covariates)
 
 
 def component_covariance(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Booleans, Floats, Integers
+from netlift.core.arrays import Booleans, Floats
 from netlift.core.errors import NetliftError
 from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.effects.estimators import difference
@@ -18,10 +18,11 @@ from netlift.effects.item_rows import (
     SAME_CLUSTER,
     ItemRows,
 )
-from netlift.effects.spillover import _against_known, _arm_means, _need_units, _slate_counts
-from netlift.inference.arms import clustered_coefficient, need_units
+from netlift.effects.spillover import _against_known, _need_units, _slate_counts
+from netlift.inference.arms import need_units
 from netlift.inference.bootstrap import bootstrap
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, numbers
+from netlift.inference.row_means import row_difference
 
 FULL_SLATE = "Full slate"
 
@@ -32,6 +33,10 @@ OBSERVED_EFFECTS = (
     replace(OTHER, label="Other competitors"),
     replace(NON_FOCAL, label="All competitors"),
 )
+
+
+MEMBERS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=np.float64)
+"""Components in each group of rows, in the order of ``OBSERVED_EFFECTS``."""
 
 
 def observed_effects(
@@ -103,46 +108,44 @@ def _summary(drawn: Floats) -> dict[str, float | None]:
 def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[str, object]:
     """Return one observed effect, per item row or per slate."""
     by_slate = unit == PER_SLATE
-    click = rows.per_slate(rows.click) if by_slate else rows.click[member]
-    promoted = rows.design.promoted if by_slate else rows.promoted[member]
-    units = rows.design.unit if by_slate else rows.unit[member]
-    users = rows.user[rows.starts] if by_slate else rows.user[member]
-    weight = rows.slate_weight if by_slate else rows.weight[member]
+    design, users = rows.design, rows.user[rows.starts]
+    click = rows.per_slate(rows.click * member)
+    count = np.ones(rows.n_slates) if by_slate else rows.per_slate(member)
+    weighted = click * rows.slate_weight, count * rows.slate_weight
     known = None
     if rows.known is not None and member.any():
-        known = float(rows.known[member].sum() / (rows.n_slates if by_slate else member.sum()))
+        known = float(rows.known[member].sum() / count.sum())
     counts = {
         "treated_rows": int((member & rows.promoted).sum()),
         "control_rows": int((member & ~rows.promoted).sum()),
         **{name: value for name, value in _slate_counts(rows, member).items() if name != "slates"},
     }
-    design = np.column_stack([np.ones(len(click)), promoted])
     row: dict[str, object] = {"effect": label, "unit": unit}
     try:
-        _need_units(units, promoted)
+        _need_units(design.unit[count > 0], design.promoted[count > 0])
         if by_slate:
-            estimate = difference(rows.design, click[:, None]).combination((1,))
+            estimate = difference(design, click[:, None]).combination((1,))
         else:
-            estimate = clustered_coefficient(click, design, units, weight)
+            estimate = row_difference(design.promoted, *weighted, design.unit).single
     except NetliftError as error:
         missing = dict.fromkeys(("se_user_clustered", "treated_mean", "control_mean"))
         truth = {} if rows.known is None else {"known_effect": known}
         note = {"note": f"not estimated: {error}"}
         return row | numbers(None) | missing | counts | truth | note
+    # NaN where an arm has rows of fewer than two users.
+    by_user = row_difference(design.promoted, *weighted, users).single.se
     return row | {
         **numbers(estimate),
-        "se_user_clustered": _user_clustered(click, design, users, weight),
-        **_arm_means(click, promoted, weight),
+        "se_user_clustered": None if np.isnan(by_user) else by_user,
+        **_arm_means(design.promoted, *weighted),
         **counts,
         **_against_known(estimate, known),
         "note": None,
     }
 
 
-def _user_clustered(click: Floats, design: Floats, users: Integers, weight: Floats) -> float | None:
-    """Return the error clustered by user (CR2); None where an arm has fewer than two users."""
-    try:
-        _need_units(users, design[:, 1] == 1)
-        return clustered_coefficient(click, design, users, weight).se
-    except NetliftError:
-        return None
+def _arm_means(promoted: Booleans, total: Floats, count: Floats) -> dict[str, float]:
+    return {
+        name: float(total[arm].sum() / count[arm].sum())
+        for name, arm in (("treated_mean", promoted), ("control_mean", ~promoted))
+    }

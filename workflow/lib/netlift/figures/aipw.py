@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_SLATE
+from netlift.effects.estimators import label_of
 from netlift.effects.observed import FULL_SLATE
 from netlift.figures.drawing.marks import (
     best_key,
@@ -34,14 +35,12 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import reasons, with_interval
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.estimators import NAMES
 from netlift.figures.outcome_models import MODEL_NAMES
-from netlift.models.aipw import PLAIN
+from netlift.models.aipw import AIPW, PLAIN
 
 BOUND = "_bound"
 """Label of the line at the least possible standard error."""
 
-_PREFIX = "aipw_"
 _ROW = 0.32
 
 
@@ -104,10 +103,10 @@ def known_total(observed_effects: pd.DataFrame) -> float:
 
 
 def name_of(estimator: str) -> str:
-    """Return an estimator in words."""
-    if not estimator.startswith(_PREFIX):
-        return NAMES.get(estimator, estimator)
-    model = estimator.removeprefix(_PREFIX)
+    """Return the label of an estimator of the ledger, or of AIPW by a model."""
+    if not estimator.startswith(AIPW):
+        return label_of(estimator)
+    model = estimator.removeprefix(AIPW)
     return f"AIPW: {MODEL_NAMES.get(model, model)}"
 
 

@@ -12,6 +12,7 @@ from matplotlib.gridspec import GridSpec
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
 from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
+from netlift.effects.estimators import label_of
 from netlift.effects.power_table import GIVEN, MINIMUM
 from netlift.figures.drawing.marks import band_key, draw_band, draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import (
@@ -28,7 +29,6 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import count, p_value, reasons, signed
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.estimators import NAMES
 from netlift.figures.shares import ESTIMATORS, SHIFT
 
 WORDS = {
@@ -97,7 +97,7 @@ def design_diagnostics(
 def _legend(balance: pd.DataFrame) -> list[Artist]:
     theme = current_theme()
     keys: list[Artist] = [
-        estimate_key(theme.data, NAMES[name], marker=marker, filled=filled, interval=False)
+        estimate_key(theme.data, label_of(name), marker=marker, filled=filled, interval=False)
         for name, (marker, filled) in ESTIMATORS.items()
     ]
     keys.append(band_key("95% range of random assignment"))
@@ -230,4 +230,4 @@ def _note(diagnostics: pd.DataFrame, power: pd.DataFrame) -> str:
     unchecked = unchecked.dropna(subset=["note"])
     notes += reasons(unchecked["check"].map(WORDS), unchecked["note"])
     missing = power.dropna(subset=["note"]).drop_duplicates(["estimator", "note"])
-    return " ".join([*notes, *reasons(missing["estimator"].map(NAMES), missing["note"])])
+    return " ".join([*notes, *reasons(missing["estimator"].map(label_of), missing["note"])])

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
+from netlift.effects.estimators import HAJEK, label_of
 from netlift.figures.drawing.marks import draw_estimate, estimate_key, interval_of, say_missing
 from netlift.figures.drawing.style import (
     ROW,
@@ -23,15 +24,6 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import count, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
-
-NAMES = {
-    "difference_in_means": "Difference in means",
-    "difference_in_means_ols_error": "\N{HORIZONTAL ELLIPSIS} with plain OLS errors",
-    "lin": "Lin's regression",
-    "hajek": "Hajek",
-    "horvitz_thompson": "Horvitz-Thompson",
-}
-"""Estimators in words."""
 
 _DECOR = 0.85
 """Height of a panel's title, ticks and label, in inches."""
@@ -105,7 +97,7 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
         headings.append(len(labels))
         labels.append(str(component))
         rows += range(len(labels), len(labels) + len(part))
-        labels += [NAMES.get(name, name) for name in part["estimator"]]
+        labels += [label_of(name) for name in part["estimator"]]
     row_axis(axes, labels)
     zero_line(axes)
     for place in headings:
@@ -164,9 +156,8 @@ def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str]) -> None
 
 def _note(effects: pd.DataFrame) -> str:
     """Say what the estimators are, and what the table notes about them."""
-    said = ["Hajek: means weighted by the design's probabilities."]
+    said = [f"{label_of(HAJEK)}: means weighted by the design's probabilities."]
     notes = effects.dropna(subset=["note"]).drop_duplicates(["estimator", "note"])
     for estimator, note in zip(notes["estimator"], notes["note"], strict=True):
-        name = NAMES.get(estimator, estimator).lstrip("\N{HORIZONTAL ELLIPSIS} ")
-        said.append(f"{name[0].upper()}{name[1:]}: {str(note).rstrip('.')}.")
+        said.append(f"{label_of(estimator)}: {str(note).rstrip('.')}.")
     return " ".join(said)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
+from netlift.effects.estimators import LIN, MAIN, label_of
 from netlift.figures.drawing.marks import (
     INTERVAL,
     draw_known,
@@ -30,9 +31,8 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import reasons, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.estimators import NAMES
 
-ESTIMATORS = {"difference_in_means": ("o", True), "lin": ("s", False)}
+ESTIMATORS = {MAIN: ("o", True), LIN: ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""
 
 SHIFT = 0.17
@@ -65,7 +65,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     part = shares[shares["estimator"].isin(ESTIMATORS)]
     names = part.drop_duplicates("share")
     keys = [
-        estimate_key(theme.data, f"{NAMES[name]}, 95% set", marker=marker, filled=filled)
+        estimate_key(theme.data, f"{label_of(name)}, 95% set", marker=marker, filled=filled)
         for name, (marker, filled) in ESTIMATORS.items()
     ]
     figure = sheet(
@@ -173,4 +173,4 @@ def _note(table: pd.DataFrame) -> str:
     if (table["interval_kind"] == "everything").any():
         notes.append("Arrows, no gap: any number, since what it is a share of may be zero.")
     missing = table.dropna(subset=["note"]).drop_duplicates("estimator")
-    return " ".join([*notes, *reasons(missing["estimator"].map(NAMES), missing["note"])])
+    return " ".join([*notes, *reasons(missing["estimator"].map(label_of), missing["note"])])

@@ -17,12 +17,12 @@ from netlift.figures.validation_cases import (
     case_axis,
     case_labels,
     in_order,
+    label_of,
     line_color,
     line_keys,
     mark_of,
     row_numbers,
     spread,
-    title_of,
     verdict_keys,
 )
 from netlift.figures.validation_coverage import without_twins
@@ -49,7 +49,7 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
     table, _ = without_twins(coverage.dropna(subset=["bias"]))
     labels = case_labels(table)
     order = in_order(table["estimator"])
-    names = [title_of(name).replace("-\n", "-").replace("\n", " ") for name in order]
+    names = [label_of(name) for name in order]
     figure = sheet(
         _ROW * len(labels) + DECOR,
         title="Are estimates right on average, and do they know how wrong they may be?",

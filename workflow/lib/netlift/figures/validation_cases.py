@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from netlift.effects.estimators import ESTIMATORS
+from netlift.figures.aipw import name_of
 from netlift.figures.drawing.style import ROW, SMALL, row_axis
 from netlift.figures.drawing.text import shortened
 from netlift.figures.drawing.themes import current_theme
@@ -24,20 +27,15 @@ VERDICTS = {PASS: "gains", FAIL: "loses", NO_CLAIM: "undecided"}
 DECOR = 0.75
 """Height of a block's titles, ticks and label, in inches."""
 
-TITLES = {
-    "difference_in_means": "Difference\nin means",
-    "difference_in_means_ols_error": "Plain OLS\nerrors",
-    "hajek": "Hajek",
-    "lin": "Lin",
-    "horvitz_thompson": "Horvitz-\nThompson",
-    FIELLER: "Ratio,\nFieller",
-    BY_SLATE: "Item rows,\nby slate",
-    BY_USER: "Item rows,\nby user",
-    "aipw_linear": "AIPW,\nlinear",
-    "aipw_row_logistic": "AIPW,\nlogistic",
-    "aipw_stacked": "AIPW,\nstacked",
+_OTHERS = {
+    FIELLER: "Ratio, Fieller",
+    BY_SLATE: "Item rows, by slate",
+    BY_USER: "Item rows, by user",
 }
-"""Estimators in short, in the order of the figures."""
+"""Labels of what is estimated beside the ledger."""
+
+_TITLE = 15
+"""Letters in a line of a column's title."""
 
 _LINES = {
     "Focal item": "focal",
@@ -179,12 +177,19 @@ def spread(n: int) -> list[float]:
 def in_order(estimators: pd.Series) -> list[str]:
     """Return the estimators of a table in the order of the figures."""
     there = list(dict.fromkeys(estimators))
-    return sorted(there, key=[*TITLES, *there].index)
+    return sorted(there, key=[*ESTIMATORS, *_OTHERS, *there].index)
+
+
+def label_of(estimator: str) -> str:
+    """Return the label of an estimator or of what is estimated beside the ledger."""
+    return _OTHERS.get(estimator) or name_of(estimator)
 
 
 def title_of(estimator: str) -> str:
-    """Return an estimator in short."""
-    return TITLES.get(estimator, estimator)
+    """Return the label in the lines of a narrow column's title."""
+    dash = "\N{EN DASH}"
+    parts = label_of(estimator).replace(dash, f"{dash} ")
+    return "\n".join(wrap(parts, _TITLE)).replace(f"{dash} ", dash)
 
 
 def line_color(component: str) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from netlift.effects.estimators import HAJEK, MAIN
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, band_key
 from netlift.figures.drawing.style import sheet, styled
 from netlift.figures.drawing.themes import current_theme
@@ -22,7 +23,6 @@ from netlift.figures.validation_cases import (
 )
 from netlift.studies.validation import CLAIMED, CLAIMED_FROM, FAIL, PASS, covers
 
-HAJEK = "hajek"
 _LOWEST = 0.85
 """Lowest coverage that is drawn at its place."""
 
@@ -62,7 +62,7 @@ def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
 def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Leave Hajek's estimator out where it is the difference in means; say so."""
     keys = ["case", "world", "component"]
-    means = table[table["estimator"] == "difference_in_means"].set_index(keys)["mean_estimate"]
+    means = table[table["estimator"] == MAIN].set_index(keys)["mean_estimate"]
     own = table[table["estimator"] == HAJEK].set_index(keys)["mean_estimate"]
     if own.empty or not np.allclose(own, means.reindex(own.index), rtol=1e-9, atol=1e-12):
         return table, ""

@@ -1,106 +1,219 @@
-"""Estimates, their joint covariance, and intervals."""
+"""Means of arms and their differences: of one experiment, or of a batch of them at once.
+
+Every array may have leading dimensions: outcomes are of shape (..., N, m), arms of shape (..., N).
+A table is the case without leading dimensions, 2,000 replicates of an experiment have one. Means
+without covariates are in closed form: of a mean, randomized unit g has the leverage
+k_g = W_g / W, its share of the weights, so with s_g the sum of its weighted residuals
+
+    covariance = sum_g s_g s_g' / (1 - k_g) / W^2
+    1 / df = sum_g (k_g / (1 - k_g))^2 (1 - 2 k_g) + (sum_g k_g^2 / (1 - k_g))^2,
+
+which are CR2 and Satterthwaite's degrees of freedom (see ``cluster_robust``). Of single slates of
+one weight they are Neyman's (1923) S / n, which is HC2, and n - 1.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from netlift.core.arrays import ROUNDING, Floats
+from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers, sum_groups
 from netlift.core.errors import NetliftError
 from netlift.inference.cluster_robust import ClusteredFit, SingleRowFit
-from netlift.inference.estimate import MIN_PER_ARM, Estimate, Ratio, fieller
+from netlift.inference.estimate import MIN_PER_ARM, Estimate, Estimates, Ratio, fieller
 
 
 @dataclass(frozen=True)
 class ArmMean:
-    """Means of several outcomes over the slates of one arm, with their joint covariance.
+    """Means of m outcomes over the slates of one arm, with their joint covariance.
 
     Attributes
     ----------
     value
-        Means by outcome, shape (m,), per slate.
+        Means by outcome, shape (..., m), per slate.
     covariance
-        Covariance of the means, shape (m, m).
+        Covariance of the means, shape (..., m, m).
     df
-        Degrees of freedom of the covariance.
+        Degrees of freedom of the covariance, shape (...).
     slates
-        Number of slates.
+        Number of slates, shape (...).
     """
 
     value: Floats
     covariance: Floats
-    df: float
-    slates: int
+    df: Floats
+    slates: Integers
 
     @classmethod
     def of(
         cls,
         outcomes: Floats,
+        arm: Booleans,
         *,
-        covariates: Floats | None = None,
         weights: Floats | None = None,
-        unit: NDArray[np.int64] | None = None,
+        unit: Integers | None = None,
     ) -> Self:
-        """Estimate the means by least squares, with CR2 errors by unit (HC2 for single slates).
+        """Average, with CR2 errors by unit (HC2 for single slates).
 
         Parameters
         ----------
         outcomes
-            Shape (n, m), one row per slate.
-        covariates
-            Shape (n, k); the means are those at covariates of zero.
+            Shape (..., N, m), one row per slate.
+        arm
+            Which slates are in the arm, shape (..., N).
         weights
-            Of the slates, shape (n,).
+            Of the slates, positive, shape (..., N).
         unit
-            Number of the randomized unit of each slate, shape (n,); each slate its own if not
-            given.
+            Number of the randomized unit of each slate, shape (N,), whose slates are all in one
+            arm; each slate its own if not given.
+
+        Returns
+        -------
+        NaN where the arm has fewer than two units.
+        """
+        weight = arm.astype(np.float64) if weights is None else arm * weights
+        y = np.swapaxes(outcomes, -1, -2) * weight[..., None, :]
+        if unit is not None:
+            y, weight = sum_groups(y, unit), sum_groups(weight, unit)
+        total = weight.sum(axis=-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = y.sum(axis=-1) / total[..., None]
+            expected = value[..., None] * weight[..., None, :]
+            residual = y - expected
+            # Where nothing varies, rounding would be the only residual.
+            residual[np.abs(residual) <= ROUNDING * np.abs(expected)] = 0
+            share = weight / total[..., None]
+            rest = np.where(share < 1, 1 / (1 - share), 0.0)
+            residual *= np.sqrt(rest)[..., None, :]
+            covariance = residual @ np.swapaxes(residual, -1, -2)
+            leverage = share * rest
+            square = (leverage**2 * (1 - 2 * share)).sum(axis=-1)
+            square += (leverage * share).sum(axis=-1) ** 2
+            covariance /= total[..., None, None] ** 2
+            few = np.where(np.count_nonzero(weight, axis=-1) < MIN_PER_ARM, np.nan, 1.0)
+            return cls(
+                value * few[..., None],
+                covariance * few[..., None, None],
+                1 / square,
+                arm.sum(axis=-1),
+            )
+
+    @classmethod
+    def of_sums(
+        cls, slates: Integers, sums: Floats, products: Floats, center: Floats, size: Floats
+    ) -> Self:
+        """Average single slates of one weight: Neyman's (1923) S / n, which is HC2.
+
+        Parameters
+        ----------
+        slates
+            Shape (...).
+        sums, products
+            Of the outcomes less a center near their mean, shapes (..., m) and (..., m, m).
+        center
+            Shape (..., m).
+        size
+            Roots of the sums of squares over both arms, shape (..., m): what rounding is small to.
+
+        Returns
+        -------
+        NaN where there are fewer than two slates.
+        """
+        n = np.where(slates < MIN_PER_ARM, np.nan, slates)[..., None]
+        scatter = products - sums[..., :, None] * sums[..., None, :] / n[..., None]
+        # Where nothing varies, rounding would be the only scatter.
+        scatter[np.abs(scatter) <= ROUNDING * size[..., :, None] * size[..., None, :]] = 0
+        covariance = scatter / (n * (n - 1))[..., None]
+        return cls(sums / n + center, covariance, np.asarray(slates - 1.0), slates)
+
+    @classmethod
+    def adjusted(
+        cls,
+        outcomes: Floats,
+        covariates: Floats,
+        *,
+        weights: Floats | None = None,
+        unit: Integers | None = None,
+    ) -> Self:
+        """Estimate the means at covariates of zero by least squares, in one arm's n slates.
+
+        Parameters
+        ----------
+        outcomes, covariates
+            Shapes (n, m) and (n, k).
+        weights, unit
+            As of ``of``, shape (n,).
 
         Raises
         ------
         NetliftError
-            Too few units for the means and the covariates' slopes, or covariates that are
-            linearly dependent.
+            Too few units for the mean and the covariates' slopes, or covariates that are linearly
+            dependent.
         """
-        n = len(outcomes)
-        design = np.ones((n, 1))
-        if covariates is not None:
-            design = np.column_stack([design, covariates])
+        n, k = covariates.shape
         n_units = n if unit is None else len(np.unique(unit))
-        if n_units <= design.shape[1]:
+        if n_units <= k + 1:
             raise NetliftError(
                 f"{n_units} randomized units in one arm are too few for a mean with "
-                f"{design.shape[1] - 1} covariates and an error"
+                f"{k} covariates and an error"
             )
+        design = np.column_stack([np.ones(n), covariates])
         # Around a first mean, sums of squares lose no digits.
         center = outcomes.mean(axis=0)
+        first = np.eye(k + 1)[0]
         fit: ClusteredFit | SingleRowFit
         if unit is None:
             fit = SingleRowFit.of(outcomes - center, design, weights)
         else:
             fit = ClusteredFit.of(outcomes - center, design, unit, weights)
-        first = np.eye(design.shape[1])[0]
-        return cls(fit.coefficients[0] + center, fit.covariance(first), fit.df(first), n)
+        covariance, df = fit.errors(first)
+        return cls(fit.coefficients[0] + center, covariance, np.asarray(df), np.asarray(n))
 
     def part(self, outcomes: slice) -> ArmMean:
         """Return the means of some of the outcomes."""
         return replace(
-            self, value=self.value[outcomes], covariance=self.covariance[outcomes, outcomes]
+            self,
+            value=self.value[..., outcomes],
+            covariance=self.covariance[..., outcomes, outcomes],
         )
 
-    def combination(self, weights: ArrayLike) -> Estimate:
-        """Return a weighted sum of the means."""
+    def combinations(self, weights: ArrayLike) -> Estimates:
+        """Return weighted sums of the means, by rows of weights, shape (L, m)."""
         w = np.asarray(weights, dtype=np.float64)
-        variance = float(w @ self.covariance @ w)
+        variance = np.einsum("li,...ij,lj->...l", w, self.covariance, w)
+        size = np.einsum("li,...ij,lj->...l", np.abs(w), np.abs(self.covariance), np.abs(w))
         # Of parts that vary and a sum that does not, rounding leaves a little on either side of 0.
-        if variance <= ROUNDING * float(np.abs(w) @ np.abs(self.covariance) @ np.abs(w)):
-            variance = 0.0
-        return Estimate(float(w @ self.value), float(np.sqrt(variance)), self.df)
+        variance = np.where(variance <= ROUNDING * size, 0.0, variance)
+        df = np.broadcast_to(self.df[..., None], variance.shape)
+        return Estimates(self.value @ w.T, np.sqrt(variance), df)
+
+    def combination(self, weights: ArrayLike) -> Estimate:
+        """Return one weighted sum of the means of one experiment."""
+        return self.combinations(np.atleast_2d(weights)).single
 
 
-def need_units(promoted: NDArray[np.bool_], unit: NDArray[np.int64] | None = None) -> None:
+def _of_single_slates(outcomes: Floats, promoted: Booleans) -> tuple[ArmMean, ArmMean]:
+    """Return the arms' plain means from sums and sums of products."""
+    y = np.swapaxes(outcomes, -1, -2)
+    center = y.mean(axis=-1)
+    # Around a mean, sums of products lose no digits.
+    y = y - center[..., None]
+    treated, n = y * promoted[..., None, :], promoted.sum(axis=-1)
+    sums, products = treated.sum(axis=-1), treated @ np.swapaxes(treated, -1, -2)
+    everything = y @ np.swapaxes(y, -1, -2)
+    rest = y.sum(axis=-1) - sums, everything - products
+    size = np.sqrt(np.diagonal(everything, axis1=-2, axis2=-1))
+    return (
+        ArmMean.of_sums(n, sums, products, center, size),
+        ArmMean.of_sums(promoted.shape[-1] - n, *rest, center, size),
+    )
+
+
+def need_units(promoted: Booleans, unit: Integers | None = None) -> None:
     """Ask that both arms have two randomized units.
 
     Parameters
@@ -135,69 +248,103 @@ class ArmDifference:
     treated, control
         The arms' means.
     pooled_df
-        Degrees of freedom where one variance stands for both arms; None for Welch's.
+        Degrees of freedom where one variance stands for both arms, shape (...); None for Welch's.
     exact
         Whether an arm without variance is known exactly, as the lift of control slates is.
     """
 
     treated: ArmMean
     control: ArmMean
-    pooled_df: float | None = None
+    pooled_df: Floats | None = None
     exact: bool = False
 
     @classmethod
     def of(
         cls,
         outcomes: Floats,
-        promoted: NDArray[np.bool_],
+        promoted: Booleans,
         *,
         covariates: Floats | None = None,
         weights: Floats | None = None,
-        unit: NDArray[np.int64] | None = None,
+        unit: Integers | None = None,
     ) -> Self:
         """Compare arms. Its covariance is Neyman's (1923), S1/n1 + S0/n0, for single slates.
 
         Parameters
         ----------
         outcomes
-            Shape (N, m), one row per slate.
+            Shape (..., N, m), one row per slate.
         promoted
-            Shape (N,).
+            Shape (..., N).
         covariates
-            Shape (N, k): each arm's means are adjusted to the covariates' mean over both arms by
-            slopes of the arm's own, which is Lin's (2013) regression.
+            Shape (N, k), of one experiment: each arm's means are adjusted to the covariates' mean
+            over both arms by slopes of the arm's own, which is Lin's (2013) regression.
         weights
-            Of the slates, shape (N,).
+            Of the slates, shape (..., N).
         unit
             Number of the randomized unit of each slate, shape (N,); each slate its own if not
             given.
 
+        Returns
+        -------
+        NaN in those members of a batch in which an arm has fewer than two units.
+
         Raises
         ------
         NetliftError
-            An arm has fewer than two units, or too few for the covariates.
+            In one experiment, an arm has fewer than two units, or too few for the covariates.
         """
-        need_units(promoted, unit)
-        center = np.zeros(0) if covariates is None else covariates.mean(axis=0)
+        if promoted.ndim == 1:
+            need_units(promoted, unit)
+        arms = (promoted, ~promoted)
+        if covariates is None or not covariates.shape[1]:
+            if weights is None and unit is None:
+                return cls(*_of_single_slates(outcomes, promoted))
+            treated, control = (
+                ArmMean.of(outcomes, arm, weights=weights, unit=unit) for arm in arms
+            )
+            return cls(treated, control)
+        center = covariates.mean(axis=0)
         treated, control = (
-            ArmMean.of(
+            ArmMean.adjusted(
                 outcomes[arm],
-                covariates=None if covariates is None else covariates[arm] - center,
+                covariates[arm] - center,
                 weights=None if weights is None else weights[arm],
                 unit=None if unit is None else unit[arm],
             )
-            for arm in (promoted, ~promoted)
+            for arm in arms
+        )
+        return cls(treated, control)
+
+    @classmethod
+    def stacked(cls, members: Sequence[ArmDifference | None], n_outcomes: int) -> Self:
+        """Make one batch of experiments' differences in n outcomes; NaN where there is none."""
+        none = ArmMean(
+            np.full(n_outcomes, np.nan),
+            np.full((n_outcomes, n_outcomes), np.nan),
+            np.asarray(np.nan),
+            np.asarray(0),
+        )
+        filled = [ArmDifference(none, none) if member is None else member for member in members]
+        treated, control = (
+            ArmMean(
+                np.array([arm.value for arm in arms]),
+                np.array([arm.covariance for arm in arms]),
+                np.array([arm.df for arm in arms]),
+                np.array([arm.slates for arm in arms]),
+            )
+            for arms in ([each.treated for each in filled], [each.control for each in filled])
         )
         return cls(treated, control)
 
     @property
     def difference(self) -> Floats:
-        """Difference in means by outcome, shape (m,), per slate."""
+        """Difference in means by outcome, shape (..., m), per slate."""
         return self.treated.value - self.control.value
 
     @property
     def covariance(self) -> Floats:
-        """Covariance of the differences, shape (m, m)."""
+        """Covariance of the differences, shape (..., m, m)."""
         return self.treated.covariance + self.control.covariance
 
     def part(self, outcomes: slice) -> ArmDifference:
@@ -211,49 +358,58 @@ class ArmDifference:
 
         For differences of plain means of single slates.
         """
-        n1, n0 = self.treated.slates, self.control.slates
+        arms = (self.treated, self.control)
+        n1, n0 = (arm.slates[..., None, None] for arm in arms)
         square = n1 * (n1 - 1) * self.treated.covariance + n0 * (n0 - 1) * self.control.covariance
-        one = square / (n1 + n0 - 2)
-        return ArmDifference(
-            replace(self.treated, covariance=one / n1),
-            replace(self.control, covariance=one / n0),
-            n1 + n0 - 2,
-        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            one = square / (n1 + n0 - 2)
+            treated, control = (
+                replace(arm, covariance=one / n) for arm, n in zip(arms, (n1, n0), strict=True)
+            )
+        return ArmDifference(treated, control, self.treated.df + self.control.df)
 
-    def combination(self, weights: ArrayLike) -> Estimate:
-        """Return a weighted sum of the differences.
+    def combinations(self, weights: ArrayLike) -> Estimates:
+        """Return weighted sums of the differences, by rows of weights, shape (L, m).
 
         Degrees of freedom are Welch's (1947): each arm's own variance with its own degrees. An arm
         in which the sum does not vary (no click in a few slates) is not known exactly: it is given
         the other arm's variance; where neither varies and the arms differ, the variance is that of
         all slates together, as if there were no effect.
         """
-        treated, control = self.treated.combination(weights), self.control.combination(weights)
-        difference = float(np.asarray(weights, dtype=np.float64) @ self.difference)
-        units = treated.df + 1, control.df + 1
-        parts = [treated.se**2, control.se**2]
-        if not self.exact:
-            parts = _of_arms_that_vary(parts, units, difference)
-        variance = sum(parts)
-        df = self.pooled_df
-        if df is None:
-            spread = parts[0] ** 2 / treated.df + parts[1] ** 2 / control.df
-            df = variance**2 / spread if spread > 0 else sum(units) - 2
-        return Estimate(difference, float(np.sqrt(variance)), float(df))
+        arms = self.treated.combinations(weights), self.control.combinations(weights)
+        difference = self.difference @ np.asarray(weights, dtype=np.float64).T
+        variances = arms[0].se ** 2, arms[1].se ** 2
+        units = arms[0].df + 1, arms[1].df + 1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not self.exact:
+                variances = _of_arms_that_vary(variances, units, difference)
+            variance = variances[0] + variances[1]
+            spread = variances[0] ** 2 / arms[0].df + variances[1] ** 2 / arms[1].df
+            df = np.where(spread > 0, variance**2 / spread, units[0] + units[1] - 2)
+        if self.pooled_df is not None:
+            df = np.broadcast_to(self.pooled_df[..., None], df.shape)
+        return Estimates(difference, np.sqrt(variance), df)
+
+    def combination(self, weights: ArrayLike) -> Estimate:
+        """Return one weighted sum of the differences of one experiment."""
+        return self.combinations(np.atleast_2d(weights)).single
 
 
 def _of_arms_that_vary(
-    parts: list[float], units: tuple[float, float], difference: float
-) -> list[float]:
+    variances: tuple[Floats, Floats], units: tuple[Floats, Floats], difference: Floats
+) -> tuple[Floats, Floats]:
     """Return both arms' squared errors, with one for an arm in which nothing varies."""
-    if not any(parts) and abs(difference) > ROUNDING:
-        both = difference**2 / (sum(units) - 1)
-        return [both * other / sum(units) for other in units[::-1]]
-    if parts[0] == 0:
-        return [parts[1] * units[1] / units[0], parts[1]]
-    if parts[1] == 0:
-        return [parts[0], parts[0] * units[0] / units[1]]
-    return parts
+    first, second = variances
+    neither = (first == 0) & (second == 0) & (np.abs(difference) > ROUNDING)
+    both = difference**2 / (units[0] + units[1] - 1) / (units[0] + units[1])
+    return (
+        np.where(
+            neither, both * units[1], np.where(first == 0, second * units[1] / units[0], first)
+        ),
+        np.where(
+            neither, both * units[0], np.where(second == 0, first * units[0] / units[1], second)
+        ),
+    )
 
 
 def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) -> Ratio:
@@ -265,7 +421,7 @@ def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) 
 
 
 def clustered_coefficient(
-    outcome: Floats, design: Floats, cluster: NDArray[np.int64], weights: Floats | None = None
+    outcome: Floats, design: Floats, cluster: Integers, weights: Floats | None = None
 ) -> Estimate:
     """Return the last coefficient of a least-squares fit, with errors clustered (CR2).
 

@@ -136,6 +136,10 @@ class ClusteredFit:
         parts = self.influence(contrast, correction)
         return np.asarray(parts.T @ parts)
 
+    def errors(self, contrast: ArrayLike) -> tuple[Floats, float]:
+        """Return the CR2 covariance of one contrast, shape (m, m), and its degrees of freedom."""
+        return self.covariance(contrast), self.df(contrast)
+
     def df(self, contrast: ArrayLike) -> float:
         """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance.
 
@@ -236,43 +240,45 @@ class SingleRowFit:
         NetliftError
             The regressors are linearly dependent.
         """
-        zero = np.zeros((design.shape[1], outcomes.shape[1]))
-        unfitted = cls(zero, np.eye(0), outcomes, design, weights)
+        p, m = design.shape[1], outcomes.shape[1]
+        unfitted = cls(np.zeros((p, m)), np.eye(0), outcomes, design, weights)
         # The error does not depend on the units of regressors, the sums of squares would.
         size = np.sqrt(sum(np.einsum("rp,rp->p", x, x) for x, _ in unfitted._blocks()))
-        scale = np.where(size > 0, size, 1.0)
-        gram = np.asarray(sum((x / scale).T @ (x / scale) for x, _ in unfitted._blocks()))
+        gram, step = np.zeros((p, p)), np.zeros((p, m))
+        for x, y in unfitted._blocks():
+            scaled = x / np.where(size > 0, size, 1.0)
+            gram += scaled.T @ scaled
+            step += scaled.T @ y
         values, vectors = _eigen_of_gram(size, gram)
-        coefficients = zero
-        # Of two steps the second takes away what rounding left in the normal equations.
-        for _ in range(2):
-            step = sum((x / size).T @ (y - x @ coefficients) for x, y in unfitted._blocks())
-            coefficients = coefficients + (vectors / values) @ (vectors.T @ step) / size[:, None]
+        inverse = (vectors / values) @ vectors.T / size[:, None]
+        coefficients = inverse @ step
+        # The second step takes away what rounding left in the normal equations.
+        left = sum(x.T @ (y - x @ coefficients) for x, y in unfitted._blocks())
+        coefficients += inverse @ (left / size[:, None])
         root = ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None]
         return cls(coefficients, root, outcomes, design, weights)
 
-    def covariance(self, contrast: ArrayLike) -> Floats:
-        """Return the CR2 covariance of one contrast over the m outcomes, shape (m, m)."""
-        found = np.zeros((self.outcomes.shape[1],) * 2)
-        for x, y in self._blocks():
-            reached, _ = self._reached(x @ self.root, contrast)
-            parts = reached[:, None] * (y - x @ self.coefficients)
-            found += parts.T @ parts
-        return found
-
-    def df(self, contrast: ArrayLike) -> float:
-        """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance."""
+    def errors(self, contrast: ArrayLike) -> tuple[Floats, float]:
+        """Return the CR2 covariance of one contrast of the m outcomes, shape (m, m), and its df."""
         rotated = np.asarray(contrast, dtype=np.float64) @ self.root
+        covariance = np.zeros((self.outcomes.shape[1],) * 2)
         both, square, mean = np.zeros_like(self.root), 0.0, 0.0
-        for x, _ in self._blocks():
+        for x, y in self._blocks():
             v = x @ self.root
-            reached, leverage = self._reached(v, contrast)
+            leverage = np.einsum("rp,rp->r", v, v)
+            # c'v / (1 - h)^(1/2), 0 for rows that decide a direction alone.
+            free = leverage < _LEVERAGE_ONE
+            factor = np.where(free, 1 / np.sqrt(np.where(free, 1 - leverage, 1.0)), 0.0)
+            reached = (v @ rotated) * factor
+            parts = (y - x @ self.coefficients) * reached[:, None]
+            covariance += parts.T @ parts
             own = reached**2
             both += (own[:, None] * v).T @ v
-            square += float((own**2 * (1 - 2 * leverage)).sum())
-            mean += float((own * (1 - leverage)).sum())
+            square += float(own**2 @ (1 - 2 * leverage))
+            mean += float(own @ (1 - leverage))
         square += float((both**2).sum())
-        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+        df = mean**2 / square if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+        return covariance, df
 
     def _blocks(self) -> Iterator[tuple[Floats, Floats]]:
         """Yield regressors and outcomes of some rows, times the root of their weight."""
@@ -283,15 +289,6 @@ class SingleRowFit:
             else:
                 root_weight = np.sqrt(self.weights[rows])[:, None]
                 yield self.design[rows] * root_weight, self.outcomes[rows] * root_weight
-
-    def _reached(self, v: Floats, contrast: ArrayLike) -> tuple[Floats, Floats]:
-        """Return c'v / (1 - h)^(1/2), 0 for rows that decide a direction alone, and h."""
-        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
-        leverage = np.einsum("rp,rp->r", v, v)
-        factor = np.zeros_like(leverage)
-        free = leverage < _LEVERAGE_ONE
-        factor[free] = (1 - leverage[free]) ** -0.5
-        return (v @ rotated) * factor, leverage
 
 
 def _eigen_of_gram(size: Floats, gram: Floats) -> tuple[Floats, Floats]:

@@ -50,6 +50,26 @@ class Estimate:
         return int(lower > ROUNDING) - int(upper < -ROUNDING)
 
 
+@dataclass(frozen=True)
+class Estimates:
+    """L numbers with their errors, of one experiment or of a batch of them.
+
+    Attributes
+    ----------
+    value, se, df
+        As of ``Estimate``, shape (..., L); NaN where a member of the batch has no numbers.
+    """
+
+    value: Floats
+    se: Floats
+    df: Floats
+
+    @property
+    def single(self) -> Estimate:
+        """The only number of one experiment."""
+        return Estimate(self.value.item(), self.se.item(), self.df.item())
+
+
 def numbers(estimate: Estimate | None) -> dict[str, float | None]:
     """Return the columns of an estimate in a table; all missing where there is none."""
     names = ("estimate", "se", "df", "ci_95_lower", "ci_95_upper")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
-from netlift.effects.estimators import COVARIATES, SAME_RANK
+from netlift.effects.covariates import COVARIATES, SAME_RANK
 from netlift.inference.balance import WRONG, imbalance, sample_ratio_p_value
 from netlift.logs.problems import Problem
 from netlift.logs.source import name

@@ -20,12 +20,17 @@ import pandas as pd
 from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
 from netlift.core.units import PER_SLATE
+from netlift.effects.estimators import LIN, MAIN
 from netlift.effects.ledger import LINES, TOTAL, arm_difference
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 from netlift.models.outcome_models import Predictions
 from netlift.promotion.design import Design
 
-PLAIN = ("difference_in_means", "lin")
+AIPW = "aipw_"
+"""Before the name of the model in the code of an estimator."""
+
+
+PLAIN = (MAIN, LIN)
 """Estimators of the ledger that stand beside AIPW."""
 
 
@@ -178,7 +183,7 @@ def aipw_table(
                 "repetitions": len(found),
                 "repetition_sd": float(np.std(values, ddof=1)) if len(found) > 1 else None,
             }
-            table.append(_row(f"aipw_{model}", line, measured))
+            table.append(_row(f"{AIPW}{model}", line, measured))
     frame = pd.DataFrame(table)
     return frame[[*[name for name in frame if name != "note"], "note"]]
 
@@ -220,11 +225,11 @@ def advice(table: pd.DataFrame) -> str:
         From ``aipw_table``.
     """
     totals = table[table["component"] == "Full slate"]
-    models = totals[totals["estimator"].str.startswith("aipw_") & (totals["se"] > 0)]
+    models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > 0)]
     if models.empty:
         return "No model gives an estimate with an error."
     best = models.iloc[int(models["se"].astype(float).argmin())]
-    name, error = best["estimator"].removeprefix("aipw_").replace("_", " "), float(best["se"])
+    name, error = best["estimator"].removeprefix(AIPW).replace("_", " "), float(best["se"])
     plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
     narrower = 100 * (1 - error / plain)
     said = (

@@ -8,6 +8,7 @@ from typing import Any
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
+from netlift.effects.estimators import MAIN
 from netlift.report.gathering import PageData
 
 Line = tuple[str, str]
@@ -154,7 +155,7 @@ def _short_of_power(experiment: PageData) -> list[Line]:
     rows = power[
         (power["question"] == "minimum detectable effect")
         & (power["component"] == "Full slate")
-        & (power["estimator"] == "difference_in_means")
+        & (power["estimator"] == MAIN)
     ]
     if rows.empty or rows["effect_per_slate"].isna().all():
         return []

@@ -9,6 +9,7 @@ import pandas as pd
 
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.effects.estimators import MAIN
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import (
     KNOWN,
@@ -601,7 +602,7 @@ def _design(experiment: PageData) -> Section:
             counted("slates_needed", "Slates needed for 80% power"),
             NOTE,
         ],
-        lambda frame: frame[frame["estimator"] == "difference_in_means"],
+        lambda frame: frame[frame["estimator"] == MAIN],
     )
     part.table(
         "component_support",

@@ -28,13 +28,6 @@ _COLORS = {
     "Other competitors": "other",
     "Full slate": "total",
 }
-ESTIMATORS = {
-    "difference_in_means": "Difference in means",
-    "difference_in_means_ols_error": "Difference in means, plain OLS error",
-    "lin": "Lin's regression",
-    "hajek": "Hájek",
-    "horvitz_thompson": "Horvitz–Thompson",
-}
 UNITS = tuple(map(kind, (units.PER_1000, units.PER_SLATE, units.PER_ROW)))
 """What a ledger counts by, the first shown first."""
 

@@ -15,12 +15,13 @@ from markupsafe import Markup
 from netlift import __version__
 from netlift.core.formatting import MINUS
 from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.effects.estimators import ESTIMATORS
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
 from netlift.report.gathering import PageData, design_hash, records, versions
 from netlift.report.layout import log_checks, sections
-from netlift.report.ledger_views import ESTIMATORS, UNITS, ledger_views, main_estimator
+from netlift.report.ledger_views import UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.svg import Inlined, Letters, style_sheet
 from netlift.report.verdict import verdict_of
@@ -224,7 +225,7 @@ def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **val
         letters=Markup(letters.defs()),
         glossary=GLOSSARY,
         methods=METHODS,
-        estimators=ESTIMATORS,
+        estimators={name: estimator.label for name, estimator in ESTIMATORS.items()},
         units=UNITS,
         open_rows=OPEN_ROWS,
         version=__version__,

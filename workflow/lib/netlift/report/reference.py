@@ -5,6 +5,8 @@ Texts are templates of ``netlift.core.outcome``.
 
 from __future__ import annotations
 
+from netlift.effects.estimators import HAJEK, HORVITZ_THOMPSON, LIN, MAIN, label_of
+
 GLOSSARY: list[tuple[str, str]] = [
     ("Slate", "The list of items that one user sees at once."),
     ("Focal item", "The item of a slate that is promoted, or would be."),
@@ -51,19 +53,19 @@ GLOSSARY: list[tuple[str, str]] = [
 
 METHODS: list[tuple[str, str, str]] = [
     (
-        "Difference in means",
+        label_of(MAIN),
         "τ = mean(Y | D = 1) − mean(Y | D = 0), variance S₁²/n₁ + S₀²/n₀; one covariance of the "
         "three components, from which the total's is 1′V1",
         "Neyman 1923",
     ),
     (
-        "Lin's regression",
+        label_of(LIN),
         "Y on D, centered X, and D × X, with HC2 errors; the same X for every component, so parts "
         "add up",
         "Lin 2013",
     ),
     (
-        "Hájek and Horvitz–Thompson",
+        f"{label_of(HAJEK)} and {label_of(HORVITZ_THOMPSON)}",
         "sums weighted by 1/e and 1/(1 − e), with the known probability of promotion e",
         "Hájek 1971; Horvitz and Thompson 1952; Aronow and Samii 2017",
     ),

@@ -11,15 +11,16 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
-from netlift.effects.batched_ledger import Estimates, array_ledger
-from netlift.effects.batched_rows import MEMBERS, RowEffects, array_row_effects
-from netlift.effects.estimators import COVARIATES
+from netlift.effects.covariates import Covariates
+from netlift.effects.estimators import ESTIMATORS, MAIN
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import INDIRECT, LINES, component_columns, estimated
-from netlift.effects.observed import OBSERVED_EFFECTS
+from netlift.effects.ledger import INDIRECT, LINES
+from netlift.effects.observed import MEMBERS, OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows
-from netlift.inference.estimate import Estimate
-from netlift.models.aipw import MeanScore, aipw_scores
+from netlift.inference.arms import ArmDifference
+from netlift.inference.estimate import Estimate, Estimates
+from netlift.inference.row_means import row_difference
+from netlift.models.aipw import AIPW, MeanScore, aipw_scores
 from netlift.models.features import slate_features
 from netlift.models.folds import user_folds
 from netlift.models.outcome_models import STACKED, ModelData, cross_fit_all
@@ -44,6 +45,9 @@ MODELS = ("linear", "row_logistic")
 
 
 LEDGER_LINES = [(family, component) for family, component, _ in LINES]
+
+
+WEIGHTS = [weights for _, _, weights in LINES]
 
 
 ROW_LINES = [(ROWS, definition.label) for definition in OBSERVED_EFFECTS]
@@ -134,53 +138,40 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
     quantile.
     """
     parts = []
-    covariates = case.accounts[list(COVARIATES)].to_numpy(dtype=np.float64)
-    design = case.replicates.design
-    unit = None if design.by_slate else design.unit
-    truth = np.r_[case.known, case.known.sum()]
+    covariates, truth = Covariates(case.accounts), np.r_[case.known, case.known.sum()]
     for numbers, promoted, outcomes in case.replicates.blocks(replicates):
-        found = array_ledger(
-            promoted, outcomes, probability=case.probability, covariates=covariates, unit=unit
-        )
-        found["lin"] = _with_tables(case, promoted, outcomes, found.get("lin"))
-        for estimator, estimates in found.items():
-            parts.append(_long(numbers, estimator, estimates, truth))
-        parts.append(_ratio(numbers, found["difference_in_means"], case.known))
-        for estimator, cluster in case.clusters.items():
-            effects = array_row_effects(promoted, outcomes, case.rows, cluster)
-            parts.append(_long(numbers, estimator, effects, case.known_by_row, ROW_LINES))
+        design = replace(case.replicates.design, promoted=promoted)
+        values = np.swapaxes(outcomes, -1, -2)
+        for name, estimator in ESTIMATORS.items():
+            arms = estimator.compare(values, design, covariates)
+            parts.append(_long(numbers, name, arms.combinations(WEIGHTS), truth))
+            if name == MAIN:
+                ratio = _ratio(numbers, arms, case.known)
+        parts.append(ratio)
+        for name, cluster in case.clusters.items():
+            effects = _row_effects(promoted, outcomes, case.rows, cluster)
+            parts.append(_long(numbers, name, effects, case.known_by_row, ROW_LINES))
     return pd.concat(parts, ignore_index=True)
 
 
-def _with_tables(
-    case: Case, promoted: Booleans, outcomes: Floats, found: Estimates | None
+def _row_effects(
+    promoted: Booleans, outcomes: Floats, rows: Floats, cluster: Integers
 ) -> Estimates:
-    """Fill in Lin's estimates that the array form leaves to the table form."""
-    b = len(promoted)
-    value, se, df = (np.full((b, len(LINES)), np.nan) for _ in range(3))
-    covariance = np.full((b, 3, 3), np.nan)
-    if found is not None:
-        value, se, df, covariance = found.value, found.se, found.df, found.covariance
-    columns = component_columns("observed_clicks")
-    for place in np.flatnonzero(np.isnan(value[:, 0])):
-        table = case.accounts.assign(
-            promotion_applied=promoted[place].astype(np.int8),
-            **dict(zip(columns, outcomes[place], strict=True)),
-        )
-        arms = None
-        if 1 < promoted[place].sum() < promoted.shape[1] - 1:
-            arms, _ = estimated(table, "observed_clicks", "lin")
-        if arms is not None:
-            lines = [arms.combination(weights) for _, _, weights in LINES]
-            value[place] = [line.value for line in lines]
-            se[place], df[place] = [line.se for line in lines], [line.df for line in lines]
-    return Estimates(value, se, df, covariance)
+    """Estimate the effects per item row of each group of rows, shape (b, 4)."""
+    groups = [
+        row_difference(promoted, members @ outcomes, members @ rows, cluster) for members in MEMBERS
+    ]
+    return Estimates(
+        np.column_stack([group.value for group in groups]),
+        np.column_stack([group.se for group in groups]),
+        np.column_stack([group.df for group in groups]),
+    )
 
 
 def _long(
     numbers: range,
     estimator: str,
-    found: Estimates | RowEffects,
+    found: Estimates,
     truth: Floats,
     names: Sequence[tuple[str, str]] = LEDGER_LINES,
 ) -> pd.DataFrame:
@@ -202,15 +193,15 @@ def _long(
     )
 
 
-def _ratio(numbers: range, found: Estimates, known: Floats) -> pd.DataFrame:
+def _ratio(numbers: range, arms: ArmDifference, known: Floats) -> pd.DataFrame:
     """Return the ratio of what others lose to the focal gain, judged by Fieller's sets."""
-    direct = found.value[:, 0]
-    lost = -(found.value[:, 1] + found.value[:, 2])
+    direct, *others = arms.difference.T
+    lost = -np.sum(others, axis=0)
     if abs(known[0]) <= ROUNDING:
         return pd.DataFrame()
     true = -float(np.array(INDIRECT) @ known) / known[0]
     weights = np.array([-true, -1.0, -1.0])
-    variance = np.einsum("i,bij,j->b", weights, found.covariance, weights)
+    variance = np.einsum("i,bij,j->b", weights, arms.covariance, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio, t = lost / direct, (lost - true * direct) / np.sqrt(variance)
     return pd.DataFrame(
@@ -221,7 +212,7 @@ def _ratio(numbers: range, found: Estimates, known: Floats) -> pd.DataFrame:
             "estimator": FIELLER,
             "estimate": ratio,
             "se": np.nan,
-            "df": found.df.min(axis=1),
+            "df": arms.combinations(WEIGHTS).df.min(axis=1),
             "t": t,
             "known_effect": true,
         }
@@ -292,8 +283,8 @@ def replicate_models(
         for name, predictions in found.items():
             scores = aipw_scores(data.outcomes, predictions, data.design)
             mean = MeanScore.of(scores, data.design)
-            lines = [mean.combination(weights) for _, _, weights in LINES]
-            parts.append(_long(range(number, number + 1), f"aipw_{name}", _one(lines), truth))
+            lines = [mean.combination(weights) for weights in WEIGHTS]
+            parts.append(_long(range(number, number + 1), f"{AIPW}{name}", _one(lines), truth))
         total = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)
         in_order = cross_fit_all(data, fold, **fitting, sequential=True)[STACKED].effect
         given: dict[str, Any] = {"cost": cost, "max_share": max_share, "seed": seed, "known": known}
@@ -304,10 +295,7 @@ def replicate_models(
 
 def _one(lines: Sequence[Estimate]) -> Estimates:
     """Return one experiment's lines as arrays."""
-    value, se, df = (
-        np.array(numbers)[None, :] for numbers in zip(*map(astuple, lines), strict=True)
-    )
-    return Estimates(value, se, df, np.full((1, 3, 3), np.nan))
+    return Estimates(*np.array([astuple(line) for line in lines]).T[:, None, :])
 
 
 def _judged_verdict(values: pd.DataFrame) -> dict[str, object]:

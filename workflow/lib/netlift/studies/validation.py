@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.units import PER_ROW, PER_SLATE, RATIO
+from netlift.effects.estimators import OLS_ERROR
 from netlift.studies.replicate_estimates import ROWS, SHARES
 
 UNITS = {SHARES: RATIO, ROWS: PER_ROW}
@@ -122,7 +123,7 @@ def _numbers(part: pd.DataFrame) -> dict[str, Any]:
 
 def _verdict(row: Mapping[str, Any]) -> str:
     """Judge by number: coverage in the claimed range and no bias, but for Monte Carlo error."""
-    claims_errors = row["estimator"] != "difference_in_means_ols_error"
+    claims_errors = row["estimator"] != OLS_ERROR
     if row["slates"] < CLAIMED_FROM or row["coverage_95"] is None or not claims_errors:
         return NO_CLAIM
     return PASS if covers(row) and not is_biased(row) else FAIL
