@@ -189,9 +189,7 @@ def _spoil_titles(movies: Path, exposure: Path) -> None:
 
 def _simulate(study: dict, slates: Path, world: str) -> None:
     script("simulate_clicks").main(
-        str(slates / "exposure.parquet"),
-        None,
-        None,
+        {"exposure": str(slates / "exposure.parquet")},
         {
             "slate_items": str(slates / world / "items.parquet"),
             "world": str(slates / world / "world.json"),

@@ -282,7 +282,6 @@ def grid_settings(wildcards):
         # A list keeps the order of the parameters, which the sorted keys of a mapping would not.
         parameters=[[name, values] for name, values in grid["parameters"].items()],
         definitions=grid["definitions"],
-        size=grid.get("size", study["sizes"][0]),
         seed=grid.get("seed", study["seeds"][0]),
         near_positions=STUDY["inference"]["near_positions"],
     )
