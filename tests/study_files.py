@@ -202,23 +202,30 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
     """Estimate everything on an experiment's items but models."""
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     inference, seed = study["inference"], 20260428
-    settings = {"seed": seed, "outcome": unit, **inference}
+    settings = {"seed": seed, "outcome": unit}
     units = {"observed_clicks": unit, "orders": "orders"}
     script("account_slates").main(items, accounts)
+
+    def chosen(names: str) -> dict:
+        return {name: inference[name] for name in names.split()}
 
     def files(names: str, sub: str, ending: str) -> dict:
         return {table: str(folder / f"{sub}/{table}.{ending}") for table in names.split()}
 
     script("estimate_ledger").main(
-        accounts, files(LEDGER, "effects", "csv"), {"seed": seed, "units": units, **inference}
+        accounts,
+        files(LEDGER, "effects", "csv"),
+        {"seed": seed, "units": units, **chosen("min_slates bootstrap_draws power_effects")},
     )
     outputs = files(ROWS, "effects", "csv") | files("bootstrap_draws", "effects", "parquet")
-    script("estimate_row_effects").main(items, accounts, outputs, settings)
+    script("estimate_row_effects").main(
+        items, accounts, outputs, settings | chosen("bootstrap_draws near_positions")
+    )
     script("test_randomization").main(
         items,
         accounts,
         files("randomization_tests design_diagnostics", "effects", "csv"),
-        settings,
+        settings | chosen("permutations studentized near_positions"),
     )
     effects = folder / "effects"
     script("state_decisions").main(

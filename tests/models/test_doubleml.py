@@ -10,7 +10,7 @@ from doubleml.utils import DMLDummyClassifier, DMLDummyRegressor, PSProcessorCon
 from netlift.models.aipw import MeanScore, aipw_scores
 from netlift.models.folds import user_folds
 from netlift.models.outcome_models import ModelData, Predictions, cross_fit
-from netlift.models.who_gains import GROUP, SLOPE, SPREAD, Experiment, fold_ranks, who_gains
+from netlift.models.who_gains import GROUP, SLOPE, SPREAD, ScoredSlates, fold_ranks, who_gains
 
 N, N_FOLDS = 300, 3
 PROBABILITIES = ["0.5", "0.2", "by slate"]
@@ -109,7 +109,7 @@ def who_gains_of(
     """Judge predicted effects; return also DoubleML's model, the effects, and their folds."""
     data, predictions = experiment(probability)
     fold = user_folds(data.user, n_folds=N_FOLDS, seed=3)
-    found = Experiment(total_scores(data, predictions), fold, data.design.unit, 1)
+    found = ScoredSlates(total_scores(data, predictions), fold, data.design.unit, 1)
     effects = predictions.effect
     table = who_gains(found, {"one": effects})[0]
     return table, of_doubleml(data, predictions), effects, fold

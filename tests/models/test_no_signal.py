@@ -14,7 +14,7 @@ from netlift.models.features import slate_features
 from netlift.models.folds import splits, user_folds
 from netlift.models.outcome_models import STACKED, ModelData, cross_fit_all
 from netlift.models.policies import ALL, NONE, PROMOTE, PROMOTE_NOTHING, compare_rules, verdict
-from netlift.models.who_gains import AUTOC, QINI, SLOPE, SPREAD, Experiment, who_gains
+from netlift.models.who_gains import AUTOC, QINI, SLOPE, SPREAD, ScoredSlates, who_gains
 from netlift.promotion.design import Design
 
 FAST = ("linear", "row_logistic")
@@ -90,7 +90,7 @@ def decided(log: pd.DataFrame, seed: int, cost: float = 0.0) -> tuple[dict, pd.S
         max_share=1.0,
         seed=seed,
     )
-    experiment = Experiment.of_later_folds(scores, fold, data.design, seed, None)
+    experiment = ScoredSlates.of_later_folds(scores, fold, data.design, seed, None)
     effects = dr_learner(data, scores, fold, sequential=True)[fold > 0]
     judged = who_gains(experiment, {"dr": effects})[0]
     p = judged.loc[judged["measure"] == SLOPE, "p_value"].iloc[0]
@@ -197,7 +197,7 @@ def test_predictions_are_shown_to_be_right_in_one_of_twenty():
         for seed in range(200):
             features, scores = rng.normal(size=(300, 4)), rng.normal(size=300)
             predicted = learned(features, scores, fold)[later]
-            judged = Experiment(scores[later], fold[later], unit[: later.sum()], seed)
+            judged = ScoredSlates(scores[later], fold[later], unit[: later.sum()], seed)
             table = who_gains(judged, {"one": predicted})[0]
             p = table.set_index("measure").loc[[SPREAD, SLOPE, AUTOC, QINI], "p_value"]
             alarms += p.to_numpy(dtype=float) < 0.05

@@ -16,8 +16,8 @@ from netlift.models.who_gains import (
     SLOPE,
     SPREAD,
     TOC_SHARES,
-    Experiment,
     Ranking,
+    ScoredSlates,
     detectability,
     detectable_spread,
     fold_ranks,
@@ -33,7 +33,7 @@ def experiment(
     n_folds: int = 3,
     n_users: int | None = None,
     truth: bool = True,
-) -> Experiment:
+) -> ScoredSlates:
     rng = np.random.default_rng(seed)
     known = rng.normal(size=n_slates)
     unit = rng.integers(0, n_users, n_slates) if n_users else np.arange(n_slates)
@@ -41,7 +41,7 @@ def experiment(
     shared = rng.normal(size=n_slates)[unit]
     scores = 0.3 + known + shared + rng.normal(size=n_slates)
     fold = unit % n_folds
-    return Experiment(scores, fold, unit, seed, known if truth else None)
+    return ScoredSlates(scores, fold, unit, seed, known if truth else None)
 
 
 def measured(table: pd.DataFrame, predictor: str = "one") -> pd.DataFrame:
@@ -249,7 +249,7 @@ def test_means_of_folds_do_not_enter_any_measure():
 
 def test_perfect_predictions_of_scores_without_noise_have_a_slope_of_one():
     known = np.random.default_rng(9).normal(size=90)
-    found = Experiment(known, np.arange(90) % 3, np.arange(90), 1, known)
+    found = ScoredSlates(known, np.arange(90) % 3, np.arange(90), 1, known)
     table = who_gains(found, {"one": known})[0]
     other = measured(table)
     assert other.at[SLOPE, "estimate"] == pytest.approx(1, abs=1e-12)
@@ -263,7 +263,7 @@ def test_perfect_predictions_of_scores_without_noise_have_a_slope_of_one():
 def test_where_scores_are_the_known_effects_every_estimate_is_the_known_one():
     rng = np.random.default_rng(10)
     known = rng.normal(size=140)
-    found = Experiment(known, np.arange(140) % 4, np.arange(140), 1, known)
+    found = ScoredSlates(known, np.arange(140) % 4, np.arange(140), 1, known)
     table, curves = who_gains(found, {"one": known + rng.normal(size=140)})
     judged = table[table["estimate"].notna() & (table["measure"] != DETECTABLE)]
     assert set(judged["measure"]) == {GROUP, SPREAD, SLOPE, AUTOC, QINI}
@@ -298,12 +298,12 @@ def test_the_curve_is_the_toc_at_each_twentieth_and_no_order_beats_the_best():
 # --- Half samples --------------------------------------------------------------------------------
 
 
-def drawn(rng: np.random.Generator, n: int, slope: float) -> tuple[Experiment, np.ndarray]:
+def drawn(rng: np.random.Generator, n: int, slope: float) -> tuple[ScoredSlates, np.ndarray]:
     """Draw scores with an effect that is linear in a uniform prediction, and that prediction."""
     predicted = rng.random(n)
     scores = 0.2 + slope * predicted + rng.normal(size=n)
     fold, seed = np.arange(n) % 2, int(rng.integers(1 << 30))
-    return Experiment(scores, fold, np.arange(n), seed), predicted
+    return ScoredSlates(scores, fold, np.arange(n), seed), predicted
 
 
 def test_intervals_cover_the_known_area_of_a_linear_effect(monkeypatch):
@@ -360,10 +360,10 @@ def test_half_samples_take_whole_users():
     # users are drawn, and but for the ranks' own size the same rates come out.
     rng = np.random.default_rng(16)
     found, predicted = drawn(rng, 400, slope=1.0)
-    thrice = Experiment(
+    thrice = ScoredSlates(
         np.repeat(found.scores, 3), np.repeat(found.fold, 3), np.repeat(found.unit, 3), found.seed
     )
-    single = Experiment(thrice.scores, thrice.fold, np.arange(1200), found.seed)
+    single = ScoredSlates(thrice.scores, thrice.fold, np.arange(1200), found.seed)
     once = measured(who_gains(found, {"one": predicted})[0])
     whole, split = (
         measured(who_gains(one, {"one": np.repeat(predicted, 3)})[0]) for one in (thrice, single)
@@ -377,7 +377,7 @@ def test_half_samples_are_drawn_by_seed():
     found = experiment(17)
     first, second = (who_gains(found, {"one": found.known})[0] for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
-    other = Experiment(found.scores, found.fold, found.unit, found.seed + 1, found.known)
+    other = ScoredSlates(found.scores, found.fold, found.unit, found.seed + 1, found.known)
     third = measured(who_gains(other, {"one": found.known})[0])
     assert third.at[AUTOC, "se"] != measured(first).at[AUTOC, "se"]
     assert third.at[AUTOC, "estimate"] == measured(first).at[AUTOC, "estimate"]
@@ -403,7 +403,7 @@ def test_the_detectable_spread_is_2_8_errors_of_the_mean_score():
 def test_what_could_be_shown_is_said_with_its_power(size, said):
     rng = np.random.default_rng(19)
     known = size * rng.normal(size=400)
-    found = Experiment(rng.normal(size=400), np.arange(400) % 2, np.arange(400), 1, known)
+    found = ScoredSlates(rng.normal(size=400), np.arange(400) % 2, np.arange(400), 1, known)
     table = who_gains(found, {"one": known})[0]
     text = detectability(table)
     # A slope of 1 with an error of se / sd, and a two-sided test at 5%.
@@ -427,7 +427,7 @@ def test_the_spread_that_can_be_shown_is_shown_four_times_in_five(monkeypatch):
     noise = (1 - sd**2) ** 0.5
     for seed in range(300):
         effect = sd * rng.normal(size=n)
-        found = Experiment(effect + noise * rng.normal(size=n), fold, unit, seed)
+        found = ScoredSlates(effect + noise * rng.normal(size=n), fold, unit, seed)
         shown += measured(who_gains(found, {"one": effect})[0]).at[SLOPE, "p_value"] < 0.05
     assert shown / 300 == pytest.approx(0.8, abs=0.076)
 

@@ -156,8 +156,8 @@ def _rates(ordered: Floats, tie: Integers) -> Floats:
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """What predictions of effects are judged by.
+class ScoredSlates:
+    """Slates with their AIPW scores: what predictions of effects are judged by.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class Experiment:
     @classmethod
     def of_later_folds(
         cls, scores: Floats, fold: Integers, design: Design, seed: int, known: Floats | None
-    ) -> Experiment:
+    ) -> ScoredSlates:
         """Take the slates of all folds but the first: those with predictions learned in order."""
         later = fold > 0
         unit = design.subset(later).unit
@@ -190,14 +190,14 @@ class Experiment:
 
 
 def who_gains(
-    experiment: Experiment, predicted: Mapping[str, Floats]
+    slates: ScoredSlates, predicted: Mapping[str, Floats]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge predictions of effects, in clicks per slate.
 
     Parameters
     ----------
-    experiment
-        Of N slates.
+    slates
+        N of them.
     predicted
         Effects by predictor, each slate's learned on earlier folds, shape (N,) each.
 
@@ -220,26 +220,26 @@ def who_gains(
     it gains more than all per slate, with error and 95% interval (point by point), and with a truth
     ``known_toc``, and ``best_toc``, that of the order of the known effects.
     """
-    table, curves = [detectable_spread(experiment)], []
+    table, curves = [detectable_spread(slates)], []
     for name, effects in predicted.items():
         common = {"predictor": name, "unit": PER_SLATE}
-        if np.ptp(_within(effects, experiment.fold)) <= ROUNDING:
+        if np.ptp(_within(effects, slates.fold)) <= ROUNDING:
             why = "the same effect is predicted for all slates of a fold"
             table += [
                 {**common, "measure": measure, **numbers(None), "note": why}
                 for measure in (SPREAD, SLOPE, AUTOC, QINI)
             ]
             continue
-        rates, curve = _rank_weighted(experiment, effects)
+        rates, curve = _rank_weighted(slates, effects)
         rows = (
-            *_group_effects(experiment, effects),
-            _calibration_slope(experiment, effects),
+            *_group_effects(slates, effects),
+            _calibration_slope(slates, effects),
             *rates,
-            *_correlation(experiment, effects),
+            *_correlation(slates, effects),
         )
         table += [common | row for row in rows]
         curves.append(curve.assign(**common))
-    with_truth = experiment.known is not None
+    with_truth = slates.known is not None
     columns = ["predictor", "measure", "group", "slates", "predicted", *numbers(None)]
     columns += ["p_value", *(["known"] if with_truth else []), "unit", "note"]
     toc = ["predictor", "share", "toc", "se", "ci_95_lower", "ci_95_upper"]
@@ -248,27 +248,25 @@ def who_gains(
     return pd.DataFrame(table).reindex(columns=columns), found.reindex(columns=toc)
 
 
-def detectable_spread(experiment: Experiment) -> dict[str, object]:
+def detectable_spread(slates: ScoredSlates) -> dict[str, object]:
     """Return the least standard deviation of effects that an experiment of this size can show.
 
     A perfect prediction's calibration slope is 1 with an error of se(total) / sd(effects), so a 5%
     test finds it four times in five where sd(effects) is 2.8 errors of the total.
     """
-    fit = ClusteredFit.of(
-        experiment.scores[:, None], np.ones((len(experiment.scores), 1)), experiment.unit
-    )
+    fit = ClusteredFit.of(slates.scores[:, None], np.ones((len(slates.scores), 1)), slates.unit)
     error = float(np.sqrt(fit.covariance(np.ones(1))[0, 0]))
     factor = quantile_t(1 - _SIGNIFICANT / 2, np.inf) + quantile_t(POWER, np.inf)
     row: dict[str, object] = {
         "predictor": ANY,
         "measure": DETECTABLE,
-        "slates": len(experiment.scores),
+        "slates": len(slates.scores),
         **numbers(None),
         "estimate": factor * error,
         "unit": PER_SLATE,
     }
-    if experiment.known is not None:
-        row["known"] = float(experiment.known.std())
+    if slates.known is not None:
+        row["known"] = float(slates.known.std())
     return row
 
 
@@ -296,13 +294,11 @@ def detectability(heterogeneity: pd.DataFrame) -> str:
     return f"{said} The known one is {known:.3f}: it {verdict}."
 
 
-def _group_effects(experiment: Experiment, effects: Floats) -> list[dict[str, object]]:
-    group = np.minimum(
-        (N_GROUPS * fold_ranks(effects, experiment.fold)).astype(np.int64), N_GROUPS - 1
-    )
+def _group_effects(slates: ScoredSlates, effects: Floats) -> list[dict[str, object]]:
+    group = np.minimum((N_GROUPS * fold_ranks(effects, slates.fold)).astype(np.int64), N_GROUPS - 1)
     numbers_of, place = np.unique(group, return_inverse=True)
     members = np.eye(len(numbers_of))[place]
-    fit = ClusteredFit.of(experiment.scores[:, None], members, experiment.unit)
+    fit = ClusteredFit.of(slates.scores[:, None], members, slates.unit)
     rows = []
     for column, number in enumerate(numbers_of):
         own = place == column
@@ -313,24 +309,24 @@ def _group_effects(experiment: Experiment, effects: Floats) -> list[dict[str, ob
             "predicted": float(effects[own].mean()),
             **numbers(_estimate(fit, np.eye(len(numbers_of))[column])),
         }
-        if experiment.known is not None:
-            row["known"] = float(experiment.known[own].mean())
+        if slates.known is not None:
+            row["known"] = float(slates.known[own].mean())
         rows.append(row)
     ends = np.zeros(len(numbers_of))
     ends[0], ends[-1] = -1, 1
     spread: dict[str, object] = {"measure": SPREAD, **_tested(_estimate(fit, ends))}
-    if experiment.known is not None:
+    if slates.known is not None:
         spread["known"] = float(rows[-1]["known"] - rows[0]["known"])  # type: ignore[operator]
     return [*rows, spread]
 
 
-def _calibration_slope(experiment: Experiment, effects: Floats) -> dict[str, object]:
+def _calibration_slope(slates: ScoredSlates, effects: Floats) -> dict[str, object]:
     """Regress scores on predictions, both as they differ from the mean of their fold."""
-    within, scores = (_within(values, experiment.fold) for values in (effects, experiment.scores))
-    fit = ClusteredFit.of(scores[:, None], within[:, None], experiment.unit)
+    within, scores = (_within(values, slates.fold) for values in (effects, slates.scores))
+    fit = ClusteredFit.of(scores[:, None], within[:, None], slates.unit)
     row: dict[str, object] = {"measure": SLOPE, **_tested(_estimate(fit, np.ones(1)))}
-    if experiment.known is not None:
-        row["known"] = float(within @ experiment.known / (within @ within))
+    if slates.known is not None:
+        row["known"] = float(within @ slates.known / (within @ within))
     return row | {"unit": "ratio, without unit"}
 
 
@@ -340,13 +336,13 @@ def _within(values: Floats, fold: Integers) -> Floats:
 
 
 def _rank_weighted(
-    experiment: Experiment, effects: Floats
+    slates: ScoredSlates, effects: Floats
 ) -> tuple[list[dict[str, object]], pd.DataFrame]:
     """Return AUTOC and Qini, and the TOC at each twentieth of slates."""
-    ranking = Ranking.of(fold_ranks(effects, experiment.fold))
-    scores, known = experiment.scores, experiment.known
+    ranking = Ranking.of(fold_ranks(effects, slates.fold))
+    scores, known = slates.scores, slates.known
     rate_errors, toc_errors = ranking.half_samples(
-        scores, experiment.unit, TOC_SHARES, seed=experiment.seed
+        scores, slates.unit, TOC_SHARES, seed=slates.seed
     )
     rows = []
     values, known_rates = ranking.rates(scores), None if known is None else ranking.rates(known)
@@ -365,8 +361,8 @@ def _rank_weighted(
     return rows, pd.DataFrame(curve)
 
 
-def _correlation(experiment: Experiment, effects: Floats) -> list[dict[str, object]]:
-    known = experiment.known
+def _correlation(slates: ScoredSlates, effects: Floats) -> list[dict[str, object]]:
+    known = slates.known
     if known is None or known.std() <= ROUNDING:
         return []
     value = float(np.corrcoef(effects, known)[0, 1])
