@@ -35,8 +35,7 @@ from netlift.slates.builder import SlateBuilder  # noqa: E402
 from netlift.slates.scorer import Scorer  # noqa: E402
 from netlift.workflow.config import check_config  # noqa: E402
 from netlift.worlds.item_similarity import item_similarity  # noqa: E402
-from netlift.worlds.simulation import fit_world, simulate_clicks  # noqa: E402
-from netlift.worlds.slates import Slates  # noqa: E402
+from netlift.worlds.simulation import Simulation  # noqa: E402
 
 RESOURCES, SCORER = ROOT / "resources/datasets/ml-small", ROOT / "results/ml-small/scorer"
 TABLES = ("outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc")
@@ -116,15 +115,13 @@ def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> p
     promotion = Promotion(**config["promotion"])
     for seed in range(1, seeds + 1):
         exposure = assign_promotion(builder.slates(12, seed), promotion, seed=seed)
-        slates = Slates.from_exposure(exposure, seed=seed)
         for name in worlds:
             entry = config["worlds"][name]
             tables = (
                 [read_table(movies), read_table(factors)] if "source" in entry else [None, None]
             )
             similarity = item_similarity(entry, *tables)
-            world, _ = fit_world(entry, slates, similarity)
-            items = simulate_clicks(exposure, slates, world, seed=seed)
+            items = Simulation.of(exposure, entry, similarity, seed=seed).items
             with tempfile.TemporaryDirectory() as folder:
                 found = measured(items, config, seed, Path(folder))
             rows.append({"world": name, "seed": seed, **found})

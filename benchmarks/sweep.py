@@ -35,19 +35,15 @@ from inference import pandas_bootstrap  # noqa: E402
 from study import copied  # noqa: E402
 
 from netlift.core.streams import generator  # noqa: E402
-from netlift.effects.accounts import slate_outcomes  # noqa: E402
 from netlift.effects.covariates import Covariates  # noqa: E402
 from netlift.effects.estimators import ESTIMATORS, LIN  # noqa: E402
 from netlift.effects.ledger import LINES  # noqa: E402
-from netlift.promotion.design import Design  # noqa: E402
-from netlift.promotion.exposure import assign_promotion  # noqa: E402
 from netlift.promotion.record import Promotion  # noqa: E402
+from netlift.studies.replicate_estimates import Case  # noqa: E402
 from netlift.studies.replicates import Replicates  # noqa: E402
 from netlift.studies.seed_blocks import block_name  # noqa: E402
 from netlift.workflow.schema import completed  # noqa: E402
 from netlift.worlds.registry import schema  # noqa: E402
-from netlift.worlds.simulation import fit_world, simulate_clicks  # noqa: E402
-from netlift.worlds.slates import Slates  # noqa: E402
 
 REPLICATES, PANDAS_ROUNDS, BOOTSTRAP_DRAWS = 400, 20, 500
 MIN_PER_SECOND, MIN_LIN, MAX_TO_UNIFORMS = 1500, 250, 3.0
@@ -79,18 +75,10 @@ def experiment(n_slates: int, size: int) -> tuple[pd.DataFrame, pd.DataFrame, Re
             "user_activity": np.repeat(rng.integers(20, 500, n_slates), size),
         }
     )
-    exposure = assign_promotion(
-        slates,
-        Promotion(probability=0.5, assignment="bernoulli", focal_position_first=2),
-        seed=1,
-    )
-    arrays = Slates.from_exposure(exposure, seed=1)
     entry = completed({"model": "logit", "target_click_rate": 0.2}, schema("logit"))
-    world, _ = fit_world(entry, arrays)
-    items = simulate_clicks(exposure, arrays, world, seed=1)
-    accounts = slate_outcomes(items)
-    design = Design.of(accounts)
-    return items, accounts, Replicates.of(arrays, world, design, assignment="bernoulli", seed=1)
+    promotion = Promotion(probability=0.5, assignment="bernoulli", focal_position_first=2)
+    case = Case.from_slates(slates, entry, promotion=promotion, seed=1)
+    return case.items, case.accounts, case.replicates
 
 
 def reference_replicate(items: pd.DataFrame, rng: np.random.Generator) -> None:

@@ -10,16 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from netlift.effects.accounts import slate_outcomes
-from netlift.promotion.design import Design
-from netlift.promotion.exposure import assign_promotion
 from netlift.promotion.record import Promotion
 from netlift.studies.replicate_estimates import Case
-from netlift.studies.replicates import Replicates
 from netlift.workflow.schema import completed
 from netlift.worlds.registry import schema
-from netlift.worlds.simulation import fit_world, simulate_clicks
-from netlift.worlds.slates import Slates
 
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 
@@ -180,15 +174,8 @@ def validation_case(*, n_slates: int = 120, unit: str = "slate", **changes) -> C
     slates = random_exposure(1, n_slates, 6, n_users=n_slates // 4).drop(
         columns=["is_focal_item", "focal_seed_position", "promotion_applied", "component"]
     )
+    entry = completed({"model": "logit", "target_click_rate": 0.3, **changes}, schema("logit"))
     promotion = Promotion(
         probability=0.5, assignment="bernoulli", unit=unit, focal_position_first=3
     )
-    exposure = assign_promotion(slates, promotion, seed=5)
-    exposure = exposure.sort_values("user_id", kind="stable", ignore_index=True)
-    arrays = Slates.from_exposure(exposure, seed=5)
-    entry = completed({"model": "logit", "target_click_rate": 0.3, **changes}, schema("logit"))
-    world, _ = fit_world(entry, arrays)
-    items = simulate_clicks(exposure, arrays, world, seed=5)
-    accounts = slate_outcomes(items)
-    drawn = Replicates.of(arrays, world, Design.of(accounts), assignment="bernoulli", seed=5)
-    return Case(drawn, items, accounts)
+    return Case.from_slates(slates, entry, promotion=promotion, seed=5)

@@ -187,9 +187,7 @@ def _spoil_titles(movies: Path, exposure: Path) -> None:
 
 def _simulate(study: dict, slates: Path, world: str) -> None:
     script("simulate_clicks").main(
-        str(slates / "exposure.parquet"),
-        None,
-        None,
+        {"exposure": str(slates / "exposure.parquet")},
         {
             "slate_items": str(slates / world / "items.parquet"),
             "world": str(slates / world / "world.json"),
@@ -202,18 +200,33 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
     """Estimate everything on an experiment's items but models."""
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
     inference, seed = study["inference"], 20260428
-    settings = {"seed": seed, "outcome": unit, **inference}
+    settings = {"seed": seed, "outcome": unit}
     units = {"observed_clicks": unit, "orders": "orders"}
     script("account_slates").main(items, accounts)
+
+    def chosen(names: str) -> dict:
+        return {name: inference[name] for name in names.split()}
 
     def made(rule: str) -> dict:
         return {output.name: str(folder / output.file) for output in outputs.made_by(rule)}
 
     script("estimate_ledger").main(
-        accounts, made("estimate_ledger"), {"seed": seed, "units": units, **inference}
+        accounts,
+        made("estimate_ledger"),
+        {"seed": seed, "units": units, **chosen("min_slates bootstrap_draws power_effects")},
     )
-    script("estimate_row_effects").main(items, accounts, made("estimate_row_effects"), settings)
-    script("test_randomization").main(items, accounts, made("test_randomization"), settings)
+    script("estimate_row_effects").main(
+        items,
+        accounts,
+        made("estimate_row_effects"),
+        settings | chosen("bootstrap_draws near_positions"),
+    )
+    script("test_randomization").main(
+        items,
+        accounts,
+        made("test_randomization"),
+        settings | chosen("permutations studentized near_positions"),
+    )
     effects = folder / "effects"
     script("state_decisions").main(
         *(

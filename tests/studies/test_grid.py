@@ -10,8 +10,7 @@ from netlift.effects.ledger import component_effects
 from netlift.effects.product import product_summary
 from netlift.effects.spillover import spillover_sensitivity
 from netlift.studies.grid import DIVERSION, GAINING, grid_effects, grid_points
-from netlift.worlds.simulation import fit_world, simulate_clicks
-from netlift.worlds.slates import Slates
+from netlift.worlds.simulation import Simulation
 
 EXPOSURE = random_exposure(1, 400, 8)
 LOGIT = {"model": "logit", "target_click_rate": 0.3, "attention": {"curve": "power", "eta": 1.0}}
@@ -19,9 +18,7 @@ PARAMETERS = {"attention.eta": [0.5, 1.0, 2.0], "g_c": [0.0, 1.0]}
 
 
 def experiment(world: dict) -> pd.DataFrame:
-    slates = Slates.from_exposure(EXPOSURE, seed=7)
-    found, _ = fit_world(world, slates)
-    return simulate_clicks(EXPOSURE, slates, found, seed=7)
+    return Simulation.of(EXPOSURE, world, seed=7).items
 
 
 def test_points_are_all_combinations_and_leave_the_world_alone():

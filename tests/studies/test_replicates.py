@@ -10,8 +10,7 @@ from netlift.promotion.exposure import assign_promotion
 from netlift.promotion.record import Promotion
 from netlift.studies import replicates as module
 from netlift.studies.replicates import Replicates
-from netlift.worlds.simulation import fit_world, simulate_clicks
-from netlift.worlds.slates import Slates
+from netlift.worlds.simulation import Simulation
 
 WORLDS = {
     "logit": {"model": "logit", "target_click_rate": 0.3},
@@ -26,15 +25,12 @@ def replicates(model: str = "logit", *, n_slates: int = 120, **promotion) -> Rep
         columns=["is_focal_item", "focal_seed_position", "promotion_applied", "component"]
     )
     exposure = assign_promotion(slates, Promotion(focal_position_first=3, **given), seed=5)
-    arrays = Slates.from_exposure(exposure, seed=5)
     from netlift.workflow.schema import completed
     from netlift.worlds.registry import schema
 
-    entry = completed(WORLDS[model], schema(model))
-    world, _ = fit_world(entry, arrays)
-    accounts = slate_outcomes(simulate_clicks(exposure, arrays, world, seed=5))
-    design = Design.of(accounts)
-    return Replicates.of(arrays, world, design, assignment=given["assignment"], seed=5)
+    made = Simulation.of(exposure, completed(WORLDS[model], schema(model)), seed=5)
+    design = Design.of(slate_outcomes(made.items))
+    return Replicates.of(made.slates, made.world, design, assignment=given["assignment"], seed=5)
 
 
 @pytest.mark.parametrize("model", WORLDS)

@@ -3,20 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import random_exposure, random_items
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_groups, write_groups
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.conclusions import conclusions
 from netlift.effects.ledger import component_effects
-from netlift.studies.sweep import (
-    combined,
-    conclusion_shares,
-    experiment_rows,
-    name_failures,
-    sweep_summary,
-)
+from netlift.studies.seed_blocks import each_seed, name_failures
+from netlift.studies.sweep import experiment_rows, sweep_block
+from netlift.studies.sweep_summary import combined, conclusion_shares, sweep_summary
+from netlift.worlds.simulation import Simulation
 
 
 def rows(seed: int, *, size: int = 6, world: str = "logit") -> pd.DataFrame:
@@ -93,6 +90,33 @@ def test_shares_of_a_real_experiment():
     shares = conclusion_shares(judged)
     assert len(shares) == len(judged)
     assert (shares[["holds", "does_not_hold", "undecided"]].sum(axis=1) == 1).all()
+
+
+def test_a_block_has_the_rows_of_its_experiments_and_names_the_seeds_that_fail():
+    tables = {seed: random_exposure(seed, 80, 6) for seed in (3, 4)}
+    entry, keys = {"model": "logit", "intercept": -1.0}, {"size": 6, "world": "w"}
+    groups = [table.assign(seed=seed) for seed, table in tables.items()]
+    ledgers, judged = sweep_block(groups, entry, **keys)
+    for seed, table in tables.items():
+        items = Simulation.of(table, entry, seed=seed).items
+        accounts = slate_outcomes(items)
+        expected = experiment_rows(component_effects(accounts), accounts, seed=seed, **keys)
+        found = ledgers[ledgers["seed"] == seed].reset_index(drop=True)
+        pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+        assert (judged["seed"] == seed).sum() == len(conclusions(items, accounts))
+    with pytest.raises(NetliftError, match=r"1 seed of this block failed \(4\)"):
+        sweep_block([groups[0], groups[1][1:]], entry, **keys)
+
+
+def test_seeds_after_one_that_fails_are_run():
+    def fails() -> int:
+        raise NetliftError("no")
+
+    found = []
+    with pytest.raises(NetliftError, match="seed 2: no"):
+        found.extend(each_seed([(1, lambda: 10), (2, fails), (3, lambda: 30)]))
+    work = each_seed([(2, fails), (3, lambda: 30)])
+    assert next(work) == 30
 
 
 def test_failed_seeds_are_named_with_their_reasons():

@@ -1,7 +1,7 @@
 """Put the blocks of a sweep together, and say what they say of the estimators."""
 
 from netlift.core.tables import read_table, write_table
-from netlift.studies.sweep import combined, conclusion_shares, sweep_summary
+from netlift.studies.sweep_summary import combined, conclusion_shares, sweep_summary
 from netlift.workflow.job import job
 
 

@@ -2,37 +2,23 @@
 
 import logging
 
-import pandas as pd
-
 from netlift.core.tables import read_json, read_table, write_table, write_text
-from netlift.studies.validation import coverage_table, policies_table, rejection_table
-from netlift.studies.validation_report import failures, n_claims, validation_report
+from netlift.studies.validation import validation_tables
+from netlift.studies.validation_case import CaseResults
+from netlift.studies.validation_report import summary_lines, validation_report
 from netlift.workflow.job import job
 
 
 def main(inputs: dict[str, list[str]], outputs: dict[str, str], source: str) -> None:
     """Read the replicates of all cases; write the tables and the page of the validation."""
-    coverage, tests, policies = [], [], []
-    files = (inputs["facts"], inputs["ledgers"], inputs["tests"], inputs["policies"])
-    for facts_file, ledgers, tested, judged in zip(*files, strict=True):
-        facts = read_json(facts_file)
-        coverage.append(coverage_table(read_table(ledgers), facts))
-        tests.append(rejection_table(read_table(tested), facts))
-        policies.append(policies_table(read_table(judged), facts))
-    tables = {
-        name: pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-        for name, parts in (("coverage", coverage), ("tests", tests), ("policies", policies))
-    }
-    write_table(tables["coverage"], outputs["coverage"])
-    write_table(tables["tests"], outputs["test_rates"])
-    write_table(tables["policies"], outputs["gate_rates"])
-    write_text(validation_report(**tables, source=source), outputs["validation_summary"])
-    broken = list(failures(**tables))
-    log = logging.getLogger("netlift.progress")
-    claims = sum(n_claims(table) for table in tables.values())
-    log.info("Validation: %d of %d claims kept", claims - len(broken), claims)
-    for claim in broken:
-        log.info("  not kept: %s: %s: %s", *claim)
+    files = zip(*(inputs[name] for name in ("ledgers", "tests", "policies", "facts")), strict=True)
+    cases = (CaseResults(*map(read_table, tables), read_json(facts)) for *tables, facts in files)
+    judged = validation_tables(cases)
+    for name, output in zip(judged, ("coverage", "test_rates", "gate_rates"), strict=True):
+        write_table(judged[name], outputs[output])
+    write_text(validation_report(**judged, source=source), outputs["validation_summary"])
+    for line in summary_lines(**judged):
+        logging.getLogger("netlift.progress").info(line)
 
 
 if "snakemake" in globals():

@@ -9,23 +9,12 @@ from netlift.workflow.job import job
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read items and accounts; write the tests and the diagnostics."""
-    seed, permutations = settings["seed"], settings["permutations"]
     outcome = Outcome(settings["outcome"])
-    tables = {
-        "randomization_tests": randomization_tests(
-            read_table(items),
-            near_positions=settings["near_positions"],
-            permutations=permutations,
-            seed=seed,
-            studentized=settings["studentized"],
-            outcome=outcome,
-        ),
-        "design_diagnostics": outcome.in_units(
-            design_diagnostics(read_table(accounts), permutations=permutations, seed=seed)
-        ),
-    }
-    for name, path in outputs.items():
-        write_table(tables[name], path)
+    tests = randomization_tests(read_table(items), **settings | {"outcome": outcome})
+    drawn = {key: settings[key] for key in ("permutations", "seed")}
+    diagnostics = outcome.in_units(design_diagnostics(read_table(accounts), **drawn))
+    write_table(tests, outputs["randomization_tests"])
+    write_table(diagnostics, outputs["design_diagnostics"])
 
 
 if "snakemake" in globals():

@@ -88,11 +88,11 @@ def grid_effects(
 
     Returns
     -------
-    One row per point and quantity: ``point``, a column per parameter, ``quantity``, ``unit``,
-    ``known``, and of the observed clicks ``estimate``, ``se``, ``ci_95_lower``, ``ci_95_upper``
-    (missing for the share of slates that gain, which only the truth tells). Quantities are the
-    lines of the ledger, the definitions, the diversion ratio (-(same + other) / direct) and the
-    share of slates whose known total effect is above zero.
+    One row per point and quantity: ``point``, ``size``, ``seed``, a column per parameter,
+    ``quantity``, ``unit``, ``known``, and of the observed clicks ``estimate``, ``se``,
+    ``ci_95_lower``, ``ci_95_upper`` (missing for the share of slates that gain, which only the
+    truth tells). Quantities are the lines of the ledger, the definitions, the diversion ratio
+    (-(same + other) / direct) and the share of slates whose known total effect is above zero.
     """
     slates = Slates.from_exposure(exposure, seed=seed)
     design = Design.of(exposure.iloc[:: slates.size])
@@ -105,9 +105,9 @@ def grid_effects(
             sheets = outcome_uniforms(seed, len(slates), slates.size, fitted.SHEETS)
         outcomes = simulate(slates, fitted, sheets)
         rows = pd.DataFrame(_point_rows(outcomes, masks, design))
-        for place, (name, value) in enumerate(point.items()):
-            rows.insert(place, name, value)
-        rows.insert(0, "point", number)
+        keys = {"point": number, "size": slates.size, "seed": seed, **point}
+        for column, (name, value) in enumerate(keys.items()):
+            rows.insert(column, name, value)
         tables.append(rows)
     return pd.concat(tables, ignore_index=True)
 

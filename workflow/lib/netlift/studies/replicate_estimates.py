@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.effects.accounts import slate_outcomes
 from netlift.effects.covariates import Covariates
 from netlift.effects.estimators import ESTIMATORS, MAIN
 from netlift.effects.item_rows import ItemRows
@@ -25,7 +26,12 @@ from netlift.models.features import slate_features
 from netlift.models.folds import user_folds
 from netlift.models.outcome_models import STACKED, ModelData, cross_fit_all
 from netlift.models.policies import NONE, compare_rules, verdict
+from netlift.promotion.design import Design
+from netlift.promotion.exposure import assign_promotion
+from netlift.promotion.record import Promotion
 from netlift.studies.replicates import Replicates
+from netlift.worlds.simulation import Simulation
+from netlift.worlds.world import Similarity
 
 SHARE = "taken from others, share of the focal gain"
 
@@ -68,6 +74,46 @@ class Case:
     replicates: Replicates
     items: pd.DataFrame
     accounts: pd.DataFrame
+
+    @classmethod
+    def from_slates(
+        cls,
+        slates: pd.DataFrame,
+        entry: Mapping[str, Any],
+        similarity: Similarity | None = None,
+        *,
+        promotion: Promotion,
+        seed: int,
+    ) -> Case:
+        """Make the experiment in whose place the replicates stand.
+
+        Parameters
+        ----------
+        slates
+            Slate table, sorted by slate and position; all slates of one size.
+        entry
+            Config entry of the world.
+        similarity
+            How alike items are, for models that ask.
+        promotion
+            How focal items and promotions are drawn.
+        seed
+            Study seed.
+        """
+        exposure = assign_promotion(slates, promotion, seed=seed)
+        if promotion.unit == "user":
+            # Slates of a unit stand together, as the array form of the estimators asks.
+            exposure = exposure.sort_values("user_id", kind="stable", ignore_index=True)
+        made = Simulation.of(exposure, entry, similarity, seed=seed)
+        accounts = slate_outcomes(made.items)
+        replicates = Replicates.of(
+            made.slates,
+            made.world,
+            Design.of(accounts),
+            assignment=promotion.assignment,
+            seed=seed,
+        )
+        return cls(replicates, made.items, accounts)
 
     @cached_property
     def known(self) -> Floats:

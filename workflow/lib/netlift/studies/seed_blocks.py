@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from netlift.core.errors import NetliftError
+
+Result = TypeVar("Result")
 
 _LONGEST_NAME = 200
 """Characters of a block's name; file systems allow 255."""
@@ -85,3 +89,48 @@ def seed_blocks(seeds: Iterable[int], block_size: int, existing: Iterable[str] =
         kept.append(block_name(taken))
         left = left[len(taken) :]
     return sorted(kept, key=lambda name: block_seeds(name)[0])
+
+
+def each_seed(work: Iterable[tuple[int, Callable[[], Result]]]) -> Iterator[Result]:
+    """Yield what the work of each seed returns; seeds that fail are named after the last one.
+
+    Parameters
+    ----------
+    work
+        Seeds, and what is to be done for each.
+
+    Raises
+    ------
+    NetliftError
+        The work of a seed failed (see ``name_failures``).
+    """
+    failures: dict[int, str] = {}
+    for seed, task in work:
+        try:
+            result = task()
+        except NetliftError as error:
+            failures[seed] = str(error)
+            logging.getLogger("netlift").error("seed %s: %s", seed, error)
+        else:
+            yield result
+    name_failures(failures)
+
+
+def name_failures(failures: Mapping[int, str]) -> None:
+    """Name the seeds that failed, and why.
+
+    Raises
+    ------
+    NetliftError
+        There are any.
+    """
+    if not failures:
+        return
+    reasons = [f"  seed {seed}: {why}" for seed, why in failures.items()]
+    raise NetliftError(
+        f"{len(failures)} seed{'s' if len(failures) > 1 else ''} of this block failed "
+        f"({block_name(sorted(failures))}); the block is not written, other blocks are:\n"
+        + "\n".join(reasons)
+        + "\nFix what is wrong, or take these seeds out of sweep.seeds, and run again: what is "
+        "done stays."
+    )

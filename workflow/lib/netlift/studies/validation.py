@@ -6,7 +6,7 @@ sees each replicate as it would see an experiment. The truth is the mean known e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from netlift.core.units import PER_ROW, PER_SLATE, RATIO
 from netlift.effects.estimators import OLS_ERROR
 from netlift.studies.replicate_estimates import ROWS, SHARES
+from netlift.studies.validation_case import CaseResults
 
 UNITS = {SHARES: RATIO, ROWS: PER_ROW}
 """Of these families; the ledger's is clicks per slate."""
@@ -51,6 +52,19 @@ POLICY_COLUMNS = [
 
 
 PASS, FAIL, NO_CLAIM = "pass", "fail", "no claim"
+
+
+def validation_tables(cases: Iterable[CaseResults]) -> dict[str, pd.DataFrame]:
+    """Judge cases: the tables ``coverage``, ``tests`` and ``policies``, all cases together."""
+    parts: dict[str, list[pd.DataFrame]] = {"coverage": [], "tests": [], "policies": []}
+    for case in cases:
+        parts["coverage"].append(coverage_table(case.ledgers, case.facts))
+        parts["tests"].append(rejection_table(case.tests, case.facts))
+        parts["policies"].append(policies_table(case.policies, case.facts))
+    return {
+        name: pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+        for name, tables in parts.items()
+    }
 
 
 def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:

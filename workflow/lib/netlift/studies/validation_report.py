@@ -59,6 +59,17 @@ def n_claims(table: pd.DataFrame) -> int:
     return int((table["verdict"] != NO_CLAIM).sum()) if len(table) else 0
 
 
+def summary_lines(
+    coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame
+) -> Iterator[str]:
+    """Yield how many claims were kept, and a line for each that was not."""
+    broken = list(failures(coverage, tests, policies))
+    claims = sum(n_claims(table) for table in (coverage, tests, policies))
+    yield f"Validation: {claims - len(broken)} of {claims} claims kept"
+    for where, what, number in broken:
+        yield f"  not kept: {where}: {what}: {number}"
+
+
 def failures(
     coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame
 ) -> Iterator[tuple[str, str, str]]:

@@ -364,7 +364,7 @@ class Study:
             world=self._grid_world(grid),
             # A list keeps the order of the parameters, which a mapping with sorted keys would not.
             parameters=[[name, values] for name, values in grid["parameters"].items()],
-            **{key: grid[key] for key in ("definitions", "size", "seed")},
+            **{key: grid[key] for key in ("definitions", "seed")},
             **self._inference("near_positions"),
         )
 

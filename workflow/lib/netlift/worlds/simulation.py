@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -156,3 +156,57 @@ def simulate_clicks(
         click_promoted=click_promoted.astype(np.int8),
         **variances,
     )
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """An exposure table that was given the clicks of one world.
+
+    Attributes
+    ----------
+    slates
+        The table as arrays.
+    world
+        Fitted to the slates.
+    items
+        The table with clicks and the truth about them (see ``simulate_clicks``).
+    facts
+        The fitted world in plain values (see ``world_description``).
+    """
+
+    slates: Slates
+    world: World
+    items: pd.DataFrame
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        exposure: pd.DataFrame,
+        entry: Mapping[str, Any],
+        similarity: Similarity | None = None,
+        *,
+        seed: int,
+    ) -> Self:
+        """Fit a world of the config to slates, and simulate their clicks.
+
+        Parameters
+        ----------
+        exposure
+            Exposure table, sorted by slate and seed position; all slates of one size.
+        entry
+            Config entry of the world.
+        similarity
+            How alike items are, for models that ask (see ``item_similarity``).
+        seed
+            Study seed.
+
+        Raises
+        ------
+        NetliftError
+            The table is not in order, or the world cannot be fitted or matched.
+        """
+        slates = Slates.from_exposure(exposure, seed=seed)
+        world, matched = fit_world(entry, slates, similarity)
+        items = simulate_clicks(exposure, slates, world, seed=seed)
+        return cls(slates, world, items, world_description(entry, world, matched))

@@ -1,0 +1,71 @@
+"""Every table of effects that slate accounts alone can give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from netlift.core.outcome import Outcome
+from netlift.effects.ledger import (
+    additivity_checks,
+    component_covariance,
+    component_effects,
+    component_support,
+)
+from netlift.effects.power_table import power_table
+from netlift.effects.product import product_summary
+from netlift.effects.risk import risk_by_cluster, risk_by_position
+from netlift.effects.segments import segments
+from netlift.effects.shares import shares
+
+
+def account_tables(
+    accounts: pd.DataFrame,
+    *,
+    units: Mapping[str, str],
+    min_slates: int,
+    seed: int,
+    bootstrap_draws: int,
+    power_effects: Sequence[float],
+) -> dict[str, pd.DataFrame]:
+    """Estimate everything that slate accounts alone can say.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    units
+        Unit of each outcome type; that of ``observed_clicks`` is the main outcome's.
+    min_slates
+        Slates of each arm that a position, a cluster or a segment needs.
+    seed, bootstrap_draws
+        Of the bootstrap of segments.
+    power_effects
+        Effects whose power is computed.
+
+    Returns
+    -------
+    Tables by name, in the units of the outcome.
+    """
+    outcome = Outcome(units["observed_clicks"])
+    by_segment, heterogeneity = segments(
+        accounts,
+        min_slates=min_slates,
+        seed=seed,
+        bootstrap_draws=bootstrap_draws,
+        outcome=outcome,
+    )
+    return {
+        "component_support": component_support(accounts),
+        "component_effects": component_effects(accounts),
+        "additivity_checks": additivity_checks(accounts),
+        "component_covariance": component_covariance(accounts, units=units),
+        "shares": shares(accounts),
+        "product_summary": product_summary(accounts, outcome=outcome),
+        "risk_by_position": outcome.in_units(risk_by_position(accounts, min_slates=min_slates)),
+        "risk_by_cluster": outcome.in_units(risk_by_cluster(accounts, min_slates=min_slates)),
+        "segments": by_segment,
+        "heterogeneity": heterogeneity,
+        "power": outcome.in_units(power_table(accounts, effects=power_effects)),
+    }

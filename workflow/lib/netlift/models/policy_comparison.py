@@ -1,0 +1,78 @@
+"""The comparison of policies of one experiment: what each is worth, and which to ship, if any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from netlift.core.outcome import CLICKS, Outcome
+from netlift.models.aipw import advice
+from netlift.models.features import slate_features
+from netlift.models.outcome_models import STACKED
+from netlift.models.policies import compare_rules, verdict
+from netlift.models.who_gains import detectability
+from netlift.promotion.design import Design
+
+
+@dataclass(frozen=True)
+class PolicyComparison:
+    """What policies are worth, and what is recommended.
+
+    Attributes
+    ----------
+    policies
+        One row per rule (see ``policy_values``), with ``in_words``.
+    slate_policies
+        One row per slate of all folds but the first: ``slate_id``, ``user_id``, ``fold``,
+        ``aipw_score``, and whether each rule promotes it, one column per rule.
+    verdict
+        Plain values of ``verdict``, with the ``advice`` on the probability of promotion and with
+        ``who_gains``, whether the slates could show that effects differ.
+    """
+
+    policies: pd.DataFrame
+    slate_policies: pd.DataFrame
+    verdict: dict[str, Any]
+
+
+def compare_policies(
+    items: pd.DataFrame,
+    accounts: pd.DataFrame,
+    slate_effects: pd.DataFrame,
+    aipw: pd.DataFrame,
+    who_gains: pd.DataFrame,
+    *,
+    cost: float,
+    max_share: float,
+    seed: int,
+    outcome: Outcome = CLICKS,
+) -> PolicyComparison:
+    """Compare policies by the scores and the predictions of ``fit_models``.
+
+    Parameters
+    ----------
+    items, accounts
+        As of ``fit_models``.
+    slate_effects, aipw, who_gains
+        Tables of its ``ModelResults``.
+    cost, max_share, seed, outcome
+        As of ``compare_rules``.
+    """
+    known = slate_effects.get("known_effect")
+    chosen, values = compare_rules(
+        slate_effects[f"in_order_{STACKED}"].to_numpy(),
+        slate_features(items),
+        slate_effects["aipw_score"].to_numpy(),
+        slate_effects["fold"].to_numpy(),
+        Design.of(accounts),
+        cost=cost,
+        max_share=max_share,
+        seed=seed,
+        known=None if known is None else known.to_numpy(),
+        outcome=outcome,
+    )
+    identity = slate_effects[["slate_id", "user_id", "fold", "aipw_score"]].loc[chosen.index]
+    found = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
+    return PolicyComparison(values, pd.concat([identity, chosen], axis=1), found)

@@ -1,0 +1,105 @@
+"""One case of a validation in one world: everything that its replicates say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from netlift.promotion.record import Promotion
+from netlift.studies.replicate_estimates import (
+    Case,
+    replicate_ledgers,
+    replicate_models,
+    replicate_tests,
+)
+from netlift.worlds.world import Similarity
+
+
+@dataclass(frozen=True)
+class CaseResults:
+    """What the replicates of a case say.
+
+    Attributes
+    ----------
+    ledgers
+        From ``replicate_ledgers``, and by AIPW from ``replicate_models``.
+    tests
+        From ``replicate_tests``.
+    policies
+        Verdicts from ``replicate_models``; empty where no models were fitted.
+    facts
+        ``case``, ``world``, ``slates``, and ``bound_se`` of the case.
+    """
+
+    ledgers: pd.DataFrame
+    tests: pd.DataFrame
+    policies: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def validate_case(
+    slates: pd.DataFrame,
+    similarity: Similarity | None = None,
+    *,
+    case: str,
+    name: str,
+    world: Mapping[str, Any],
+    seed: int,
+    n_slates: int,
+    promotion: Promotion,
+    replicates: int,
+    test_replicates: int,
+    model_replicates: int,
+    permutations: int,
+    near_positions: int,
+    folds: int,
+    policy: Mapping[str, Any],
+) -> CaseResults:
+    """Draw the replicates of a case in one world, and estimate each.
+
+    Parameters
+    ----------
+    slates
+        Slate table, sorted by slate and position; all slates of one size.
+    similarity
+        How alike items are, for models that ask.
+    case, name
+        Of the case and of the world, for the facts.
+    world
+        Config entry of the world.
+    seed
+        Study seed.
+    n_slates
+        Slates to take, from the first on.
+    promotion
+        How focal items and promotions are drawn.
+    replicates, test_replicates, model_replicates
+        Replicates of the ledger, of the randomization tests, and of models and policies.
+    permutations, near_positions
+        Of the tests (see ``replicate_tests``).
+    folds, policy
+        Of models and policies (see ``replicate_models``).
+    """
+    size = int(slates["slate_position_seed"].max())
+    slates = slates.iloc[: n_slates * size]
+    made = Case.from_slates(slates, world, similarity, promotion=promotion, seed=seed)
+    ledgers, judged = [replicate_ledgers(made, range(replicates))], pd.DataFrame()
+    tests = replicate_tests(
+        made,
+        range(test_replicates),
+        permutations=permutations,
+        near_positions=near_positions,
+    )
+    if model_replicates:
+        by_aipw, judged = replicate_models(made, range(model_replicates), folds=folds, **policy)
+        ledgers.append(by_aipw)
+    facts = {
+        "case": case,
+        "world": name,
+        "slates": len(made.accounts),
+        "bound_se": made.bound_se,
+    }
+    return CaseResults(pd.concat(ledgers, ignore_index=True), tests, judged, facts)
