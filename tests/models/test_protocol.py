@@ -35,7 +35,7 @@ def test_the_effects_of_slates_are_those_behind_the_other_tables(results):
     assert row["se"] == pytest.approx(total.se, rel=1e-12)
     judged = ScoredSlates.of_later_folds(scores, effects["fold"].to_numpy(), design, 3, None)
     least = detectable_spread(judged)["estimate"]
-    assert results.heterogeneity["estimate"].iloc[0] == pytest.approx(least, rel=1e-12)
+    assert results.who_gains["estimate"].iloc[0] == pytest.approx(least, rel=1e-12)
     np.testing.assert_array_equal(effects["known_effect"], ACCOUNTS["known_effect_total"])
     in_order = effects.filter(like="in_order_")
     assert in_order[effects["fold"] == 0].isna().all(axis=None)
@@ -50,7 +50,7 @@ def test_every_model_is_judged_and_returned(results):
 
 
 def test_policies_are_compared_by_these_effects(results):
-    needed = (results.slate_effects, results.aipw, results.heterogeneity)
+    needed = (results.slate_effects, results.aipw, results.who_gains)
     given = {"cost": 0.0, "max_share": 1.0, "seed": 3, "outcome": Outcome("minutes")}
     compared = compare_policies(ITEMS, ACCOUNTS, *needed, **given)
     later = results.slate_effects[results.slate_effects["fold"] > 0]
