@@ -99,8 +99,8 @@ lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
 bench-scale: .venv/.ready ## Measure MovieLens 32M on this machine: 10 minutes, 4 GB of disk in FOLDER
 	@$(activate) python benchmarks/scale.py $(if $(FOLDER),--folder "$(FOLDER)") $(ARGS)
 
-clean: ## Delete results/ (downloads in resources/ stay)
-	rm -rf results
+clean: ## Delete what is in results/ (downloads in resources/ stay)
+	@test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 
 # --- The environment -----------------------------------------------------------------------------
 # .venv/.ready and .venv/.ready-dev are written last, when all of their lock file is installed. The
