@@ -59,8 +59,7 @@ CODES = (
         "file",
         "error",
         "a column that the config names is not in the log",
-        "Correct the name under columns, outcomes or covariates; names are case-"
-        "sensitive.",
+        "Correct the name under columns, outcomes or covariates; names are case-sensitive.",
     ),
     Code(
         "duplicate_column",
