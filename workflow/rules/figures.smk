@@ -1,4 +1,4 @@
-# Figures, each as SVG and as PNG, side by side.
+# Figures, each as SVG and as PNG.
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
 #                   results/{dataset}/size={size}/seed={seed}/exposure.parquet
@@ -73,7 +73,7 @@ rule plot_slates:
         mem_mb=memory(210, slates=150, ratings=1500),
         runtime=minutes(3, slates=3, ratings=60),
     message:
-        "Drawing ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
+        "Plotting ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
     script:
         "../scripts/plot_slates.py"
 
@@ -114,7 +114,7 @@ rule plot_effects:
             source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
         ),
     message:
-        "Drawing effects: {wildcards.experiment}"
+        "Plotting effects: {wildcards.experiment}"
     script:
         "../scripts/plot_effects.py"
 
@@ -158,7 +158,7 @@ rule plot_inference:
             source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
         ),
     message:
-        "Drawing estimators, shares, tests and segments: {wildcards.experiment}"
+        "Plotting estimators, shares, tests and segments: {wildcards.experiment}"
     script:
         "../scripts/plot_inference.py"
 
@@ -201,7 +201,7 @@ rule plot_models:
             source=wildcards.experiment, outcome=unit_of(wildcards.experiment)
         ),
     message:
-        "Drawing models, who gains, and policies: {wildcards.experiment}"
+        "Plotting models, who gains, and policies: {wildcards.experiment}"
     script:
         "../scripts/plot_models.py"
 
@@ -234,7 +234,7 @@ rule plot_truth:
         mem_mb=memory(190, slates=100),
         runtime=minutes(3, slates=5),
     message:
-        "Drawing what is known about the world: {wildcards.experiment}"
+        "Plotting the known effects: {wildcards.experiment}"
     script:
         "../scripts/plot_truth.py"
 
@@ -263,7 +263,7 @@ rule plot_robustness:
         mem_mb=memory(155),
         runtime=minutes(2),
     message:
-        "Drawing which conclusions hold: {wildcards.slate_set}"
+        "Plotting which conclusions hold: {wildcards.slate_set}"
     script:
         "../scripts/plot_robustness.py"
 

@@ -79,7 +79,7 @@ rule sweep_effects:
             size=int(wildcards.size),
         ),
     message:
-        "World {wildcards.world}, slates of {wildcards.size}, seeds {wildcards.seeds}"
+        "Estimating the sweep: world {wildcards.world}, slates of {wildcards.size}, seeds {wildcards.seeds}"
     script:
         "../scripts/sweep_effects.py"
 
@@ -105,7 +105,7 @@ rule combine_sweep:
         mem_mb=memory(500),
         runtime=minutes(30),
     message:
-        "Putting the blocks of the sweep together"
+        "Combining the blocks of the sweep"
     script:
         "../scripts/combine_sweep.py"
 
@@ -137,7 +137,7 @@ rule plot_sweep:
         mem_mb=memory(500),
         runtime=minutes(30),
     message:
-        "Drawing the sweep of {wildcards.dataset}"
+        "Plotting the sweep of {wildcards.dataset}"
     script:
         "../scripts/plot_sweep.py"
 

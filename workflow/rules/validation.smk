@@ -1,4 +1,4 @@
-# Validation: with slates and worlds fixed, assignment and clicks are drawn anew many times.
+# Validation: with slates and worlds fixed, assignment and clicks are redrawn many times.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/slates.parquet
 # OUTPUTS           results/{dataset}/validation/{case}/slates.parquet, where a case has its own
@@ -85,7 +85,7 @@ rule combine_validation:
         mem_mb=memory(500),
         runtime=minutes(30),
     message:
-        "Judging the replicates"
+        "Evaluating the replicates"
     script:
         "../scripts/combine_validation.py"
 
@@ -118,7 +118,7 @@ rule plot_validation:
         mem_mb=memory(250),
         runtime=minutes(10),
     message:
-        "Drawing the validation of {wildcards.dataset}"
+        "Plotting the validation of {wildcards.dataset}"
     script:
         "../scripts/plot_validation.py"
 
