@@ -29,7 +29,7 @@ run: .venv/.ready ## Run the study and say where the results are
 	@$(snakemake) --cores $(CORES) $(ARGS)
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
-analyse: .venv/.ready ## Analyse your own log: make analyse LOG=name ARGS="--configfile FILE"
+analyse: .venv/.ready ## Analyze your own log: make analyse LOG=name ARGS="--configfile FILE"
 	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
 	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
