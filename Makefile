@@ -1,22 +1,22 @@
-# Netlift: the common jobs in one word each; `make` alone lists them. Settings:
+# Netlift: short names for common jobs; `make` alone lists them. Settings:
 #   CORES=4            cores that Snakemake may use (default: all)
 #   ARGS="..."         more arguments: for snakemake after `make run`, for pytest after `make test`
-#   PYTHON=python3.12  the Python that .venv is made with (default: the first one that fits)
+#   PYTHON=python3.12  the Python to create .venv with (default: the first suitable one)
 
 CORES = all
 ARGS =
 REPORT = results/report.zip
 LIB := workflow/lib
 
-# What a recipe runs comes from .venv, whatever else is active or set in the user's shell.
+# Recipes use the programs in .venv, whatever is active or set in the user's shell.
 activate := PATH="$(CURDIR)/.venv/bin:$$PATH" &&
 unexport PYTHONHOME PYTHONPATH
-# Goes on after a run that was killed, and refuses to run beside one that is alive.
+# Continues after a run that was killed, and refuses to start while another run is active.
 snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakemake
-# Set in many containers, and then every start of Python compiles every module again.
+# Many containers set this variable, which makes every start of Python compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# A file of tests goes to one worker, so that a run of the workflow that they share is run once.
+# All tests in a file run on one worker, so that a workflow run that they share is run once.
 pytest := pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -29,7 +29,7 @@ run: .venv/.ready ## Run the study and say where the results are
 	@$(snakemake) --cores $(CORES) $(ARGS)
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
-analyse: .venv/.ready ## Analyse your own log: make analyse LOG=name ARGS="--configfile FILE"
+analyse: .venv/.ready ## Analyze your own log: make analyse LOG=name ARGS="--configfile FILE"
 	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
 	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
@@ -37,14 +37,14 @@ analyse: .venv/.ready ## Analyse your own log: make analyse LOG=name ARGS="--con
 sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep
 	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- sweep
 
-validate: .venv/.ready ## Draw assignment and clicks anew, and judge every interval and test
+validate: .venv/.ready ## Redraw assignment and clicks many times, to check intervals and tests
 	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- validate
 
-report: .venv/.ready ## Put the pages, tables and figures of a finished study into results/report.zip
+report: .venv/.ready ## Pack the pages, tables and figures of a finished study into results/report.zip
 	@$(snakemake) --cores $(CORES) --report $(REPORT) $(ARGS)
 	@echo "Unpack $(REPORT) and open report.html; as a single file: make report REPORT=report.html"
 
-diff: .venv/.ready ## Say what changed between two runs: make diff A=old/results B=results
+diff: .venv/.ready ## Show what changed between two runs: make diff A=old/results B=results
 	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
 
 reproduce: .venv/.ready ## Run the study on one core and on all, and compare every file
@@ -55,23 +55,23 @@ test: .venv/.ready-dev .venv/kubernetes/.ready browser ## Check style, types and
 	printf '\n== pytest\n'; \
 	$(activate) $(pytest) $(ARGS) && exit $$lint
 
-# Pages are tested in a browser; without one those tests are skipped, with a loud notice.
+# Pages are tested in a browser. Without one, those tests are skipped, with a notice.
 browser:
 	@for name in chromium chromium-browser google-chrome; do \
 	    if command -v $$name >/dev/null; then exit 0; fi; \
 	done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing chromium, to test the pages in"; \
+	    echo "Installing chromium to test the pages"; \
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	        apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 && exit 0; \
 	fi; \
-	echo "NO BROWSER: the pages will not be tested in one. Install chromium (Debian, Ubuntu:"; \
-	echo "apt install chromium), or set NETLIFT_CHROMIUM to where a Chromium is."
+	echo "NO BROWSER: the browser tests of the pages are skipped. Install chromium (Debian, Ubuntu:"; \
+	echo "apt install chromium), or set NETLIFT_CHROMIUM to the path of a Chromium."
 
-test-fast: .venv/.ready-dev ## Run the tests that take no workflow run
+test-fast: .venv/.ready-dev ## Run the tests that need no workflow run
 	@$(activate) $(pytest) -m 'not slow' $(ARGS)
 
-test-cluster: .venv/.ready-dev ## Test runs on a Slurm cluster that is started on this machine
+test-cluster: .venv/.ready-dev ## Test runs on a Slurm cluster, started on this machine
 	@$(activate) pytest -n 0 $(ARGS) tests/cluster
 
 lint: .venv/.ready-dev ## Check style, types and workflow
@@ -85,12 +85,12 @@ lint: .venv/.ready-dev ## Check style, types and workflow
 format: .venv/.ready-dev ## Format Python and Snakemake files
 	@$(activate) ruff check --fix-only && ruff format && snakefmt workflow
 
-docs: .venv/.ready ## Write the pages that are made from the code
+docs: .venv/.ready ## Regenerate the docs that are generated from the code
 	@$(activate) python docs/make_pages.py
 
-env: .venv/.ready ## Set up .venv, and no more
+env: .venv/.ready ## Only set up .venv
 
-lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
+lock: .venv/.ready ## Rewrite requirements*.txt from pyproject.toml
 	@$(lock) --output-file requirements.txt
 	@$(lock) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
 	@$(lock) --extra kubernetes --constraints requirements-dev.txt --output-file requirements-kubernetes.txt \
@@ -99,13 +99,13 @@ lock: .venv/.ready ## Write requirements*.txt anew from pyproject.toml
 bench-scale: .venv/.ready ## Measure MovieLens 32M on this machine: 10 minutes, 4 GB of disk in FOLDER
 	@$(activate) python benchmarks/scale.py $(if $(FOLDER),--folder "$(FOLDER)") $(ARGS)
 
-clean: ## Delete results/ (downloads in resources/ stay)
-	rm -rf results
+clean: ## Delete all results (downloads in resources/ are kept)
+	@test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 
 # --- The environment -----------------------------------------------------------------------------
-# .venv/.ready and .venv/.ready-dev are written last, when all of their lock file is installed. The
-# first says what .venv was made for: its Python and its place. Where that is not what is there now
-# (set-up interrupted, folder moved, Python gone, another PYTHON asked for), .venv is made afresh.
+# .venv/.ready and .venv/.ready-dev are written last, after everything in their lock file is
+# installed. The first records the Python version and the path of .venv. If they do not match (set-up
+# interrupted, folder moved, Python removed, another PYTHON requested), .venv is created again.
 
 version := import sys; print(*sys.version_info[:2])
 whoami := import sys; print(*sys.version_info[:2], sys.prefix)
@@ -132,8 +132,8 @@ endif
 	@.venv/bin/python -c '$(whoami)' > .venv/.ready
 	@touch $@
 
-# What profiles/kubernetes needs besides, for its tests alone: Snakemake imports each plugin that it
-# finds, and these make every start half a second longer.
+# What profiles/kubernetes needs in addition, for its tests only: Snakemake imports each plugin that
+# it finds, and these make every start half a second longer.
 .venv/kubernetes/.ready: requirements-kubernetes.txt .venv/.ready-dev
 	@rm -rf .venv/kubernetes
 	$(call install,$<,--target .venv/kubernetes --no-deps)
@@ -151,7 +151,7 @@ except ImportError as error:
 endef
 export why_unfit
 
-# Each candidate is run, not only looked for: version managers put names on PATH that do not work.
+# Each candidate is run, because version managers put names on PATH that do not work.
 define make_venv
 	@found= unfit=; \
 	for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python); do \
@@ -160,17 +160,17 @@ define make_venv
 	    unfit="$$unfit    $$python: $$(echo "$$why" | tail -n 1)\n"; \
 	done; \
 	if [ -z "$$found" ]; then \
-	    printf "Netlift needs Python 3.11, 3.12 or 3.13. None of these will do:\n$$unfit"; \
+	    printf "Netlift needs Python 3.11, 3.12 or 3.13. None of these is suitable:\n$$unfit"; \
 	    echo "Install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install"; \
-	    echo "python@3.13), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; \
+	    echo "python@3.13), or give its path: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; \
 	    exit 1; \
 	fi >&2; \
-	echo "Making .venv with $$("$$found" --version)"; \
+	echo "Creating .venv with $$("$$found" --version)"; \
 	"$$found" -m venv --clear .venv
 endef
 
-# Compiled at once, since otherwise imports take most of the time of a run. pip comes in where uv
-# cannot install, say because only pip knows of a company's mirror.
+# Modules are compiled at installation, because imports would otherwise take most of the time of a
+# run. If uv cannot install (for example because only pip is set up for a company's mirror), pip does.
 define install
 	@echo "Installing $(1) into .venv (a minute or two the first time)"
 	@sed -n '/^setuptools==/,/# via/p; /^uv==/,/# via/p' requirements.txt > .venv/setup.txt
@@ -181,7 +181,7 @@ define install
 	    --require-hashes --no-build-isolation --use-pep517 --compile $(2) -r $(1); }
 endef
 
-# Three weeks old, so that conda has them too and a bad release has been withdrawn.
+# At least three weeks old, so that conda has them too and bad releases have been withdrawn.
 define lock
 .venv/bin/uv pip compile pyproject.toml --extra setup --universal --python-version 3.11 \
     --generate-hashes --exclude-newer "3 weeks" --custom-compile-command "make lock" --quiet

@@ -1,7 +1,7 @@
-"""Write what is made of the docs: config keys, codes of logs, estimators, rule graph, picture.
+"""Write the generated docs: config keys, codes of logs, outputs, estimators, rule graph, picture.
 
-Run by `make docs`. A test holds config/README.md to the schemas. The README's picture is a figure
-of the default study, and is copied if that was run.
+Run by `make docs`. A test compares config/README.md with the schemas. The README's picture is a
+figure of the default study, and is copied if that was run.
 """
 
 import shutil
@@ -24,8 +24,8 @@ OUTPUTS_END = "<!-- End of what `make docs` writes. -->"
 
 RULE_GRAPH = """# The rule graph of the default study
 
-Written by `make docs` (`snakemake --rulegraph mermaid-js`). An arrow is a file that one rule makes
-and another one needs.
+Written by `make docs` (`snakemake --rulegraph mermaid-js`). An arrow leads from a rule that
+makes a file to a rule that needs it.
 
 ```mermaid
 {graph}
@@ -34,7 +34,7 @@ and another one needs.
 
 
 def main() -> None:
-    """Write config/README.md and docs/log-contract.md below their marks, docs/rule-graph.md, ..."""
+    """Write config/README.md and docs/log-contract.md below their marks, and docs/rule-graph.md."""
     page = ROOT / "config/README.md"
     written = page.read_text(encoding="utf-8").split(MARK)[0]
     page.write_text(f"{written}{MARK}\n{config_reference()}", encoding="utf-8")

@@ -1,6 +1,6 @@
 "use strict";
-// The page reads well without this. It adds: units and estimators to choose, tables to sort and
-// search, numbers on hover and focus, and the choice of light or dark.
+// The page works without this script. It adds a choice of units and estimators, sorting and searching
+// of tables, numbers on hover and focus, and a switch between the light and dark themes.
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const root = document.documentElement;
@@ -63,7 +63,7 @@
     header.setAttribute("aria-sort", rising ? "ascending" : "descending");
     const key = row => row.cells[place].dataset.sort ?? row.cells[place].textContent;
     const rows = [...table.tBodies[0].rows];
-    // Fields without a number stay last, whichever way the others go.
+    // Cells without a number stay last in both sort orders.
     rows.sort((a, b) => (key(a) === "") - (key(b) === "")
       || (rising ? 1 : -1) * compare(key(a), key(b)));
     table.tBodies[0].append(...rows);

@@ -1,4 +1,4 @@
-# The configuration that made the results, beside them.
+# The configuration of the results, written next to them.
 #
 # REQUIRED INPUTS   none
 # OUTPUTS           results/{dataset}/config.yaml

@@ -1,4 +1,4 @@
-# Effects of one experiment, from its items and its slate accounts.
+# Effects of one experiment, from its items and slate accounts.
 #
 # REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
 # OUTPUTS           results/{experiment}/effects/*.csv, bootstrap_draws.parquet

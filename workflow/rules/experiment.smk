@@ -1,7 +1,7 @@
 # Clicks in one world, and the accounts of each slate.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/exposure.parquet
-#                   for a world that asks how alike items are: movies.parquet, scorer/items.parquet
+#                   for a world that uses the similarity of items: movies.parquet, scorer/items.parquet
 # OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/items.parquet, world.json
 #                   results/{experiment}/slate_outcomes.parquet
 

@@ -1,4 +1,4 @@
-# Figures, each as SVG and as PNG, side by side. netlift/workflow/outputs.py lists them.
+# Figures, each as SVG and as PNG. netlift/workflow/outputs.yaml lists them.
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
 #                   results/{dataset}/size={size}/seed={seed}/exposure.parquet, robustness.csv
@@ -26,7 +26,7 @@ rule plot_slates:
         mem_mb=memory(210, slates=150, ratings=1500),
         runtime=minutes(3, slates=3, ratings=60),
     message:
-        "Drawing ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
+        "Plotting ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
     script:
         "../scripts/plot_slates.py"
 

@@ -1,4 +1,4 @@
-# Sensitivity grids: one world over the values of its parameters, many points in one job.
+# Sensitivity grids: one world for many combinations of parameter values, in one job.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/exposure.parquet
 # OUTPUTS           results/{dataset}/grid/{grid}.parquet, {grid}.svg, {grid}.png
@@ -55,7 +55,7 @@ rule plot_grid:
             parameters=list(STUDY.grid(wildcards.grid)["parameters"])
         ),
     message:
-        "Drawing the grid {wildcards.grid}"
+        "Plotting the grid {wildcards.grid}"
     script:
         "../scripts/plot_grid.py"
 

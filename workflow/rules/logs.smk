@@ -1,5 +1,5 @@
-# A team's own experiment log: checked, summed to accounts, and mapped to items; then the analysis
-# half runs as on a simulated experiment.
+# A team's own experiment log: checked, aggregated to accounts, and mapped to items; then analyzed
+# like a simulated experiment.
 #
 # REQUIRED INPUTS   the files that logs.{log}.path and logs.{log}.items.path name
 #                   for the example: results/{dataset}/size={size}/seed={seed}/{world}/items.parquet
@@ -129,7 +129,7 @@ rule analyse_log:
     params:
         settings=lambda wildcards: STUDY.section_settings(wildcards.log),
     message:
-        "Listing what the log {wildcards.log} can and cannot say"
+        "Listing the available and missing sections of the log {wildcards.log}"
     script:
         "../scripts/analyse_log.py"
 

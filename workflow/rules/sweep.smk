@@ -62,7 +62,7 @@ rule sweep_effects:
     params:
         settings=lambda wildcards: STUDY.sweep_effect_settings(wildcards.world, int(wildcards.size)),
     message:
-        "World {wildcards.world}, slates of {wildcards.size}, seeds {wildcards.seeds}"
+        "Estimating the sweep: world {wildcards.world}, slates of {wildcards.size}, seeds {wildcards.seeds}"
     script:
         "../scripts/sweep_effects.py"
 
@@ -85,7 +85,7 @@ rule combine_sweep:
         mem_mb=memory(500),
         runtime=minutes(30),
     message:
-        "Putting the blocks of the sweep together"
+        "Combining the blocks of the sweep"
     script:
         "../scripts/combine_sweep.py"
 
@@ -109,7 +109,7 @@ rule plot_sweep:
     params:
         settings=lambda wildcards: drawing("plot_sweep", f"{wildcards.dataset}/sweep"),
     message:
-        "Drawing the sweep of {wildcards.dataset}"
+        "Plotting the sweep of {wildcards.dataset}"
     script:
         "../scripts/plot_figures.py"
 

@@ -1,4 +1,4 @@
-# Validation: with slates and worlds fixed, assignment and clicks are drawn anew many times.
+# Validation: with slates and worlds fixed, assignment and clicks are redrawn many times.
 #
 # REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/slates.parquet
 # OUTPUTS           results/{dataset}/validation/{case}/slates.parquet, where a case has its own
@@ -74,7 +74,7 @@ rule combine_validation:
         mem_mb=memory(500),
         runtime=minutes(30),
     message:
-        "Judging the replicates"
+        "Evaluating the replicates"
     script:
         "../scripts/combine_validation.py"
 
@@ -98,7 +98,7 @@ rule plot_validation:
     params:
         settings=lambda wildcards: drawing("plot_validation", f"{wildcards.dataset}/validation"),
     message:
-        "Drawing the validation of {wildcards.dataset}"
+        "Plotting the validation of {wildcards.dataset}"
     script:
         "../scripts/plot_figures.py"
 

@@ -1,4 +1,4 @@
-"""The problems that a log can have: their codes, what they mean, and how to mend them."""
+"""The problems that a log can have: their codes, what they mean, and how to fix them."""
 
 from __future__ import annotations
 
@@ -50,65 +50,65 @@ CODES = (
         "unreadable_file",
         "file",
         "error",
-        "a file cannot be read as what it is said to be",
-        "Look at the line that the message names; give format or delimiter if the file is "
-        "something else; in CSV, put text with delimiters, quotes or line breaks in quotes.",
+        "a file cannot be read in its declared format",
+        "Look at the line that the message names; set format or delimiter if the file is "
+        "something else; in CSV, quote text that contains delimiters, quotes or line breaks.",
     ),
     Code(
         "missing_column",
         "file",
         "error",
         "a column that the config names is not in the log",
-        "Correct the name under columns, outcomes or covariates; names are compared letter by "
-        "letter, capitals too.",
+        "Correct the name under columns, outcomes or covariates; names are case-sensitive.",
     ),
     Code(
         "duplicate_column",
         "file",
         "error",
-        "a column that the config names stands twice in the header",
+        "a column that the config names appears twice in the header",
         "Rename one of them in the log.",
     ),
     Code("empty_log", "file", "error", "the log has no rows", "Check the path or the query."),
     _row(
         "missing_value",
         "a value that every row needs is missing",
-        "Fill it in where the log is made. An item without the outcome has 0, not an empty field.",
+        "Fill it in where the log is written. An item without the outcome has 0, not an empty "
+        "field.",
     ),
     _row(
         "wrong_type",
-        "a value is no number where a number is needed",
+        "a value is not a number where a number is needed",
         "Write numbers with a decimal point and without separators, units or words.",
     ),
     _row(
         "unknown_flag",
-        "a flag has a value that is neither 0 nor 1, true nor false, nor named under meanings",
-        "Name what each value means under meanings, in quotes.",
+        "a flag has a value that is not 0 or 1, true or false, or listed under meanings",
+        "Map each value under meanings, in quotes.",
     ),
     _row(
         "position_not_whole",
-        "a position is no whole number",
-        "Log the place in the slate: 1, 2, 3 (or from 0, with first_position: 0).",
+        "a position is not a whole number",
+        "Log the position in the slate: 1, 2, 3 (or from 0, with first_position: 0).",
     ),
     _row(
         "position_too_low",
         "a position is below the first one",
-        "Say first_position: 0 if the log counts from 0.",
+        "Set first_position: 0 if the log counts from 0.",
     ),
     _row(
         "negative_outcome",
         "an outcome is below zero",
-        "Mend the log, or say negative: true where values below zero are meant (refunds).",
+        "Fix the log, or set negative: true if values below zero are intended (refunds).",
     ),
     _row(
         "infinite_outcome",
         "an outcome or covariate is infinite or not a number (NaN)",
-        "Find out how it came about; an item without the outcome has 0.",
+        "Find the cause; an item without the outcome has 0.",
     ),
     _row(
         "probability_out_of_range",
         "a probability of promotion is not above 0 and below 1",
-        "Leave out slates that could only be in one arm: they tell nothing about promotion.",
+        "Leave out slates that could only be in one arm: they say nothing about promotion.",
     ),
     _slate(
         "no_focal_item",
@@ -119,68 +119,70 @@ CODES = (
     _slate(
         "several_focal_items",
         "a slate has several focal items",
-        "Netlift analyses one promoted slot per slate. If several items were promoted at once, "
-        "their effects cannot be told apart here; if only one was, flag that one alone.",
+        "Netlift analyzes one promoted item per slate. If several items were promoted at once, "
+        "their effects cannot be separated; if only one was, flag only that one.",
     ),
     _slate(
         "promotion_differs",
         "the promotion flag differs between rows of a slate",
-        "The flag tells the slate's arm, in every row of it. If it marks the promoted item alone, "
-        "it is not the arm: in control slates it marks nothing.",
+        "The flag is the slate's arm, in every row of the slate. A flag that marks only the "
+        "promoted item is not the arm: in control slates it marks nothing.",
     ),
     _slate(
         "user_differs",
         "rows of a slate belong to different users",
-        "A slate id must name one slate shown to one user: add the user or the time to it.",
+        "A slate id must identify one slate shown to one user: add the user or the time to it.",
     ),
     _slate(
         "probability_differs",
         "the probability or the stratum differs between rows of a slate",
-        "Both belong to the slate, as the promotion does.",
+        "Both are properties of the slate, as the promotion is.",
     ),
     _slate(
         "covariate_differs",
         "a covariate of slates differs between rows of a slate",
-        "Name it under covariates.item, or log one value per slate.",
+        "List it under covariates.item, or log one value per slate.",
     ),
     _slate(
         "duplicate_position",
         "two items of a slate have the same position",
         "Log each item of a slate once, with its own position before any promotion. Rows that "
-        "were logged twice give this too.",
+        "were logged twice cause this too.",
     ),
     _slate(
         "position_gap",
         "the positions of a slate have a gap",
-        "Log every item of the slate, those without an outcome too; positions before promotion.",
+        "Log every item of the slate, including those without an outcome, with its position before "
+        "promotion.",
     ),
     _slate(
         "duplicate_item",
         "a slate has the same item twice",
-        "Log each item of a slate once. Rows that were logged twice give this too.",
+        "Log each item of a slate once. Rows that were logged twice cause this too.",
     ),
     _slate(
         "focal_not_moved",
         "a promoted focal item was not shown at the first position",
-        "If the promotion failed in these slates, still log them as promoted only if that was "
-        "the draw, and find out why; if promotion means another place, Netlift cannot analyse it.",
+        "If the promotion failed in these slates, log them as promoted only if that was the draw, "
+        "and find out why; if promotion means another position, Netlift cannot analyze it.",
     ),
     _slate(
         "moved_without_promotion",
-        "items of a control slate were shown at other positions than before",
-        "Check which position column is which, and that control slates were left alone.",
+        "items of a control slate were not shown at their positions before promotion",
+        "Check which position column is which, and that control slates were not changed.",
     ),
     _slate(
         "wrong_final_position",
         "items of a promoted slate were not shown where the promotion puts them",
-        "A promoted focal item goes to the first position, those above it one down, the rest stay.",
+        "A promoted focal item moves to the first position, items above it move down by one, and "
+        "the rest stay.",
     ),
     Code(
         "promotion_differs_in_user",
         "log",
         "error",
         "the promotion differs between slates of a user, though users were randomized",
-        "Say promotion.unit: slate if each slate was drawn by itself.",
+        "Set promotion.unit: slate if each slate was drawn by itself.",
     ),
     Code(
         "probability_differs_in_user",
@@ -202,29 +204,29 @@ CODES = (
         "log",
         "error",
         "the number of promoted units does not fit the stated probability (p < 0.0001)",
-        "Correct the probability, or find out which slates are missing from an arm: estimates "
-        "cannot be trusted before. accept: [sample_ratio] goes on.",
+        "Correct the probability, or find out which slates are missing from an arm: until then, "
+        "estimates cannot be trusted. accept: [sample_ratio] continues anyway.",
     ),
     Code(
         "covariate_imbalance",
         "log",
         "error",
-        "who was promoted follows covariates (p < 0.0001)",
+        "which units were promoted depends on covariates (p < 0.0001)",
         "Check that the covariates were known before the promotion, and that the draw was random. "
-        "accept: [covariate_imbalance] goes on.",
+        "accept: [covariate_imbalance] continues anyway.",
     ),
     Code(
         "duplicate_in_items_table",
         "file",
         "error",
-        "an item stands in the table of items more than once",
+        "an item appears in the table of items more than once",
         "Keep one row, and one cluster, per item.",
     ),
     Code(
         "no_cluster",
         "row",
         "warning",
-        "items have no cluster; they count as a cluster of their own",
+        "items have no cluster; each counts as its own cluster",
         "Fill in the cluster if it is known.",
     ),
     Code(
@@ -232,7 +234,7 @@ CODES = (
         "row",
         "warning",
         "a covariate is missing; adjustment leaves the covariate out",
-        "Fill it in, or leave it out of covariates.",
+        "Fill it in, or remove it from covariates.",
     ),
     Code(
         "slate_lengths_differ",
@@ -245,44 +247,44 @@ CODES = (
         "single_item_slate",
         "slate",
         "warning",
-        "slates have one item only, so that nothing can be displaced",
+        "slates have only one item, so that nothing can be displaced",
         "Check that all items of the slate were logged.",
     ),
     Code(
         "focal_item_on_top",
         "slate",
         "warning",
-        "the focal item stood at the first position already, so that promotion moves nothing",
-        "Better, draw focal items from below.",
+        "the focal item was already at the first position, so that promotion moves nothing",
+        "Preferably, choose focal items from lower positions.",
     ),
     Code(
         "cluster_with_one_slate",
         "log",
         "warning",
-        "focal clusters have one slate only, so that nothing is said about them alone",
+        "focal clusters have only one slate, so that no effect is estimated for them alone",
         "Use coarser clusters if effects by cluster matter.",
     ),
     Code(
         "user_with_one_slate",
         "log",
         "warning",
-        "users have one slate only, so that errors clustered by user differ little from those by "
+        "users have only one slate, so that errors clustered by user differ little from those by "
         "slate",
-        "Nothing, if that is so.",
+        "Nothing, if that is correct.",
     ),
     Code(
         "heavy_tail",
         "log",
         "warning",
-        "1% of the rows with an outcome hold more than 20% of it",
-        "Give the outcome winsorize: 0.99, to see it without its largest values beside it.",
+        "1% of the rows with an outcome account for more than 20% of it",
+        "Set winsorize: 0.99 for the outcome, to see it without its largest values as well.",
     ),
     Code(
         "few_slates",
         "log",
         "warning",
-        "fewer than 100 slates in an arm: only large effects can be seen",
-        "See power.csv for what could be seen, and run the test for longer.",
+        "fewer than 100 slates in an arm: only large effects can be detected",
+        "See power.csv for what can be detected, and run the test for longer.",
     ),
 )
 """All codes, in the order in which a log is checked."""
@@ -292,7 +294,7 @@ BY_NAME = {code.name: code for code in CODES}
 
 def codes_table() -> str:
     """Return the codes as a Markdown table."""
-    lines = ["| code | about | | what is wrong | how to mend it |", "|---|---|---|---|---|"]
+    lines = ["| code | about | | what is wrong | how to fix it |", "|---|---|---|---|---|"]
     for code in CODES:
         kind = code.severity + (", may be set aside" if code.set_aside else "")
         lines.append(f"| `{code.name}` | {code.level} | {kind} | {code.what} | {code.mend} |")

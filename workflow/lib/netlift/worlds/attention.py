@@ -13,7 +13,7 @@ from netlift.core.errors import NetliftError
 SCHEMA: dict[str, Any] = {
     "description": (
         "Attention of position p: log2 is 1/log2(p+1), power is p^-eta, geometric is g^(p-1), "
-        "table gives a value for each position from the first on."
+        "table gives one value per position, from the first on."
     ),
     "type": "object",
     "required": ["curve"],
@@ -21,7 +21,7 @@ SCHEMA: dict[str, Any] = {
     "default": {"curve": "log2"},
     "properties": {
         "curve": {
-            "description": "The form of the curve.",
+            "description": "Form of the curve.",
             "type": "string",
             "enum": ["log2", "power", "geometric", "table"],
             "default": "log2",
@@ -33,13 +33,13 @@ SCHEMA: dict[str, Any] = {
             "maximum": 5,
         },
         "g": {
-            "description": "Ratio of one position to the one above in the geometric curve.",
+            "description": "Geometric curve: attention relative to that of the position above.",
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": 1,
         },
         "values": {
-            "description": "Attention of each position, first to last; at least one a position.",
+            "description": "Attention of each position, from the first on; one value per position.",
             "type": "array",
             "minItems": 1,
             "items": {"type": "number", "minimum": 0},

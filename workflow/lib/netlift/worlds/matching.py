@@ -23,32 +23,32 @@ TOLERANCE = 0.002
 SCHEMA: dict[str, Any] = {
     "description": (
         "Solve for parameters that give these known effects, in clicks per slate, and this click "
-        "rate. Not together with intercept or target_click_rate if it has a click_rate."
+        "rate. With click_rate, neither intercept nor target_click_rate can be set."
     ),
     "type": "object",
     "additionalProperties": False,
     "required": list(EFFECTS),
     "properties": {
         "direct": {
-            "description": "Wanted effect on the focal item, clicks per slate.",
+            "description": "Target effect on the focal item, clicks per slate.",
             "type": "number",
         },
         "same_cluster": {
-            "description": "Wanted effect on same-cluster competitors, clicks per slate.",
+            "description": "Target effect on same-cluster competitors, clicks per slate.",
             "type": "number",
         },
         "other": {
-            "description": "Wanted effect on other competitors, clicks per slate.",
+            "description": "Target effect on other competitors, clicks per slate.",
             "type": "number",
         },
         "click_rate": {
-            "description": "Wanted mean click probability per item row in the control arm.",
+            "description": "Target mean click probability per item row in the control arm.",
             "type": "number",
             "exclusiveMinimum": 0,
             "exclusiveMaximum": 1,
         },
         "free": {
-            "description": "Numeric parameters to solve for; the model's own choice if left out.",
+            "description": "Numeric parameters to solve for; by default the model's own choice.",
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,

@@ -36,22 +36,20 @@ def parameter(
 
 ADD_ONS: dict[str, Any] = {
     "intercept": {
-        "description": "b0 on the logit (or utility) scale; not together with target_click_rate.",
+        "description": "b0 on the logit (or utility) scale; cannot be set with target_click_rate.",
         "type": "number",
         "minimum": -30,
         "maximum": 30,
     },
     "target_click_rate": {
-        "description": (
-            "Mean click probability per item row in the control arm; b0 is found from it."
-        ),
+        "description": ("Mean click probability per item row in the control arm; determines b0."),
         "type": "number",
         "exclusiveMinimum": 0,
         "exclusiveMaximum": 1,
     },
     "promotion_badge": parameter(
         0.0,
-        "Bonus of the focal item in promoted slates, as from a badge that marks it (logit scale).",
+        "Bonus for the focal item in promoted slates, as from a badge on the item (logit scale).",
         low=-10,
     ),
     "user_sd": parameter(

@@ -22,17 +22,17 @@ class Model(OrderedWorld, IndependentClicks):
     FREE = ("budget", "kappa", "promotion_badge")
     PARAMETERS: ClassVar[dict[str, Any]] = {
         "b_r": parameter(
-            0.8, "Effect of one standard deviation of relevance once seen (logit scale)."
+            0.8, "Effect of one standard deviation of relevance on an item that is seen (logit)."
         ),
         "budget": {
-            "description": "B: looks that a slate gets, over all its items.",
+            "description": "B: the number of looks per slate, over all its items.",
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": 1000,
             "default": 6.0,
         },
         "kappa": parameter(
-            0.3, "How far relevance draws attention: exponent per standard deviation."
+            0.3, "How strongly relevance draws attention: exponent per standard deviation."
         ),
         "attention": attention.SCHEMA,
     }

@@ -26,9 +26,9 @@ class Model(OrderedWorld):
         "b_r": parameter(
             0.8, "Effect of one standard deviation of relevance on attraction (logit)."
         ),
-        "s": parameter(0.4, "Probability that a click satisfies, so that the user leaves.", high=1),
+        "s": parameter(0.4, "Probability that a click satisfies the user, who leaves.", high=1),
         "g": parameter(
-            0.9, "Probability that a user who is not satisfied goes on to the next item.", high=1
+            0.9, "Probability that an unsatisfied user continues to the next item.", high=1
         ),
     }
 

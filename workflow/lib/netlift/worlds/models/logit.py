@@ -24,10 +24,10 @@ class Model(OrderedWorld, IndependentClicks):
     PARAMETERS: ClassVar[dict[str, Any]] = {
         "b_r": parameter(0.8, "Effect of one standard deviation of relevance (logit scale)."),
         "b_v": parameter(1.2, "Effect of one unit of the item's own attention (logit scale)."),
-        "g_c": parameter(0.4, "Loss per unit of attention on others of the cluster (logit scale)."),
+        "g_c": parameter(0.4, "Loss per unit of attention on other items in the cluster (logit)."),
         "g_all": parameter(0.0, "Loss per unit of attention on all other items (logit scale)."),
         "competitors": {
-            "description": "Whose attention counts: all other items, or only those above.",
+            "description": "Which items' attention counts: all others, or only those above.",
             "type": "string",
             "enum": ["all", "above"],
             "default": "all",

@@ -26,20 +26,20 @@ class Model(IndependentClicks):
     INTERCEPT = -2.75
     FREE = ("promoted_focal", "promoted_same_cluster", "promoted_displaced")
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        "relevance": _coefficient(0.78, "Per star of relevance above 3.5"),
-        "attention": _coefficient(1.15, "Per unit of attention, 1/log2(position + 1)"),
-        "user_liked_rate": _coefficient(0.35, "Per unit of the user's liked rate above the mean"),
-        "item_liked_rate": _coefficient(0.25, "Per unit of the item's liked rate above the mean"),
-        "log_popularity": _coefficient(0.10, "Per standard deviation of log(1 + popularity)"),
-        "promoted_focal": _coefficient(0.20, "The focal item of a promoted slate"),
-        "promoted_competitor": _coefficient(-0.08, "Other items of a promoted slate"),
-        "promoted_same_cluster": _coefficient(-0.24, "Those of them in the focal item's cluster"),
-        "promoted_displaced": _coefficient(-0.10, "Those of them that the focal item displaced"),
+        "relevance": _coefficient(0.78, "Effect per star of relevance above 3.5"),
+        "attention": _coefficient(1.15, "Effect of attention, 1/log2(position + 1)"),
+        "user_liked_rate": _coefficient(0.35, "Effect of the user's liked rate, centered"),
+        "item_liked_rate": _coefficient(0.25, "Effect of the item's liked rate, centered"),
+        "log_popularity": _coefficient(0.10, "Effect of standardized log(1 + popularity)"),
+        "promoted_focal": _coefficient(0.20, "Effect on the focal item of a promoted slate"),
+        "promoted_competitor": _coefficient(-0.08, "Effect on the other items of a promoted slate"),
+        "promoted_same_cluster": _coefficient(-0.24, "Added for those in the focal item's cluster"),
+        "promoted_displaced": _coefficient(-0.10, "Added for those that the focal item displaces"),
         "lowest_probability": parameter(
-            0.01, "Click probabilities are clipped from below at this value.", high=0.5
+            0.01, "Lower limit at which click probabilities are clipped.", high=0.5
         ),
         "highest_probability": parameter(
-            0.95, "Click probabilities are clipped from above at this value.", low=0.5, high=1
+            0.95, "Upper limit at which click probabilities are clipped.", low=0.5, high=1
         ),
     }
 

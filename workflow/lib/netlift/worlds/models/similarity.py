@@ -29,10 +29,10 @@ class Model(OrderedWorld, IndependentClicks):
         "b_r": parameter(0.8, "Effect of one standard deviation of relevance (logit scale)."),
         "b_v": parameter(1.2, "Effect of one unit of the item's own attention (logit scale)."),
         "g": parameter(
-            3.0, "Loss where all other attention is on items just alike (logit scale).", high=50
+            3.0, "Loss if all other attention is on identical items (logit scale).", high=50
         ),
         "kappa": parameter(
-            0.3, "How far relevance draws attention: exponent per standard deviation."
+            0.3, "How strongly relevance draws attention: exponent per standard deviation."
         ),
         "source": {
             "description": (
@@ -43,7 +43,7 @@ class Model(OrderedWorld, IndependentClicks):
             "enum": ["factors", "genres", "blend"],
             "default": "blend",
         },
-        "genre_weight": parameter(0.5, "Share of the genres in the blend.", high=1),
+        "genre_weight": parameter(0.5, "Weight of the genres in the blend.", high=1),
         "attention": attention.SCHEMA,
     }
 

@@ -1,0 +1,100 @@
+"""What the documentation names exists, and it is written in plain technical English."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOT_YET = {"docs/architecture.md"}
+"""Pages that are being written."""
+GENERATED = ROOT / "docs/rule-graph.md"
+FOLDERS = (".", "config", "docs", "results", "resources")
+PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
+PROSE = [
+    *PAGES,
+    ROOT / "Makefile",
+    *sorted((ROOT / "config").glob("**/*.yaml")),
+    *sorted((ROOT / "profiles").glob("*/*.yaml")),
+    *sorted((ROOT / "workflow/schemas").glob("*.json")),
+    *sorted((ROOT / "workflow/report").iterdir()),
+]
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+PATH = re.compile(r"`((?:workflow|benchmarks|tests|config|profiles|docs|netlift)/[\w./-]+)`")
+STIFF = re.compile(
+    r"\b(held|holds?) .{0,40}against|(stands?|stood) beside|\banew\b|\bmend(s|ed)?\b"
+    r"|what there is of|\basked (for|of)\b|\blies? (in|at|beside)\b|\bhangs? on\b|goes the same way"
+    r"|what is wrong, or take",
+    re.IGNORECASE,
+)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_paths_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for file, anchor in LINK.findall(text):
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists() or file in NOT_YET, file
+        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
+    for path in PATH.findall(text):
+        name = path.rstrip("/")
+        bases = (ROOT, ROOT / "workflow/lib")
+        made_by_the_reader = "mine.yaml" in name or "NAME" in name or "fading.py" in name
+        assert made_by_the_reader or any((base / name).exists() for base in bases), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_exist(page):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
+
+
+def test_tables_in_the_glossary_are_made_by_rules():
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"([a-z_]+)\.(?:csv|parquet|json)`", glossary))
+    assert len(names) > 15
+    assert [name for name in sorted(names) if name not in rules] == []
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_prose_is_plain(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if path != GENERATED and STIFF.search(line)] == []
+
+
+def test_make_clean_deletes_all_results_but_not_their_readme(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for folder in ("results/tiny/effects", "results/.hidden", "resources"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "README.md").touch()
+    (tmp_path / "results/README.md").touch()
+    (tmp_path / "results/index.html").touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["README.md"]
+    assert (tmp_path / "resources/README.md").exists()
+    shutil.rmtree(tmp_path / "results")
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_git_tracks_the_readme_of_results_and_nothing_else_there():
+    paths = ["results/README.md", "results/index.html", "resources/README.md", "resources/x/y"]
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", *paths],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if ignored.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert ignored.stdout.split() == ["results/index.html", "resources/x/y"]
