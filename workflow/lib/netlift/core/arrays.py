@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,3 +34,16 @@ def sum_groups(values: Floats, group: Integers) -> Floats:
         values, group = values[..., order], group[order]
     starts = np.flatnonzero(np.append(True, group[1:] > group[:-1]))
     return values if len(starts) == len(group) else np.add.reduceat(values, starts, axis=-1)
+
+
+def numbered(ids: NDArray[Any]) -> Integers:
+    """Number ids in their order, 0 to the number of distinct ids - 1, shape (N,).
+
+    Fast where they rise from one to the next, or are all the same.
+    """
+    if np.issubdtype(ids.dtype, np.number) and len(ids):
+        if bool((ids[1:] > ids[:-1]).all()):
+            return np.arange(len(ids), dtype=np.int64)
+        if bool((ids == ids[0]).all()):
+            return np.zeros(len(ids), dtype=np.int64)
+    return np.unique(ids, return_inverse=True)[1].astype(np.int64)

@@ -107,16 +107,27 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     }
     if has_truth(items):
         values[KNOWN_EFFECT] = (items["p_promoted"] - items["p_control"]).to_numpy()
-        for arm in ("control", "promoted"):
-            name, p = f"slate_variance_{arm}", items[f"p_{arm}"].to_numpy(dtype=float)
-            columns[name] = (
-                items[name].to_numpy(dtype=float)[starts] if name in items else summed(p * (1 - p))
-            )
+        columns |= _variances(items, starts, summed)
     for outcome, value in values.items():
         for name in COMPONENTS:
             columns[f"{outcome}_{name}"] = summed(value * member[name])
         columns[f"{outcome}_total"] = summed(value)
     return accounts.assign(**columns)
+
+
+def _variances(
+    items: pd.DataFrame,
+    starts: NDArray[np.int64],
+    summed: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the variance of each slate's clicks in either arm."""
+    found = {}
+    for arm in ("control", "promoted"):
+        name, p = f"slate_variance_{arm}", items[f"p_{arm}"].to_numpy(dtype=float)
+        found[name] = (
+            items[name].to_numpy(dtype=float)[starts] if name in items else summed(p * (1 - p))
+        )
+    return found
 
 
 def _covariates(

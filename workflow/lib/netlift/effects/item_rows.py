@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift.core.arrays import Booleans, Floats, Integers
+from netlift.core.arrays import Booleans, Floats, Integers, numbered
 from netlift.core.errors import NetliftError
 from netlift.effects.items_table import has_truth, slates_of_rows
 from netlift.promotion.design import DESIGN_COLUMNS, Design
@@ -191,12 +191,12 @@ class ItemRows:
     @cached_property
     def user(self) -> Integers:
         """Number of the user of each row, shape (R,)."""
-        return _numbered(self.items["user_id"])
+        return numbered(self.items["user_id"].to_numpy())
 
     @cached_property
     def item(self) -> Integers:
         """Number of the item of each row, shape (R,)."""
-        return _numbered(self.items["item_id"])
+        return numbered(self.items["item_id"].to_numpy())
 
     def member(self, definition: Definition, near_positions: int = 0) -> Booleans:
         """Say which rows belong to a set, shape (R,)."""
@@ -205,7 +205,3 @@ class ItemRows:
     def per_slate(self, values: NDArray[Any]) -> Floats:
         """Sum over the rows of each slate, shape (N,)."""
         return np.bincount(self.slate, values, self.n_slates).astype(np.float64)
-
-
-def _numbered(ids: pd.Series) -> Integers:
-    return np.unique(ids.to_numpy(), return_inverse=True)[1].astype(np.int64)

@@ -111,29 +111,31 @@ def randomization_tests(
     _need_units(rows.design)
     members = hypothesis_rows(rows, near_positions)
     tests = DrawnTests.of(rows, members, permutations, seed, studentized=studentized)
-    present = [bool(member.any()) for member in members]
-    p_values, adjusted = tests.p_values(present)
-    table = []
-    for k, test in enumerate(HYPOTHESES):
-        row: dict[str, object] = {
-            "hypothesis": test.label,
-            "null_hypothesis": test.said(near_positions, outcome),
-            "rows": int(members[k].sum()),
-            "slates": int((rows.per_slate(members[k]) > 0).sum()),
-            "unit": PER_SLATE,
-            **tests.numbers(k),
-            "statistic_is": "difference / standard error" if studentized else "difference",
-            "p_value": p_values[k],
-            "p_value_adjusted": adjusted[k],
-            "permutations": permutations,
+    present, table = [bool(member.any()) for member in members], []
+    for k, numbers in enumerate(tests.rows(present)):
+        row = {
+            "hypothesis": HYPOTHESES[k].label,
+            "null_hypothesis": HYPOTHESES[k].said(near_positions, outcome),
+            **_counts(rows, members[k]),
+            **numbers,
             "permuted_over": _permuted_over(rows.design),
             "note": None,
         }
         row |= _without_number(present=present[k], statistic=tests.statistic[k])
-        if rows.known is not None:
-            row["known_null"] = not bool((np.abs(rows.known[members[k]]) > ROUNDING).any())
-        table.append(row)
+        table.append(row | _known_null(rows, members[k]))
     return outcome.in_units(pd.DataFrame(table))
+
+
+def _known_null(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
+    """Say with a truth whether the click probabilities fulfill a hypothesis on some rows."""
+    if rows.known is None:
+        return {}
+    return {"known_null": not bool((np.abs(rows.known[member]) > ROUNDING).any())}
+
+
+def _counts(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
+    n_slates = int((rows.per_slate(member) > 0).sum())
+    return {"rows": int(member.sum()), "slates": n_slates, "unit": PER_SLATE}
 
 
 def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool_]]:
@@ -149,6 +151,7 @@ class DrawnTests:
     statistic: Floats
     differences: Floats
     reached: Floats
+    studentized: bool
 
     @classmethod
     def of(
@@ -169,7 +172,7 @@ class DrawnTests:
         drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
         differences = np.concatenate([block[0] for block in drawn])
         reached = np.abs(np.concatenate([block[1] for block in drawn]))
-        return cls(difference, statistic, differences, reached)
+        return cls(difference, statistic, differences, reached, studentized)
 
     @property
     def observed(self) -> Floats:
@@ -181,16 +184,29 @@ class DrawnTests:
         single = [p_value(one, self.reached[:, k]) for k, one in enumerate(self.observed)]
         return single, closed_test(self.observed, self.reached, np.array(present))
 
-    def numbers(self, k: int) -> dict[str, object]:
-        """Return one test's difference, its range under the null hypothesis, and its statistic."""
+    def rows(self, present: Sequence[bool]) -> list[dict[str, object]]:
+        """Return each test's difference, its range under the null hypothesis, and p-values."""
+        single, adjusted = self.p_values(present)
         tail = (1 - CONFIDENCE) / 2
-        lower, upper = np.nanquantile(self.differences[:, k], [tail, 1 - tail])
-        return {
-            "estimate": self.difference[k],
-            "null_95_lower": lower,
-            "null_95_upper": upper,
-            "statistic": self.statistic[k],
-        }
+        kind = "difference / standard error" if self.studentized else "difference"
+        rows: list[dict[str, object]] = []
+        for k, differences in enumerate(self.differences.T):
+            lower, upper = np.nanquantile(differences, [tail, 1 - tail])
+            rows.append(
+                {
+                    "estimate": self.difference[k],
+                    "null_95_lower": lower,
+                    "null_95_upper": upper,
+                    "statistic": self.statistic[k],
+                    "statistic_is": "difference / standard error"
+                    if self.studentized
+                    else "difference",
+                    "p_value": single[k],
+                    "p_value_adjusted": adjusted[k],
+                    "permutations": len(self.reached),
+                }
+            )
+        return rows
 
 
 def _need_units(design: Design) -> None:

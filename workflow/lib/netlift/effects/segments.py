@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -141,32 +141,57 @@ def segments(
     design = Design.of(accounts)
     for segmentation, segment_of, order, why_not in _segmentations(accounts):
         if why_not:
-            row: dict[str, object] = {"segmentation": segmentation, "unit": PER_SLATE}
-            table.append(row | {"note": why_not})
+            table.append({"segmentation": segmentation, "unit": PER_SLATE, "note": why_not})
             continue
-        codes = pd.factorize(segment_of)[0]
-        shared = design.unit_name if design.mixed_units(codes) else None
+        members = {name: (segment_of == name).to_numpy() for name in order}
         parts = [
-            _Segment.of(name, accounts[(segment_of == name).to_numpy()], min_slates)
-            for name in order
-            if (segment_of == name).any()
+            _Segment.of(name, accounts[member], min_slates)
+            for name, member in members.items()
+            if member.any()
         ]
-        for family, component, weights in LINES:
-            line: dict[str, object] = {"effect_family": family, "component": component}
-            line["unit"] = PER_SLATE
-            found = [part.effect(weights) for part in parts]
-            estimated = [estimate for estimate in found if estimate is not None]
-            spread, compared = (None, len(estimated)) if shared else _spread(estimated)
-            differing.append(
-                {"segmentation": segmentation} | line | _differing(spread, compared, shared)
-            )
-            for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
-                row = {"segmentation": segmentation, "segment": part.name} | line
-                row |= part.counts | _numbers(estimate, spread, len(estimated))
-                rng = generator(seed, "wild_bootstrap", (len(differing) << 20) + number)
-                table.append(row | part.more(weights, estimate, rng, bootstrap_draws, outcome))
+        shared = design.unit_name if design.mixed_units(pd.factorize(segment_of)[0]) else None
+        lines, rows = _lines(parts, shared, len(differing), seed, bootstrap_draws, outcome)
+        differing += [{"segmentation": segmentation} | line for line in lines]
+        table += [{"segmentation": segmentation} | row for row in rows]
     frame, spread_of = (outcome.in_units(pd.DataFrame(rows)) for rows in (table, differing))
     return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
+
+
+def _lines(
+    parts: Sequence[_Segment],
+    shared: str | None,
+    lines_before: int,
+    seed: int,
+    draws: int,
+    outcome: Outcome,
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return the heterogeneity of each line of the ledger, and the segments' rows of all lines.
+
+    Parameters
+    ----------
+    parts
+        The segments of one segmentation.
+    shared
+        Name of the randomized units that segments share, if they do.
+    lines_before
+        Lines of earlier segmentations: each segment of each line has draws of its own.
+    seed, draws, outcome
+        As of ``segments``.
+    """
+    differing, rows = [], []
+    for number_of_line, (family, component, weights) in enumerate(LINES, lines_before + 1):
+        line: dict[str, object] = {"effect_family": family, "component": component}
+        line["unit"] = PER_SLATE
+        found = [part.effect(weights) for part in parts]
+        estimated = [estimate for estimate in found if estimate is not None]
+        spread, compared = (None, len(estimated)) if shared else _spread(estimated)
+        differing.append(line | _differing(spread, compared, shared))
+        for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
+            row = {"segment": part.name} | line | part.counts
+            row |= _numbers(estimate, spread, len(estimated))
+            rng = generator(seed, "wild_bootstrap", (number_of_line << 20) + number)
+            rows.append(row | part.more(weights, estimate, rng, draws, outcome))
+    return differing, rows
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from netlift.core.arrays import Floats, Integers
+from netlift.core.arrays import Floats, Integers, numbered
 from netlift.core.errors import NetliftError
 
 Correction = Literal["CR0", "CR2", "CR3"]
@@ -88,7 +88,7 @@ class ClusteredFit:
             The regressors are linearly dependent.
         """
         coefficients, root, rotated, residuals = _least_squares(outcomes, design, weights)
-        numbers = np.unique(cluster, return_inverse=True)[1]
+        numbers = numbered(cluster)
         n_clusters = int(numbers.max()) + 1
 
         def summed(columns: Floats) -> Floats:
@@ -349,3 +349,27 @@ def _t(signs: Floats, held: Floats, own: Floats, reached: Floats, rotated: Float
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(square > floor, value / np.sqrt(np.maximum(square, 0.0)), np.inf)
     return np.where(np.abs(value) <= 1e-14, 0.0, t)
+
+
+def clustered_mean(values: Floats, cluster: Integers) -> tuple[Floats, Floats]:
+    """Return means with their joint covariance by clusters.
+
+    With z_g the sum over cluster g of the values less their mean, the covariance is
+    G / (G - 1) sum_g z_g z_g' / N^2.
+
+    Parameters
+    ----------
+    values
+        Shape (N, m).
+    cluster
+        Number of each row's cluster, 0 to G - 1, shape (N,).
+
+    Returns
+    -------
+    Means, shape (m,), and covariance, shape (m, m).
+    """
+    mean = values.mean(axis=0)
+    n_clusters, centered = int(cluster.max()) + 1, values - mean
+    sums = np.column_stack([np.bincount(cluster, column, n_clusters) for column in centered.T])
+    factor = n_clusters / max(n_clusters - 1, 1) / len(values) ** 2
+    return mean, np.asarray(sums.T @ sums * factor, dtype=np.float64)

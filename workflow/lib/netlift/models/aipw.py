@@ -22,6 +22,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.units import PER_SLATE
 from netlift.effects.estimators import LIN, MAIN
 from netlift.effects.ledger import LINES, TOTAL, arm_difference
+from netlift.inference.cluster_robust import clustered_mean
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 from netlift.models.outcome_models import Predictions
 from netlift.promotion.design import Design
@@ -89,10 +90,7 @@ class MeanScore:
         """
         if design.n_units < MIN_PER_ARM:
             raise NetliftError(f"{design.n_units} randomized units are too few for an error")
-        value = scores.mean(axis=0)
-        units = design.per_unit(scores - value)
-        factor = design.n_units / (design.n_units - 1) / len(scores) ** 2
-        return cls(value, units.T @ units * factor, design.n_units - 1)
+        return cls(*clustered_mean(scores, design.unit), design.n_units - 1)
 
     def combination(self, weights: Sequence[float]) -> Estimate:
         """Return a weighted sum of the means."""

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from netlift.core.arrays import Floats, Integers
 from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
 from netlift.effects.items_table import slates_of_rows
+from netlift.promotion.positions import promoted_position
+from netlift.worlds.attention import log2_discount
 
 _SLATE_COLUMNS = ("user_activity", "user_liked_rate")
 
@@ -94,9 +96,9 @@ class RowFeatures:
         arms = {}
         for arm, position in (
             ("control", seed),
-            ("promoted", np.where(focal, 1, seed + displaced)),
+            ("promoted", promoted_position(seed, focal, displaced)),
         ):
-            attention = 1 / np.log2(position + 1.0)
+            attention = 1 / log2_discount(position)
             own, others = _attention_above(slate, cluster, position, attention)
             shown = float(arm == "promoted")
             columns = {
@@ -114,7 +116,7 @@ class RowFeatures:
                 columns |= {
                     "relevance_squared": relevance**2,
                     "attention_x_relevance": attention * relevance,
-                    "others_relevance": _of_others(slate, relevance / np.log2(seed + 1.0)),
+                    "others_relevance": _of_others(slate, relevance / log2_discount(seed)),
                 }
             names = tuple(name for name in ROW_FEATURES if name in columns)
             arms[arm] = np.column_stack([columns[name] for name in names]).astype(np.float64)

@@ -20,7 +20,7 @@ from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_1000_ELIGIBLE
-from netlift.inference.estimate import CONFIDENCE, quantile_t
+from netlift.inference.estimate import CONFIDENCE, Estimate, quantile_t
 from netlift.models.aipw import MeanScore
 from netlift.models.folds import splits
 from netlift.models.trees import best_tree, in_words
@@ -245,28 +245,31 @@ def policy_values(
     critical = simultaneous_quantile(mean.covariance, mean.df, seed)
     oracle = None if known is None else _oracle(known - cost, max_share)
     table = [_none(oracle, len(scores))]
-    for place, name in enumerate(names):
-        estimate = mean.combination(np.eye(len(names))[place]).scaled(1000)
-        share = float(chosen[name].mean())
-        lower, upper = estimate.interval
-        row: dict[str, object] = {
-            "rule": name,
-            "slates": len(scores),
-            "share_promoted": share,
-            "unit": PER_1000_ELIGIBLE,
-            "value": estimate.value,
-            "se": estimate.se,
-            "ci_95_lower": lower,
-            "ci_95_upper": upper,
-            "lower_bound": estimate.value - critical * estimate.se,
-            "upper_bound": estimate.value + critical * estimate.se,
-            "value_per_1000_promoted": estimate.value / share if share > 0 else None,
-        }
+    for weights, name in zip(np.eye(len(names)).tolist(), names, strict=True):
+        estimate = mean.combination(weights).scaled(1000)
+        row = {"rule": name, "slates": len(scores)} | _value(estimate, chosen[name], critical)
         if known is not None and oracle is not None:
             worth = 1000 * float((chosen[name] * (known - cost)).mean())
             row |= {"known_value": worth, "oracle_value": oracle, "regret": oracle - worth}
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, object]:
+    """Return the numbers of a rule's value; ``critical`` as of ``simultaneous_quantile``."""
+    share = float(chosen.mean())
+    lower, upper = estimate.interval
+    return {
+        "share_promoted": share,
+        "unit": PER_1000_ELIGIBLE,
+        "value": estimate.value,
+        "se": estimate.se,
+        "ci_95_lower": lower,
+        "ci_95_upper": upper,
+        "lower_bound": estimate.value - critical * estimate.se,
+        "upper_bound": estimate.value + critical * estimate.se,
+        "value_per_1000_promoted": estimate.value / share if share > 0 else None,
+    }
 
 
 def _none(oracle: float | None, n_slates: int) -> dict[str, object]:

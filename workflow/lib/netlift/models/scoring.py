@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats, Integers
+from netlift.core.arrays import Floats, Integers, numbered
+from netlift.inference.cluster_robust import clustered_mean
 from netlift.inference.estimate import Estimate
 from netlift.models.outcome_models import ModelData, Predictions
 
@@ -100,7 +101,7 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
         place = np.searchsorted(cuts, found.row_probability)
         for number in np.unique(place):
             own = place == number
-            rate = _clustered_mean(data.click[own], np.unique(user[own], return_inverse=True)[1])
+            rate = _clustered_mean(data.click[own], user[own])
             table.append(
                 {
                     "model": name,
@@ -117,11 +118,10 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
 
 
 def _clustered_mean(values: Floats, cluster: Integers) -> Estimate:
-    """Return a mean with its error clustered."""
-    n_clusters = int(cluster.max()) + 1
-    sums = np.bincount(cluster, values - values.mean(), n_clusters)
-    spread = float((sums**2).sum()) * n_clusters / max(n_clusters - 1, 1)
-    return Estimate(float(values.mean()), np.sqrt(spread) / len(values), n_clusters - 1)
+    """Return a mean with its error clustered by ids, shape (N,) each."""
+    number = numbered(cluster)
+    mean, variance = clustered_mean(values[:, None], number)
+    return Estimate(float(mean[0]), float(np.sqrt(variance[0, 0])), int(number.max()))
 
 
 def _row_scores(click: Floats, probability: Floats | None) -> dict[str, float | None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers, numbered
 from netlift.core.errors import NetliftError
 
 Value = TypeVar("Value", bound=np.generic)
@@ -64,14 +64,14 @@ class Design:
         unit, unit_name = np.arange(n_slates), "slate"
         if "randomization_unit" in slates:
             ids = slates["randomization_unit"].to_numpy()
-            unit = _numbered(ids)
+            unit = numbered(ids)
             if int(unit.max(initial=-1)) + 1 < n_slates:
                 by_user = np.array_equal(ids, slates["user_id"].to_numpy())
                 unit_name = "user" if by_user else "unit"
         stratum = np.zeros(n_slates, dtype=np.int64)
         if "randomization_stratum" in slates:
             ids = slates["randomization_stratum"].to_numpy()
-            stratum = _numbered(ids)
+            stratum = numbered(ids)
         probability = None
         if "promotion_probability" in slates:
             probability = slates["promotion_probability"].to_numpy(dtype=np.float64)
@@ -152,7 +152,7 @@ class Design:
 
     def subset(self, chosen: Booleans) -> Design:
         """Return the design of some of the slates, shape (N,), whole units among them."""
-        unit = np.unique(self.unit[chosen], return_inverse=True)[1].astype(np.int64)
+        unit = numbered(self.unit[chosen])
         probability = None if self.probability is None else self.probability[chosen]
         return Design(
             self.promoted[chosen], unit, self.stratum[chosen], probability, self.unit_name
@@ -183,13 +183,3 @@ class Design:
         shared = np.zeros(self.n_units, dtype=values.dtype)
         shared[self.unit] = values
         return shared
-
-
-def _numbered(ids: NDArray[Any]) -> Integers:
-    """Number ids in their order; fast where they rise from slate to slate, or are all the same."""
-    if np.issubdtype(ids.dtype, np.number) and len(ids):
-        if bool((ids[1:] > ids[:-1]).all()):
-            return np.arange(len(ids), dtype=np.int64)
-        if bool((ids == ids[0]).all()):
-            return np.zeros(len(ids), dtype=np.int64)
-    return np.unique(ids, return_inverse=True)[1].astype(np.int64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from netlift.core.errors import NetliftError
 from netlift.core.streams import generator, slate_uniforms
+from netlift.promotion.positions import promoted_position
 from netlift.promotion.record import Promotion
 
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
@@ -172,7 +173,9 @@ def map_exposure(
     focal_codes = np.empty(len(ids), dtype=np.int64)
     focal_codes[slate[is_focal]] = codes[is_focal]
     focal_codes = focal_codes[slate]
-    final = np.where(promoted & is_focal, 1, seed_position + (promoted & is_displaced))
+    final = np.where(
+        promoted, promoted_position(seed_position, is_focal, is_displaced), seed_position
+    )
     same_cluster = (codes == focal_codes) & (codes >= 0)
     component = np.asarray(np.where(is_focal, 0, np.where(same_cluster, 1, 2)), np.int64)
     return slates.assign(

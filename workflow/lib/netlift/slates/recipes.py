@@ -84,11 +84,7 @@ def history_slates(
     NetliftError
         The window is shorter than a slate, or the ratings cannot give as many slates.
     """
-    if window < size:
-        raise NetliftError(
-            f"slates.history.window: a window of {window} ratings cannot fill slates of {size}; "
-            f"give at least {size}"
-        )
+    _need_long_windows(window, size)
     user_id, user = coded(ratings["user_id"])
     item_id, item = coded(ratings["item_id"])
     rating = np.asarray(ratings["rating"])
@@ -106,6 +102,14 @@ def history_slates(
     length = np.minimum(window, n_ratings[owner] - window * visit)
     shown = _best_rated(recent, start, length, rating, window, size)
     return _table(users, items, clusters, owner, item[shown], rating[shown].astype(np.float64))
+
+
+def _need_long_windows(window: int, size: int) -> None:
+    if window < size:
+        raise NetliftError(
+            f"slates.history.window: a window of {window} ratings cannot fill slates of {size}; "
+            f"give at least {size}"
+        )
 
 
 def _most_recent(
@@ -209,19 +213,32 @@ def scorer_slates(
     seen = _Seen.of(training, scorer)
     eligible = [np.flatnonzero(n_items - seen.count >= pool)] * max_per_user
     owner, _ = _rounds(eligible, n_slates, n_users, seed, _too_few_sessions(pool, max_per_user))
+    shown, relevance = _top_of_pools(owner, seen, scorer, ranker, pool, size, seed)
+    return _table(scorer.users, scorer.items, clusters, owner, shown, relevance)
 
-    shown = np.empty((n_slates, size), dtype=np.int64)
-    relevance = np.empty((n_slates, size))
+
+def _top_of_pools(
+    owner: NDArray[np.int64],
+    seen: _Seen,
+    scorer: Scorer,
+    ranker: Mapping[str, float],
+    pool: int,
+    size: int,
+    seed: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the item rows that slates show and their scores, shape (N, size) each."""
+    shown = np.empty((len(owner), size), dtype=np.int64)
+    relevance = np.empty((len(owner), size))
     popularity = scorer.items["item_popularity"].to_numpy(dtype=np.float64)
     cumulative = np.cumsum(popularity) / popularity.sum()
-    for block, rows in blocks(n_slates):
+    for block, rows in blocks(len(owner)):
         candidates = _candidate_pool(owner[rows], seen, cumulative, pool, seed, block)
         score = scorer.scores(np.broadcast_to(owner[rows, None], candidates.shape), candidates)
         value = _ranker_values(score, popularity[candidates], ranker, seed, block)
         top = np.argsort(-value, axis=1, kind="stable")[:, :size]
         shown[rows] = np.take_along_axis(candidates, top, axis=1)
         relevance[rows] = np.take_along_axis(score, top, axis=1)
-    return _table(scorer.users, scorer.items, clusters, owner, shown, relevance)
+    return shown, relevance
 
 
 def _ranker_values(

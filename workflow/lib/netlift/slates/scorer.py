@@ -96,12 +96,7 @@ def fit_scorer(ratings: Columns, settings: Mapping[str, Any]) -> Scorer:
     item_id, item = coded(ratings["item_id"])
     rating = np.asarray(ratings["rating"])
     rank, damping = int(settings["factors"]), float(settings["damping"])
-    if min(len(user_id), len(item_id)) <= rank:
-        raise NetliftError(
-            f"the scorer needs more than {rank} users and items to fit {rank} factors, but the "
-            f"training ratings have {len(user_id):,} users and {len(item_id):,} items. "
-            "Lower slates.scorer.factors or take a larger data set."
-        )
+    _need_more_than(rank, len(user_id), len(item_id))
     item_popularity, item_liked_rate = rating_counts(item, rating, len(item_id))
     user_activity, user_liked_rate = rating_counts(user, rating, len(user_id))
 
@@ -117,25 +112,36 @@ def fit_scorer(ratings: Columns, settings: Mapping[str, Any]) -> Scorer:
         n_iter=4,
         random_state=int(generator(0, "scorer").integers(2**31)),
     )
-    names = [f"{FACTOR}{number:02d}" for number in range(rank)]
-    return Scorer(
-        users=pd.DataFrame(
-            {
-                "user_id": user_id,
-                "user_activity": user_activity,
-                "user_liked_rate": user_liked_rate,
-                "offset": mean + user_offset,
-            }
-        ).join(pd.DataFrame((left * singular).astype(np.float32), columns=names)),
-        items=pd.DataFrame(
-            {
-                "item_id": item_id,
-                "item_popularity": item_popularity,
-                "item_liked_rate": item_liked_rate,
-                "offset": item_offset,
-            }
-        ).join(pd.DataFrame(right.T.astype(np.float32), columns=names)),
-    )
+    users = {
+        "user_id": user_id,
+        "user_activity": user_activity,
+        "user_liked_rate": user_liked_rate,
+        "offset": mean + user_offset,
+    }
+    items = {
+        "item_id": item_id,
+        "item_popularity": item_popularity,
+        "item_liked_rate": item_liked_rate,
+        "offset": item_offset,
+    }
+    return Scorer(_with_factors(users, left * singular), _with_factors(items, right.T))
+
+
+def _need_more_than(rank: int, n_users: int, n_items: int) -> None:
+    if min(n_users, n_items) <= rank:
+        raise NetliftError(
+            f"the scorer needs more than {rank} users and items to fit {rank} factors, but the "
+            f"training ratings have {n_users:,} users and {n_items:,} items. "
+            "Lower slates.scorer.factors or take a larger data set."
+        )
+
+
+def _with_factors(
+    columns: Mapping[str, NDArray[Any]], factors: NDArray[np.floating[Any]]
+) -> pd.DataFrame:
+    """Return a table of users or items with their factors, shape (M, d), as columns."""
+    names = [f"{FACTOR}{number:02d}" for number in range(factors.shape[1])]
+    return pd.DataFrame(columns).join(pd.DataFrame(factors.astype(np.float32), columns=names))
 
 
 def _offsets(

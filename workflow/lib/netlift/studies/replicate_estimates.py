@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers, numbered
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.covariates import Covariates
 from netlift.effects.estimators import ESTIMATORS, MAIN
@@ -146,7 +146,7 @@ class Case:
 
         The randomized unit, and the user where users have several slates.
         """
-        user = np.unique(self.accounts["user_id"], return_inverse=True)[1]
+        user = numbered(self.accounts["user_id"].to_numpy())
         found = {BY_USER: user} if len(np.unique(user)) < len(user) else {}
         if self.replicates.design.by_slate:
             found = {BY_SLATE: np.arange(len(user)), **found}

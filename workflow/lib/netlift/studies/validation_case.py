@@ -87,19 +87,10 @@ def validate_case(
     slates = slates.iloc[: n_slates * size]
     made = Case.from_slates(slates, world, similarity, promotion=promotion, seed=seed)
     ledgers, judged = [replicate_ledgers(made, range(replicates))], pd.DataFrame()
-    tests = replicate_tests(
-        made,
-        range(test_replicates),
-        permutations=permutations,
-        near_positions=near_positions,
-    )
+    drawn, near = range(test_replicates), near_positions
+    tests = replicate_tests(made, drawn, permutations=permutations, near_positions=near)
     if model_replicates:
         by_aipw, judged = replicate_models(made, range(model_replicates), folds=folds, **policy)
         ledgers.append(by_aipw)
-    facts = {
-        "case": case,
-        "world": name,
-        "slates": len(made.accounts),
-        "bound_se": made.bound_se,
-    }
+    facts = {"case": case, "world": name, "slates": len(made.accounts), "bound_se": made.bound_se}
     return CaseResults(pd.concat(ledgers, ignore_index=True), tests, judged, facts)

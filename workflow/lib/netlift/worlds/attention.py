@@ -50,6 +50,11 @@ SCHEMA: dict[str, Any] = {
 _PARAMETER = {"power": "eta", "geometric": "g", "table": "values"}
 
 
+def log2_discount(position: NDArray[Any]) -> NDArray[np.float64]:
+    """Return log2(p + 1) of positions from 1 on: attention on the curve ``log2`` is 1 over it."""
+    return np.log2(position + 1.0)
+
+
 def attention(size: int, settings: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return the attention of positions 1 to ``size``.
 
@@ -79,7 +84,7 @@ def attention(size: int, settings: Mapping[str, Any]) -> NDArray[np.float64]:
         )
     position = np.arange(1, size + 1, dtype=np.float64)
     if curve == "log2":
-        return 1.0 / np.log2(position + 1.0)
+        return 1.0 / log2_discount(position)
     if curve == "power":
         return position ** -float(settings["eta"])
     if curve == "geometric":

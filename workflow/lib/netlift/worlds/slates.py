@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import numpy as np
 
+from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.streams import BLOCK, generator
+from netlift.promotion.positions import promoted_position
 
 if TYPE_CHECKING:
     import pandas as pd
-from netlift.core.arrays import Booleans, Floats, Integers
 
 Arm = Literal["control", "promoted"]
 
@@ -140,14 +141,11 @@ class Slates:
         return np.asarray((self.cluster == focal_cluster) & ~self.is_focal)
 
     def position(self, arm: Arm) -> Integers:
-        """Return the position (1 to K) of each item in one arm, shape (N, K).
-
-        Promotion moves the focal item to position 1 and those above it one position down.
-        """
+        """Return the position (1 to K) of each item in one arm, shape (N, K)."""
         seed = np.broadcast_to(np.arange(1, self.size + 1), self.relevance.shape)
         if arm == "control":
             return seed
-        return np.where(self.is_focal, 1, seed + self.is_displaced)
+        return promoted_position(seed, self.is_focal, self.is_displaced)
 
 
 _FIELDS = tuple(Slates.__dataclass_fields__)
