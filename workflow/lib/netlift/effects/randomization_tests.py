@@ -188,7 +188,6 @@ class DrawnTests:
         """Return each test's difference, its range under the null hypothesis, and p-values."""
         single, adjusted = self.p_values(present)
         tail = (1 - CONFIDENCE) / 2
-        kind = "difference / standard error" if self.studentized else "difference"
         rows: list[dict[str, object]] = []
         for k, differences in enumerate(self.differences.T):
             lower, upper = np.nanquantile(differences, [tail, 1 - tail])
