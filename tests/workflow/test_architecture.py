@@ -10,7 +10,8 @@ import runs
 from runs import ROOT
 
 BLOCK = re.compile(
-    r"<!-- (?:new file: (?P<new>\S+)|in (?P<file>\S+), after: (?P<after>.+?)) -->\n```\w+\n(?P<text>.*?)```",
+    r"<!-- (?:new file: (?P<new>\S+)|in (?P<file>\S+), after: (?P<after>.+?)) -->\n"
+    r"```\w+\n(?P<text>.*?)```",
     re.DOTALL,
 )
 EXPERIMENT = "results/tiny/size=6/seed=20260428/logit"
@@ -55,7 +56,7 @@ def test_each_recipe_works_as_it_is_written(tmp_path):
     runs.snakemake(folder, "--cores", "2", "--configfile", *files, "--", page)
     made = folder / EXPERIMENT.replace("logit", "fading")
     effects = pd.read_csv(made / "effects/component_effects.csv")
-    assert "capped" in set(effects["estimator"])
+    assert "pooled" in set(effects["estimator"])
     reach = pd.read_csv(made / "effects/reach.csv").iloc[0]
     accounts = pd.read_parquet(made / "slate_outcomes.parquet")
     reached = accounts["observed_clicks_total"] >= 2
@@ -64,4 +65,4 @@ def test_each_recipe_works_as_it_is_written(tmp_path):
     text = (folder / page).read_text(encoding="utf-8")
     assert "The effect of promotion on the share of slates that get enough clicks." in text
     assert "effects/reach.csv" in text
-    assert "Capped means" in text
+    assert "Means, pooled errors" in text

@@ -10,6 +10,7 @@ import pytest
 from netlift.workflow.outputs import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
+READERS_FILES = ("mine.yaml", "NAME", "fading.py", "reach.py")
 GENERATED = ROOT / "docs/rule-graph.md"
 FOLDERS = (".", "config", "docs", "results", "resources")
 PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
@@ -47,10 +48,8 @@ def test_links_and_paths_lead_somewhere(page):
     for path in PATH.findall(text):
         name = path.rstrip("/")
         bases = (ROOT, ROOT / "workflow/lib")
-        made_by_the_reader = any(
-            word in name for word in ("mine.yaml", "NAME", "fading.py", "reach.py")
-        )
-        assert made_by_the_reader or any((base / name).exists() for base in bases), path
+        by_the_reader = any(word in name for word in READERS_FILES)
+        assert by_the_reader or any((base / name).exists() for base in bases), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
