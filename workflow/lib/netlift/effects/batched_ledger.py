@@ -16,7 +16,7 @@ from netlift.effects.estimators import SAME_RANK, UNITS_PER_COEFFICIENT, unexpla
 from netlift.effects.ledger import LINES
 from netlift.inference.estimate import MIN_PER_ARM
 
-_WEIGHTS = np.array([weights for _, _, weights in LINES], dtype=np.float64)
+_WEIGHTS = np.array([line.weights for line in LINES], dtype=np.float64)
 
 
 _WELL_CONDITIONED = 1e-4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.core.units import PER_SLATE
+from netlift.core.units import PER_SLATE_SQUARED
 from netlift.effects.accounts import OUTCOMES
 from netlift.effects.estimators import (
     ESTIMATORS,
@@ -28,19 +28,41 @@ from netlift.inference.estimate import Estimate
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
 
-LINES = (
-    ("Direct", "Focal item", (1, 0, 0)),
-    ("Indirect", "Same-cluster competitors", (0, 1, 0)),
-    ("Indirect", "Other competitors", (0, 0, 1)),
-    ("Total", "Full slate", (1, 1, 1)),
-)
-"""Effect family, component, and weights of (focal, same-cluster, other) that make the line."""
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the ledger.
+
+    Attributes
+    ----------
+    code
+        By which programs select it (column ``line``).
+    family, component
+        Labels: the effect's family, and the items that it is about.
+    weights
+        Of (focal, same-cluster, other), that make the line.
+    """
+
+    code: str
+    family: str
+    component: str
+    weights: tuple[int, ...]
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """The code and the labels as columns of a table."""
+        return {"line": self.code, "effect_family": self.family, "component": self.component}
 
 
-INDIRECT = (0, 1, 1)
+DIRECT_LINE = Line("direct", "Direct", "Focal item", (1, 0, 0))
+SAME_CLUSTER_LINE = Line("same_cluster", "Indirect", "Same-cluster competitors", (0, 1, 0))
+OTHER_LINE = Line("other", "Indirect", "Other competitors", (0, 0, 1))
+INDIRECT_LINE = Line("indirect", "Indirect", "All competitors", (0, 1, 1))
+TOTAL_LINE = Line("total", "Total", "Full slate", (1, 1, 1))
+LINES = (DIRECT_LINE, SAME_CLUSTER_LINE, OTHER_LINE, TOTAL_LINE)
+"""The lines of the ledger, in its order; all competitors together are the line ``indirect``."""
 
-
-TOTAL = (1, 1, 1)
+DIRECT, INDIRECT, TOTAL = DIRECT_LINE.weights, INDIRECT_LINE.weights, TOTAL_LINE.weights
 
 
 TOLERANCE = 1e-12
@@ -127,12 +149,12 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
     rows = []
     for outcome, estimator, arms, note in ledgers(accounts):
-        for family, component, weights in LINES:
+        for line in LINES:
+            weights = line.weights
             rows.append(
                 {
                     "outcome_type": outcome,
-                    "effect_family": family,
-                    "component": component,
+                    **line.columns,
                     "estimator": estimator,
                     **_line(arms, weights),
                     "treated_slates": n_treated,
@@ -235,12 +257,12 @@ def component_covariance(
     per slate, and ``correlation`` (missing where an effect has no variance). The variance of any
     sum of components, the total's too, is the sum of its entries.
     """
-    names = [component for _, component, _ in LINES[: len(COMPONENTS)]]
+    parts = LINES[: len(COMPONENTS)]
     rows = []
     for outcome, estimator, arms, note in ledgers(accounts):
-        squared = f"({Outcome(units.get(outcome, CLICKS.unit)).of(PER_SLATE)}) squared"
-        for i, first in enumerate(names):
-            for j, second in enumerate(names):
+        squared = Outcome(units.get(outcome, CLICKS.unit)).of(PER_SLATE_SQUARED)
+        for i, first in enumerate(parts):
+            for j, second in enumerate(parts):
                 covariance = correlation = None
                 if arms is not None:
                     matrix = arms.covariance
@@ -251,10 +273,13 @@ def component_covariance(
                     {
                         "outcome_type": outcome,
                         "estimator": estimator,
-                        "component_1": first,
-                        "component_2": second,
+                        "line_1": first.code,
+                        "component_1": first.component,
+                        "line_2": second.code,
+                        "component_2": second.component,
                         "covariance": covariance,
                         "correlation": correlation,
+                        "unit_code": PER_SLATE_SQUARED,
                         "unit": squared,
                         "note": note if arms is None else None,
                     }
@@ -278,7 +303,7 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
             if arms is None:
                 continue
             total = arm_difference(accounts, outcome, estimator, [f"{outcome}_total"])
-            direct, same, other, _ = (arms.combination(line[2]) for line in LINES)
+            direct, same, other, _ = (arms.combination(line.weights) for line in LINES)
             indirect, joint = arms.combination(INDIRECT), arms.combination(TOTAL)
             whole = total.combination((1,))
             identities = {
@@ -309,16 +334,17 @@ def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
     focal = pd.Series(1, index=accounts.index)
     same, other = accounts["n_same_cluster"], accounts["n_other"]
     same_displaced = accounts["n_same_cluster_displaced"]
-    counts = {
-        "Focal item": (focal, 0 * focal),
-        "Same-cluster competitors": (same, same_displaced),
-        "Other competitors": (other, accounts["n_displaced"] - same_displaced),
-        "Full slate": (accounts["n_items"], accounts["n_displaced"]),
-    }
+    counts = (
+        (focal, 0 * focal),
+        (same, same_displaced),
+        (other, accounts["n_displaced"] - same_displaced),
+        (accounts["n_items"], accounts["n_displaced"]),
+    )
     return pd.DataFrame(
         [
             {
-                "component": component,
+                "line": line.code,
+                "component": line.component,
                 "rows": int(count.sum()),
                 "treated_rows": int(count[promoted].sum()),
                 "control_rows": int(count[~promoted].sum()),
@@ -329,7 +355,7 @@ def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
                 "rows_per_treated_slate": float(count[promoted].mean()),
                 "rows_per_control_slate": float(count[~promoted].mean()),
             }
-            for component, (count, displaced) in counts.items()
+            for line, (count, displaced) in zip(LINES, counts, strict=True)
         ]
     )
 

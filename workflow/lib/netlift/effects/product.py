@@ -5,19 +5,52 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_1000_CONTROL, RATIO
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
+from netlift.effects.ledger import (
+    DIRECT,
+    INDIRECT,
+    OTHER_LINE,
+    SAME_CLUSTER_LINE,
+    TOTAL,
+    arm_difference,
+    known_effects,
+)
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, fieller
 
-_METRICS = {
-    "Focal gain": LINES[0][2],
-    "Same-cluster change": LINES[1][2],
-    "Other-cluster change": LINES[2][2],
-    "Competitor change": INDIRECT,
-    "Net change": TOTAL,
+FOCAL_GAIN, SAME_CLUSTER_CHANGE, OTHER_CLUSTER_CHANGE = (
+    "focal_gain",
+    "same_cluster_change",
+    "other_cluster_change",
+)
+COMPETITOR_CHANGE, NET_CHANGE = "competitor_change", "net_change"
+OFFSET_RATIO, RELATIVE_NET_CHANGE, CONTROL_MEAN = (
+    "offset_ratio",
+    "relative_net_change",
+    "control_mean",
+)
+
+METRICS = {
+    FOCAL_GAIN: "Focal gain",
+    SAME_CLUSTER_CHANGE: "Same-cluster change",
+    OTHER_CLUSTER_CHANGE: "Other-cluster change",
+    COMPETITOR_CHANGE: "Competitor change",
+    NET_CHANGE: "Net change",
+    OFFSET_RATIO: "Offset ratio",
+    RELATIVE_NET_CHANGE: "Relative net change",
+    CONTROL_MEAN: "Clicks of control slates",
+}
+"""Labels by code of the metrics of the product summary, in its order."""
+
+_WEIGHTS = {
+    FOCAL_GAIN: DIRECT,
+    SAME_CLUSTER_CHANGE: SAME_CLUSTER_LINE.weights,
+    OTHER_CLUSTER_CHANGE: OTHER_LINE.weights,
+    COMPETITOR_CHANGE: INDIRECT,
+    NET_CHANGE: TOTAL,
 }
 
 
@@ -42,18 +75,19 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
     arms = arm_difference(accounts)
     rows = [
         _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
-        for metric, weights in _METRICS.items()
+        for metric, weights in _WEIGHTS.items()
     ]
-    rows.append(_ratio_row("Offset ratio", ratio_to_direct(arms, INDIRECT)))
-    rows.append(_ratio_row("Relative net change", _relative_to_control(arms)))
+    rows.append(_ratio_row(OFFSET_RATIO, ratio_to_direct(arms, INDIRECT)))
+    rows.append(_ratio_row(RELATIVE_NET_CHANGE, _relative_to_control(arms)))
     rows.append(
         _effect_row(
-            f"{capitalized(outcome.unit)} of control slates",
+            CONTROL_MEAN,
             PER_1000_CONTROL,
             arms.control.combination(TOTAL).scaled(1000),
         )
     )
-    table = outcome.in_units(pd.DataFrame(rows))
+    labels = METRICS | {CONTROL_MEAN: outcome.said(METRICS[CONTROL_MEAN])}
+    table = with_labels(outcome.in_units(pd.DataFrame(rows)), metric=labels)
     if has_truth(accounts):
         table["known_value"] = _known_values(accounts)
     return table
@@ -66,7 +100,7 @@ def _known_values(accounts: pd.DataFrame) -> list[float | None]:
     control = float((accounts["expected_clicks_total"] - accounts["known_lift_total"]).mean())
     direct, total = float(effects[0]), float(effects.sum())
     return [
-        *(1000 * float(np.dot(weights, effects)) for weights in _METRICS.values()),
+        *(1000 * float(np.dot(weights, effects)) for weights in _WEIGHTS.values()),
         (total - direct) / direct if direct != 0 else None,
         total / control if control > 0 else None,
         1000 * control,
@@ -75,7 +109,7 @@ def _known_values(accounts: pd.DataFrame) -> list[float | None]:
 
 def ratio_to_direct(arms: ArmDifference, weights: tuple[int, ...]) -> Ratio:
     """Return (a weighted sum of the component effects) / (direct effect), with Fieller's set."""
-    return ratio_of(arms, weights, LINES[0][2])
+    return ratio_of(arms, weights, DIRECT)
 
 
 def _relative_to_control(arms: ArmDifference) -> Ratio:
@@ -104,13 +138,13 @@ def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def _effect_row(metric: str, unit: str, estimate: Estimate) -> dict[str, object]:
-    return {"metric": metric, "unit": unit, **_numbers(estimate), "interval_kind": "interval"}
+    return {"metric": metric, "unit_code": unit, **_numbers(estimate), "interval_kind": "interval"}
 
 
 def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
     return {
         "metric": metric,
-        "unit": RATIO,
+        "unit_code": RATIO,
         "estimate": ratio.value,
         "se": None,
         "ci_95_lower": ratio.lower,

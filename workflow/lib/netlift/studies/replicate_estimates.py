@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.core.units import PER_ROW, PER_SLATE, RATIO
 from netlift.effects.batched_ledger import Estimates, array_ledger
 from netlift.effects.batched_rows import MEMBERS, RowEffects, array_row_effects
 from netlift.effects.estimators import COVARIATES
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import INDIRECT, LINES, component_columns, estimated
+from netlift.effects.ledger import INDIRECT, LINES, Line, component_columns, estimated
 from netlift.effects.observed import OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows
 from netlift.inference.estimate import Estimate
@@ -26,7 +27,9 @@ from netlift.models.outcome_models import STACKED, ModelData, cross_fit_all
 from netlift.models.policies import NONE, compare_rules, verdict
 from netlift.studies.replicates import Replicates
 
-SHARE = "taken from others, share of the focal gain"
+SHARE = "taken_from_competitors"
+SHARE_LABEL = "taken from others, share of the focal gain"
+"""The ratio that is judged by Fieller's sets: its code in the column ``line``, and its label."""
 
 
 FIELLER = "fieller"
@@ -43,10 +46,7 @@ MODELS = ("linear", "row_logistic")
 """Outcome models of the replicates: the two that take a fraction of a second."""
 
 
-LEDGER_LINES = [(family, component) for family, component, _ in LINES]
-
-
-ROW_LINES = [(ROWS, definition.label) for definition in OBSERVED_EFFECTS]
+ROW_LINES = [replace(line, family=ROWS) for line, _ in OBSERVED_EFFECTS]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
         parts.append(_ratio(numbers, found["difference_in_means"], case.known))
         for estimator, cluster in case.clusters.items():
             effects = array_row_effects(promoted, outcomes, case.rows, cluster)
-            parts.append(_long(numbers, estimator, effects, case.known_by_row, ROW_LINES))
+            parts.append(_long(numbers, estimator, effects, case.known_by_row, ROW_LINES, PER_ROW))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -171,7 +171,7 @@ def _with_tables(
         if 1 < promoted[place].sum() < promoted.shape[1] - 1:
             arms, _ = estimated(table, "observed_clicks", "lin")
         if arms is not None:
-            lines = [arms.combination(weights) for _, _, weights in LINES]
+            lines = [arms.combination(line.weights) for line in LINES]
             value[place] = [line.value for line in lines]
             se[place], df[place] = [line.se for line in lines], [line.df for line in lines]
     return Estimates(value, se, df, covariance)
@@ -182,17 +182,20 @@ def _long(
     estimator: str,
     found: Estimates | RowEffects,
     truth: Floats,
-    names: Sequence[tuple[str, str]] = LEDGER_LINES,
+    lines: Sequence[Line] = LINES,
+    unit_code: str = PER_SLATE,
 ) -> pd.DataFrame:
-    n, lines = len(numbers), len(names)
+    n = len(numbers)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (found.value - truth) / found.se
     return pd.DataFrame(
         {
-            "replicate": np.repeat(numbers, lines),
-            "effect_family": np.tile([family for family, _ in names], n),
-            "component": np.tile([component for _, component in names], n),
+            "replicate": np.repeat(numbers, len(lines)),
+            "line": np.tile([line.code for line in lines], n),
+            "effect_family": np.tile([line.family for line in lines], n),
+            "component": np.tile([line.component for line in lines], n),
             "estimator": estimator,
+            "unit_code": unit_code,
             "estimate": found.value.ravel(),
             "se": found.se.ravel(),
             "df": found.df.ravel(),
@@ -216,9 +219,11 @@ def _ratio(numbers: range, found: Estimates, known: Floats) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "replicate": list(numbers),
+            "line": SHARE,
             "effect_family": SHARES,
-            "component": SHARE,
+            "component": SHARE_LABEL,
             "estimator": FIELLER,
+            "unit_code": RATIO,
             "estimate": ratio,
             "se": np.nan,
             "df": found.df.min(axis=1),
@@ -256,7 +261,7 @@ def replicate_tests(
         single, adjusted = tests.p_values(present)
         for k, hypothesis in enumerate(HYPOTHESES):
             if present[k]:
-                rows.append((number, hypothesis.label, single[k], adjusted[k], null[k]))
+                rows.append((number, hypothesis.code, single[k], adjusted[k], null[k]))
     names = ["replicate", "hypothesis", "p_value", "p_value_adjusted", "known_null"]
     return pd.DataFrame(rows, columns=names)
 
@@ -292,7 +297,7 @@ def replicate_models(
         for name, predictions in found.items():
             scores = aipw_scores(data.outcomes, predictions, data.design)
             mean = MeanScore.of(scores, data.design)
-            lines = [mean.combination(weights) for _, _, weights in LINES]
+            lines = [mean.combination(line.weights) for line in LINES]
             parts.append(_long(range(number, number + 1), f"aipw_{name}", _one(lines), truth))
         total = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)
         in_order = cross_fit_all(data, fold, **fitting, sequential=True)[STACKED].effect

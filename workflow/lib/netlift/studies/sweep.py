@@ -13,6 +13,10 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.errors import NetliftError
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
+from netlift.core.units import PER_SLATE
+from netlift.effects.conclusions import CONCLUSIONS, HOLDS, UNDECIDED, VERDICTS
 from netlift.effects.ledger import TOTAL, known_effects
 from netlift.studies.seed_blocks import block_name
 
@@ -68,7 +72,7 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
     mean standard error, and the ``coverage`` of 95% intervals with its Monte Carlo error. Slates
     differ between seeds, and each estimate is held against the effect of its own slates.
     """
-    group = ["world", "size", "effect_family", "component", "estimator"]
+    group = ["world", "size", "line", "effect_family", "component", "estimator"]
     table = []
     for key, part in effects.groupby(group, sort=False):
         error = (part["estimate_per_slate"] - part["known_effect"]).dropna()
@@ -78,7 +82,7 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
         table.append(
             dict(zip(group, key, strict=True))
             | {
-                "unit": "clicks per slate",
+                "unit_code": PER_SLATE,
                 "seeds": n,
                 "seeds_without_estimate": len(part) - n,
                 "mean_estimate": _mean(part["estimate_per_slate"]),
@@ -93,7 +97,7 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
                 else float(np.sqrt(coverage * (1 - coverage) / n)),
             }
         )
-    return pd.DataFrame(table)
+    return CLICKS.in_units(pd.DataFrame(table))
 
 
 def _mean(values: pd.Series) -> float | None:
@@ -119,19 +123,16 @@ def conclusion_shares(conclusions: pd.DataFrame) -> pd.DataFrame:
         shares = part["verdict"].value_counts(normalize=True)
         row: dict[str, object] = dict(zip(["conclusion", "world", "size"], key, strict=True))
         row |= {"seeds": len(part)}
-        row |= {
-            verdict.replace(" ", "_"): float(shares.get(verdict, 0.0))
-            for verdict in ("holds", "does not hold", "undecided")
-        }
+        row |= {verdict: float(shares.get(verdict, 0.0)) for verdict in VERDICTS}
         if "known_verdict" in part:
-            decided = part[(part["verdict"] != "undecided") & part["known_verdict"].notna()]
+            decided = part[(part["verdict"] != UNDECIDED) & part["known_verdict"].notna()]
             wrong = int((decided["verdict"] != decided["known_verdict"]).sum())
             row |= {
-                "holds_by_known_effects": float((part["known_verdict"] == "holds").mean()),
+                "holds_by_known_effects": float((part["known_verdict"] == HOLDS).mean()),
                 "wrong": wrong / len(part),
             }
         table.append(row)
-    return pd.DataFrame(table)
+    return with_labels(pd.DataFrame(table), conclusion=CONCLUSIONS)
 
 
 def name_failures(failures: Mapping[int, str]) -> None:
