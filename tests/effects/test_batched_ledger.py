@@ -6,8 +6,9 @@ from builders import random_items
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.batched_ledger import array_ledger
+from netlift.effects.codes import LINES
 from netlift.effects.estimators import COVARIATES
-from netlift.effects.ledger import LINES, component_columns, component_effects
+from netlift.effects.ledger import component_columns, component_effects
 
 COLUMNS = component_columns("observed_clicks")
 TOLERANCE = 1e-10

@@ -6,8 +6,9 @@ import pytest
 from builders import validation_case as case
 
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.codes import INDIRECT
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import INDIRECT, component_effects, known_effects
+from netlift.effects.ledger import component_effects, known_effects
 from netlift.effects.observed import observed_effects
 from netlift.effects.product import ratio_to_direct
 from netlift.effects.randomization_tests import randomization_tests

@@ -41,7 +41,7 @@ def results(folder: Path) -> str:
         return f"No experiment in {folder} yet: run the study with `make run`."
     lines = ["", "Did promotion create engagement, or only move it?", ""]
     for path in found:
-        (net,) = (row for row in _rows(path) if row["topic"] == "slate-level metric")
+        (net,) = (row for row in _rows(path) if row["topic"] == "slate_level_metric")
         lines += [f"{path.parents[1]}/", f"    {net['statement']}", ""]
     for path in described:
         lines += [

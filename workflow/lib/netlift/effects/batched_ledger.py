@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.effects.codes import LINES
 from netlift.effects.estimators import SAME_RANK, UNITS_PER_COEFFICIENT, unexplained
-from netlift.effects.ledger import LINES
 from netlift.inference.estimate import MIN_PER_ARM
 
 _WEIGHTS = np.array([line.weights for line in LINES], dtype=np.float64)

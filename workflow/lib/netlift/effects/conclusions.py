@@ -13,9 +13,10 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_ROW, PER_SLATE, PER_SLATE_POSITION, RATIO
 from netlift.effects import item_rows
+from netlift.effects.codes import INDIRECT, TOTAL
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import INDIRECT, TOTAL, arm_difference, known_effects
+from netlift.effects.ledger import arm_difference, known_effects
 from netlift.effects.product import ratio_to_direct
 from netlift.inference.arms import clustered_coefficient
 from netlift.inference.estimate import Estimate, Ratio

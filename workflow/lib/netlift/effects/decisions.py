@@ -10,28 +10,19 @@ from netlift.core.arrays import ROUNDING
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
-from netlift.effects.ledger import TOTAL_LINE
-from netlift.effects.product import (
+from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
+    ITEM_LEVEL,
+    MONITORING,
     NET_CHANGE,
     OFFSET_RATIO,
+    POLICY,
     SAME_CLUSTER_CHANGE,
+    SLATE_LEVEL,
+    TOPICS,
+    TOTAL_LINE,
 )
-
-ITEM_LEVEL, SLATE_LEVEL, MONITORING, POLICY = (
-    "item_level_reporting",
-    "slate_level_metric",
-    "spillover_monitoring",
-    "policy_design",
-)
-TOPICS = {
-    ITEM_LEVEL: "item-level reporting",
-    SLATE_LEVEL: "slate-level metric",
-    MONITORING: "spillover monitoring",
-    POLICY: "policy design",
-}
-"""Labels of the topics, in their order."""
 
 _ROUNDING = 1000 * ROUNDING
 """The same per 1,000 slates."""

@@ -10,8 +10,9 @@ from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE, SHARE_OF_SPLITS, SQUARED_DISTANCE, STANDARD_DEVIATIONS
+from netlift.effects.codes import LINES
 from netlift.effects.estimators import covariates_of, difference, unexplained
-from netlift.effects.ledger import LINES, component_columns
+from netlift.effects.ledger import component_columns
 from netlift.inference.balance import _NO_SPREAD, sample_ratio_p_value
 from netlift.inference.estimate import MIN_PER_ARM, quantile_t
 from netlift.inference.randomization import Statistics, assignments, p_value

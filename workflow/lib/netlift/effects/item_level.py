@@ -80,9 +80,9 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
     -------
     One row per claim, per 1,000 promoted slates (one promoted item each): the ``claim`` with the
     error that its own analysis reports (``claim_reported_se``: rows taken as independent, plain
-    OLS), its error and 95% interval by randomized units, the ``net_change`` of whole slates from the
-    same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of claim to
-    net change with Fieller's set, a verdict, and in a simulated world the known values. Claims
+    OLS), its error and 95% interval by randomized units, the ``net_change`` of whole slates from
+    the same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of claim
+    to net change with Fieller's set, a verdict, and in a simulated world the known values. Claims
     about promoted and unpromoted items are ratios of sums; their errors are by linearization.
 
     Raises

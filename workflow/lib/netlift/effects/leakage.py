@@ -11,6 +11,7 @@ from netlift.core.arrays import ROUNDING, Booleans
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import EXPOSED, UNEXPOSED
 from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
     DEFINITIONS,
@@ -23,8 +24,6 @@ from netlift.effects.shares import interval_text
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, numbers
 from netlift.inference.power import minimum_detectable_effect
-
-EXPOSED, UNEXPOSED = "exposed", "unexposed"
 
 _SHARE = ("share_of_spillover", "share_ci_95_lower", "share_ci_95_upper", "share_interval_kind")
 

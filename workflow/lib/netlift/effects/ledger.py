@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +14,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE_SQUARED
 from netlift.effects.accounts import OUTCOMES
+from netlift.effects.codes import INDIRECT, LINES, TOTAL
 from netlift.effects.estimators import (
     ESTIMATORS,
     MAIN,
@@ -27,43 +28,6 @@ from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import Estimate
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the ledger.
-
-    Attributes
-    ----------
-    code
-        By which programs select it (column ``line``).
-    family, component
-        Labels: the effect's family, and the items that it is about.
-    weights
-        Of (focal, same-cluster, other), that make the line.
-    """
-
-    code: str
-    family: str
-    component: str
-    weights: tuple[int, ...]
-
-    @property
-    def columns(self) -> dict[str, object]:
-        """The code and the labels as columns of a table."""
-        return {"line": self.code, "effect_family": self.family, "component": self.component}
-
-
-DIRECT_LINE = Line("direct", "Direct", "Focal item", (1, 0, 0))
-SAME_CLUSTER_LINE = Line("same_cluster", "Indirect", "Same-cluster competitors", (0, 1, 0))
-OTHER_LINE = Line("other", "Indirect", "Other competitors", (0, 0, 1))
-INDIRECT_LINE = Line("indirect", "Indirect", "All competitors", (0, 1, 1))
-TOTAL_LINE = Line("total", "Total", "Full slate", (1, 1, 1))
-LINES = (DIRECT_LINE, SAME_CLUSTER_LINE, OTHER_LINE, TOTAL_LINE)
-"""The lines of the ledger, in its order; all competitors together are the line ``indirect``."""
-
-DIRECT, INDIRECT, TOTAL = DIRECT_LINE.weights, INDIRECT_LINE.weights, TOTAL_LINE.weights
-
 
 TOLERANCE = 1e-12
 

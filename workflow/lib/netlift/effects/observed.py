@@ -9,6 +9,14 @@ from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_ROW, PER_SLATE
+from netlift.effects.codes import (
+    DIRECT_LINE,
+    INDIRECT_LINE,
+    OTHER_LINE,
+    SAME_CLUSTER_LINE,
+    TOTAL_LINE,
+    Line,
+)
 from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
     FOCAL,
@@ -16,14 +24,6 @@ from netlift.effects.item_rows import (
     OTHER,
     SAME_CLUSTER,
     ItemRows,
-)
-from netlift.effects.ledger import (
-    DIRECT_LINE,
-    INDIRECT_LINE,
-    OTHER_LINE,
-    SAME_CLUSTER_LINE,
-    TOTAL_LINE,
-    Line,
 )
 from netlift.effects.spillover import _against_known, _arm_means, _need_units, _slate_counts
 from netlift.inference.arms import clustered_coefficient, need_units

@@ -9,13 +9,10 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import GIVEN, LINES, MINIMUM, QUESTIONS
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.ledger import LINES, estimated
+from netlift.effects.ledger import estimated
 from netlift.inference.power import minimum_detectable_effect, power, slates_needed
-
-MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
-QUESTIONS = {MINIMUM: "minimum detectable effect", GIVEN: "given effect"}
-"""Labels of the questions."""
 
 
 def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataFrame:

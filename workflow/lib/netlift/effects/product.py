@@ -8,42 +8,26 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_1000_CONTROL, RATIO
-from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import (
+from netlift.effects.codes import (
+    COMPETITOR_CHANGE,
+    CONTROL_MEAN,
     DIRECT,
+    FOCAL_GAIN,
     INDIRECT,
+    NET_CHANGE,
+    OFFSET_RATIO,
+    OTHER_CLUSTER_CHANGE,
     OTHER_LINE,
+    PRODUCT_METRICS,
+    RELATIVE_NET_CHANGE,
+    SAME_CLUSTER_CHANGE,
     SAME_CLUSTER_LINE,
     TOTAL,
-    arm_difference,
-    known_effects,
 )
+from netlift.effects.items_table import has_truth
+from netlift.effects.ledger import arm_difference, known_effects
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, fieller
-
-FOCAL_GAIN, SAME_CLUSTER_CHANGE, OTHER_CLUSTER_CHANGE = (
-    "focal_gain",
-    "same_cluster_change",
-    "other_cluster_change",
-)
-COMPETITOR_CHANGE, NET_CHANGE = "competitor_change", "net_change"
-OFFSET_RATIO, RELATIVE_NET_CHANGE, CONTROL_MEAN = (
-    "offset_ratio",
-    "relative_net_change",
-    "control_mean",
-)
-
-METRICS = {
-    FOCAL_GAIN: "Focal gain",
-    SAME_CLUSTER_CHANGE: "Same-cluster change",
-    OTHER_CLUSTER_CHANGE: "Other-cluster change",
-    COMPETITOR_CHANGE: "Competitor change",
-    NET_CHANGE: "Net change",
-    OFFSET_RATIO: "Offset ratio",
-    RELATIVE_NET_CHANGE: "Relative net change",
-    CONTROL_MEAN: "Clicks of control slates",
-}
-"""Labels by code of the metrics of the product summary, in its order."""
 
 _WEIGHTS = {
     FOCAL_GAIN: DIRECT,
@@ -86,7 +70,7 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
             arms.control.combination(TOTAL).scaled(1000),
         )
     )
-    labels = METRICS | {CONTROL_MEAN: outcome.said(METRICS[CONTROL_MEAN])}
+    labels = PRODUCT_METRICS | {CONTROL_MEAN: outcome.said(PRODUCT_METRICS[CONTROL_MEAN])}
     table = with_labels(outcome.in_units(pd.DataFrame(rows)), metric=labels)
     if has_truth(accounts):
         table["known_value"] = _known_values(accounts)

@@ -8,13 +8,8 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
-from netlift.effects.ledger import (
-    DIRECT_LINE,
-    INDIRECT_LINE,
-    TOTAL_LINE,
-    arm_difference,
-    known_effects,
-)
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
+from netlift.effects.ledger import arm_difference, known_effects
 from netlift.effects.product import _numbers
 from netlift.inference.estimate import MIN_PER_ARM, Estimate
 from netlift.promotion.design import Design

@@ -14,8 +14,9 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import LINES
 from netlift.effects.estimators import difference
-from netlift.effects.ledger import LINES, component_columns, known_effects
+from netlift.effects.ledger import component_columns, known_effects
 from netlift.effects.risk import focal_clusters, position_buckets
 from netlift.effects.spillover import FEW_UNITS
 from netlift.inference.arms import ArmDifference

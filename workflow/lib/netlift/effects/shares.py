@@ -8,8 +8,9 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import RATIO
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.ledger import DIRECT_LINE, INDIRECT_LINE, TOTAL, estimated, known_effects
+from netlift.effects.ledger import estimated, known_effects
 from netlift.inference.arms import ratio_of
 from netlift.inference.estimate import Ratio
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_SLATE
-from netlift.effects.observed import FULL_SLATE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
@@ -69,7 +69,7 @@ def aipw(
     theme
         Colors.
     """
-    totals = aipw[aipw["component"] == FULL_SLATE]
+    totals = aipw[aipw["line"] == TOTAL_LINE.code]
     known = known_total(observed_effects)
     with_bound = has_known(totals, "bound_se")
     legend: list[Artist] = [
@@ -102,7 +102,7 @@ def aipw(
 
 def known_total(observed_effects: pd.DataFrame) -> float:
     """Return the known mean effect on all slates, promoted or not; NaN without a truth."""
-    whole = observed_effects[observed_effects["effect"] == FULL_SLATE].iloc[0]
+    whole = observed_effects[observed_effects["line"] == TOTAL_LINE.code].iloc[0]
     return float(whole.get("known_effect", np.nan))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -11,8 +13,15 @@ from matplotlib.gridspec import GridSpec
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
-from netlift.effects.power_table import GIVEN, MINIMUM
+from netlift.effects.codes import GIVEN, MINIMUM
+from netlift.effects.design_checks import (
+    BALANCE,
+    LOOK,
+    OMNIBUS,
+    PLACEBO,
+    SAMPLE_RATIO,
+    VERDICTS,
+)
 from netlift.figures.drawing.marks import (
     band_key,
     draw_band,
@@ -85,7 +94,7 @@ def design_diagnostics(
     balance = diagnostics[diagnostics["check"] == BALANCE]
     checks = whole_checks(diagnostics)
     power = power[power["estimator"].isin(ESTIMATORS)]
-    lines = list(dict.fromkeys(power["component"]))
+    lines = dict(zip(power["line"], power["component"], strict=True))
     heights = [
         ROW * max(len(balance), 1) + _DECOR,
         ROW * len(checks) + 0.6,
@@ -115,7 +124,7 @@ def _legend(balance: pd.DataFrame, theme: Theme) -> list[Artist]:
     ]
     keys.append(band_key(theme, "95% range of random assignment"))
     if (balance["verdict"] == LOOK).any():
-        keys.append(estimate_key(theme.loses, LOOK, theme, marker="v", interval=False))
+        keys.append(estimate_key(theme.loses, VERDICTS[LOOK], theme, marker="v", interval=False))
     return keys
 
 
@@ -131,7 +140,7 @@ def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame, theme:
     values = [signed(value, 3) if np.isfinite(value) else "" for value in balance["value"]]
     column_of_text(beside, 0.3, "Difference", values, theme)
     column_of_text(beside, 0.6, "p-value", [p_value(p) for p in balance["p_value"]], theme)
-    column_of_text(beside, 1, "Verdict", balance["verdict"].to_list(), theme)
+    column_of_text(beside, 1, "Verdict", balance["verdict_label"].to_list(), theme)
 
 
 def draw_balance(axes: Axes, balance: pd.DataFrame, theme: Theme) -> None:
@@ -169,7 +178,7 @@ def write_checks(axes: Axes, checks: pd.DataFrame, theme: Theme) -> None:
         0.55: ("Expected", [_number(value) for value in checks["expected"]]),
         0.76: ("95% interval", [_range(line) for _, line in checks.iterrows()]),
         0.87: ("p-value", [p_value(p) for p in checks["p_value"]]),
-        1.0: ("Verdict", checks["verdict"].to_list()),
+        1.0: ("Verdict", checks["verdict_label"].to_list()),
     }
     for x, (heading, texts) in columns.items():
         column_of_text(axes, x, heading, texts, theme)
@@ -179,20 +188,20 @@ def _power_panel(
     figure: Figure,
     grid: GridSpec,
     power: pd.DataFrame,
-    lines: list[str],
+    lines: Mapping[str, str],
     theme: Theme,
     outcome: Outcome,
 ) -> None:
     axes = figure.add_subplot(grid[2, 0])
-    row_axis(axes, lines)
-    draw_detectable(axes, power, lines, theme)
+    row_axis(axes, list(lines.values()))
+    draw_detectable(axes, power, list(lines), theme)
     axes.set_xlim(left=0)
     axes.set(
         title="Smallest effect shown with 80% power",
         xlabel=f"Change in {outcome.of(PER_SLATE)}",
     )
     beside = text_axis(figure, grid[2, 1], axes)
-    columns = power_columns(power, lines)
+    columns = power_columns(power, list(lines))
     for place, (effect, texts) in enumerate(columns.items(), start=1):
         column_of_text(beside, place / len(columns), f"{effect:g}", texts, theme)
     if columns:
@@ -202,7 +211,7 @@ def _power_panel(
 def draw_detectable(axes: Axes, power: pd.DataFrame, lines: list[str], theme: Theme) -> None:
     """Draw the minimum detectable effect of each line by each estimator."""
     for _, line in power[power["question"] == MINIMUM].iterrows():
-        place = lines.index(line["component"]) + shift_of(line["estimator"])
+        place = lines.index(line["line"]) + shift_of(line["estimator"])
         marker, filled = ESTIMATORS[line["estimator"]]
         effect = (line["effect_per_slate"], np.nan, np.nan)
         color = theme.data
@@ -219,7 +228,7 @@ def power_columns(power: pd.DataFrame, lines: list[str]) -> dict[float, dict[flo
         columns[effect] = {
             lines.index(name) + shift_of(estimator): f"{100 * chance:.0f}%"
             for name, estimator, chance in zip(
-                part["component"], part["estimator"], part["power"], strict=True
+                part["line"], part["estimator"], part["power"], strict=True
             )
         }
     return columns

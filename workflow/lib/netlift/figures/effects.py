@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
-from netlift.core.units import PER_ROW, PER_SLATE, kind
+from netlift.core.units import PER_ROW, PER_SLATE, counted_by
 from netlift.figures.drawing.marks import (
     ESTIMATE,
     INTERVAL,
@@ -30,8 +30,8 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import count, with_interval
 
-DIGITS = {kind(PER_ROW): 4, kind(PER_SLATE): 3}
-"""Decimals of an effect, by what its unit counts by."""
+DIGITS = {PER_ROW: 4, PER_SLATE: 3}
+"""Decimals of an effect, by its unit."""
 
 _ROW = 0.56
 _DECOR = 0.95
@@ -56,7 +56,7 @@ def observed_effects(
     effects
         ``observed_effects.csv``; ``known_effect`` may be missing.
     draws
-        ``bootstrap_draws.parquet``: one column per effect, one row per resample of slates.
+        ``bootstrap_draws.parquet``: one column per line, one row per resample of slates.
     source
         Where the numbers come from, for the foot.
     outcome
@@ -64,8 +64,8 @@ def observed_effects(
     theme
         Colors.
     """
-    units = list(dict.fromkeys(effects["unit"]))
-    parts = [effects[effects["unit"] == unit] for unit in units]
+    units = list(dict.fromkeys(effects["unit_code"]))
+    parts = [effects[effects["unit_code"] == unit] for unit in units]
     legend: list[Artist] = [estimate_key(theme.muted, "estimate, 95% interval", theme)]
     if has_known(effects):
         legend.append(known_key(theme))
@@ -84,10 +84,10 @@ def observed_effects(
     for place, (unit, part) in enumerate(zip(units, parts, strict=True)):
         left = figure.add_subplot(grid[place, 0])
         right = figure.add_subplot(grid[place, 1], sharex=left)
-        draw_effects(left, part, theme, digits=DIGITS.get(kind(unit), 3))
+        draw_effects(left, part, theme, digits=DIGITS.get(unit, 3))
         draw_bootstrap(right, part, draws, theme)
         wide_enough(left)
-        name = kind(unit)
+        name = counted_by(unit)
         changed = f"Change in {outcome.unit} {name}"
         left.set(title=f"Effect {name}", xlabel=changed)
         right.set(title=f"Bootstrap, {name}", xlabel=changed)
@@ -96,11 +96,11 @@ def observed_effects(
 
 def draw_effects(axes: Axes, effects: pd.DataFrame, theme: Theme, *, digits: int) -> None:
     """Draw one row per effect, labeled with its number."""
-    row_axis(axes, [f"{row['effect']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
+    row_axis(axes, [f"{row['component']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
     zero_line(axes, theme)
     for place, (_, row) in enumerate(effects.iterrows()):
         values = (row["estimate"], row["ci_95_lower"], row["ci_95_upper"])
-        draw_estimate(axes, place, values, theme, color=theme.component(row["effect"]))
+        draw_estimate(axes, place, values, theme, color=theme.component(row["line"]))
         draw_known(axes, place, row.get("known_effect", np.nan), theme)
 
 
@@ -109,10 +109,10 @@ def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame, theme
     row_axis(axes, [""] * len(effects))
     zero_line(axes, theme)
     for place, (_, row) in enumerate(effects.iterrows()):
-        color, base = theme.component(row["effect"]), place + 0.32
+        color, base = theme.component(row["line"]), place + 0.32
         axes.axhline(base, color=theme.grid, linewidth=0.8)
-        if row["effect"] in draws:
-            drawn = draws[row["effect"]].to_numpy(dtype=np.float64)
+        if row["line"] in draws:
+            drawn = draws[row["line"]].to_numpy(dtype=np.float64)
             _ridge(axes, drawn[np.isfinite(drawn)], base, color)
         ends = [row["bootstrap_ci_95_lower"], row["bootstrap_ci_95_upper"]]
         if np.isfinite(ends).all():

@@ -82,10 +82,10 @@ def item_level_claim(
     axes = figure.add_subplot(grid[1])
     names = pd.DataFrame(
         {
-            "definition": [NET, *table["claim_of"]],
+            "definition_label": [NET, *table["metric_label"]],
             "meaning": [
                 f"{outcome.unit} on all items, promoted against control slates",
-                *table["how"],
+                *table["calculation"],
             ],
         }
     )

@@ -37,7 +37,7 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import printable, signed
 from netlift.figures.outcome_models import written
-from netlift.figures.risk import VERDICTS
+from netlift.figures.risk import MARKERS
 from netlift.models.policies import PROMOTE
 
 OWN, ORACLE = "_own_interval", "_oracle"
@@ -74,7 +74,7 @@ def policies(
     figure = sheet(
         _ROW * len(policies) + 0.85,
         theme,
-        title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule']}"
+        title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule_label']}"
         "\N{RIGHT SINGLE QUOTATION MARK}"
         if ships
         else "Promote nothing: no rule is shown to gain",
@@ -99,7 +99,7 @@ def _legend(policies: pd.DataFrame, theme: Theme) -> list[Artist]:
     found = {verdict_of(line) for _, line in policies.iterrows()}
     keys: list[Artist] = [
         estimate_key(getattr(theme, verdict), f"{verdict}, bounds", theme, marker=marker)
-        for verdict, marker in VERDICTS.items()
+        for verdict, marker in MARKERS.items()
         if verdict in found
     ]
     keys.append(Line2D([], [], label="own 95% interval", **_own(theme.muted)))
@@ -119,11 +119,11 @@ def verdict_of(rule: pd.Series) -> str:
 
 def draw_rules(axes: Axes, policies: pd.DataFrame, theme: Theme) -> None:
     """Draw one row per rule: value, simultaneous bounds, own interval and known value."""
-    row_axis(axes, [str(name).capitalize() for name in policies["rule"]])
+    row_axis(axes, [str(name).capitalize() for name in policies["rule_label"]])
     zero_line(axes, theme)
     for row, (_, line) in enumerate(policies.iterrows()):
         verdict = verdict_of(line)
-        color, marker = getattr(theme, verdict), VERDICTS[verdict]
+        color, marker = getattr(theme, verdict), MARKERS[verdict]
         values = (line["value"], line["lower_bound"], line["upper_bound"])
         if not draw_estimate(axes, row, values, theme, color=color, marker=marker):
             say_missing(axes, row, "no value", theme)

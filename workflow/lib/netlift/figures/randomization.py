@@ -83,7 +83,7 @@ def randomization_tests(
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     # The sentence is the same for all but for the items, which stand behind its colon.
     meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
-    described = pd.DataFrame({"definition": table["hypothesis"], "meaning": meanings})
+    described = pd.DataFrame({"definition_label": table["hypothesis_label"], "meaning": meanings})
     write_definitions(text_axis(figure, grid[0], axes), described, theme)
     beside = text_axis(figure, grid[2], axes)
     columns = columns_beside(table)
@@ -108,14 +108,14 @@ def _note(table: pd.DataFrame) -> str:
     """Say how the p-values were made, and what the table notes."""
     first = table.iloc[0]
     notes = [
-        f"p-values: two-sided, by {first['statistic_is']}, over {count(first['permutations'])} "
-        f"random assignments of {first['permuted_over']}.",
+        f"p-values: two-sided, by {first['statistic_text']}, over {count(first['permutations'])} "
+        f"random assignments of {first['permuted_units']}.",
         "Adjusted: for testing all of these hypotheses together (closed test).",
     ]
     if "known_null" in table:
         notes.append("Known: whether the null hypothesis is true in this simulated world.")
     notes += [
-        f"{line['hypothesis']}: {str(line['note']).rstrip('.')}."
+        f"{line['hypothesis_label']}: {str(line['note']).rstrip('.')}."
         for _, line in table.dropna(subset=["note"]).iterrows()
     ]
     return " ".join(notes)

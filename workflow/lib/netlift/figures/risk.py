@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
@@ -32,7 +33,7 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import count, shortened
 
-VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
+MARKERS = {"gains": "^", "undecided": "o", "loses": "v"}
 """Verdicts on segments, and the marker of each."""
 
 SEGMENTS = {
@@ -68,10 +69,10 @@ def risk(
     theme
         Colors.
     """
-    parts = [table[table["effect_family"] == "Total"] for table in (by_position, by_cluster)]
+    parts = [table[table["line"] == TOTAL_LINE.code] for table in (by_position, by_cluster)]
     legend: list[Artist] = [
         estimate_key(getattr(theme, verdict), verdict, theme, marker=marker)
-        for verdict, marker in VERDICTS.items()
+        for verdict, marker in MARKERS.items()
     ]
     if any(has_known(part) for part in parts):
         legend.append(known_key(theme))
@@ -104,12 +105,12 @@ def draw_segments(axes: Axes, segments: pd.DataFrame, name: str, theme: Theme) -
     for row, (_, line) in enumerate(segments.iterrows()):
         verdict = str(line["verdict"])
         values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
-        color = getattr(theme, verdict) if verdict in VERDICTS else theme.undecided
-        marker = VERDICTS.get(verdict, "o")
+        color = getattr(theme, verdict) if verdict in MARKERS else theme.undecided
+        marker = MARKERS.get(verdict, "o")
         if draw_estimate(axes, row, values, theme, color=color, marker=marker):
             draw_known(axes, row, line.get("known_effect", np.nan), theme)
         else:
-            say_missing(axes, row, verdict, theme)
+            say_missing(axes, row, str(line["verdict_label"]), theme)
 
 
 def write_slates(axes: Axes, segments: pd.DataFrame, theme: Theme) -> None:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.effects.observed import FULL_SLATE
+from netlift.effects.codes import TOTAL_LINE
+from netlift.effects.segments import SEGMENT_TYPES
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
@@ -68,7 +69,7 @@ def segments(
     theme
         Colors.
     """
-    panels = [rows_of(part) for _, part in segments.groupby("segmentation", sort=False)]
+    panels = [rows_of(part) for _, part in segments.groupby("segment_type", sort=False)]
     legend: list[Artist] = [
         estimate_key(theme.total, "raw, simultaneous 95% interval", theme),
         estimate_key(theme.data, "shrunken, 95% interval", theme, marker="s", filled=False),
@@ -95,7 +96,7 @@ def segments(
         write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]), theme)
         wide_enough(axes)
         axes.set(
-            title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity, outcome),
+            title=said_title(str(rows["segment_type"].iloc[0]), heterogeneity, outcome),
             xlabel=f"Change in {outcome.of(PER_SLATE)}",
         )
     return figure
@@ -103,7 +104,7 @@ def segments(
 
 def rows_of(part: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one segmentation's panel: the full slate, many empty ones as one row."""
-    whole = part[part["component"] == FULL_SLATE]
+    whole = part[part["line"] == TOTAL_LINE.code]
     if not len(whole):
         return part.iloc[:1].assign(segment="")
     without = whole[whole["estimate"].isna()]
@@ -144,11 +145,11 @@ def draw_segments(axes: Axes, rows: pd.DataFrame, theme: Theme) -> None:
         draw_known(axes, row, line.get("known_effect", np.nan), theme)
 
 
-def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
+def said_title(segment_type: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     """Return a panel's title: how the slates are cut, and how much the segments differ."""
-    title = f"By {segmentation}"
+    title = f"By {SEGMENT_TYPES[segment_type]}"
     found = heterogeneity[
-        (heterogeneity["segmentation"] == segmentation) & (heterogeneity["component"] == FULL_SLATE)
+        (heterogeneity["segment_type"] == segment_type) & (heterogeneity["line"] == TOTAL_LINE.code)
     ]
     if not len(found):
         return title

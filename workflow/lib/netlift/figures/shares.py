@@ -73,7 +73,7 @@ def shares(
         Colors.
     """
     part = shares[shares["estimator"].isin(ESTIMATORS)]
-    names = part.drop_duplicates("share")
+    names = part.drop_duplicates("metric")
     legend: list[Artist] = [
         estimate_key(theme.data, f"{NAMES[name]}, 95% set", theme, marker=marker, filled=filled)
         for name, (marker, filled) in ESTIMATORS.items()
@@ -96,8 +96,9 @@ def shares(
     axes.set_xlim(*limits(part))
     zero_line(axes, theme)
     axes.axvline(1, color=theme.muted, linewidth=1, linestyle=(0, (4, 2)), zorder=1.5)
-    texts = draw_shares(axes, part, names["share"].to_list(), theme)
-    described = pd.DataFrame({"definition": names["share"], "meaning": "of " + names["of"]})
+    texts = draw_shares(axes, part, names["metric"].to_list(), theme)
+    meanings = "of " + names["denominator_label"]
+    described = pd.DataFrame({"definition_label": names["metric_label"], "meaning": meanings})
     write_definitions(text_axis(figure, grid[0], axes), described, theme)
     column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts, theme)
     axes.set_xlabel("Share (ratio, without unit); dashed: 1, all of it")
@@ -120,7 +121,7 @@ def draw_shares(
     texts = {}
     shifts = dict(zip(ESTIMATORS, (-SHIFT, SHIFT), strict=True))
     for _, line in table.iterrows():
-        row = names.index(line["share"])
+        row = names.index(line["metric"])
         place = row + shifts[line["estimator"]]
         marker, filled = ESTIMATORS[line["estimator"]]
         ends = (line["ci_95_lower"], line["ci_95_upper"])
@@ -132,8 +133,8 @@ def draw_shares(
         elif pd.isna(line["interval_kind"]):
             say_missing(axes, place, "not estimated", theme)
         texts[place] = said(line["estimate"], *ends, str(line["interval_kind"]))
-    for share, part in table.groupby("share", sort=False):
-        draw_known(axes, names.index(str(share)), part.iloc[0].get("known_value", np.nan), theme)
+    for metric, part in table.groupby("metric", sort=False):
+        draw_known(axes, names.index(str(metric)), part.iloc[0].get("known_value", np.nan), theme)
     return texts
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
-from netlift.core.units import PER_POSITION, kind
+from netlift.core.units import PER_POSITION, counted_by
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
@@ -33,6 +33,9 @@ from netlift.figures.drawing.style import (
     zero_line,
 )
 from netlift.figures.drawing.text import count, signed, with_interval
+
+_IN_CLUSTER = ("same_cluster", "same_cluster_displaced")
+"""Definitions that look at the focal item's cluster alone."""
 
 _ROW = 0.66
 _LINE = 13.0
@@ -67,9 +70,9 @@ def spillover_sensitivity(
     theme
         Colors.
     """
-    by_position = spillover["unit"].map(kind) == kind(PER_POSITION)
+    by_position = spillover["unit_code"] == PER_POSITION
     spillover, dose = spillover[~by_position], spillover[by_position]
-    units = list(dict.fromkeys(spillover["unit"]))
+    units = list(dict.fromkeys(spillover["unit_code"]))
     legend: list[Artist] = [estimate_key(theme.competitors, "estimate, 95% interval", theme)]
     if has_known(spillover):
         legend.append(known_key(theme))
@@ -88,15 +91,15 @@ def spillover_sensitivity(
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     for place, unit in enumerate(units, start=1):
         axes = figure.add_subplot(grid[place])
-        part = spillover[spillover["unit"] == unit].set_index("definition")
+        part = spillover[spillover["unit_code"] == unit].set_index("definition")
         part = part.reindex(support["definition"])
         row_axis(axes, [""] * len(support))
         draw_definitions(axes, part, theme)
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=5)
         axes.set(
-            title=kind(unit).capitalize(),
-            xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
+            title=counted_by(unit).capitalize(),
+            xlabel=textwrap.fill(f"Change in {outcome.unit} {counted_by(unit)}", _LABEL_PER_LINE),
         )
     write_definitions(text_axis(figure, grid[0], axes), support, theme)
     beside = text_axis(figure, grid[-1], axes)
@@ -123,7 +126,7 @@ def draw_definitions(axes: Axes, estimates: pd.DataFrame, theme: Theme) -> None:
     zero_line(axes, theme)
     for row, (definition, line) in enumerate(estimates.iterrows()):
         values = (line["estimate"], line["ci_95_lower"], line["ci_95_upper"])
-        color = theme.same_cluster if str(definition).startswith("Same") else theme.competitors
+        color = theme.same_cluster if definition in _IN_CLUSTER else theme.competitors
         if draw_estimate(axes, row, values, theme, color=color):
             draw_known(axes, row, line.get("known_effect", np.nan), theme)
         else:
@@ -133,7 +136,7 @@ def draw_definitions(axes: Axes, estimates: pd.DataFrame, theme: Theme) -> None:
 def write_definitions(axes: Axes, support: pd.DataFrame, theme: Theme) -> None:
     """Write what each definition is called, and below it what it means."""
     for row, (name, meaning) in enumerate(
-        zip(support["definition"], support["meaning"], strict=True)
+        zip(support["definition_label"], support["meaning"], strict=True)
     ):
         names = textwrap.wrap(str(name), _NAME_PER_LINE)
         lines = textwrap.wrap(str(meaning), _PER_LINE)

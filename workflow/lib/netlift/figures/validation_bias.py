@@ -94,7 +94,7 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "", theme: Theme = 
 
 
 def _look(line: pd.Series, wrong: bool, theme: Theme) -> dict[str, Any]:
-    color = line_color(str(line["component"]), theme)
+    color = line_color(str(line["line"]), theme)
     verdict = str(line["verdict"])
     # A claim may be broken by the coverage, and not by what is drawn here.
     if verdict == FAIL and not wrong:

@@ -39,11 +39,11 @@ TITLES = {
 """Estimators in short, in the order of the figures."""
 
 _LINES = {
-    "Focal item": "focal",
-    "Same-cluster competitors": "same cluster",
-    "Other competitors": "other",
-    "All competitors": "both",
-    "Full slate": "full slate",
+    "direct": "focal",
+    "same_cluster": "same cluster",
+    "other": "other",
+    "indirect": "both",
+    "total": "full slate",
 }
 """Lines of the ledger and groups of rows, in short."""
 
@@ -193,9 +193,9 @@ def title_of(estimator: str) -> str:
     return TITLES.get(estimator, estimator)
 
 
-def line_color(component: str, theme: Theme) -> str:
+def line_color(line: str, theme: Theme) -> str:
     """Return the color of a line of the ledger or a group of rows; a ratio has its own."""
-    return theme.component(component) if component in _LINES else theme.data
+    return theme.component(line) if line in _LINES else theme.data
 
 
 def mark_of(verdict: str, color: str, theme: Theme) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def verdict_keys(theme: Theme) -> list[Artist]:
 
 def line_keys(table: pd.DataFrame, theme: Theme) -> list[Artist]:
     """Return the legend's handles of the lines of the ledger and the groups of rows."""
-    there = dict.fromkeys(table["component"])
+    there = dict.fromkeys(table["line"])
     return [
         Line2D([], [], color=line_color(name, theme), linewidth=4, label=said)
         for name, said in _LINES.items()

@@ -21,7 +21,8 @@ from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
-from netlift.effects.ledger import LINES, TOTAL, TOTAL_LINE, Line, arm_difference
+from netlift.effects.codes import LINES, TOTAL, TOTAL_LINE, Line
+from netlift.effects.ledger import arm_difference
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 from netlift.models.outcome_models import Predictions
 from netlift.promotion.design import Design

@@ -330,9 +330,9 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
 
     Returns
     -------
-    Plain values: ``verdict`` (``promote`` or ``promote_nothing``), ``rule``, with ``description`` what it
-    does (from ``compare_rules``), the numbers behind it, the largest gain that the data do not rule
-    out, and a ``statement``.
+    Plain values: ``verdict`` (``promote`` or ``promote_nothing``), ``rule``, what it does
+    (``description``, from ``compare_rules``), the numbers behind it, the largest gain that the data
+    do not rule out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
     gaining = compared[compared["lower_bound"] > ROUNDING]

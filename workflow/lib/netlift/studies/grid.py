@@ -14,9 +14,9 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.streams import outcome_uniforms
 from netlift.core.units import PER_SLATE, RATIO, SHARE_OF_SLATES
+from netlift.effects.codes import INDIRECT, LINES
 from netlift.effects.estimators import difference
 from netlift.effects.item_rows import DEFINITIONS, SPILLOVER_DEFINITIONS
-from netlift.effects.ledger import INDIRECT, LINES
 from netlift.effects.product import ratio_to_direct
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS

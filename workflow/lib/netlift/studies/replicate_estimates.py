@@ -14,9 +14,10 @@ from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
 from netlift.core.units import PER_ROW, PER_SLATE, RATIO
 from netlift.effects.batched_ledger import Estimates, array_ledger
 from netlift.effects.batched_rows import MEMBERS, RowEffects, array_row_effects
+from netlift.effects.codes import INDIRECT, LINES, Line
 from netlift.effects.estimators import COVARIATES
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import INDIRECT, LINES, Line, component_columns, estimated
+from netlift.effects.ledger import component_columns, estimated
 from netlift.effects.observed import OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows
 from netlift.inference.estimate import Estimate

@@ -16,8 +16,9 @@ from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import TOTAL
 from netlift.effects.conclusions import CONCLUSIONS, HOLDS, UNDECIDED, VERDICTS
-from netlift.effects.ledger import TOTAL, known_effects
+from netlift.effects.ledger import known_effects
 from netlift.studies.seed_blocks import block_name
 
 OBSERVED = "observed_clicks"

@@ -15,7 +15,7 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_1000_ELIGIBLE
-from netlift.effects.ledger import TOTAL_LINE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.randomization_tests import LABELS
 from netlift.models.policies import PROMOTE
 
