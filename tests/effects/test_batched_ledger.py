@@ -62,7 +62,7 @@ def test_estimates_errors_and_degrees_of_freedom_are_those_of_the_tables(
         effects = component_effects(table)
         for estimator, found in arrays.items():
             rows = effects[effects["estimator"] == estimator]
-            assert rows["component"].to_list() == [component for _, component, _ in LINES]
+            assert rows["line"].to_list() == [line.code for line in LINES]
             for column, values in (
                 ("estimate_per_slate", found.value),
                 ("se", found.se),

@@ -13,7 +13,7 @@ from netlift.inference.arms import clustered_coefficient
 def arrays_of(items):
     """Return one experiment's arms, clicks and rows by component, and users, by slate."""
     rows = ItemRows.of(items)
-    members = [rows.member(definition) for definition in OBSERVED_EFFECTS[:3]]
+    members = [rows.member(definition) for _, definition in OBSERVED_EFFECTS[:3]]
     clicks = np.array([rows.per_slate(rows.click * member) for member in members])
     counts = np.array([rows.per_slate(member) for member in members])
     return rows.design.promoted, clicks, counts, rows.user[rows.starts]
@@ -22,7 +22,7 @@ def arrays_of(items):
 def test_the_groups_are_those_of_the_table():
     items = random_items(1, 30, 6)
     rows = ItemRows.of(items)
-    parts = np.array([rows.member(definition) for definition in OBSERVED_EFFECTS])
+    parts = np.array([rows.member(definition) for _, definition in OBSERVED_EFFECTS])
     np.testing.assert_array_equal(MEMBERS @ parts[:3], parts)
 
 
@@ -55,7 +55,7 @@ def test_degrees_of_freedom_by_user_are_those_of_the_fit():
     rows = ItemRows.of(items)
     promoted, clicks, counts, users = arrays_of(items)
     found = array_row_effects(promoted[None], clicks[None], counts, users)
-    for group, definition in enumerate(OBSERVED_EFFECTS):
+    for group, (_, definition) in enumerate(OBSERVED_EFFECTS):
         member = rows.member(definition)
         design = np.column_stack([np.ones(member.sum()), rows.promoted[member]])
         fit = clustered_coefficient(rows.click[member], design, rows.user[member])

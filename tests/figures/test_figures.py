@@ -56,8 +56,8 @@ NASTY_TITLES = [
 def effects_table(**changes):
     table = pd.DataFrame(
         {
-            "effect": ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"],
-            "unit": [PER_ROW, PER_ROW, PER_ROW, PER_SLATE],
+            "effect": ["direct", "same_cluster", "other", "total"],
+            "unit_code": [PER_ROW, PER_ROW, PER_ROW, PER_SLATE],
             "estimate": [0.15, -0.05, 0.0, -0.3],
             "ci_95_lower": [0.1, -0.08, -0.01, -0.5],
             "ci_95_upper": [0.2, -0.02, 0.01, -0.1],
@@ -102,7 +102,7 @@ def component_effects(estimates=(0.2, -0.05, -0.45), outcomes=("observed_clicks"
 
 
 def spillover_tables():
-    names = ["All non-focal", "Same cluster", "Displaced"]
+    names = ["all_non_focal", "same_cluster", "displaced"]
     support = pd.DataFrame(
         {
             "definition": names,
@@ -114,7 +114,7 @@ def spillover_tables():
     estimates = pd.DataFrame(
         {
             "definition": np.repeat(names, 2),
-            "unit": [PER_ROW, PER_SLATE] * 3,
+            "unit_code": [PER_ROW, PER_SLATE] * 3,
             "estimate": [-0.02, -0.3, -0.05, -0.1, np.nan, np.nan],
             "ci_95_lower": [-0.03, -0.5, -0.08, -0.2, np.nan, np.nan],
             "ci_95_upper": [-0.01, -0.1, -0.02, 0.0, np.nan, np.nan],
@@ -150,7 +150,7 @@ def risk_tables(n_clusters=4, **options):
         ("War", 0.5, 0.2, "gains"),
         ("<i>$1$</i>", -0.5, 0.2, "loses"),
         ("Drama", 0.1, 0.2, "undecided"),
-        ("Noir", np.nan, np.nan, "too few slates"),
+        ("Noir", np.nan, np.nan, "too_few_slates"),
     ]
     clusters += [(f"Cluster {n}", 0.1, 0.4, "undecided") for n in range(4, n_clusters)]
     positions = [("5-6", -0.2, 0.1, "loses"), ("7", 0.0, 0.1, "undecided")]
@@ -219,7 +219,7 @@ def test_observed_effects_shows_its_table_with_one_axis_for_each_unit():
     table = effects_table()
     figure = observed_effects(table, draws_table())
     for unit, title in ((PER_ROW, "Effect per item row"), (PER_SLATE, "Effect per slate")):
-        part, axes = table[table["unit"] == unit], titled(figure, title)
+        part, axes = table[table["unit_code"] == unit], titled(figure, title)
         assert drawn(axes, marks.ESTIMATE) == [[value] for value in part["estimate"]]
         assert drawn(axes, marks.INTERVAL) == part[["ci_95_lower", "ci_95_upper"]].values.tolist()
         assert drawn(axes, marks.KNOWN) == [[value] for value in part["known_effect"]]
@@ -231,7 +231,7 @@ def test_observed_effects_shows_its_table_with_one_axis_for_each_unit():
 def test_bootstrap_shows_the_resamples_the_estimate_and_the_interval():
     table = effects_table()
     axes = titled(observed_effects(table, draws_table()), "Bootstrap, per item row")
-    part = table[table["unit"] == PER_ROW]
+    part = table[table["unit_code"] == PER_ROW]
     bounds = part[["bootstrap_ci_95_lower", "bootstrap_ci_95_upper"]]
     assert drawn(axes, marks.INTERVAL) == bounds.values.tolist()
     assert drawn(axes, marks.ESTIMATE) == [[value] * 2 for value in part["estimate"]]
@@ -244,7 +244,7 @@ def test_bootstrap_shows_the_resamples_the_estimate_and_the_interval():
 def test_observed_effects_without_truth_and_without_an_estimate():
     table = effects_table().drop(columns="known_effect")
     table.loc[0, table.columns[2:]] = np.nan
-    figure = observed_effects(table, draws_table().assign(**{"Focal item": np.nan}))
+    figure = observed_effects(table, draws_table().assign(**{"direct": np.nan}))
     axes = titled(figure, "Effect per item row")
     assert drawn(axes, marks.ESTIMATE) == [[-0.05], [0.0]]
     assert drawn(axes, marks.KNOWN) == []
@@ -269,8 +269,8 @@ def test_decomposition_builds_up_to_the_whole_slate(estimates):
 
 def test_decomposition_says_where_there_is_no_estimate_and_no_interval():
     table = component_effects()
-    table.loc[table["component"] == "Other competitors", "estimate_per_1000_promoted_slates"] = None
-    table.loc[table["component"] == "Focal item", "ci_95_lower_per_1000"] = None
+    table.loc[table["line"] == "other", "estimate_per_1000_promoted_slates"] = None
+    table.loc[table["line"] == "direct", "ci_95_lower_per_1000"] = None
     figure = decomposition(table)
     assert len(bars(figure.axes[0])) == 3
     assert "no estimate" in texts(figure)
@@ -319,7 +319,7 @@ def test_spillover_shows_its_tables_and_says_where_data_are_missing():
     figure = spillover_sensitivity(estimates, support)
     for unit, title in ((PER_ROW, "Per item row"), (PER_SLATE, "Per slate")):
         axes = titled(figure, title)
-        part = estimates[(estimates["unit"] == unit) & estimates["estimate"].notna()]
+        part = estimates[(estimates["unit_code"] == unit) & estimates["estimate"].notna()]
         assert drawn(axes, marks.ESTIMATE) == [[value] for value in part["estimate"]]
         assert drawn(axes, marks.INTERVAL) == part[["ci_95_lower", "ci_95_upper"]].values.tolist()
         assert drawn(axes, marks.KNOWN) == [[value] for value in part["known_effect"]]
@@ -342,7 +342,7 @@ def test_risk_shows_the_total_effect_its_verdict_and_slates():
     assert [line.get_marker() for line in points] == ["^", "v", "o"]
     colors = [line.get_markeredgecolor() for line in points]
     assert colors == [LIGHT.gains, LIGHT.loses, LIGHT.undecided]
-    assert texts(axes).count("too few slates") == 1
+    assert texts(axes).count("too_few_slates") == 1
     assert {"70 = 30 + 40", "73 = 30 + 43", "<i>$1$</i>"} <= set(texts(figure))
     assert "5 segments have numbers" in " ".join(texts(figure))
 
@@ -350,9 +350,9 @@ def test_risk_shows_the_total_effect_its_verdict_and_slates():
 def test_risk_without_truth_and_without_any_estimate():
     figure = risk(*risk_tables(known=False))
     assert not any(drawn(axes, marks.KNOWN) for axes in figure.axes)
-    none = [("A", np.nan, np.nan, "too few slates")]
+    none = [("A", np.nan, np.nan, "too_few_slates")]
     figure = risk(risk_table("focal_position_bucket", none), risk_table("focal_cluster", none))
-    assert texts(figure).count("too few slates") == 2
+    assert texts(figure).count("too_few_slates") == 2
     assert not any(drawn(axes, marks.ESTIMATE) for axes in figure.axes)
 
 

@@ -183,12 +183,12 @@ def test_randomization_tests_show_the_range_under_the_null_and_the_p_values(expe
 def test_leakage_shows_both_parts_and_says_what_was_detected(experiment):
     table = experiment()["leakage"]
     figure = leakage(table)
-    places = table.index // 2 + np.where(table["rows_called"] == audit.EXPOSED, -0.17, 0.17)
+    places = table.index // 2 + np.where(table["row_group"] == audit.EXPOSED, -0.17, 0.17)
     there = table["estimate"].notna()
     ends = rows_of(table[there], *CI).values()
     assert drawn(figure.axes[0], INTERVAL) == dict(zip(places[there].round(6), ends, strict=True))
     assert {"no unexposed items", "nothing is left to leak to"} <= set(texts(figure))
-    for _, line in table[there & (table["rows_called"] == audit.UNEXPOSED)].iterrows():
+    for _, line in table[there & (table["row_group"] == audit.UNEXPOSED)].iterrows():
         said = "leakage detected" if line["leakage_detected"] else "leakage not detected"
         said += f"; 80% power for a change of {line['minimum_detectable_leakage']:.3f}"
         said += "; coarsest sufficient" if line["coarsest_sufficient"] else ""
@@ -237,7 +237,7 @@ def test_segments_show_both_estimates_and_how_much_they_differ(experiment):
     tables = experiment()
     figure = segments(tables["segments"], tables["heterogeneity"])
     whole = tables["segments"].query("component == 'Full slate'")
-    part = whole[whole["segmentation"] == segment_effects.POSITION]
+    part = whole[whole["segment_type"] == segment_effects.POSITION]
     expected = {}
     for kind, shift in (("simultaneous", -0.2), ("shrunken", 0.2)):
         ends = rows_of(part, *(f"{kind}_{end}" for end in CI))
@@ -254,11 +254,11 @@ def test_many_segments_without_numbers_take_one_row(experiment, n_empty, n_rows)
     tables = experiment()
     first = tables["segments"].query("component == 'Full slate'").iloc[:1]
     empty = first.assign(estimate=np.nan, note="too few slates: 3 promoted and 9 control")
-    missing = pd.DataFrame([{"segmentation": "focal relevance", "note": "no column relevance"}])
+    missing = pd.DataFrame([{"segment_type": "focal_relevance", "note": "no column relevance"}])
     table = pd.concat([first, first, *[empty] * n_empty, missing], ignore_index=True)
     figure = segments(table, tables["heterogeneity"])
     assert len(figure.axes[0].get_yticklabels()) == n_rows
-    assert sum(text.startswith("too few slates") for text in texts(figure)) == n_rows - 2
+    assert sum(text.startswith("too_few_slates") for text in texts(figure)) == n_rows - 2
     assert (f"{n_empty} more" in texts(figure)) == (n_empty > 3)
     assert "no column relevance" in texts(figure)
 

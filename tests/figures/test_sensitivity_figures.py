@@ -21,7 +21,7 @@ def grid_table(total=TOTAL, **more) -> pd.DataFrame:
     for row, b in enumerate([1.0, 2.0]):
         for column, a in enumerate([0.5, 1.0, 1.5]):
             known = {
-                "Full slate": total[row, column],
+                "total": total[row, column],
                 DIVERSION: 1 - total[row, column],
                 GAINING: 0.5 + total[row, column],
             }

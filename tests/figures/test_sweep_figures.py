@@ -38,7 +38,7 @@ def swept():
     return combined(rows), conclusion_shares(combined(judged))
 
 
-def cell(rows, size, world, component="Full slate"):
+def cell(rows, size, world, component="total"):
     found = rows[rows["is_main"] & (rows["size"] == size) & (rows["world"] == world)]
     return found[found["component"] == component]
 
@@ -83,7 +83,7 @@ def test_distributions_show_every_seed_their_quantiles_and_the_known_effect():
     rows = swept()[0]
     figure = sweep_distribution(rows)
     assert len(figure.axes) == 4 * len(WORLDS)
-    lines = ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"]
+    lines = ["direct", "same_cluster", "other", "total"]
     for place, axes in enumerate(figure.axes):
         world, line = sorted(WORLDS)[place // 4], lines[place % 4]
         seeds = [found for found in axes.lines if found.get_label() == SEEDS]

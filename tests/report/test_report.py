@@ -72,7 +72,7 @@ class TestVerdict:
     def test_every_number_is_that_of_its_table(self, experiment, small_study):
         folder = small_study / "results" / SLATES / "logit"
         product = read_table(folder / "effects/product_summary.csv").set_index("metric")
-        net = product.loc["Net change"]
+        net = product.loc["net_change"]
         verdict = verdict_of(experiment)
         assert verdict.estimate == net["estimate"]
         assert (verdict.lower, verdict.upper) == (net["ci_95_lower"], net["ci_95_upper"])
@@ -83,7 +83,7 @@ class TestVerdict:
         assert high in verdict.answers[2].detail
         assert low in verdict.answers[2].detail
         assert self.written(net["known_value"]) in verdict.truth
-        gain, ratio = product.loc["Focal gain"], product.loc["Offset ratio"]
+        gain, ratio = product.loc["focal_gain"], product.loc["offset_ratio"]
         ends = (self.written(gain["ci_95_lower"]), self.written(gain["ci_95_upper"]))
         share = f"{-100 * ratio['estimate']:,.0f}%".replace("-", "−")
         low, high = (
@@ -156,8 +156,8 @@ class TestDecision:
             decided = json.loads((folder / "decision.json").read_text())
             check_decision(decided)
             net = read_table(folder / "effects/product_summary.csv").set_index("metric")
-            assert decided["estimate"] == net.at["Net change", "estimate"]
-            assert decided["standard_error"] == net.at["Net change", "se"]
+            assert decided["estimate"] == net.at["net_change", "estimate"]
+            assert decided["standard_error"] == net.at["net_change", "se"]
             for file in decided["files"]:
                 known = subprocess.run(
                     ["sha256sum", small_study / file["path"]], capture_output=True, text=True
@@ -416,7 +416,7 @@ class TestFrontPage:
         assert "make validate" in validation.lead[0]
         judged = pd.DataFrame(
             {
-                "verdict": ["promote", "promote nothing"],
+                "verdict": ["promote", "promote_nothing"],
                 "known_value": [2.0, 0.0],
                 "oracle_value": [5.0, 5.0],
                 "bounds_hold": [True, True],
@@ -476,7 +476,7 @@ class TestLogOfMinutes:
         verdict = read_json(folder / "models/verdict.json")
         assert verdict["unit"] == f"{UNIT} per 1,000 eligible slates"
         assert "click" not in " ".join(map(str, verdict.values()))
-        rules = pd.read_csv(folder / "models/policies.csv")["in_words"]
+        rules = pd.read_csv(folder / "models/policies.csv")["description"]
         assert rules.str.contains(f"above 0 {UNIT}", regex=False).any()
 
     def test_models_are_called_what_was_fitted(self, page, small_study):
@@ -634,7 +634,7 @@ class TestNotebook:
         for name in experiment.tables:
             assert len(experiment.table(name)) > 0
         assert experiment.figure("decomposition")._repr_png_().startswith(b"\x89PNG")
-        assert "segmentation" in experiment.table("heterogeneity")
+        assert "segment_type" in experiment.table("heterogeneity")
         assert "predictor" in experiment.table("models/heterogeneity")
 
     def test_wrong_names_say_what_there_is(self, small_study, tmp_path):

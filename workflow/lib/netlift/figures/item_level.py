@@ -128,7 +128,7 @@ def words_beside(table: pd.DataFrame) -> dict[float, str]:
             [
                 with_interval(*values_of(line, "claim"), 1) or "no estimate",
                 f"minus net change: {_difference(line)}",
-                f"verdict: {line['verdict']}",
+                f"verdict: {line['verdict_label']}",
             ]
         )
     return texts

@@ -318,6 +318,11 @@ def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
     return float(np.quantile(np.abs(drawn).max(axis=1), CONFIDENCE))
 
 
+def rule_label(rule: str) -> str:
+    """Return the label of a rule; one of a user's own is called by its code."""
+    return RULES.get(rule, rule)
+
+
 def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
 
@@ -342,7 +347,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         best = gaining.iloc[int(gaining["value"].argmax())]
     hope = compared.iloc[int(compared["upper_bound"].argmax())]
     largest = max(float(hope["upper_bound"]), 0.0)
-    unit, label = str(best["unit"]), RULES[str(best["rule"])]
+    unit, label = str(best["unit"]), rule_label(str(best["rule"]))
     if shipped:
         said = (
             f"Promote by the rule '{label}': it gains {best['value']:+,.1f} "
@@ -360,7 +365,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     found = {
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
-        "rule_label": RULES[str(row["rule"])],
+        "rule_label": rule_label(str(row["rule"])),
         "statement": said,
         "unit_code": str(row["unit_code"]),
         "unit": unit,
