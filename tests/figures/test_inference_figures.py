@@ -236,7 +236,7 @@ def test_item_level_claims_stand_against_the_net_change(experiment):
 def test_segments_show_both_estimates_and_how_much_they_differ(experiment):
     tables = experiment()
     figure = segments(tables["segments"], tables["heterogeneity"])
-    whole = tables["segments"].query("component == 'Full slate'")
+    whole = tables["segments"].query("line == 'total'")
     part = whole[whole["segment_type"] == segment_effects.POSITION]
     expected = {}
     for kind, shift in (("simultaneous", -0.2), ("shrunken", 0.2)):
@@ -244,7 +244,7 @@ def test_segments_show_both_estimates_and_how_much_they_differ(experiment):
         expected |= {row + shift: end for row, end in ends.items()}
     assert drawn(figure.axes[0], INTERVAL) == expected
     assert drawn(figure.axes[0], KNOWN) == rows_of(part, "known_effect")
-    spread = tables["heterogeneity"].query("component == 'Full slate'").iloc[0]
+    spread = tables["heterogeneity"].query("line == 'total'").iloc[0]
     said = f"p = {p_value(spread['p_value'])}, tau = {spread['tau']:.3f} clicks per slate"
     assert said in figure.axes[0].get_title(loc="left")
 
@@ -252,13 +252,13 @@ def test_segments_show_both_estimates_and_how_much_they_differ(experiment):
 @pytest.mark.parametrize(("n_empty", "n_rows"), [(3, 5), (4, 3)])
 def test_many_segments_without_numbers_take_one_row(experiment, n_empty, n_rows):
     tables = experiment()
-    first = tables["segments"].query("component == 'Full slate'").iloc[:1]
+    first = tables["segments"].query("line == 'total'").iloc[:1]
     empty = first.assign(estimate=np.nan, note="too few slates: 3 promoted and 9 control")
     missing = pd.DataFrame([{"segment_type": "focal_relevance", "note": "no column relevance"}])
     table = pd.concat([first, first, *[empty] * n_empty, missing], ignore_index=True)
     figure = segments(table, tables["heterogeneity"])
     assert len(figure.axes[0].get_yticklabels()) == n_rows
-    assert sum(text.startswith("too_few_slates") for text in texts(figure)) == n_rows - 2
+    assert sum(text.startswith("too few slates") for text in texts(figure)) == n_rows - 2
     assert (f"{n_empty} more" in texts(figure)) == (n_empty > 3)
     assert "no column relevance" in texts(figure)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED
+from netlift.core.labels import with_labels
+from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED, VERDICTS
 from netlift.figures.drawing.style import DARK, LIGHT
 from netlift.figures.grid import grid_heat_maps
 from netlift.figures.robustness import robustness_matrix
@@ -83,9 +84,17 @@ def robustness_table(**columns) -> pd.DataFrame:
     verdicts = [HOLDS, FAILS, UNDECIDED, HOLDS]
     return pd.concat(
         [
-            pd.DataFrame(
-                {"conclusion": CONCLUSIONS, "verdict": verdicts, "estimate": [-0.5, 0.25, 0, -2]}
-            ).assign(world=world, **columns)
+            with_labels(
+                pd.DataFrame(
+                    {
+                        "conclusion": list(CONCLUSIONS),
+                        "verdict": verdicts,
+                        "estimate": [-0.5, 0.25, 0, -2],
+                    }
+                ).assign(world=world, **columns),
+                verdict=VERDICTS,
+                known_verdict=VERDICTS,
+            )
             for world in ("logit", "a_world_with_a_very_long_name_that_cannot_fit")
         ]
     )
@@ -101,8 +110,8 @@ def test_the_matrix_shows_verdicts_numbers_and_colors(known):
         zip(CONCLUSIONS, [HOLDS, FAILS, UNDECIDED, HOLDS], [-0.5, 0.25, 0, -2], strict=True)
     ):
         form = "{:.2f}" if conclusion == TAKES_MORE else "{:+.3f}"
-        lines = [verdict, form.format(number).replace("-", "\N{MINUS SIGN}")]
-        lines += [f"known: {known}"] if known else []
+        lines = [VERDICTS[verdict], form.format(number).replace("-", "\N{MINUS SIGN}")]
+        lines += [f"known: {VERDICTS[known]}"] if known else []
         for column in (0, 1):
             assert shown[(column, row)].split("\n") == lines
     colors = {HOLDS: LIGHT.gains, FAILS: LIGHT.loses, UNDECIDED: LIGHT.undecided}

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from test_inference_figures import boxes, drawn, texts
 
 from netlift.effects.accounts import slate_outcomes
-from netlift.effects.conclusions import FAILS, HOLDS, UNDECIDED, conclusions
+from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, UNDECIDED, conclusions
 from netlift.effects.ledger import component_effects
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, KNOWN
 from netlift.figures.drawing.style import DARK, LIGHT
@@ -40,7 +40,7 @@ def swept():
 
 def cell(rows, size, world, component="total"):
     found = rows[rows["is_main"] & (rows["size"] == size) & (rows["world"] == world)]
-    return found[found["component"] == component]
+    return found[found["line"] == component]
 
 
 def test_every_seed_has_its_interval_and_those_that_miss_stand_out():
@@ -106,10 +106,10 @@ def test_bars_are_the_shares_of_the_verdicts():
     for axes, text, (conclusion, part) in zip(
         panels, beside, shares.groupby("conclusion", sort=False), strict=True
     ):
-        assert axes.get_title(loc="left") == conclusion
+        assert axes.get_title(loc="left") == CONCLUSIONS[conclusion]
         for bars, verdict in zip(axes.containers, (HOLDS, UNDECIDED, FAILS), strict=True):
             widths = [bar.get_width() for bar in bars]
-            assert widths == pytest.approx(part[verdict.replace(" ", "_")].to_list())
+            assert widths == pytest.approx(part[verdict].to_list())
         labels = [label.get_text() for label in axes.get_yticklabels()]
         assert labels == [f"{w}, {s}" for w, s in zip(part["world"], part["size"], strict=True)]
         known, wrong = (

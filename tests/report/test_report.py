@@ -305,15 +305,15 @@ class TestColumns:
 
     def test_decimals_follow_the_unit(self):
         row = {"estimate": -58.6857, "ci_95_lower": -181.74, "ci_95_upper": 64.3689}
-        thousand = "clicks per 1,000 promoted slates"
-        assert self.cell(effect(), unit=thousand, **row) == "−58.7 (−181.7 to +64.4)"
-        assert self.cell(effect(unit=thousand), **row) == "−58.7 (−181.7 to +64.4)"
-        assert self.cell(number("x", ""), unit="clicks per item row", x=0.01234) == "0.0123"
+        thousand = "per_1000_promoted"
+        assert self.cell(effect(), unit_code=thousand, **row) == "−58.7 (−181.7 to +64.4)"
+        assert self.cell(effect(unit_code=thousand), **row) == "−58.7 (−181.7 to +64.4)"
+        assert self.cell(number("x", ""), unit_code="per_row", x=0.01234) == "0.0123"
 
     def test_changes_have_signs_and_levels_have_none(self):
-        level = {"estimate": 2455.87, "unit": "clicks per 1,000 control slates"}
+        level = {"estimate": 2455.87, "unit_code": "per_1000_control"}
         assert self.cell(effect(), **level) == "2,455.9"
-        assert self.cell(effect(), **level | {"unit": "clicks per slate"}) == "+2,455.870"
+        assert self.cell(effect(), **level | {"unit_code": "per_slate"}) == "+2,455.870"
 
     def test_zero_and_missing_are_two_things(self):
         assert self.cell(counted("n", ""), n=0) == "0"
@@ -400,7 +400,8 @@ class TestFrontPage:
     def test_sweep_and_validation_are_shown_if_they_were_run(self, small_study, tmp_path):
         shutil.copytree(small_study / "results", tmp_path / "results")
         shares = {
-            "conclusion": ["A"],
+            "conclusion": ["a"],
+            "conclusion_label": ["A"],
             "world": ["logit"],
             "size": [6],
             "seeds": [4],
