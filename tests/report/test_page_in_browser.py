@@ -164,7 +164,7 @@ def test_units_and_estimators_change_the_numbers_to_those_of_the_tables(opened, 
             assert label in page.locator(".ledger:visible .ledger-heading").inner_text()
     page.get_by_role("radio", name="per item row").check()
     rows = table(small_study, "logit", "effects/observed_effects")
-    rows = rows[(rows["unit"] == "clicks per item row") & (rows["effect"] != "indirect")]
+    rows = rows[(rows["unit_code"] == "per_row") & (rows["line"] != "indirect")]
     assert shown_numbers(page) == pytest.approx(rows["estimate"].to_list(), abs=0.51e-4)
     assert page.locator("select[name=estimator]").is_disabled()
 
@@ -221,7 +221,7 @@ def test_tables_can_be_sorted_and_searched(opened, small_study):
     box = page.locator("details:has(table[data-name=segments]) input[type=search]")
     box.fill("focal RELEVANCE")
     assert rows.count() == 3
-    assert all("focal_relevance" in text for text in rows.all_inner_texts())
+    assert all("focal relevance" in text for text in rows.all_inner_texts())
     box.fill("")
     assert rows.count() == whole
 

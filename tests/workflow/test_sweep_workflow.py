@@ -129,7 +129,7 @@ def test_a_case_s_numbers_do_not_hang_on_the_number_of_replicates(swept, tmp_pat
     run(folder, "--config", fewer, "--", target)
     few, many = (pd.read_parquet(where / target) for where in (folder, swept))
     many = many[(many["replicate"] < 10) & ~many["estimator"].str.startswith("aipw")]
-    order = ["replicate", "estimator", "component"]
+    order = ["replicate", "estimator", "effect_family", "line"]
     pd.testing.assert_frame_equal(
         few.sort_values(order, ignore_index=True),
         many.sort_values(order, ignore_index=True),
@@ -141,7 +141,7 @@ def test_the_size_of_tests_is_judged_where_nothing_spills_over(swept):
     tests = pd.read_csv(swept / VALIDATION / "tests.csv")
     silent = tests[tests["case"] == "no_spillover"]
     assert silent["null_is_true"].all()
-    assert (silent["means"] == "size").all()
+    assert (silent["rate"] == "size").all()
     assert not tests.loc[tests["case"] == "standard", "null_is_true"].all()
 
 
