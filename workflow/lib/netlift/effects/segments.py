@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import Floats
+from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import LINES
 from netlift.effects.estimators import difference
-from netlift.effects.ledger import LINES, component_columns, known_effects
+from netlift.effects.ledger import component_columns, known_effects
 from netlift.effects.risk import focal_clusters, position_buckets
 from netlift.effects.spillover import FEW_UNITS
 from netlift.inference.arms import ArmDifference
@@ -22,7 +24,13 @@ from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, Estimate, numbers, quantile_t
 from netlift.promotion.design import Design
 
-POSITION, CLUSTER, RELEVANCE = "focal position", "focal cluster", "focal relevance"
+POSITION, CLUSTER, RELEVANCE = "focal_position", "focal_cluster", "focal_relevance"
+SEGMENT_TYPES = {
+    POSITION: "focal position",
+    CLUSTER: "focal cluster",
+    RELEVANCE: "focal relevance",
+}
+"""Labels of the kinds of segments."""
 
 _NUMBERS = (
     "estimate",
@@ -139,9 +147,9 @@ def segments(
     table: list[dict[str, object]] = []
     differing: list[dict[str, object]] = []
     design = Design.of(accounts)
-    for segmentation, segment_of, order, why_not in _segmentations(accounts):
+    for segment_type, segment_of, order, why_not in _segmentations(accounts):
         if why_not:
-            row: dict[str, object] = {"segmentation": segmentation, "unit": PER_SLATE}
+            row: dict[str, object] = {"segment_type": segment_type, "unit_code": PER_SLATE}
             table.append(row | {"note": why_not})
             continue
         codes = pd.factorize(segment_of)[0]
@@ -151,21 +159,23 @@ def segments(
             for name in order
             if (segment_of == name).any()
         ]
-        for family, component, weights in LINES:
-            line: dict[str, object] = {"effect_family": family, "component": component}
-            line["unit"] = PER_SLATE
+        for ledger_line in LINES:
+            weights, line = ledger_line.weights, ledger_line.columns | {"unit_code": PER_SLATE}
             found = [part.effect(weights) for part in parts]
             estimated = [estimate for estimate in found if estimate is not None]
             spread, compared = (None, len(estimated)) if shared else _spread(estimated)
             differing.append(
-                {"segmentation": segmentation} | line | _differing(spread, compared, shared)
+                {"segment_type": segment_type} | line | _differing(spread, compared, shared)
             )
             for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
-                row = {"segmentation": segmentation, "segment": part.name} | line
+                row = {"segment_type": segment_type, "segment": part.name} | line
                 row |= part.counts | _numbers(estimate, spread, len(estimated))
                 rng = generator(seed, "wild_bootstrap", (len(differing) << 20) + number)
                 table.append(row | part.more(weights, estimate, rng, bootstrap_draws, outcome))
-    frame, spread_of = (outcome.in_units(pd.DataFrame(rows)) for rows in (table, differing))
+    frame, spread_of = (
+        with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=SEGMENT_TYPES)
+        for rows in (table, differing)
+    )
     return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
 
 
