@@ -94,11 +94,11 @@ def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict
     compare(files, files, given | config["policy"])
     seconds = time.process_time() - start
     models = read_table(files["outcome_models"]).set_index("model")
-    aipw = read_table(files["aipw"]).set_index(["estimator", "component"])
+    aipw = read_table(files["aipw"]).set_index(["estimator", "line"])
     said = read_json(files["verdict"])
     return {
         "gain": float((accounts["known_effect_total"] > 0).mean()),
-        "over_bound": float(aipw.at[(f"aipw_{STACKED}", "Full slate"), "se_over_bound"]),
+        "over_bound": float(aipw.at[(f"aipw_{STACKED}", "total"), "se_over_bound"]),
         "excess": float(models.loc[list(ROW_MODELS), "excess_over_floor"].min()),
         "correlation": float(models["correlation_with_known_effect"].max()),
         "promotes": said["verdict"] == "promote",

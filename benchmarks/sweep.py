@@ -35,9 +35,9 @@ from inference import pandas_bootstrap  # noqa: E402
 from study import copied  # noqa: E402
 
 from netlift.core.streams import generator  # noqa: E402
+from netlift.effects.codes import LINES  # noqa: E402
 from netlift.effects.covariates import Covariates  # noqa: E402
 from netlift.effects.estimators import ESTIMATORS, LIN  # noqa: E402
-from netlift.effects.ledger import LINES  # noqa: E402
 from netlift.promotion.record import Promotion  # noqa: E402
 from netlift.studies.replicate_estimates import Case  # noqa: E402
 from netlift.studies.replicates import Replicates  # noqa: E402
@@ -115,7 +115,7 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
     """Measure replicates per second, and what else could be done in that time."""
     items, accounts, replicates = experiment(n_slates, size)
     numbers = range(REPLICATES)
-    covariates, lines = Covariates(accounts), [weights for _, _, weights in LINES]
+    covariates, lines = Covariates(accounts), [line.weights for line in LINES]
     shape, rng = replicates.p_control.shape, np.random.default_rng(1)
 
     def uniforms() -> None:

@@ -73,7 +73,7 @@ def draw_log(
                     "visits": user % 17,
                 }
             )
-    names = ("Focal item", "Same-cluster competitors", "Other competitors", "Full slate")
+    names = ("direct", "same_cluster", "other", "total")
     return pd.DataFrame(rows), dict(zip(names, np.mean(effects, axis=0), strict=True))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from jinja2 import Environment
+from pandas.testing import assert_frame_equal
 from runs import ROOT
 
 from netlift.core import units
@@ -16,26 +17,26 @@ from netlift.workflow.values import canonical
 
 MINUTES, REVENUE = Outcome("minutes"), Outcome("revenue")
 
-UNITS = {name: value for name, value in vars(units).items() if name.isupper()}
-
 
 def test_units_are_said_of_the_outcome_and_ratios_have_none():
     assert MINUTES.of(units.PER_1000) == "minutes per 1,000 promoted slates"
-    assert MINUTES.of(units.RATIO) == units.RATIO
-    table = pd.DataFrame({"unit": [units.PER_ROW, units.RATIO, None], "note": ["clicks"] * 3})
+    assert MINUTES.of(units.RATIO) == units.WORDS[units.RATIO]
+    table = pd.DataFrame({"unit_code": [units.PER_ROW, units.RATIO, None], "note": ["clicks"] * 3})
     said = MINUTES.in_units(table)
-    assert said["unit"].to_list()[:2] == ["minutes per item row", units.RATIO]
+    assert list(said) == ["unit_code", "unit", "note"]
+    assert said["unit"].to_list()[:2] == ["minutes per item row", units.WORDS[units.RATIO]]
     assert pd.isna(said["unit"].iloc[2])
     assert (said["note"] == "clicks").all()
-    assert CLICKS.in_units(table) is table
+    assert_frame_equal(MINUTES.in_units(CLICKS.in_units(table)), said)
+    assert list(table) == ["unit_code", "note"]
 
 
 @pytest.mark.parametrize("outcome", [CLICKS, MINUTES, Outcome("euros per day of revenue")])
 def test_what_a_unit_counts_by_is_the_same_for_every_outcome(outcome):
-    for unit in UNITS.values():
-        assert units.kind(outcome.of(unit)) == units.kind(unit)
-    kinds = [units.kind(unit) for unit in UNITS.values()]
-    assert len(set(kinds)) == len(kinds)
+    counted = [units.counted_by(unit) for unit in units.WORDS if unit.startswith("per_")]
+    assert len(set(counted)) == len(counted)
+    for unit in units.WORDS:
+        assert outcome.of(unit).endswith(units.counted_by(unit))
 
 
 def test_templates_are_filled_with_the_words_of_the_outcome():
@@ -130,10 +131,10 @@ def test_every_branch_of_the_statements_is_said_of_the_outcome(tables):
         for net in (-5.0, 0.0, 5.0):
             changed = product.copy()
             for metric, value in (
-                ("Focal gain", direct),
-                ("Competitor change", net),
-                ("Same-cluster change", -net),
-                ("Net change", net),
+                ("focal_gain", direct),
+                ("competitor_change", net),
+                ("same_cluster_change", -net),
+                ("net_change", net),
             ):
                 row = changed["metric"] == metric
                 ends = (value - 2.0, value + 2.0)

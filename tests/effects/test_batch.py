@@ -10,13 +10,14 @@ from builders import random_items
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.codes import LINES
 from netlift.effects.covariates import COVARIATES, Covariates
 from netlift.effects.estimators import ESTIMATORS, estimators_table
-from netlift.effects.ledger import LINES, component_columns, component_effects
+from netlift.effects.ledger import component_columns, component_effects
 from netlift.promotion.design import Design
 
 COLUMNS = component_columns("observed_clicks")
-WEIGHTS = [weights for _, _, weights in LINES]
+WEIGHTS = [line.weights for line in LINES]
 TOLERANCE = 1e-10
 
 
@@ -61,7 +62,7 @@ def check_members(tables: list[pd.DataFrame], estimator: str) -> None:
     for index, table in enumerate(tables):
         rows = component_effects(table)
         rows = rows[rows["estimator"] == estimator]
-        assert rows["component"].to_list() == [component for _, component, _ in LINES]
+        assert rows["line"].to_list() == [line.code for line in LINES]
         for column, values in (
             ("estimate_per_slate", found.value),
             ("se", found.se),

@@ -5,6 +5,7 @@ import pytest
 import statsmodels.formula.api as smf
 from builders import random_items
 
+from netlift.core.labels import with_labels
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.conclusions import (
     CONCLUSIONS,
@@ -15,6 +16,7 @@ from netlift.effects.conclusions import (
     SAME_CLUSTER,
     TAKES_MORE,
     UNDECIDED,
+    VERDICTS,
     conclusions,
     robustness,
     robustness_statements,
@@ -33,8 +35,8 @@ def test_every_conclusion_has_its_number_unit_and_verdict():
     assert list(table.index) == list(CONCLUSIONS)
     assert table["unit"].notna().all()
     for _, line in table.iterrows():
-        side = int(line["ci_95_lower"] > line["held_against"]) - int(
-            line["ci_95_upper"] < line["held_against"]
+        side = int(line["ci_95_lower"] > line["threshold"]) - int(
+            line["ci_95_upper"] < line["threshold"]
         )
         meant = 1 if line.name == TAKES_MORE else -1
         assert line["verdict"] == {meant: HOLDS, 0: UNDECIDED, -meant: FAILS}[side]
@@ -105,9 +107,8 @@ def verdicts(**by_world: str) -> pd.DataFrame:
     rows = {}
     for world, both in by_world.items():
         verdict, known = both.split("/")
-        rows[world] = pd.DataFrame(
-            [{"conclusion": NEGATIVE, "verdict": verdict, "known_verdict": known, "estimate": 0.1}]
-        )
+        row = {"conclusion": NEGATIVE, "verdict": verdict, "known_verdict": known, "estimate": 0.1}
+        rows[world] = with_labels(pd.DataFrame([row]), conclusion=CONCLUSIONS, verdict=VERDICTS)
     return robustness(rows)
 
 
@@ -117,7 +118,9 @@ def test_statements_count_the_worlds():
     assert (line["worlds"], line["holds"], line["does_not_hold"], line["undecided"]) == (3, 1, 1, 1)
     assert line["holds_by_known_effects"] == 2
     said = line["statement"]
-    assert said.startswith(f"{NEGATIVE}: holds in 1 of 3 worlds (a), does not hold in 1 (c)")
+    assert said.startswith(
+        f"{CONCLUSIONS[NEGATIVE]}: holds in 1 of 3 worlds (a), does not hold in 1 (c)"
+    )
     assert "undecided at 95% in 1 (b)" in said
     assert "in 2 of 3: it depends on the competition model" in said
 

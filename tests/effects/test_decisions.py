@@ -9,6 +9,7 @@ import pytest
 from builders import random_items
 
 from netlift.core.tables import read_table, write_table
+from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.decisions import decision_statements
 from netlift.effects.product import product_summary
@@ -16,16 +17,16 @@ from netlift.effects.segments import segments
 from netlift.effects.spillover import spillover_sensitivity
 
 ITEM, SLATE, SPILLOVER, POLICY = (
-    "item-level reporting",
-    "slate-level metric",
-    "spillover monitoring",
-    "policy design",
+    "item_level_reporting",
+    "slate_level_metric",
+    "spillover_monitoring",
+    "policy_design",
 )
 METRICS = {
-    "direct": "Focal gain",
-    "same": "Same-cluster change",
-    "indirect": "Competitor change",
-    "total": "Net change",
+    "direct": "focal_gain",
+    "same": "same_cluster_change",
+    "indirect": "competitor_change",
+    "total": "net_change",
 }
 # Estimate and interval: clear of zero on either side, or covering it with an estimate on either.
 STATES = {"+": (50.0, 10.0, 90.0), "0+": (20.0, -20.0, 60.0), "0-": (-20.0, -60.0, 20.0)}
@@ -47,7 +48,7 @@ def product_table(
     lines: dict, ratio: tuple = (-0.88, -1.4, -0.3), kind: str = "interval"
 ) -> pd.DataFrame:
     rows = [(METRICS[line], *numbers, "interval") for line, numbers in lines.items()]
-    rows.append(("Offset ratio", *ratio, kind))
+    rows.append(("offset_ratio", *ratio, kind))
     columns = ["metric", "estimate", "ci_95_lower", "ci_95_upper", "interval_kind"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -64,8 +65,9 @@ def spillover_table(
         columns=["definition", "estimate", "se"],
     ).astype({"estimate": float, "se": float})
     sums = table["definition"].map(per_slate or {}).fillna(0.0)
-    summed = table.assign(unit="clicks per slate", estimate=sums, se=0.01)
-    both = pd.concat([summed, table.assign(unit="clicks per item row")])
+    summed = table.assign(unit_code=PER_SLATE, estimate=sums, se=0.01)
+    both = pd.concat([summed, table.assign(unit_code=PER_ROW)])
+    both["definition_label"] = both["definition"]
     both["ci_95_lower"] = both["estimate"] - 2 * both["se"]
     both["ci_95_upper"] = both["estimate"] + 2 * both["se"]
     return both
@@ -79,7 +81,7 @@ def segment_table(verdicts: dict[str, str]) -> pd.DataFrame:
         "undecided": (-0.1, 0.1),
         # Its own interval is clear of zero, that for all segments at once is not.
         "gains alone": (-0.01, 0.3),
-        "too few slates": (None, None),
+        "too_few_slates": (None, None),
     }
     rows = []
     for name, verdict in verdicts.items():
@@ -88,10 +90,10 @@ def segment_table(verdicts: dict[str, str]) -> pd.DataFrame:
         segmentation, segment = name.split(": ")
         rows += [
             # Only the total says whether a slate gains: the direct effect gains everywhere.
-            (segmentation, segment, "Focal item", 0.5, 0.4, 0.4, 0.6),
-            (segmentation, segment, "Full slate", middle, 0.1, lower, upper),
+            (segmentation, segment, "direct", 0.5, 0.4, 0.4, 0.6),
+            (segmentation, segment, "total", middle, 0.1, lower, upper),
         ]
-    columns = ["segmentation", "segment", "component", "estimate", "ci_95_lower"]
+    columns = ["segment_type_label", "segment", "line", "estimate", "ci_95_lower"]
     columns += ["simultaneous_ci_95_lower", "simultaneous_ci_95_upper"]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype(dict.fromkeys(columns[3:], float))
@@ -315,7 +317,7 @@ MIXED = {
     "focal cluster: War": "gains",
     "focal cluster: Drama": "loses",
     "focal cluster: Crime": "gains alone",
-    "focal cluster: IMAX": "too few slates",
+    "focal cluster: IMAX": "too_few_slates",
 }
 
 
@@ -357,7 +359,7 @@ def test_no_segment_is_named_where_none_stands_out(total):
 
 
 def test_where_no_segment_has_numbers_none_is_said_to_show_no_gain():
-    few = {"focal cluster: IMAX": "too few slates"}
+    few = {"focal cluster: IMAX": "too_few_slates"}
     said = statements(effects(total="-"), segments_said=few).loc[POLICY, "statement"]
     assert "No segment has enough slates to be looked at" in said
 

@@ -14,10 +14,10 @@ from netlift.effects.design_checks import design_diagnostics
 from netlift.promotion.exposure import assign_promotion
 from netlift.promotion.record import Promotion
 
-SAMPLE_RATIO = "sample ratio"
-BALANCE = "covariate balance"
-OMNIBUS = "covariate balance, all together"
-PLACEBO = "A/A test on control slates"
+SAMPLE_RATIO = "sample_ratio"
+BALANCE = "covariate_balance"
+OMNIBUS = "joint_covariate_balance"
+PLACEBO = "aa_test"
 
 
 def accounts_of(
@@ -48,7 +48,7 @@ def by_user(accounts: pd.DataFrame, promoted_users: np.ndarray) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("n_promoted", "verdict"), [(57, "fine"), (42, "fine"), (75, "look into it")]
+    ("n_promoted", "verdict"), [(57, "fine"), (42, "fine"), (75, "look_into_it")]
 )
 def test_the_sample_ratio_is_held_against_the_binomial_distribution(n_promoted, verdict):
     accounts = accounts_of(
@@ -93,7 +93,7 @@ def test_with_unequal_probabilities_it_is_nearly_the_distribution_of_the_sum_of_
     as_far = np.abs(np.arange(201) - mean) >= abs(n_promoted - mean) - 1e-9
     # A normal distribution without correction for whole numbers: off by half a lump on each side.
     assert row["p_value"] == pytest.approx(exact[as_far].sum(), abs=0.065)
-    assert row["verdict"] == ("look into it" if more == 30 else "fine")
+    assert row["verdict"] == ("look_into_it" if more == 30 else "fine")
 
 
 # --- Covariate balance ---------------------------------------------------------------------------
@@ -191,8 +191,8 @@ def promoted_by_activity(accounts: pd.DataFrame, seed: int, *, broken: bool) -> 
 
 def test_promotion_that_depends_on_activity_is_seen_and_named():
     table = diagnosed(promoted_by_activity(accounts_of(9, 800), 1, broken=True), permutations=1999)
-    assert line(table, BALANCE, "user_activity")["verdict"] == "look into it"
-    assert line(table, OMNIBUS)["verdict"] == "look into it"
+    assert line(table, BALANCE, "user_activity")["verdict"] == "look_into_it"
+    assert line(table, OMNIBUS)["verdict"] == "look_into_it"
     # 400 are promoted on average all the same.
     assert line(table, SAMPLE_RATIO)["verdict"] == "fine"
     others = table[(table["check"] == BALANCE) & (table["subject"] != "user_activity")]
@@ -205,8 +205,8 @@ def looked_into(accounts: pd.DataFrame, n_experiments: int, permutations: int) -
     for seed in range(n_experiments):
         sound = promoted_by_activity(accounts, seed, broken=False)
         table = diagnosed(sound, permutations=permutations, seed=seed)
-        assert not table["verdict"].eq("not checked").any()
-        looks += (table["verdict"] == "look into it").sum()
+        assert not table["verdict"].eq("not_checked").any()
+        looks += (table["verdict"] == "look_into_it").sum()
     return int(looks)
 
 
@@ -289,7 +289,7 @@ def test_slates_that_are_there_four_times_over_say_no_more_of_their_users():
 
 def is_honest(table: pd.DataFrame) -> bool:
     """Say whether a number stands behind every verdict, and a note where there is none."""
-    checked = table["verdict"] != "not checked"
+    checked = table["verdict"] != "not_checked"
     numbers = table.loc[checked, ["value", "expected"]].astype(float)
     tested = table.loc[checked & ~table["check"].eq(PLACEBO), "p_value"].astype(float)
     return bool(
@@ -298,7 +298,7 @@ def is_honest(table: pd.DataFrame) -> bool:
         and table.loc[~checked, "note"].notna().all()
         and table.loc[~checked, "p_value"].isna().all()
         and table[["check", "subject", "unit", "verdict"]].notna().all(axis=None)
-        and set(table["verdict"]) <= {"fine", "look into it", "not checked"}
+        and set(table["verdict"]) <= {"fine", "look_into_it", "not_checked"}
     )
 
 
@@ -310,14 +310,17 @@ def test_a_sound_table_is_complete_and_every_number_has_a_unit():
     )
     assert list(table.columns) == [
         "check",
+        "check_label",
         "subject",
         "value",
+        "unit_code",
         "unit",
         "expected",
         "lower_95",
         "upper_95",
         "p_value",
         "verdict",
+        "verdict_label",
         "note",
     ]
 
@@ -328,7 +331,7 @@ def test_an_unknown_probability_is_said_and_the_share_shown():
     row = line(table, SAMPLE_RATIO)
     assert row["value"] == accounts["promotion_applied"].mean()
     assert (row["verdict"], row["note"]) == (
-        "not checked",
+        "not_checked",
         "the probability of promotion is not known",
     )
     assert row[["expected", "lower_95", "upper_95", "p_value"]].isna().all()
@@ -338,7 +341,7 @@ def test_an_unknown_probability_is_said_and_the_share_shown():
 def test_a_missing_probability_is_not_known():
     with np.errstate(invalid="ignore"):
         table = diagnosed(accounts_of(15, 60, promotion_probability=np.nan))
-    assert line(table, SAMPLE_RATIO)["verdict"] == "not checked"
+    assert line(table, SAMPLE_RATIO)["verdict"] == "not_checked"
     assert is_honest(table)
 
 
@@ -354,7 +357,7 @@ def test_a_constant_covariate_is_not_checked_and_the_others_are(constant):
     accounts = accounts_of(16, 60, user_activity=constant)
     table = diagnosed(accounts)
     row = line(table, BALANCE, "user_activity")
-    assert (row["verdict"], row["note"]) == ("not checked", "constant, so it cannot differ")
+    assert (row["verdict"], row["note"]) == ("not_checked", "constant, so it cannot differ")
     assert pd.isna(row["value"])
     assert is_honest(table)
     assert len(table[table["check"] == BALANCE]) == len(COVARIATES)
@@ -366,7 +369,7 @@ def test_a_covariate_that_is_missing_in_a_slate_is_not_checked():
     accounts = accounts_of(17, 60)
     accounts["user_activity"] = accounts["user_activity"].astype(float).where(accounts.index != 7)
     table = diagnosed(accounts)
-    assert line(table, BALANCE, "user_activity")["verdict"] == "not checked"
+    assert line(table, BALANCE, "user_activity")["verdict"] == "not_checked"
     assert is_honest(table)
 
 
@@ -374,11 +377,11 @@ def test_without_covariates_there_is_nothing_to_compare():
     accounts = accounts_of(18, 60).drop(columns=list(COVARIATES))
     table = diagnosed(accounts)
     row = line(table, OMNIBUS)
-    assert (row["verdict"], row["note"]) == ("not checked", "no covariate to compare")
+    assert (row["verdict"], row["note"]) == ("not_checked", "no covariate to compare")
     assert BALANCE not in set(table["check"])
     constant = diagnosed(accounts.assign(user_activity=5, n_displaced=2))
     assert set(constant.loc[constant["check"].str.startswith(BALANCE), "verdict"]) == {
-        "not checked"
+        "not_checked"
     }
     assert is_honest(table)
     assert is_honest(constant)
@@ -389,7 +392,7 @@ def test_a_covariate_that_tells_the_arms_apart_is_seen_by_the_test_of_all():
     activity = np.where(accounts["promotion_applied"] == 1, 100 + np.arange(60), 20)
     accounts = accounts.drop(columns=list(COVARIATES)).assign(user_activity=activity)
     table = diagnosed(accounts, permutations=1999)
-    assert line(table, BALANCE, "user_activity")["verdict"] == "look into it"
+    assert line(table, BALANCE, "user_activity")["verdict"] == "look_into_it"
     assert line(table, OMNIBUS)["verdict"] != "fine"
 
 
@@ -420,7 +423,7 @@ def test_what_strata_hold_fixed_cannot_differ_between_arms():
 )
 def test_arms_that_are_too_small_are_not_checked_and_say_so(promoted, unchecked):
     table = diagnosed(accounts_of(20, 6, promotion_applied=promoted, promotion_probability=0.5))
-    assert set(table.loc[table["verdict"] == "not checked", "check"]) == unchecked
+    assert set(table.loc[table["verdict"] == "not_checked", "check"]) == unchecked
     assert is_honest(table)
     if OMNIBUS in unchecked:
         assert line(table, OMNIBUS)["note"] == "no covariate to compare"

@@ -13,15 +13,15 @@ from netlift.effects.item_level import item_level_claim
 from netlift.effects.ledger import component_effects
 
 FOCAL, BESIDE, EVERYWHERE = (
-    "Focal gain alone",
-    "Promoted against other items of the same slates",
-    "Promoted against all unpromoted items",
+    "focal_gain",
+    "within_slates",
+    "across_slates",
 )
 CLAIMS = [FOCAL, BESIDE, EVERYWHERE]
 
 
 def claims(log: pd.DataFrame) -> pd.DataFrame:
-    return item_level_claim(log).set_index("claim_of")
+    return item_level_claim(log).set_index("metric")
 
 
 def compared(log: pd.DataFrame, claim: str) -> tuple[pd.DataFrame, np.ndarray]:
@@ -75,10 +75,10 @@ def test_a_claim_is_a_difference_of_click_rates_of_rows(log, table, claim):
 def test_the_focal_gain_is_the_direct_effect_of_the_ledger_and_the_net_change_its_total(log, table):
     effects = component_effects(slate_outcomes(log))
     main = effects[effects["outcome_type"] == "observed_clicks"]
-    main = main[main["estimator"] == "difference_in_means"].set_index("component")
+    main = main[main["estimator"] == "difference_in_means"].set_index("line")
     for prefix, line, rows in (
-        ("claim", "Focal item", [FOCAL]),
-        ("net_change", "Full slate", CLAIMS),
+        ("claim", "direct", [FOCAL]),
+        ("net_change", "total", CLAIMS),
     ):
         expected = main.loc[line]
         for claim in rows:
@@ -120,7 +120,7 @@ def test_the_error_of_a_claim_is_the_claim_minus_the_net_change(table, claim):
 def test_the_error_that_the_analysis_itself_reports_is_plain_ols(log, table, claim):
     rows, is_promoted = compared(log, claim)
     fit = sm.OLS(rows["click"].to_numpy(), sm.add_constant(is_promoted.astype(float))).fit()
-    assert table.loc[claim, "claim_own_se"] == pytest.approx(1000 * fit.bse[1], rel=1e-10)
+    assert table.loc[claim, "claim_reported_se"] == pytest.approx(1000 * fit.bse[1], rel=1e-10)
 
 
 @pytest.mark.parametrize("claim", [BESIDE, EVERYWHERE])
@@ -137,7 +137,7 @@ def test_the_error_of_a_claim_is_close_to_that_of_clustered_rows(claim):
     row = claims(log).loc[claim]
     # The sandwich also counts that arms might have had other sizes, which is little.
     assert row["claim_se"] == pytest.approx(1000 * clustered.bse[1], rel=0.02)
-    assert abs(row["claim_own_se"] / row["claim_se"] - 1) > 0.06
+    assert abs(row["claim_reported_se"] / row["claim_se"] - 1) > 0.06
 
 
 def sums_by_slate(log: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +189,7 @@ def test_users_who_were_randomized_as_a_whole_widen_the_errors_but_not_the_analy
     liked = np.random.default_rng(4).choice([0.05, 0.95], 40)
     log["click"] = (np.random.default_rng(5).random(len(log)) < liked[log["user_id"]]).astype(int)
     by_slate, by_user = claims(log), claims(log.assign(randomization_unit=log["user_id"]))
-    for column in ("claim", "net_change", "claim_own_se", "error_of_claim"):
+    for column in ("claim", "net_change", "claim_reported_se", "error_of_claim"):
         assert by_user[column].to_list() == pytest.approx(by_slate[column].to_list(), abs=1e-9)
     assert (by_user["net_change_se"] > 1.5 * by_slate["net_change_se"]).all()
     # One unit is one cluster: CR2 of each arm's mean, by hand.
@@ -241,11 +241,11 @@ def noisy(promoted: str, control: str, n: int = 60) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("promoted", "control", "verdict"),
     [
-        ("100", "011", "wrong sign"),  # one click gained, two lost
+        ("100", "011", "wrong_sign"),  # one click gained, two lost
         ("100", "010", "overstates"),  # gained and lost the same
         ("110", "011", "overstates"),  # the same, and one item does not change
         ("111", "000", "understates"),  # the others gain as well
-        ("110", "010", "error not shown"),  # the others do not change
+        ("110", "010", "error_not_shown"),  # the others do not change
     ],
 )
 def test_the_verdict_on_the_focal_gain(promoted, control, verdict):
@@ -253,7 +253,7 @@ def test_the_verdict_on_the_focal_gain(promoted, control, verdict):
     assert row["verdict"] == verdict
     assert row["claim_ci_95_lower"] > 0
     excludes = row["error_of_claim_ci_95_lower"] > 0 or row["error_of_claim_ci_95_upper"] < 0
-    assert excludes == (verdict != "error not shown")
+    assert excludes == (verdict != "error_not_shown")
 
 
 def test_items_that_are_promoted_because_they_are_clicked_little_are_claimed_to_lose():
@@ -262,10 +262,10 @@ def test_items_that_are_promoted_because_they_are_clicked_little_are_claimed_to_
     clicks = [f"{int(rng.random() < 0.4 * arm)}11" for arm in [1, 0] * 60]
     table = claims(items(["AAB"] * 120, [1] * 120, [1, 0] * 60, clicks))
     assert (table["net_change_ci_95_lower"] > 0).all()
-    assert table.loc[[BESIDE, EVERYWHERE], "verdict"].to_list() == ["wrong sign"] * 2
+    assert table.loc[[BESIDE, EVERYWHERE], "verdict"].to_list() == ["wrong_sign"] * 2
     # The others never change: the focal gain is the net change, and its error exactly nothing.
     assert table.loc[FOCAL, ["error_of_claim", "error_of_claim_se"]].abs().max() < 1e-9
-    assert table.loc[FOCAL, "verdict"] == "error not shown"
+    assert table.loc[FOCAL, "verdict"] == "error_not_shown"
 
 
 def test_verdicts_follow_from_the_intervals_that_stand_beside_them():
@@ -276,13 +276,13 @@ def test_verdicts_follow_from_the_intervals_that_stand_beside_them():
                 name: int(row[f"{name}_ci_95_lower"] > 0) - int(row[f"{name}_ci_95_upper"] < 0)
                 for name in ("claim", "net_change", "error_of_claim")
             }
-            named = {1: "overstates", 0: "error not shown", -1: "understates"}
+            named = {1: "overstates", 0: "error_not_shown", -1: "understates"}
             expected = named[signs["error_of_claim"]]
             if signs["claim"] * signs["net_change"] == -1:
-                expected = "wrong sign"
+                expected = "wrong_sign"
             assert row["verdict"] == expected
             seen.add(expected)
-    assert {"overstates", "error not shown"} <= seen
+    assert {"overstates", "error_not_shown"} <= seen
 
 
 # --- Known values --------------------------------------------------------------------------------
@@ -349,8 +349,8 @@ def test_an_arm_of_one_slate_is_an_error_that_says_so():
 
 def test_constant_clicks_give_claims_of_zero_without_error_and_no_ratio():
     table = claims(items(["AB"] * 8, [1] * 8, [1, 0] * 4, ["11"] * 8))
-    zero = ["claim", "claim_se", "claim_own_se", "net_change", "error_of_claim_se"]
+    zero = ["claim", "claim_se", "claim_reported_se", "net_change", "error_of_claim_se"]
     assert (table[zero] == 0).all(axis=None)
     assert table["claim_over_net_change"].isna().all()
     assert (table["ratio_interval_kind"] == "everything").all()
-    assert (table["verdict"] == "error not shown").all()
+    assert (table["verdict"] == "error_not_shown").all()

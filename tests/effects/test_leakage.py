@@ -11,11 +11,11 @@ from netlift.effects.leakage import leakage
 from netlift.inference.power import power
 
 DEFINITIONS = [
-    "All non-focal",
-    "Same cluster",
-    "Displaced",
-    "Same-cluster displaced",
-    "Near displaced",
+    "all_non_focal",
+    "same_cluster",
+    "displaced",
+    "same_cluster_displaced",
+    "near_displaced",
 ]
 NEAR = 2
 NUMBERS = ["estimate", "se", "df", "ci_95_lower", "ci_95_upper"]
@@ -27,11 +27,11 @@ def exposed_rows(log: pd.DataFrame, definition: str, near: int = NEAR) -> pd.Ser
     above = log["focal_seed_position"] - log["slate_position_seed"]
     same = (log["spillover_cluster"] == log["focal_spillover_cluster"]) & (above != 0)
     return {
-        "All non-focal": above != 0,
-        "Same cluster": same,
-        "Displaced": above > 0,
-        "Same-cluster displaced": same & (above > 0),
-        "Near displaced": above.between(1, near),
+        "all_non_focal": above != 0,
+        "same_cluster": same,
+        "displaced": above > 0,
+        "same_cluster_displaced": same & (above > 0),
+        "near_displaced": above.between(1, near),
     }[definition]
 
 
@@ -46,7 +46,7 @@ def called(table: pd.DataFrame, definition: str, rows: str) -> pd.Series:
     (row,) = [
         row
         for _, row in table.iterrows()
-        if (row["definition"], row["rows_called"]) == (definition, rows)
+        if (row["definition"], row["row_group"]) == (definition, rows)
     ]
     return row
 
@@ -65,7 +65,7 @@ def table(log) -> pd.DataFrame:
 
 
 def test_each_definition_has_a_row_for_what_it_exposes_and_one_for_what_it_leaves(table):
-    keys = list(zip(table["definition"], table["rows_called"], strict=True))
+    keys = list(zip(table["definition"], table["row_group"], strict=True))
     assert keys == [(name, rows) for name in DEFINITIONS for rows in ("exposed", "unexposed")]
     assert (table["unit"] == "clicks per slate").all()
 
@@ -77,7 +77,7 @@ def test_exposed_and_unexposed_add_up_to_the_effect_on_all_non_focal_rows(log, t
     exposed = called(table, definition, "exposed")
     unexposed = called(table, definition, "unexposed")
     assert exposed["rows"] + unexposed["rows"] == n_rows
-    if definition == "All non-focal":
+    if definition == "all_non_focal":
         assert abs(exposed["estimate"] - effect) < 1e-12
         assert (unexposed["rows"], unexposed["known_effect"]) == (0, 0)
         return
@@ -114,7 +114,7 @@ def test_users_who_were_randomized_as_a_whole_have_the_errors_of_users():
     log = random_items(4, 300, 5, n_users=60)
     log["promotion_applied"] = (log["user_id"] % 2).astype(int)
     log["randomization_unit"] = log["user_id"]
-    part = exposed_rows(log, "Same cluster")
+    part = exposed_rows(log, "same_cluster")
     variance = 0.0
     for arm in (1, 0):
         own = log[log["promotion_applied"] == arm]
@@ -124,16 +124,16 @@ def test_users_who_were_randomized_as_a_whole_have_the_errors_of_users():
         # CR2 of a mean (Bell and McCaffrey 2002): a user's leverage is his share of the slates.
         n = len(by_slate)
         variance += (sums["sum"] ** 2 / (1 - sums["size"] / n)).sum() / n**2
-    row = called(leakage(log, near_positions=NEAR), "Same cluster", "exposed")
+    row = called(leakage(log, near_positions=NEAR), "same_cluster", "exposed")
     assert row["se"] == pytest.approx(variance**0.5, rel=1e-10)
 
 
 def test_minimum_detectable_leakage_is_an_effect_that_is_shown_with_80_percent_power(log, table):
     for _, row in table[table["minimum_detectable_leakage"].notna()].iterrows():
-        assert row["rows_called"] == "unexposed"
+        assert row["row_group"] == "unexposed"
         found = power(row["minimum_detectable_leakage"], row["se"], row["df"])
         assert found == pytest.approx(0.8, abs=1e-9)
-    measured = (table["rows_called"] == "unexposed") & (table["rows"] > 0)
+    measured = (table["row_group"] == "unexposed") & (table["rows"] > 0)
     assert table["minimum_detectable_leakage"].notna().equals(measured)
 
 
@@ -149,7 +149,7 @@ def test_rows_times_their_effect_and_the_imbalance_by_hand():
         promoted=[1, 1, 1, 0, 0],
         clicks=["011", "0001", "100", "1100", "001"],
     )
-    row = called(leakage(log, near_positions=1), "Same cluster", "exposed")
+    row = called(leakage(log, near_positions=1), "same_cluster", "exposed")
     assert row["rows"] == 6
     assert row["estimate"] == pytest.approx(1 / 3 - 2 / 2, rel=1e-15)
     assert (row["rows_per_treated_slate"], row["rows_per_control_slate"]) == (1.0, 1.5)
@@ -169,9 +169,9 @@ def test_rows_times_their_effect_and_the_imbalance_make_the_effect_of_ragged_sla
     made = counted["row_effect_times_rows"] + counted["row_count_imbalance"]
     assert (made - counted["estimate"]).abs().max() < 1e-12
     assert counted["check_difference"].abs().max() < 1e-12
-    exposed = exposed_rows(log, "Displaced")
+    exposed = exposed_rows(log, "displaced")
     means = log[exposed].groupby("promotion_applied")["click"].mean()
-    row = called(table, "Displaced", "exposed")
+    row = called(table, "displaced", "exposed")
     assert row["row_effect"] == pytest.approx(means[1] - means[0], abs=1e-13)
 
 
@@ -217,17 +217,17 @@ def test_the_set_of_a_share_is_what_tests_of_single_shares_do_not_reject(definit
     for end, inwards in ((lower, 1e-7), (upper, -1e-7)):
         assert in_ratio_set(end + inwards, top, bottom, promoted)
         assert not in_ratio_set(end - inwards, top, bottom, promoted)
-    assert row["share_interval_said"] == f"from {lower:.3f} to {upper:.3f}"
+    assert row["share_interval_text"] == f"from {lower:.3f} to {upper:.3f}"
 
 
 def test_a_share_of_a_spillover_that_may_be_zero_is_said_to_be_unbounded():
     table = leakage(coins("ABAC", 3), near_positions=1)
-    total = called(table, "All non-focal", "exposed")
+    total = called(table, "all_non_focal", "exposed")
     assert total["ci_95_lower"] < 0 < total["ci_95_upper"]
-    row = called(table, "Same cluster", "exposed")
+    row = called(table, "same_cluster", "exposed")
     assert row["share_interval_kind"] in ("outside", "everything")
-    assert row["share_interval_said"].startswith("unbounded: ")
-    assert row["share_interval_said"].endswith("since the change of all competitors may be zero")
+    assert row["share_interval_text"].startswith("unbounded: ")
+    assert row["share_interval_text"].endswith("since the change of all competitors may be zero")
 
 
 # --- Which definition suffices -------------------------------------------------------------------
@@ -244,22 +244,22 @@ def only_same_cluster_items_lose(seed: int) -> pd.DataFrame:
 
 def test_where_only_same_cluster_items_lose_only_their_definition_leaves_no_leakage():
     table = leakage(only_same_cluster_items_lose(20), near_positions=1)
-    detected = table[table["rows_called"] == "unexposed"].set_index("definition")
+    detected = table[table["row_group"] == "unexposed"].set_index("definition")
     # 5/3 same-cluster items a slate lose 0.5 clicks. What is left out leaks 0.25 clicks or more,
     # with an error near 0.05: power above 99%. False alarm of the same cluster's own: 5%.
     assert detected["leakage_detected"].to_dict() == {
-        "All non-focal": None,
-        "Same cluster": False,
-        "Displaced": True,
-        "Same-cluster displaced": True,
-        "Near displaced": True,
+        "all_non_focal": None,
+        "same_cluster": False,
+        "displaced": True,
+        "same_cluster_displaced": True,
+        "near_displaced": True,
     }
     assert detected["coarsest_sufficient"].to_dict() == {
-        name: name == "Same cluster" for name in DEFINITIONS
+        name: name == "same_cluster" for name in DEFINITIONS
     }
-    near = detected.loc["Near displaced"]
+    near = detected.loc["near_displaced"]
     assert near["ci_95_upper"] < 0
-    assert called(table, "Same cluster", "exposed")["share_of_spillover"] == pytest.approx(
+    assert called(table, "same_cluster", "exposed")["share_of_spillover"] == pytest.approx(
         1, abs=0.3
     )
 
@@ -267,15 +267,15 @@ def test_where_only_same_cluster_items_lose_only_their_definition_leaves_no_leak
 @pytest.mark.parametrize("seed", range(6))
 def test_the_coarsest_that_suffices_calls_the_fewest_rows_exposed(seed):
     table = leakage(random_items(seed, 60 + 200 * (seed % 3), 6), near_positions=1)
-    left = table[table["rows_called"] == "unexposed"].set_index("definition")
-    exposed = table[table["rows_called"] == "exposed"].set_index("definition")["rows"]
+    left = table[table["row_group"] == "unexposed"].set_index("definition")
+    exposed = table[table["row_group"] == "exposed"].set_index("definition")["rows"]
     silent = [name for name in DEFINITIONS if not left.loc[name, "leakage_detected"]]
     chosen = [name for name in DEFINITIONS if left.loc[name, "coarsest_sufficient"]]
     # That which leaves out nothing always suffices.
     assert len(chosen) == 1
     assert chosen[0] in silent
     assert exposed[chosen[0]] == exposed[silent].min()
-    assert table.loc[table["rows_called"] == "exposed", "coarsest_sufficient"].isna().all()
+    assert table.loc[table["row_group"] == "exposed", "coarsest_sufficient"].isna().all()
 
 
 # --- Degenerate tables ---------------------------------------------------------------------------
@@ -290,14 +290,14 @@ def coins(slate: str, focal: int, n: int = 40) -> pd.DataFrame:
 def test_where_no_item_shares_the_focal_cluster_the_definition_has_no_numbers_and_says_so():
     log = coins("ABC", 3)
     table = leakage(log, near_positions=1)
-    for definition in ("Same cluster", "Same-cluster displaced"):
+    for definition in ("same_cluster", "same_cluster_displaced"):
         row = called(table, definition, "exposed")
         assert row["rows"] == 0
         assert row[[*NUMBERS, *SHARE, "row_effect", "check_difference"]].isna().all()
         assert row["note"] == "no item row is called exposed"
         rest = called(table, definition, "unexposed")
         treated, control = clicks_per_slate(
-            coins("ABC", 3), exposed_rows(coins("ABC", 3), "Displaced")
+            coins("ABC", 3), exposed_rows(coins("ABC", 3), "displaced")
         )
         assert rest["estimate"] == pytest.approx(treated.mean() - control.mean(), abs=1e-13)
         # A definition that calls nothing exposed does not suffice.
@@ -319,14 +319,14 @@ def test_slates_of_two_items_have_one_other_item_and_nothing_left_unexposed():
 
 def test_a_focal_item_at_the_top_displaces_nothing():
     table = leakage(coins("AAB", 1), near_positions=3)
-    for definition in ("Displaced", "Near displaced", "Same-cluster displaced"):
+    for definition in ("displaced", "near_displaced", "same_cluster_displaced"):
         assert called(table, definition, "exposed")["rows"] == 0
         assert called(table, definition, "unexposed")["rows"] == 80
 
 
 def test_rows_in_one_arm_only_have_an_effect_per_slate_but_none_per_row():
     log = items(["AAB"] * 2 + ["ABC"] * 2, [1] * 4, [1, 1, 0, 0], ["010", "000", "000", "000"])
-    row = called(leakage(log, near_positions=1), "Same cluster", "exposed")
+    row = called(leakage(log, near_positions=1), "same_cluster", "exposed")
     assert row["estimate"] == 0.5
     assert (row["rows_per_treated_slate"], row["rows_per_control_slate"]) == (1, 0)
     assert row[["row_effect", "row_effect_times_rows", "row_count_imbalance"]].isna().all()
@@ -351,17 +351,17 @@ def test_rows_that_never_change_have_no_share_of_the_spillover():
     rng = np.random.default_rng(4)
     clicks = [f"0{int(rng.random() < (0.2 if arm else 0.8))}0" for arm in [1, 0] * 60]
     table = leakage(items(["BAA"] * 120, [3] * 120, [1, 0] * 60, clicks), near_positions=1)
-    assert called(table, "Same cluster", "exposed")["share_of_spillover"] == 1
-    rest = called(table, "Same cluster", "unexposed")
+    assert called(table, "same_cluster", "exposed")["share_of_spillover"] == 1
+    rest = called(table, "same_cluster", "unexposed")
     assert (rest["estimate"], rest["se"]) == (0, 0)
     assert rest["share_of_spillover"] == 0
 
 
 def test_all_of_the_spillover_is_all_of_it_on_whichever_side_its_rows_are():
-    # No item shares the focal cluster: what "Same cluster" leaves out is what "Displaced" takes in.
+    # No item shares the focal cluster: what "same_cluster" leaves out is what "displaced" takes in.
     table = leakage(coins("ABC", 3), near_positions=1)
-    inside = called(table, "Displaced", "exposed")[SHARE]
-    outside = called(table, "Same cluster", "unexposed")[SHARE]
+    inside = called(table, "displaced", "exposed")[SHARE]
+    outside = called(table, "same_cluster", "unexposed")[SHARE]
     assert inside["share_of_spillover"] == outside["share_of_spillover"] == 1
     assert inside.to_dict() == outside.to_dict()
 

@@ -25,10 +25,10 @@ ESTIMATORS = [*PLAIN, "lin", "hajek", "horvitz_thompson"]
 NEED_PROBABILITIES = ["hajek", "horvitz_thompson"]
 COVARIATES = ["n_same_cluster", "n_displaced", "relevance_mean", "relevance_sd", "user_activity"]
 PARTS = {
-    "Focal item": COMPONENTS[:1],
-    "Same-cluster competitors": COMPONENTS[1:2],
-    "Other competitors": COMPONENTS[2:],
-    "Full slate": COMPONENTS,
+    "direct": COMPONENTS[:1],
+    "same_cluster": COMPONENTS[1:2],
+    "other": COMPONENTS[2:],
+    "total": COMPONENTS,
 }
 
 
@@ -53,7 +53,7 @@ def four_slates() -> pd.DataFrame:
 
 def line(effects: pd.DataFrame, component: str, **where: str) -> pd.Series:
     where = {"outcome_type": OUTCOMES[0], "estimator": "difference_in_means"} | where
-    rows = effects[effects["component"] == component]
+    rows = effects[effects["line"] == component]
     for column, value in where.items():
         rows = rows[rows[column] == value]
     (row,) = [row for _, row in rows.iterrows()]
@@ -65,17 +65,17 @@ def test_effects_by_hand():
     # Promoted slates, (focal, same-cluster, other): (1, 0, 0) and (1, 0, 2).
     # Control slates: (0, 1, 2) and, with cluster B's third item as focal item, (0, 0, 2).
     expected = {
-        "Focal item": (1.0, 0.0),
-        "Same-cluster competitors": (0.0, 0.5),
-        "Other competitors": (1.0, 2.0),
-        "Full slate": (2.0, 2.5),
+        "direct": (1.0, 0.0),
+        "same_cluster": (0.0, 0.5),
+        "other": (1.0, 2.0),
+        "total": (2.0, 2.5),
     }
     for component, (treated, control) in expected.items():
         row = line(effects, component)
         assert (row["treated_mean"], row["control_mean"]) == (treated, control)
         assert row["estimate_per_slate"] == treated - control
     # Totals: promoted 1 and 3, control 3 and 2: variances 2 and 1/2, each over 2 slates.
-    assert line(effects, "Full slate")["se"] == pytest.approx(1.25**0.5, rel=1e-15)
+    assert line(effects, "total")["se"] == pytest.approx(1.25**0.5, rel=1e-15)
     assert (effects["treated_slates"] == 2).all()
     assert (effects["control_slates"] == 2).all()
 
@@ -84,6 +84,7 @@ def test_the_table_has_the_agreed_columns_and_lines():
     effects = component_effects(ragged_accounts())
     assert list(effects.columns) == [
         "outcome_type",
+        "line",
         "effect_family",
         "component",
         "estimator",
@@ -102,7 +103,7 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "is_main",
         "note",
     ]
-    keys = list(zip(effects["effect_family"], effects["component"], strict=True))
+    keys = list(zip(effects["effect_family"], effects["line"], strict=True))
     families = ["Direct", "Indirect", "Indirect", "Total"]
     assert keys == list(zip(families, PARTS, strict=True)) * len(OUTCOMES) * len(ESTIMATORS)
     assert not effects.drop(columns="note").isna().any(axis=None)
@@ -217,11 +218,11 @@ def test_lin_has_five_slates_an_arm_for_every_coefficient_or_drops_covariates():
     accounts = ragged_accounts()
     arm = accounts["promotion_applied"] == 1
     few = pd.concat([accounts[arm][:17], accounts[~arm]])
-    note = line(component_effects(few), "Full slate", estimator="lin")["note"]
+    note = line(component_effects(few), "total", estimator="lin")["note"]
     assert note.startswith("adjusted for n_same_cluster, n_displaced; dropped: ")
     assert note.count("(too few randomized units)") == 3
     fewer = component_effects(pd.concat([accounts[arm][:5], accounts[~arm]]))
-    lin, plain = (line(fewer, "Full slate", estimator=name) for name in ("lin", "hajek"))
+    lin, plain = (line(fewer, "total", estimator=name) for name in ("lin", "hajek"))
     assert lin["note"].startswith("adjusted for nothing; dropped: ")
     assert (lin["estimate_per_slate"], lin["se"]) == (plain["estimate_per_slate"], plain["se"])
 
@@ -240,7 +241,7 @@ def test_covariates_that_cannot_be_used_are_named():
     accounts = ragged_accounts().assign(relevance_sd=1.0)
     accounts["user_activity"] = accounts["user_activity"].where(accounts.index > 3)
     accounts["n_same_cluster"] = 0
-    note = line(component_effects(accounts), "Full slate", estimator="lin")["note"]
+    note = line(component_effects(accounts), "total", estimator="lin")["note"]
     assert note == (
         "adjusted for n_displaced, relevance_mean; dropped: n_same_cluster (constant), "
         "focal_seed_position (a combination of the others, or constant, in an arm), "
@@ -254,7 +255,7 @@ def test_covariances_give_the_error_of_every_line():
     for outcome in OUTCOMES:
         for estimator in ESTIMATORS:
             part = table[(table["outcome_type"] == outcome) & (table["estimator"] == estimator)]
-            matrix = part.pivot(index="component_1", columns="component_2", values="covariance")
+            matrix = part.pivot(index="line_1", columns="line_2", values="covariance")
             names = list(PARTS)[:3]
             matrix = matrix.loc[names, names].to_numpy()
             assert (matrix == matrix.T).all()
@@ -264,9 +265,9 @@ def test_covariances_give_the_error_of_every_line():
             ]
             assert np.sqrt(np.diag(matrix)) == pytest.approx(errors[:3], rel=1e-12)
             assert np.sqrt(matrix.sum()) == pytest.approx(errors[3], rel=1e-12)
-            correlation = part.pivot(
-                index="component_1", columns="component_2", values="correlation"
-            ).loc[names, names]
+            correlation = part.pivot(index="line_1", columns="line_2", values="correlation").loc[
+                names, names
+            ]
             expected = matrix / np.outer(errors[:3], errors[:3])
             assert correlation.to_numpy() == pytest.approx(expected, rel=1e-12)
 
@@ -310,7 +311,7 @@ def test_over_all_possible_assignments_the_estimate_is_right_and_its_error_not_t
         arm = np.isin(np.arange(6), chosen)
         clicks = log["click_promoted"].where(arm[log["slate_id"]], log["click_control"])
         assigned = log.assign(click=clicks, promotion_applied=arm[log["slate_id"]].astype(int))
-        row = line(component_effects(slate_outcomes(assigned)), "Full slate")
+        row = line(component_effects(slate_outcomes(assigned)), "total")
         estimates.append(row["estimate_per_slate"])
         variances.append(row["se"] ** 2)
     effect = promoted - control
@@ -431,7 +432,7 @@ def test_support_by_hand():
     log = items(
         ["ABACA", "BC", "AAB"], focal=[3, 2, 1], promoted=[1, 1, 0], clicks=["00000", "00", "000"]
     )
-    support = component_support(slate_outcomes(log)).set_index("component")
+    support = component_support(slate_outcomes(log)).set_index("line")
     columns = ["rows", "treated_rows", "control_rows", "displaced_rows"]
     assert support[columns].to_numpy().tolist() == [
         [3, 2, 1, 0],  # focal items
@@ -447,7 +448,7 @@ def test_support_by_hand():
 
 
 def test_support_of_components_adds_up_to_the_slate():
-    support = component_support(ragged_accounts()).set_index("component")
+    support = component_support(ragged_accounts()).set_index("line")
     rows = [column for column in support if "rows" in column]
     parts = support.loc[list(PARTS)[:3], rows].sum()
-    assert parts.to_numpy() == pytest.approx(support.loc["Full slate", rows].to_numpy(), rel=1e-12)
+    assert parts.to_numpy() == pytest.approx(support.loc["total", rows].to_numpy(), rel=1e-12)

@@ -12,7 +12,7 @@ from netlift.effects.power_table import power_table
 from netlift.inference.estimate import Estimate
 from netlift.inference.power import minimum_detectable_effect, power, slates_needed
 
-MINIMUM, GIVEN = "minimum detectable effect", "given effect"
+MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
 EFFECTS = [0.05, 0.2]
 
 
@@ -163,10 +163,10 @@ def test_no_fewer_slates_are_said_to_do_than_an_estimate_with_an_error_needs():
 def test_every_estimator_and_line_has_a_row_for_each_question():
     accounts = ragged_accounts(promotion_probability=0.5)
     table = table_of(accounts)
-    lines = ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"]
+    lines = ["direct", "same_cluster", "other", "total"]
     estimators = ["difference_in_means", "difference_in_means_ols_error", "lin", "hajek"]
     estimators.append("horvitz_thompson")
-    keys = list(table[["estimator", "component", "question"]].itertuples(index=False, name=None))
+    keys = list(table[["estimator", "line", "question"]].itertuples(index=False, name=None))
     assert keys == [
         (estimator, component, question)
         for estimator in estimators
@@ -180,10 +180,13 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
     assert table["note"].isna().all()
     assert table.drop(columns="note").notna().all(axis=None)
     assert list(table.columns) == [
+        "line",
         "effect_family",
         "component",
         "estimator",
         "question",
+        "question_label",
+        "unit_code",
         "unit",
         "slates",
         "se",
@@ -198,9 +201,9 @@ def test_errors_are_those_of_the_ledger_and_the_rows_answer_each_other():
     accounts = ragged_accounts(promotion_probability=0.5)
     effects = component_effects(accounts)
     effects = effects[effects["outcome_type"] == "observed_clicks"]
-    ledger = effects.set_index(["estimator", "component"])[["se", "df"]]
+    ledger = effects.set_index(["estimator", "line"])[["se", "df"]]
     for row in table_of(accounts).itertuples():
-        se, df = ledger.loc[(row.estimator, row.component)]
+        se, df = ledger.loc[(row.estimator, row.line)]
         assert row.se == pytest.approx(se, rel=1e-12)
         assert row.power == pytest.approx(power(row.effect_per_slate, se, df), rel=1e-9)
         assert (row.power >= 0.8 - 1e-9) == (row.slates_needed <= row.slates)
@@ -224,8 +227,8 @@ def test_sixteen_times_the_slates_show_a_quarter_of_the_effect_as_had_been_said(
     assert smaller == pytest.approx(before["effect_per_slate"].to_numpy(float) / 4, rel=0.02)
     asked = table_of(accounts, smaller.tolist())
     asked = asked[(asked["estimator"] == "difference_in_means") & (asked["question"] == GIVEN)]
-    for place, component in enumerate(after["component"]):
-        row = asked[asked["component"] == component].iloc[place]
+    for place, component in enumerate(after["line"]):
+        row = asked[asked["line"] == component].iloc[place]
         assert row["slates_needed"] == pytest.approx(16 * 150, rel=0.02)
 
 
@@ -247,12 +250,12 @@ def test_an_outcome_that_does_not_vary_is_noted_and_has_no_power():
     n = 24
     log = items(["AAB"] * n, [2] * n, [1, 0] * (n // 2), ["010", "000", "000", "011"] * (n // 4))
     table = table_of(slate_outcomes(log))
-    still = table[(table["component"] == "Same-cluster competitors") & table["se"].notna()]
+    still = table[(table["line"] == "same_cluster") & table["se"].notna()]
     assert len(still) == 3
     assert (still["se"] == 0).all()
     assert still[["effect_per_slate", "power", "slates_needed"]].isna().all(axis=None)
     assert still["note"].str.contains("does not vary").all()
-    moving = table[(table["component"] == "Focal item") & table["se"].notna()]
+    moving = table[(table["line"] == "direct") & table["se"].notna()]
     assert moving["power"].notna().all()
 
 
@@ -262,6 +265,6 @@ def test_a_sum_that_does_not_vary_though_its_parts_do_is_noted_too():
     clicks = ["".join("1" if j == k else "0" for j in range(5)) for k in rng.integers(0, 5, 41)]
     log = items(["AABCB"] * 41, [3] * 41, [int(k % 3 == 0) for k in range(41)], clicks)
     table = table_of(slate_outcomes(log))
-    total = table[(table["component"] == "Full slate") & table["se"].notna()]
+    total = table[(table["line"] == "total") & table["se"].notna()]
     assert total["power"].isna().all()
     assert total["note"].str.contains("does not vary").all()

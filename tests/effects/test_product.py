@@ -64,25 +64,25 @@ def test_product_units_by_hand():
     summary = product_summary(accounts).set_index("metric")
     assert summary["estimate"].to_dict() == pytest.approx(
         {
-            "Focal gain": 500.0,  # 3/4 - 1/4
-            "Same-cluster change": -250.0,  # 1/4 - 2/4
-            "Other-cluster change": -500.0,  # 7/4 - 9/4
-            "Competitor change": -750.0,
-            "Net change": -250.0,
-            "Offset ratio": -1.5,
-            "Relative net change": -1 / 12,  # -1/4 of 12/4
-            "Clicks of control slates": 3000.0,
+            "focal_gain": 500.0,  # 3/4 - 1/4
+            "same_cluster_change": -250.0,  # 1/4 - 2/4
+            "other_cluster_change": -500.0,  # 7/4 - 9/4
+            "competitor_change": -750.0,
+            "net_change": -250.0,
+            "offset_ratio": -1.5,
+            "relative_net_change": -1 / 12,  # -1/4 of 12/4
+            "control_mean": 3000.0,
         }
     )
     # Totals: promoted 3, 2, 4, 2 (variance 11/12); control 3, 3, 4, 2 (variance 2/3).
-    assert summary.loc["Net change", "se"] == pytest.approx(1000 * ((11 / 12 + 2 / 3) / 4) ** 0.5)
+    assert summary.loc["net_change", "se"] == pytest.approx(1000 * ((11 / 12 + 2 / 3) / 4) ** 0.5)
     half = stats.t.ppf(0.975, 3) * 1000 * (2 / 3 / 4) ** 0.5
-    control = summary.loc["Clicks of control slates"]
+    control = summary.loc["control_mean"]
     assert (control["ci_95_lower"], control["ci_95_upper"]) == pytest.approx(
         (3000 - half, 3000 + half)
     )
-    assert summary.loc["Offset ratio", "unit"] == "ratio, without unit"
-    assert summary.loc["Net change", "unit"] == "clicks per 1,000 promoted slates"
+    assert summary.loc["offset_ratio", "unit"] == "ratio, without unit"
+    assert summary.loc["net_change", "unit"] == "clicks per 1,000 promoted slates"
     assert "known_value" not in summary
 
 
@@ -90,11 +90,11 @@ def test_effects_have_the_errors_of_welchs_test():
     log = random_items(1, 300, 6)
     summary = product_summary(slate_outcomes(log)).set_index("metric")
     members = {
-        "Focal gain": PARTS[:1],
-        "Same-cluster change": PARTS[1:2],
-        "Other-cluster change": PARTS[2:],
-        "Competitor change": PARTS[1:],
-        "Net change": PARTS,
+        "focal_gain": PARTS[:1],
+        "same_cluster_change": PARTS[1:2],
+        "other_cluster_change": PARTS[2:],
+        "competitor_change": PARTS[1:],
+        "net_change": PARTS,
     }
     promoted = log.groupby("slate_id")["promotion_applied"].first() == 1
     for metric, parts in members.items():
@@ -130,7 +130,7 @@ def test_a_ratio_to_the_direct_effect_is_that_of_two_jointly_estimated_effects(p
 
 def test_the_offset_ratio_is_told_in_the_summary_with_its_set():
     accounts = experiment()
-    row = product_summary(accounts).set_index("metric").loc["Offset ratio"]
+    row = product_summary(accounts).set_index("metric").loc["offset_ratio"]
     ratio = ratio_to_direct(arm_difference(accounts), (0, 1, 1))
     assert (row["estimate"], row["ci_95_lower"], row["ci_95_upper"]) == (
         ratio.value,
@@ -143,7 +143,7 @@ def test_the_offset_ratio_is_told_in_the_summary_with_its_set():
 
 def test_the_relative_change_has_the_set_of_a_ratio_of_arm_means():
     accounts = experiment()
-    row = product_summary(accounts).set_index("metric").loc["Relative net change"]
+    row = product_summary(accounts).set_index("metric").loc["relative_net_change"]
     arms = accounts.groupby("promotion_applied")["observed_clicks_total"]
     mean, error = arms.mean(), arms.var(ddof=1) / arms.size()
     df = stats.ttest_ind(arms.get_group(1), arms.get_group(0), equal_var=False).df
@@ -160,13 +160,13 @@ def test_ratios_say_when_the_data_cannot_bound_them():
     rng = np.random.default_rng(2)
     arms, noise = [1, 0] * 50, rng.integers(0, 2, 50).repeat(2).tolist()
     lost = accounts_of(arms, noise, [0] * 100, [1 - arm for arm in arms])
-    outside = product_summary(lost).set_index("metric").loc["Offset ratio"]
+    outside = product_summary(lost).set_index("metric").loc["offset_ratio"]
     assert pd.isna(outside["estimate"])
     assert outside["interval_kind"] == "outside"
     assert outside["ci_95_lower"] < 0 < outside["ci_95_upper"]
     # Neither changes: every ratio is possible.
     unchanged = accounts_of(arms, noise, noise, [0] * 100)
-    nothing = product_summary(unchanged).set_index("metric").loc["Offset ratio"]
+    nothing = product_summary(unchanged).set_index("metric").loc["offset_ratio"]
     assert nothing["interval_kind"] == "everything"
     assert nothing[["ci_95_lower", "ci_95_upper"]].isna().all()
 
@@ -180,14 +180,14 @@ def test_known_values_are_the_truth_over_both_arms():
     control = 1000 * log["p_control"].sum() / 200
     assert summary.to_dict() == pytest.approx(
         {
-            "Focal gain": focal,
-            "Same-cluster change": same,
-            "Other-cluster change": other,
-            "Competitor change": same + other,
-            "Net change": focal + same + other,
-            "Offset ratio": (same + other) / focal,
-            "Relative net change": (focal + same + other) / control,
-            "Clicks of control slates": control,
+            "focal_gain": focal,
+            "same_cluster_change": same,
+            "other_cluster_change": other,
+            "competitor_change": same + other,
+            "net_change": focal + same + other,
+            "offset_ratio": (same + other) / focal,
+            "relative_net_change": (focal + same + other) / control,
+            "control_mean": control,
         },
         rel=1e-10,
     )
@@ -196,9 +196,9 @@ def test_known_values_are_the_truth_over_both_arms():
 def test_a_known_ratio_without_a_denominator_is_missing():
     log = random_items(3, 60, 6).assign(p_promoted=lambda table: table["p_control"])
     known = product_summary(slate_outcomes(log)).set_index("metric")["known_value"]
-    assert known["Focal gain"] == 0
-    assert pd.isna(known["Offset ratio"])
-    assert known["Relative net change"] == 0
+    assert known["focal_gain"] == 0
+    assert pd.isna(known["offset_ratio"])
+    assert known["relative_net_change"] == 0
 
 
 def one_click_a_slate(seed: int) -> pd.DataFrame:
@@ -212,11 +212,11 @@ def test_clicks_that_are_only_moved_are_neither_created_nor_lost():
     for seed in range(40):
         accounts = one_click_a_slate(seed)
         summary = product_summary(accounts).set_index("metric")
-        assert summary.loc["Net change", NUMBERS].to_numpy(dtype=float) == pytest.approx(
+        assert summary.loc["net_change", NUMBERS].to_numpy(dtype=float) == pytest.approx(
             0, abs=1e-5
         )
         assert arm_difference(accounts).combination((1, 1, 1)).sign == 0
-        assert summary.loc["Clicks of control slates", "se"] == pytest.approx(0, abs=1e-5)
+        assert summary.loc["control_mean", "se"] == pytest.approx(0, abs=1e-5)
 
 
 # --- Risk by focal position ----------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_a_bucket_without_slates_is_left_out():
 def test_slates_are_counted_as_slates_and_the_largest_cluster_comes_first():
     accounts = in_clusters(B=(3, 2), C=(4, 5), A=(2, 3))
     risk = risk_by_cluster(accounts.sample(frac=1, random_state=1), min_slates=2)
-    total = risk[risk["effect_family"] == "Total"].set_index("focal_cluster")
+    total = risk[risk["line"] == "total"].set_index("focal_cluster")
     assert total.index.tolist() == ["C", "A", "B"]  # by name where as large
     assert total["slates"].tolist() == [9, 5, 5]
     assert total["treated_slates"].tolist() == [4, 2, 3]
@@ -300,11 +300,11 @@ def test_a_segment_with_too_few_slates_in_an_arm_has_counts_but_no_numbers():
     few = risk[risk["focal_cluster"].isin(["B", "C"])]
     assert len(few) == 6
     assert few[NUMBERS].isna().all(axis=None)
-    assert (few["verdict"] == "too few slates").all()
+    assert (few["verdict"] == "too_few_slates").all()
     assert (few["slates"] == 13).all()
     enough = risk[risk["focal_cluster"] == "A"]
     assert enough[NUMBERS].notna().all(axis=None)
-    assert not enough["verdict"].isin(["too few slates"]).any()
+    assert not enough["verdict"].isin(["too_few_slates"]).any()
 
 
 def test_what_is_known_of_a_segment_does_not_need_enough_slates():
@@ -318,8 +318,8 @@ def test_what_is_known_of_a_segment_does_not_need_enough_slates():
 def test_an_arm_of_one_slate_is_too_few_whatever_is_asked_for(min_slates):
     risk = risk_by_cluster(in_clusters(A=(1, 5), B=(5, 0), C=(3, 3)), min_slates=min_slates)
     verdicts = risk.groupby("focal_cluster")["verdict"].unique()
-    assert verdicts["A"].tolist() == verdicts["B"].tolist() == ["too few slates"]
-    assert "too few slates" not in verdicts["C"]
+    assert verdicts["A"].tolist() == verdicts["B"].tolist() == ["too_few_slates"]
+    assert "too_few_slates" not in verdicts["C"]
 
 
 def test_a_whole_experiment_with_too_few_slates_is_an_error():

@@ -25,7 +25,7 @@ NUMBERS = [
     "p_value",
     "p_value_adjusted",
 ]
-LABELS = [hypothesis.label for hypothesis in HYPOTHESES]
+LABELS = [hypothesis.code for hypothesis in HYPOTHESES]
 
 
 def results(log: pd.DataFrame, *, permutations: int = 99, seed: int = 3, **more) -> pd.DataFrame:
@@ -99,8 +99,8 @@ def test_estimates_and_statistics_are_those_of_welchs_test_on_sums_of_slates():
             y[arm].mean() - y[~arm].mean(), abs=1e-13
         )
         assert plain.loc[label, "statistic"] == plain.loc[label, "estimate"]
-    assert set(table["statistic_is"]) == {"difference / standard error"}
-    assert set(plain["statistic_is"]) == {"difference"}
+    assert set(table["statistic_text"]) == {"difference / standard error"}
+    assert set(plain["statistic_text"]) == {"difference"}
 
 
 def test_rows_and_slates_of_each_hypothesis_by_hand():
@@ -182,7 +182,7 @@ def test_within_strata_of_different_shares_the_difference_is_the_mean_of_those_o
             for s in (3, 7)
         ]
         assert table.loc[label, "estimate"] == pytest.approx(0.4 * own[0] + 0.6 * own[1], abs=1e-12)
-    assert set(table["permuted_over"]) == {"slates within strata"}
+    assert set(table["permuted_units"]) == {"slates within strata"}
 
 
 # --- P-values ------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_p_values_are_shares_of_all_assignments_of_users():
     design = design_of(by_user[users], unit=users)
     shares = enumerated(sums_by_hand(log), every_assignment(8, 4), by_user == 1, design, True)
     assert close_to_shares(table["p_value"].to_numpy(float), shares, 4000), (table, shares)
-    assert set(table["permuted_over"]) == {"users"}
+    assert set(table["permuted_units"]) == {"users"}
 
 
 def test_p_values_are_shares_of_all_assignments_within_strata():
@@ -531,7 +531,7 @@ def test_a_set_without_rows_is_missing_says_so_and_changes_no_other():
     log = small_log(1)
     log["component"] = log["component"].replace("same_cluster_competitor", "other_competitor")
     table = results(log)
-    row = table.loc["No spillover on same-cluster items"]
+    row = table.loc["no_same_cluster_spillover"]
     assert (row["rows"], row["slates"]) == (0, 0)
     assert row[NUMBERS].isna().all()
     assert row["note"] == "not tested: no item row fits"
@@ -539,7 +539,7 @@ def test_a_set_without_rows_is_missing_says_so_and_changes_no_other():
     assert others[NUMBERS].notna().all(axis=None)
     assert others["note"].isna().all()
     # The rows of other clusters are all rows now: the same test twice.
-    same = table.loc[["No spillover at all", "No spillover on other clusters"], NUMBERS]
+    same = table.loc[["no_spillover", "no_other_cluster_spillover"], NUMBERS]
     assert same.iloc[0].tolist() == same.iloc[1].tolist()
 
 
@@ -586,7 +586,7 @@ SEPARATED = [
 @pytest.mark.parametrize(("n_promoted", "n_control"), SEPARATED)
 def test_an_infinite_statistic_is_missing_and_noted_and_its_p_value_counts(n_promoted, n_control):
     table = results(separated(n_promoted, n_control), permutations=999)
-    row = table.loc["No spillover at all"]
+    row = table.loc["no_spillover"]
     assert row["estimate"] == 3
     assert row["p_value"] < 0.05
     assert row["note"] == "the arms differ and neither varies: the statistic is infinite"
@@ -636,7 +636,7 @@ def test_the_known_null_hypothesis_is_told_by_click_probabilities():
     assert not results(log)["known_null"].any()
     below = log["slate_position_seed"] > log["focal_seed_position"]
     quiet = log.assign(p_promoted=log["p_promoted"].where(~below, log["p_control"]))
-    expected = [label == "No spillover below the focal slot" for label in LABELS]
+    expected = [label == "no_spillover_below" for label in LABELS]
     assert results(quiet)["known_null"].tolist() == expected
     focal = log["is_focal_item"]
     only_focal = log.assign(p_promoted=log["p_promoted"].where(focal, log["p_control"]))

@@ -14,8 +14,8 @@ from netlift.effects.segments import Heterogeneity, segments
 from netlift.inference.estimate import Estimate
 
 PARTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
-POSITION, CLUSTER, RELEVANCE = "focal position", "focal cluster", "focal relevance"
-LINES = ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"]
+POSITION, CLUSTER, RELEVANCE = "focal_position", "focal_cluster", "focal_relevance"
+LINES = ["direct", "same_cluster", "other", "total"]
 NUMBERS = [
     "estimate",
     "se",
@@ -35,7 +35,7 @@ NUMBERS = [
 def ledger_of(accounts: pd.DataFrame) -> pd.DataFrame:
     effects = component_effects(accounts)
     main = effects["estimator"] == "difference_in_means"
-    return effects[main & (effects["outcome_type"] == "observed_clicks")].set_index("component")
+    return effects[main & (effects["outcome_type"] == "observed_clicks")].set_index("line")
 
 
 def accounts_of(
@@ -70,8 +70,8 @@ def clustered(*sizes: tuple[int, int], seed: int = 0, **columns) -> pd.DataFrame
     return accounts_of(arm, clicks, cluster=letters, **columns)
 
 
-def of(table: pd.DataFrame, segmentation: str, line: str = "Full slate") -> pd.DataFrame:
-    rows = table[(table["segmentation"] == segmentation) & (table["component"] == line)]
+def of(table: pd.DataFrame, segmentation: str, line: str = "total") -> pd.DataFrame:
+    rows = table[(table["segment_type"] == segmentation) & (table["line"] == line)]
     return rows.set_index("segment") if "segment" in rows else rows.iloc[0]
 
 
@@ -151,8 +151,8 @@ def test_known_effects_are_the_means_over_the_segments_slates(accounts, found):
 
 def test_lines_of_a_segment_add_up(found):
     table, _ = found
-    sums = table.pivot_table("estimate", ["segmentation", "segment"], "component")
-    assert (sums[LINES[:3]].sum(axis=1) - sums["Full slate"]).abs().max() < 1e-12
+    sums = table.pivot_table("estimate", ["segment_type", "segment"], "line")
+    assert (sums[LINES[:3]].sum(axis=1) - sums["total"]).abs().max() < 1e-12
 
 
 def test_the_order_of_slates_and_their_index_do_not_matter(accounts, found):
@@ -190,7 +190,7 @@ def test_only_segments_with_numbers_count_in_simultaneous_intervals():
     assert alone["simultaneous_ci_95_upper"] == pytest.approx(alone["ci_95_upper"], rel=1e-12)
 
 
-TRUE = {"Focal item": 0.4 + np.zeros(4), "Same-cluster competitors": np.array([0.6, 0.0, -0.9, 0])}
+TRUE = {"direct": 0.4 + np.zeros(4), "same_cluster": np.array([0.6, 0.0, -0.9, 0])}
 
 
 @pytest.fixture(scope="module")
@@ -201,18 +201,18 @@ def repeated() -> pd.DataFrame:
     """
     rng = np.random.default_rng(20260501)
     arm, number = arms(*[(55, 55)] * 4)
-    effect = np.column_stack([TRUE["Focal item"], TRUE["Same-cluster competitors"], np.zeros(4)])
+    effect = np.column_stack([TRUE["direct"], TRUE["same_cluster"], np.zeros(4)])
     rows = []
     for draw in range(60):
         noise = rng.normal(size=(len(arm), 3)) * np.where(arm, 1.0, 0.6)[:, None]
         accounts = accounts_of(arm, noise + arm[:, None] * effect[number], position=number + 1)
         table, spread = segments(accounts, min_slates=20, bootstrap_draws=1)
-        p_value = spread.set_index(["segmentation", "component"])["p_value"]
+        p_value = spread.set_index(["segment_type", "line"])["p_value"]
         for line in LINES[:3]:
             own = of(table, POSITION, line).reset_index()
             true = TRUE.get(line, np.zeros(4))
             alarm = p_value[POSITION, line]
-            rows.append(own.assign(draw=draw, component=line, true=true, p_value=alarm))
+            rows.append(own.assign(draw=draw, line=line, true=true, p_value=alarm))
     return pd.concat(rows)
 
 
@@ -221,7 +221,7 @@ def test_simultaneous_intervals_hold_for_all_segments_at_once_as_often_as_they_s
         held = repeated["true"].between(
             repeated[f"{prefix}_lower"].astype(float), repeated[f"{prefix}_upper"].astype(float)
         )
-        return int(held.groupby([repeated["draw"], repeated["component"]]).all().sum())
+        return int(held.groupby([repeated["draw"], repeated["line"]]).all().sum())
 
     # Of 180, 171 expected: fewer than 162 or more than 179 have a chance of 0.2%.
     assert 162 <= all_held("simultaneous_ci_95") <= 179
@@ -230,13 +230,13 @@ def test_simultaneous_intervals_hold_for_all_segments_at_once_as_often_as_they_s
 
 
 def test_heterogeneity_is_found_where_it_is_and_elsewhere_as_rarely_as_p_values_promise(repeated):
-    p_value = repeated.groupby(["component", "draw"])["p_value"].first().unstack("component")
-    same = p_value[["Focal item", "Other competitors"]].to_numpy(dtype=float)
+    p_value = repeated.groupby(["line", "draw"])["p_value"].first().unstack("line")
+    same = p_value[["direct", "other"]].to_numpy(dtype=float)
     # 6 of 120 expected: more than 15 have a chance of 0.04%, none at all one of 0.2%.
     assert 0 < (same < 0.05).sum() <= 15
     assert 0.35 < np.median(same) < 0.65
     # Effects from -0.9 to 0.6 with errors of 0.16.
-    assert (p_value["Same-cluster competitors"] < 0.05).all()
+    assert (p_value["same_cluster"] < 0.05).all()
 
 
 # --- Heterogeneity and shrinking -----------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_the_tables_numbers_are_shrunken_by_hand_with_paule_and_mandels_tau(foun
     table, spread = found
     taus = []
     for _, line in spread.iterrows():
-        rows = of(table, line["segmentation"], line["component"])
+        rows = of(table, line["segment_type"], line["line"])
         values, errors = rows["estimate"].to_numpy(float), rows["se"].to_numpy(float)
         weights = errors**-2
         q = (weights * (values - weights @ values / weights.sum()) ** 2).sum()
@@ -337,7 +337,7 @@ def test_where_effects_differ_no_more_than_by_chance_all_are_shrunken_to_their_m
     assert len(alike)
     for _, line in alike.iterrows():
         assert line["q"] <= line["q_df"]
-        rows = of(table, line["segmentation"], line["component"])
+        rows = of(table, line["segment_type"], line["line"])
         assert rows["shrunken_estimate"].to_numpy(float) == pytest.approx(line["mean_effect"])
         values, errors = rows["estimate"].to_numpy(float), rows["se"].to_numpy(float)
         expected = with_tau(line["mean_effect_se"], values - line["mean_effect"], errors)
@@ -345,7 +345,7 @@ def test_where_effects_differ_no_more_than_by_chance_all_are_shrunken_to_their_m
 
 
 def test_shrunken_estimates_are_nearer_to_the_truth_where_effects_are_alike(repeated):
-    focal = repeated[repeated["component"] == "Focal item"]
+    focal = repeated[repeated["line"] == "direct"]
     error = {
         name: ((focal[name].astype(float) - focal["true"]) ** 2).mean()
         for name in ("estimate", "shrunken_estimate")
@@ -378,7 +378,7 @@ def test_a_segment_with_too_few_slates_in_an_arm_has_counts_and_no_numbers_and_s
     table, spread = segments(
         clustered((20, 20), (19, 40), (40, 7), (30, 25)), min_slates=20, bootstrap_draws=99
     )
-    cluster = table[table["segmentation"] == CLUSTER].set_index("segment")
+    cluster = table[table["segment_type"] == CLUSTER].set_index("segment")
     assert cluster.loc[["B", "C"], NUMBERS].isna().all(axis=None)
     assert set(cluster.loc["B", "note"]) == {
         "too few slates: 19 promoted and 40 control, 20 of each needed"
@@ -388,7 +388,7 @@ def test_a_segment_with_too_few_slates_in_an_arm_has_counts_and_no_numbers_and_s
     }
     assert cluster.loc[["A", "D"], NUMBERS].notna().all(axis=None)
     assert cluster.loc[["A", "D"], "note"].isna().all()
-    counts = cluster[cluster["component"] == "Full slate"]
+    counts = cluster[cluster["line"] == "total"]
     columns = ["slates", "treated_slates", "control_slates"]
     assert counts.loc[list("ABCD"), columns].to_numpy().tolist() == [
         [40, 20, 20],
@@ -450,17 +450,17 @@ def test_focal_items_without_a_cluster_are_a_segment_of_their_own():
 
 def test_items_without_a_relevance_are_said_to_have_none():
     table, spread = segments(clustered((30, 30)), min_slates=20, bootstrap_draws=9)
-    rows = table[table["segmentation"] == RELEVANCE]
+    rows = table[table["segment_type"] == RELEVANCE]
     assert rows["note"].to_list() == ["the items have no column relevance"]
     assert rows[[*NUMBERS, "segment", "slates"]].isna().all(axis=None)
-    assert RELEVANCE not in set(spread["segmentation"])
+    assert RELEVANCE not in set(spread["segment_type"])
 
 
 def test_a_relevance_that_is_missing_in_a_slate_makes_no_terciles():
     relevance = np.r_[np.nan, np.linspace(1, 5, 59)]
     accounts = clustered((30, 30), focal_relevance=relevance)
     table, _ = segments(accounts, min_slates=20, bootstrap_draws=9)
-    rows = table[table["segmentation"] == RELEVANCE]
+    rows = table[table["segment_type"] == RELEVANCE]
     assert rows["note"].to_list() == ["relevance is missing in some slates"]
 
 

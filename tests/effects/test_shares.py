@@ -13,11 +13,11 @@ from netlift.effects.shares import shares
 
 PARTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 SAME, OTHER, ALL, LEFT, WITHIN = (
-    "Taken from the same cluster",
-    "Taken from other clusters",
-    "Taken from all competitors",
-    "Left for the slate",
-    "Same-cluster part of the spillover",
+    "taken_from_same_cluster",
+    "taken_from_other_clusters",
+    "taken_from_competitors",
+    "left_for_slate",
+    "same_cluster_part",
 )
 MADE_OF = {
     SAME: ((0, -1, 0), (1, 0, 0)),
@@ -30,7 +30,7 @@ MADE_OF = {
 
 ESTIMATORS = ["difference_in_means", "difference_in_means_ols_error", "lin", "hajek"]
 ESTIMATORS.append("horvitz_thompson")
-NUMBERS = ["estimate", "ci_95_lower", "ci_95_upper", "interval_kind", "interval_said"]
+NUMBERS = ["estimate", "ci_95_lower", "ci_95_upper", "interval_kind", "interval_text"]
 
 
 def accounts_of(promoted, focal, same, other, **columns) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def simulated(seed: int = 1, n_slates: int = 600, probability=None) -> pd.DataFr
 
 
 def of(table: pd.DataFrame, estimator: str) -> pd.DataFrame:
-    return table[table["estimator"] == estimator].set_index("share")
+    return table[table["estimator"] == estimator].set_index("metric")
 
 
 def clicks_and_arm(accounts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -80,11 +80,11 @@ def test_shares_by_hand():
 
 def test_every_estimator_has_every_share_of_what_it_is_a_share_of():
     table = shares(simulated(probability=0.5))
-    keys = list(zip(table["estimator"], table["share"], strict=True))
+    keys = list(zip(table["estimator"], table["metric"], strict=True))
     assert keys == [(estimator, share) for estimator in ESTIMATORS for share in MADE_OF]
     assert table[[*NUMBERS, "known_value"]].notna().all(axis=None)
     named = {(1, 0, 0): "the focal gain", (0, 1, 1): "the change of all competitors"}
-    assert list(table["of"]) == [named[bottom] for _, bottom in MADE_OF.values()] * 5
+    assert list(table["denominator_label"]) == [named[bottom] for _, bottom in MADE_OF.values()] * 5
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -222,7 +222,7 @@ def test_a_set_may_be_all_but_an_interval_and_is_said_to_be_in_words():
     assert row["interval_kind"] == "outside"
     assert_set_is_what_tests_keep(row, accounts, ALL)
     lower, upper = row["ci_95_lower"], row["ci_95_upper"]
-    assert row["interval_said"] == (
+    assert row["interval_text"] == (
         f"unbounded: below {lower:.3f} or above {upper:.3f}, since the focal gain may be zero"
     )
 
@@ -237,14 +237,14 @@ def test_a_set_may_be_everything_and_is_said_to_be_in_words():
         row = table.loc[share]
         assert row["interval_kind"] == "everything"
         assert_set_is_what_tests_keep(row, accounts, share)
-        assert row["interval_said"] == f"unbounded: any number, since {may_be_zero} may be zero"
+        assert row["interval_text"] == f"unbounded: any number, since {may_be_zero} may be zero"
 
 
 def test_an_interval_is_said_by_its_ends():
     for _, row in of(shares(simulated()), "difference_in_means").iterrows():
         assert row["interval_kind"] == "interval"
         ends = f"{row['ci_95_lower']:.3f}", f"{row['ci_95_upper']:.3f}"
-        assert row["interval_said"] == f"from {ends[0]} to {ends[1]}"
+        assert row["interval_text"] == f"from {ends[0]} to {ends[1]}"
 
 
 # --- Probabilities of promotion ------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_with_one_probability_for_all_hajeks_shares_are_those_of_plain_means(pro
     plain, hajek = of(table, "difference_in_means"), of(table, "hajek")
     for column in ("estimate", "ci_95_lower", "ci_95_upper"):
         assert hajek[column].to_list() == pytest.approx(plain[column].to_list(), rel=1e-9)
-    assert list(hajek["interval_said"]) == list(plain["interval_said"])
+    assert list(hajek["interval_text"]) == list(plain["interval_text"])
 
 
 # --- Degenerate accounts -------------------------------------------------------------------------

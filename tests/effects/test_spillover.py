@@ -11,7 +11,7 @@ from netlift.effects.spillover import spillover_sensitivity, spillover_support
 from netlift.inference import bootstrap as bootstrap_module
 from netlift.inference.bootstrap import bootstrap
 
-PER_ROW, PER_SLATE = "clicks per item row", "clicks per slate"
+PER_ROW, PER_SLATE = "per_row", "per_slate"
 
 
 def experiment(n_slates: int = 80, n_users: int | None = 30) -> pd.DataFrame:
@@ -19,30 +19,30 @@ def experiment(n_slates: int = 80, n_users: int | None = 30) -> pd.DataFrame:
 
 
 def observed(log: pd.DataFrame, draws: int = 20) -> pd.DataFrame:
-    return observed_effects(log, seed=1, bootstrap_draws=draws)[0].set_index("effect")
+    return observed_effects(log, seed=1, bootstrap_draws=draws)[0].set_index("line")
 
 
 def groups(log: pd.DataFrame) -> dict[str, pd.Series]:
     """Say in pandas which rows each observed effect is about."""
     return {
-        "Focal item": log["is_focal_item"],
-        "Same-cluster competitors": ~log["is_focal_item"]
+        "direct": log["is_focal_item"],
+        "same_cluster": ~log["is_focal_item"]
         & (log["spillover_cluster"] == log["focal_spillover_cluster"]),
-        "Other competitors": log["spillover_cluster"] != log["focal_spillover_cluster"],
-        "All competitors": ~log["is_focal_item"],
+        "other": log["spillover_cluster"] != log["focal_spillover_cluster"],
+        "indirect": ~log["is_focal_item"],
     }
 
 
 def definitions(log: pd.DataFrame, near: int) -> dict[str, pd.Series]:
     """Say in pandas which rows each definition of spillover is about."""
     above = log["focal_seed_position"] - log["slate_position_seed"]
-    same_cluster = groups(log)["Same-cluster competitors"]
+    same_cluster = groups(log)["same_cluster"]
     return {
-        "All non-focal": above != 0,
-        "Same cluster": same_cluster,
-        "Displaced": above > 0,
-        "Same-cluster displaced": same_cluster & (above > 0),
-        "Near displaced": above.between(1, near),
+        "all_non_focal": above != 0,
+        "same_cluster": same_cluster,
+        "displaced": above > 0,
+        "same_cluster_displaced": same_cluster & (above > 0),
+        "near_displaced": above.between(1, near),
     }
 
 
@@ -63,7 +63,7 @@ def test_row_effects_and_both_errors_are_the_sandwich_written_out():
         slope, by_slate = cluster_sandwich(y, arm, rows["slate_id"].to_numpy())
         _, by_user = cluster_sandwich(y, arm, rows["user_id"].to_numpy())
         row = found.loc[effect]
-        assert row["unit"] == PER_ROW
+        assert row["unit_code"] == PER_ROW
         assert row["estimate"] == pytest.approx(slope, abs=1e-13)
         assert row["se"] == pytest.approx(by_slate, rel=1e-11)
         assert row["se_user_clustered"] == pytest.approx(by_user, rel=1e-11)
@@ -76,9 +76,9 @@ def test_the_full_slate_effect_is_per_slate_and_its_user_error_is_clustered_over
         promotion_applied=("promotion_applied", "first"),
         user_id=("user_id", "first"),
     )
-    row = observed(log).loc["Full slate"]
+    row = observed(log).loc["total"]
     arms = [slates.loc[slates["promotion_applied"] == arm, "click"] for arm in (1, 0)]
-    assert row["unit"] == PER_SLATE
+    assert row["unit_code"] == PER_SLATE
     assert row["estimate"] == pytest.approx(arms[0].mean() - arms[1].mean(), abs=1e-13)
     neyman = sum(arm.var(ddof=1) / len(arm) for arm in arms) ** 0.5
     assert row["se"] == pytest.approx(neyman, rel=1e-12)
@@ -97,9 +97,9 @@ def test_counts_of_slates_are_slates_and_counts_of_rows_are_rows():
             assert found.loc[effect, f"{name}_mean"] == pytest.approx(rows["click"].mean())
     for name, arm in (("treated", 1), ("control", 0)):
         rows = log[log["promotion_applied"] == arm]
-        assert found.loc["Full slate", f"{name}_rows"] == len(rows)
-        assert found.loc["Full slate", f"{name}_slates"] == rows["slate_id"].nunique()
-        assert found.loc["Full slate", f"{name}_mean"] == pytest.approx(
+        assert found.loc["total", f"{name}_rows"] == len(rows)
+        assert found.loc["total", f"{name}_slates"] == rows["slate_id"].nunique()
+        assert found.loc["total", f"{name}_mean"] == pytest.approx(
             rows["click"].sum() / rows["slate_id"].nunique()
         )
 
@@ -110,7 +110,7 @@ def test_the_known_effect_is_the_mean_over_the_rows_of_both_arms():
     for effect, member in groups(log).items():
         assert found.loc[effect, "known_effect"] == pytest.approx(log.loc[member, "effect"].mean())
     per_slate = log["effect"].sum() / log["slate_id"].nunique()
-    assert found.loc["Full slate", "known_effect"] == pytest.approx(per_slate)
+    assert found.loc["total", "known_effect"] == pytest.approx(per_slate)
     assert (found["distance_from_known_in_se"] * found["se"]).to_numpy() == pytest.approx(
         (found["estimate"] - found["known_effect"]).to_numpy()
     )
@@ -158,7 +158,7 @@ def test_the_bootstrap_is_that_of_copying_the_slates_that_were_drawn():
         own = [number for number, rows in slates.items() if rows["promotion_applied"].iat[0] == arm]
         picks = generator(5, "bootstrap", stream_block).integers(len(own), size=(12, len(own)))
         picked.append(np.array(own)[picks])
-    assert list(draws.columns) == effects["effect"].tolist()
+    assert list(draws.columns) == effects["line"].tolist()
     for draw in range(12):
         chosen = np.concatenate([arm[draw] for arm in picked])
         copied = pd.concat([slates[number] for number in chosen])
@@ -168,7 +168,7 @@ def test_the_bootstrap_is_that_of_copying_the_slates_that_were_drawn():
             sum(slates[number]["click"].sum() for number in arm[draw]) / len(arm[draw])
             for arm in picked
         ]
-        assert draws["Full slate"][draw] == pytest.approx(per_slate[0] - per_slate[1], abs=1e-12)
+        assert draws["total"][draw] == pytest.approx(per_slate[0] - per_slate[1], abs=1e-12)
 
 
 def test_bootstrap_error_and_interval_are_those_of_the_draws():
@@ -218,17 +218,17 @@ def test_definitions_by_hand():
     support = spillover_support(log, near_positions=2).set_index("definition")
     assert (support["treated_rows"] == support["control_rows"]).all()
     assert support["treated_rows"].to_dict() == {
-        "All non-focal": 6,
-        "Same cluster": 3,
-        "Displaced": 4,
-        "Same-cluster displaced": 2,
-        "Near displaced": 2,
+        "all_non_focal": 6,
+        "same_cluster": 3,
+        "displaced": 4,
+        "same_cluster_displaced": 2,
+        "near_displaced": 2,
     }
     assert support["rows"].tolist() == [12, 6, 8, 4, 4]
     assert support["share_of_non_focal_rows"].to_numpy() == pytest.approx(
         np.array([12, 6, 8, 4, 4]) / 12
     )
-    assert "2 positions above" in support.loc["Near displaced", "meaning"]
+    assert "2 positions above" in support.loc["near_displaced", "meaning"]
     assert support["meaning"].nunique() == 5
 
 
@@ -249,7 +249,7 @@ def test_support_counts_rows_as_rows_and_slates_as_slates(near):
 def test_spillover_per_row_is_clustered_by_slate(near):
     log = experiment()
     found = spillover_sensitivity(log, near_positions=near)
-    found = found[found["unit"] == PER_ROW].set_index("definition")
+    found = found[found["unit_code"] == PER_ROW].set_index("definition")
     for definition, member in definitions(log, near).items():
         rows = log[member]
         columns = ("click", "promotion_applied", "slate_id")
@@ -263,7 +263,7 @@ def test_spillover_per_row_is_clustered_by_slate(near):
 def test_spillover_per_slate_counts_slates_without_such_a_row_as_zero():
     log = experiment()
     found = spillover_sensitivity(log, near_positions=3)
-    found = found[found["unit"] == PER_SLATE].set_index("definition")
+    found = found[found["unit_code"] == PER_SLATE].set_index("definition")
     arm = log.groupby("slate_id")["promotion_applied"].first()
     for definition, member in definitions(log, 3).items():
         sums = log["click"].where(member, 0).groupby(log["slate_id"]).sum()
@@ -281,8 +281,8 @@ def test_spillover_per_slate_counts_slates_without_such_a_row_as_zero():
 def test_a_definition_without_rows_is_missing_and_says_so_and_the_others_are_not():
     # No two items of a slate share a cluster.
     log = items(["ABC"] * 8, [2] * 8, [1, 0] * 4, ["100", "010", "001", "110"] * 2)
-    found = spillover_sensitivity(log, near_positions=3).set_index(["definition", "unit"])
-    for definition in ("Same cluster", "Same-cluster displaced"):
+    found = spillover_sensitivity(log, near_positions=3).set_index(["definition", "unit_code"])
+    for definition in ("same_cluster", "same_cluster_displaced"):
         for unit in (PER_ROW, PER_SLATE):
             row = found.loc[(definition, unit)]
             missing = ["estimate", "se", "ci_95_lower", "ci_95_upper"]
@@ -290,7 +290,7 @@ def test_a_definition_without_rows_is_missing_and_says_so_and_the_others_are_not
             assert row["rows"] == row["slates"] == 0
             assert isinstance(row["note"], str)
             assert row["note"]
-    for definition in ("All non-focal", "Displaced", "Near displaced"):
+    for definition in ("all_non_focal", "displaced", "near_displaced"):
         row = found.loc[(definition, PER_ROW)]
         assert row[["estimate", "se", "ci_95_lower", "ci_95_upper"]].notna().all()
         assert pd.isna(row["note"])
@@ -299,8 +299,8 @@ def test_a_definition_without_rows_is_missing_and_says_so_and_the_others_are_not
 def test_rows_in_a_single_slate_of_an_arm_are_too_few_for_an_error_per_row():
     slates = ["AAB"] + ["ABC"] * 3 + ["AAB"] * 4
     log = items(slates, [2] * 8, [1] * 4 + [0] * 4, ["100", "010"] * 4)
-    found = spillover_sensitivity(log, near_positions=3).set_index(["definition", "unit"])
-    row = found.loc[("Same cluster", PER_ROW)]
+    found = spillover_sensitivity(log, near_positions=3).set_index(["definition", "unit_code"])
+    row = found.loc[("same_cluster", PER_ROW)]
     assert pd.isna(row["estimate"])
     assert "1 promoted" in row["note"]
     assert (row["rows"], row["slates"]) == (5, 5)
@@ -309,15 +309,15 @@ def test_rows_in_a_single_slate_of_an_arm_are_too_few_for_an_error_per_row():
 def test_a_group_without_rows_has_no_numbers_and_says_so_and_the_others_have_theirs():
     log = items(["ABC"] * 8, [2] * 8, [1, 0] * 4, ["100", "010", "001", "110"] * 2)
     effects, draws = observed_effects(log, seed=1, bootstrap_draws=50)
-    row = effects.set_index("effect").loc["Same-cluster competitors"]
+    row = effects.set_index("line").loc["same_cluster"]
     assert "rows of 0 promoted units" in row["note"]
     numbers = ["estimate", "se", "ci_95_lower", "treated_mean", "bootstrap_se", "bootstrap_draws"]
     assert row[numbers].isna().all()
     assert (row["treated_rows"], row["control_slates"]) == (0, 0)
-    others = effects[effects["effect"] != "Same-cluster competitors"]
+    others = effects[effects["line"] != "same_cluster"]
     assert others["note"].isna().all()
     assert others.drop(columns="note").notna().all(axis=None)
-    assert draws["Same-cluster competitors"].isna().all()
+    assert draws["same_cluster"].isna().all()
 
 
 def test_an_arm_of_one_user_leaves_out_only_the_error_by_user():
@@ -333,8 +333,8 @@ def test_draws_without_a_row_of_a_group_are_left_out_and_counted():
     slates = ["AAB", "AAB", "AAB", "AAB", *["ABC"] * 8]
     log = items(slates, [2] * 12, [1, 0] * 6, ["100", "010", "001", "110"] * 3)
     effects, draws = observed_effects(log, seed=1, bootstrap_draws=400)
-    row = effects.set_index("effect").loc["Same-cluster competitors"]
-    drawn = draws["Same-cluster competitors"].dropna()
+    row = effects.set_index("line").loc["same_cluster"]
+    drawn = draws["same_cluster"].dropna()
     # Each arm's 6 slates hold two with such items; a draw of an arm misses both in (4/6)^6 = 9%.
     assert 400 * 0.7 < row["bootstrap_draws"] == len(drawn) < 400
     assert row["bootstrap_se"] == pytest.approx(drawn.std(), rel=1e-12)

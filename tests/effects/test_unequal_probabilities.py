@@ -74,8 +74,8 @@ def test_nothing_is_concluded_or_stated():
         spillover_sensitivity(LOG, near_positions=2),
         segments(ACCOUNTS, min_slates=20, bootstrap_draws=1)[0],
     ).set_index("topic")
-    assert said.at["slate-level metric", "verdict"] == "undecided"
-    assert said.at["policy design", "verdict"] == "no_evidence_for_promoting"
+    assert said.at["slate_level_metric", "verdict"] == "undecided"
+    assert said.at["policy_design", "verdict"] == "no_evidence_for_promoting"
 
 
 def test_effects_on_rows_are_weighted_regressions():
@@ -85,7 +85,7 @@ def test_effects_on_rows_are_weighted_regressions():
     model = sm.WLS(rows["click"].to_numpy(float), sm.add_constant(arm * 1.0), weights=weights)
     fit = model.fit(cov_type="cluster", cov_kwds={"groups": rows["slate_id"].to_numpy()})
     table = spillover_sensitivity(LOG, near_positions=2)
-    row = table[(table["definition"] == "All non-focal") & table["unit"].str.contains("row")].iloc[
+    row = table[(table["definition"] == "all_non_focal") & table["unit"].str.contains("row")].iloc[
         0
     ]
     assert row["estimate"] == pytest.approx(fit.params[1], rel=1e-10)
@@ -106,7 +106,7 @@ def test_leakage_still_adds_up():
 
 
 def test_claims_of_single_items_are_those_of_weighted_rows():
-    claims = item_level_claim(LOG).set_index("claim_of")["claim"] / 1000
+    claims = item_level_claim(LOG).set_index("metric")["claim"] / 1000
     e = LOG["promotion_probability"]
     weight = 1 / np.where(LOG["promotion_applied"] == 1, e, 1 - e)
     promoted = LOG["promotion_applied"] == 1
@@ -115,9 +115,9 @@ def test_claims_of_single_items_are_those_of_weighted_rows():
     def rate(chosen: pd.Series) -> float:
         return np.average(LOG.loc[chosen, "click"], weights=weight[chosen])
 
-    assert claims["Focal gain alone"] == pytest.approx(
+    assert claims["focal_gain"] == pytest.approx(
         rate(focal & promoted) - rate(focal & ~promoted), abs=1e-12
     )
-    assert claims["Promoted against other items of the same slates"] == pytest.approx(
+    assert claims["within_slates"] == pytest.approx(
         rate(focal & promoted) - rate(~focal & promoted), abs=1e-12
     )

@@ -19,9 +19,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
+from netlift.core.units import WORDS
 from netlift.effects import estimators, observed
-from netlift.effects import ledger as ledger_module
 from netlift.effects import risk as risk_module
+from netlift.effects.codes import LINES
+from netlift.effects.item_rows import DEFINITIONS
 from netlift.figures import example_slates
 from netlift.figures.drawing import marks
 from netlift.figures.drawing.saving import save_figure
@@ -32,12 +34,12 @@ from netlift.figures.effects import observed_effects
 from netlift.figures.exposure import exposure_mapping
 from netlift.figures.ledger import decomposition, known_lift_by_slate, observed_against_known
 from netlift.figures.ratings import MAX_GENRES, genre_counts, ratings_and_slates
-from netlift.figures.risk import VERDICTS, risk
+from netlift.figures.risk import MARKERS, risk
 from netlift.figures.spillover import spillover_sensitivity
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-PER_ROW, PER_SLATE = "clicks per item row", "clicks per slate"
+PER_ROW, PER_SLATE = "per_row", "per_slate"
 NASTY_TITLES = [
     '<b>x</b> "q" $5 & $6 \\alpha_{i}^2 (1999)',
     "$x$ --> ]]> <!--",
@@ -57,8 +59,9 @@ NASTY_TITLES = [
 def effects_table(**changes):
     table = pd.DataFrame(
         {
-            "effect": ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"],
-            "unit": [PER_ROW, PER_ROW, PER_ROW, PER_SLATE],
+            "line": ["direct", "same_cluster", "other", "total"],
+            "component": [line.component for line in LINES],
+            "unit_code": [PER_ROW, PER_ROW, PER_ROW, PER_SLATE],
             "estimate": [0.15, -0.05, 0.0, -0.3],
             "ci_95_lower": [0.1, -0.08, -0.01, -0.5],
             "ci_95_upper": [0.2, -0.02, 0.01, -0.1],
@@ -72,7 +75,7 @@ def effects_table(**changes):
 
 def draws_table():
     grid = np.linspace(-0.1, 0.1, 50)
-    return pd.DataFrame({row.effect: row.estimate + grid for row in effects_table().itertuples()})
+    return pd.DataFrame({row.line: row.estimate + grid for row in effects_table().itertuples()})
 
 
 def component_effects(estimates=(0.2, -0.05, -0.45), outcomes=("observed_clicks",)):
@@ -80,13 +83,12 @@ def component_effects(estimates=(0.2, -0.05, -0.45), outcomes=("observed_clicks"
     rows = []
     for shift, outcome in enumerate(outcomes):
         for estimator in estimators.ESTIMATORS:
-            for (family, component, _), value in zip(ledger_module.LINES, values, strict=True):
+            for line, value in zip(LINES, values, strict=True):
                 low, high = value + 0.01 * shift - 0.1, value + 0.01 * shift + 0.1
                 rows.append(
                     {
                         "outcome_type": outcome,
-                        "effect_family": family,
-                        "component": component,
+                        **line.columns,
                         "estimator": estimator,
                         "estimate_per_slate": value + 0.01 * shift,
                         "ci_95_lower": low,
@@ -103,10 +105,11 @@ def component_effects(estimates=(0.2, -0.05, -0.45), outcomes=("observed_clicks"
 
 
 def spillover_tables():
-    names = ["All non-focal", "Same cluster", "Displaced"]
+    names = ["all_non_focal", "same_cluster", "displaced"]
     support = pd.DataFrame(
         {
             "definition": names,
+            "definition_label": [DEFINITIONS[name] for name in names],
             "meaning": ["every item but the focal one", "$5 & $6", "items above the focal item"],
             "rows": [1100, 210, 0],
             "slates": [100, 61, 0],
@@ -115,7 +118,7 @@ def spillover_tables():
     estimates = pd.DataFrame(
         {
             "definition": np.repeat(names, 2),
-            "unit": [PER_ROW, PER_SLATE] * 3,
+            "unit_code": [PER_ROW, PER_SLATE] * 3,
             "estimate": [-0.02, -0.3, -0.05, -0.1, np.nan, np.nan],
             "ci_95_lower": [-0.03, -0.5, -0.08, -0.2, np.nan, np.nan],
             "ci_95_upper": [-0.01, -0.1, -0.02, 0.0, np.nan, np.nan],
@@ -130,18 +133,19 @@ def risk_table(name, segments, *, known=True):
     rows = [
         {
             name: segment,
-            "effect_family": family,
+            "line": line,
             "slates": 70 + place,
             "treated_slates": 30,
             "control_slates": 40 + place,
-            "estimate": estimate if family == "Total" else 9.0,
+            "estimate": estimate if line == "total" else 9.0,
             "ci_95_lower": estimate - half,
             "ci_95_upper": estimate + half,
             "verdict": verdict,
+            "verdict_label": risk_module.VERDICTS[verdict],
         }
         | ({"known_effect": 0.1} if known else {})
         for place, (segment, estimate, half, verdict) in enumerate(segments)
-        for family in ("Direct", "Indirect", "Total")
+        for line in ("direct", "indirect", "total")
     ]
     return pd.DataFrame(rows)
 
@@ -151,7 +155,7 @@ def risk_tables(n_clusters=4, **options):
         ("War", 0.5, 0.2, "gains"),
         ("<i>$1$</i>", -0.5, 0.2, "loses"),
         ("Drama", 0.1, 0.2, "undecided"),
-        ("Noir", np.nan, np.nan, "too few slates"),
+        ("Noir", np.nan, np.nan, "too_few_slates"),
     ]
     clusters += [(f"Cluster {n}", 0.1, 0.4, "undecided") for n in range(4, n_clusters)]
     positions = [("5-6", -0.2, 0.1, "loses"), ("7", 0.0, 0.1, "undecided")]
@@ -220,11 +224,11 @@ def test_observed_effects_shows_its_table_with_one_axis_for_each_unit():
     table = effects_table()
     figure = observed_effects(table, draws_table())
     for unit, title in ((PER_ROW, "Effect per item row"), (PER_SLATE, "Effect per slate")):
-        part, axes = table[table["unit"] == unit], titled(figure, title)
+        part, axes = table[table["unit_code"] == unit], titled(figure, title)
         assert drawn(axes, marks.ESTIMATE) == [[value] for value in part["estimate"]]
         assert drawn(axes, marks.INTERVAL) == part[["ci_95_lower", "ci_95_upper"]].values.tolist()
         assert drawn(axes, marks.KNOWN) == [[value] for value in part["known_effect"]]
-        assert axes.get_xlabel() == f"Change in {unit}"
+        assert axes.get_xlabel() == f"Change in {WORDS[unit]}"
         assert [0, 0] in [list(line.get_xdata()) for line in axes.lines]
     assert "Focal item\n+0.1500 (+0.1000 to +0.2000)" in texts(figure)
 
@@ -232,7 +236,7 @@ def test_observed_effects_shows_its_table_with_one_axis_for_each_unit():
 def test_bootstrap_shows_the_resamples_the_estimate_and_the_interval():
     table = effects_table()
     axes = titled(observed_effects(table, draws_table()), "Bootstrap, per item row")
-    part = table[table["unit"] == PER_ROW]
+    part = table[table["unit_code"] == PER_ROW]
     bounds = part[["bootstrap_ci_95_lower", "bootstrap_ci_95_upper"]]
     assert drawn(axes, marks.INTERVAL) == bounds.values.tolist()
     assert drawn(axes, marks.ESTIMATE) == [[value] * 2 for value in part["estimate"]]
@@ -244,8 +248,8 @@ def test_bootstrap_shows_the_resamples_the_estimate_and_the_interval():
 
 def test_observed_effects_without_truth_and_without_an_estimate():
     table = effects_table().drop(columns="known_effect")
-    table.loc[0, table.columns[2:]] = np.nan
-    figure = observed_effects(table, draws_table().assign(**{"Focal item": np.nan}))
+    table.loc[0, table.columns[3:]] = np.nan
+    figure = observed_effects(table, draws_table().assign(**{"direct": np.nan}))
     axes = titled(figure, "Effect per item row")
     assert drawn(axes, marks.ESTIMATE) == [[-0.05], [0.0]]
     assert drawn(axes, marks.KNOWN) == []
@@ -270,8 +274,8 @@ def test_decomposition_builds_up_to_the_whole_slate(estimates):
 
 def test_decomposition_says_where_there_is_no_estimate_and_no_interval():
     table = component_effects()
-    table.loc[table["component"] == "Other competitors", "estimate_per_1000_promoted_slates"] = None
-    table.loc[table["component"] == "Focal item", "ci_95_lower_per_1000"] = None
+    table.loc[table["line"] == "other", "estimate_per_1000_promoted_slates"] = None
+    table.loc[table["line"] == "direct", "ci_95_lower_per_1000"] = None
     figure = decomposition(table)
     assert len(bars(figure.axes[0])) == 3
     assert "no estimate" in texts(figure)
@@ -320,7 +324,7 @@ def test_spillover_shows_its_tables_and_says_where_data_are_missing():
     figure = spillover_sensitivity(estimates, support)
     for unit, title in ((PER_ROW, "Per item row"), (PER_SLATE, "Per slate")):
         axes = titled(figure, title)
-        part = estimates[(estimates["unit"] == unit) & estimates["estimate"].notna()]
+        part = estimates[(estimates["unit_code"] == unit) & estimates["estimate"].notna()]
         assert drawn(axes, marks.ESTIMATE) == [[value] for value in part["estimate"]]
         assert drawn(axes, marks.INTERVAL) == part[["ci_95_lower", "ci_95_upper"]].values.tolist()
         assert drawn(axes, marks.KNOWN) == [[value] for value in part["known_effect"]]
@@ -351,7 +355,7 @@ def test_risk_shows_the_total_effect_its_verdict_and_slates():
 def test_risk_without_truth_and_without_any_estimate():
     figure = risk(*risk_tables(known=False))
     assert not any(drawn(axes, marks.KNOWN) for axes in figure.axes)
-    none = [("A", np.nan, np.nan, "too few slates")]
+    none = [("A", np.nan, np.nan, "too_few_slates")]
     figure = risk(risk_table("focal_position_bucket", none), risk_table("focal_cluster", none))
     assert texts(figure).count("too few slates") == 2
     assert not any(drawn(axes, marks.ESTIMATE) for axes in figure.axes)
@@ -430,10 +434,9 @@ def figures():
 
 
 def test_words_and_colors_are_those_of_the_tables():
-    labels = [line[1] for line in ledger_module.LINES]
-    labels += [definition.label for definition in observed.OBSERVED_EFFECTS]
-    assert all(LIGHT.component(label) for label in [*labels, observed.FULL_SLATE])
-    assert set(VERDICTS) == {risk_module.GAINS, risk_module.LOSES, risk_module.UNDECIDED}
+    lines = [*LINES, *(line for line, _ in observed.OBSERVED_EFFECTS)]
+    assert all(LIGHT.component(line.code) for line in lines)
+    assert set(MARKERS) == {risk_module.GAINS, risk_module.LOSES, risk_module.UNDECIDED}
     colors = [LIGHT.focal, LIGHT.same_cluster, LIGHT.other, LIGHT.competitors, LIGHT.total]
     assert len({*colors, LIGHT.gains, LIGHT.loses, LIGHT.promoted, LIGHT.control}) == 9
 

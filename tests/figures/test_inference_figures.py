@@ -191,12 +191,12 @@ def test_randomization_tests_show_the_range_under_the_null_and_the_p_values(expe
 def test_leakage_shows_both_parts_and_says_what_was_detected(experiment):
     table = experiment()["leakage"]
     figure = leakage(table)
-    places = table.index // 2 + np.where(table["rows_called"] == audit.EXPOSED, -0.17, 0.17)
+    places = table.index // 2 + np.where(table["row_group"] == audit.EXPOSED, -0.17, 0.17)
     there = table["estimate"].notna()
     ends = rows_of(table[there], *CI).values()
     assert drawn(figure.axes[0], INTERVAL) == dict(zip(places[there].round(6), ends, strict=True))
     assert {"no unexposed items", "nothing is left to leak to"} <= set(texts(figure))
-    for _, line in table[there & (table["rows_called"] == audit.UNEXPOSED)].iterrows():
+    for _, line in table[there & (table["row_group"] == audit.UNEXPOSED)].iterrows():
         said = "leakage detected" if line["leakage_detected"] else "leakage not detected"
         said += f"; 80% power for a change of {line['minimum_detectable_leakage']:.3f}"
         said += "; coarsest sufficient" if line["coarsest_sufficient"] else ""
@@ -244,15 +244,15 @@ def test_item_level_claims_stand_against_the_net_change(experiment):
 def test_segments_show_both_estimates_and_how_much_they_differ(experiment):
     tables = experiment()
     figure = segments(tables["segments"], tables["heterogeneity"])
-    whole = tables["segments"].query("component == 'Full slate'")
-    part = whole[whole["segmentation"] == segment_effects.POSITION]
+    whole = tables["segments"].query("line == 'total'")
+    part = whole[whole["segment_type"] == segment_effects.POSITION]
     expected = {}
     for kind, shift in (("simultaneous", -0.2), ("shrunken", 0.2)):
         ends = rows_of(part, *(f"{kind}_{end}" for end in CI))
         expected |= {row + shift: end for row, end in ends.items()}
     assert drawn(figure.axes[0], INTERVAL) == expected
     assert drawn(figure.axes[0], KNOWN) == rows_of(part, "known_effect")
-    spread = tables["heterogeneity"].query("component == 'Full slate'").iloc[0]
+    spread = tables["heterogeneity"].query("line == 'total'").iloc[0]
     said = f"p = {p_value(spread['p_value'])}, tau = {spread['tau']:.3f} clicks per slate"
     assert said in figure.axes[0].get_title(loc="left")
 
@@ -260,9 +260,9 @@ def test_segments_show_both_estimates_and_how_much_they_differ(experiment):
 @pytest.mark.parametrize(("n_empty", "n_rows"), [(3, 5), (4, 3)])
 def test_many_segments_without_numbers_take_one_row(experiment, n_empty, n_rows):
     tables = experiment()
-    first = tables["segments"].query("component == 'Full slate'").iloc[:1]
+    first = tables["segments"].query("line == 'total'").iloc[:1]
     empty = first.assign(estimate=np.nan, note="too few slates: 3 promoted and 9 control")
-    missing = pd.DataFrame([{"segmentation": "focal relevance", "note": "no column relevance"}])
+    missing = pd.DataFrame([{"segment_type": "focal_relevance", "note": "no column relevance"}])
     table = pd.concat([first, first, *[empty] * n_empty, missing], ignore_index=True)
     figure = segments(table, tables["heterogeneity"])
     assert len(figure.axes[0].get_yticklabels()) == n_rows

@@ -30,7 +30,7 @@ from netlift.figures.outcome_models import DIAGONAL, MODEL_NAMES, outcome_models
 from netlift.figures.policies import ORACLE, OWN, policies
 from netlift.figures.predicted_effects import MEANS, POINTS, PREDICTORS, SLATES, predicted_effects
 from netlift.figures.who_gains import ALIKE, CURVES, MEASURES, who_gains
-from netlift.models.policies import NONE, PROMOTE_NOTHING
+from netlift.models.policies import NONE, PROMOTE_NOTHING, rule_label
 from netlift.models.policies import verdict as verdict_of
 from netlift.models.who_gains import detectability
 from netlift.workflow.outputs import FIGURES
@@ -228,7 +228,7 @@ def test_who_gains_shows_groups_the_curve_and_every_predictor(experiment, kind):
     table, curves = tables["who_gains"], tables["toc"]
     figure = draw(who_gains, tables)
     groups, toc, beside = figure.axes
-    part = table.query("predictor == 'stacked' and measure == 'group effect'").reset_index(
+    part = table.query("predictor == 'stacked' and measure == 'group_effect'").reset_index(
         drop=True
     )
     assert drawn(groups, INTERVAL) == rows_of(part, *CI)
@@ -297,14 +297,15 @@ def test_the_verdict_is_the_title_and_its_rule_stands_out(bounds, title, marks):
     table = table.assign(value=table["lower_bound"] + 3 * (table["rule"] != NONE), ci_95_lower=0.0)
     table["upper_bound"] = 2 * table["value"] - table["lower_bound"]
     table["ci_95_upper"] = table["value"]
-    table["unit"] = PER_1000_ELIGIBLE
+    table["unit_code"], table["unit"] = PER_1000_ELIGIBLE, "clicks"
+    table["rule_label"] = table["rule"].map(rule_label)
     found = verdict_of(table)
     figure = policies(table, found)
     assert title in texts(figure)
     assert found["statement"] in said(figure)
     bold = [label.get_text() for label in figure.axes[0].get_yticklabels() if is_bold(label)]
     shipped = NONE if found["verdict"] == PROMOTE_NOTHING else "two"
-    assert bold == [shipped.capitalize()]
+    assert bold == [rule_label(shipped).capitalize()]
     shown = [line for line in figure.axes[0].lines if line.get_label() == ESTIMATE]
     assert "".join(line.get_marker() for line in shown[1:]) == marks
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED
+from netlift.core.labels import with_labels
+from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED, VERDICTS
 from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.grid import grid_heat_maps
 from netlift.figures.robustness import robustness
@@ -21,7 +22,7 @@ def grid_table(total=TOTAL, **more) -> pd.DataFrame:
     for row, b in enumerate([1.0, 2.0]):
         for column, a in enumerate([0.5, 1.0, 1.5]):
             known = {
-                "Full slate": total[row, column],
+                "total": total[row, column],
                 DIVERSION: 1 - total[row, column],
                 GAINING: 0.5 + total[row, column],
             }
@@ -84,9 +85,17 @@ def robustness_table(**columns) -> pd.DataFrame:
     verdicts = [HOLDS, FAILS, UNDECIDED, HOLDS]
     return pd.concat(
         [
-            pd.DataFrame(
-                {"conclusion": CONCLUSIONS, "verdict": verdicts, "estimate": [-0.5, 0.25, 0, -2]}
-            ).assign(world=world, **columns)
+            with_labels(
+                pd.DataFrame(
+                    {
+                        "conclusion": list(CONCLUSIONS),
+                        "verdict": verdicts,
+                        "estimate": [-0.5, 0.25, 0, -2],
+                    }
+                ).assign(world=world, **columns),
+                verdict=VERDICTS,
+                known_verdict=VERDICTS,
+            )
             for world in ("logit", "a_world_with_a_very_long_name_that_cannot_fit")
         ]
     )
@@ -102,8 +111,8 @@ def test_the_matrix_shows_verdicts_numbers_and_colors(known):
         zip(CONCLUSIONS, [HOLDS, FAILS, UNDECIDED, HOLDS], [-0.5, 0.25, 0, -2], strict=True)
     ):
         form = "{:.2f}" if conclusion == TAKES_MORE else "{:+.3f}"
-        lines = [verdict, form.format(number).replace("-", "\N{MINUS SIGN}")]
-        lines += [f"known: {known}"] if known else []
+        lines = [VERDICTS[verdict], form.format(number).replace("-", "\N{MINUS SIGN}")]
+        lines += [f"known: {VERDICTS[known]}"] if known else []
         for column in (0, 1):
             assert shown[(column, row)].split("\n") == lines
     colors = {HOLDS: LIGHT.gains, FAILS: LIGHT.loses, UNDECIDED: LIGHT.undecided}

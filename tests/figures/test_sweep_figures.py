@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from test_inference_figures import boxes, drawn, texts
 
 from netlift.effects.accounts import slate_outcomes
-from netlift.effects.conclusions import FAILS, HOLDS, UNDECIDED, conclusions
+from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, UNDECIDED, conclusions
 from netlift.effects.ledger import component_effects
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, KNOWN
 from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
@@ -38,9 +38,9 @@ def swept():
     return combined(rows), conclusion_shares(combined(judged))
 
 
-def cell(rows, size, world, component="Full slate"):
+def cell(rows, size, world, component="total"):
     found = rows[rows["is_main"] & (rows["size"] == size) & (rows["world"] == world)]
-    return found[found["component"] == component]
+    return found[found["line"] == component]
 
 
 def test_every_seed_has_its_interval_and_those_that_miss_stand_out():
@@ -83,7 +83,7 @@ def test_distributions_show_every_seed_their_quantiles_and_the_known_effect():
     rows = swept()[0]
     figure = sweep_distribution(rows)
     assert len(figure.axes) == 4 * len(WORLDS)
-    lines = ["Focal item", "Same-cluster competitors", "Other competitors", "Full slate"]
+    lines = ["direct", "same_cluster", "other", "total"]
     for place, axes in enumerate(figure.axes):
         world, line = sorted(WORLDS)[place // 4], lines[place % 4]
         seeds = [found for found in axes.lines if found.get_label() == SEEDS]
@@ -106,10 +106,10 @@ def test_bars_are_the_shares_of_the_verdicts():
     for axes, text, (conclusion, part) in zip(
         panels, beside, shares.groupby("conclusion", sort=False), strict=True
     ):
-        assert axes.get_title(loc="left") == conclusion
+        assert axes.get_title(loc="left") == CONCLUSIONS[conclusion]
         for bars, verdict in zip(axes.containers, (HOLDS, UNDECIDED, FAILS), strict=True):
             widths = [bar.get_width() for bar in bars]
-            assert widths == pytest.approx(part[verdict.replace(" ", "_")].to_list())
+            assert widths == pytest.approx(part[verdict].to_list())
         labels = [label.get_text() for label in axes.get_yticklabels()]
         assert labels == [f"{w}, {s}" for w, s in zip(part["world"], part["size"], strict=True)]
         known, wrong = (

@@ -50,7 +50,7 @@ def tables(tmp_path):
     for number, (name, world, slates) in enumerate(CASES):
         facts = {"case": name, "world": world, "slates": slates, "bound_se": 0.1}
         own = ledgers.assign(t=ledgers["t"] * (1 + number / 2))
-        own.loc[(own["component"] == "Focal item") & (own["replicate"] < 3), "t"] = np.nan
+        own.loc[(own["line"] == "direct") & (own["replicate"] < 3), "t"] = np.nan
         coverage.append(coverage_table(own, facts))
         tests.append(rejection_table(tested.assign(known_null=tested.index % 5 == number), facts))
         judged = {"verdict": ["promote"] * 30, "known_value": [2.0, -1.0] * 15}
@@ -126,7 +126,7 @@ def test_true_hypotheses_show_their_size_and_false_ones_their_power(tmp_path):
     for true in (True, False):
         label = "Size, %" if true else "Power, %"
         axes = [axes for axes in figure.axes if axes.get_xlabel() == label]
-        part = tests[tests["is_true"] == true]
+        part = tests[tests["null_is_true"] == true]
         assert sorted(x for one in axes for x in marks(one)[0]) == sorted(part["rejected"])
         adjusted = [line for one in axes for line in one.lines if line.get_label() == ADJUSTED]
         shown = sorted(line.get_xdata()[0] for line in adjusted)

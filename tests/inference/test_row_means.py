@@ -13,7 +13,7 @@ from netlift.inference.row_means import row_difference
 def arrays_of(items):
     """Return one experiment's arms, clicks and rows by component, and users, by slate."""
     rows = ItemRows.of(items)
-    members = [rows.member(definition) for definition in OBSERVED_EFFECTS[:3]]
+    members = [rows.member(definition) for _, definition in OBSERVED_EFFECTS[:3]]
     clicks = np.array([rows.per_slate(rows.click * member) for member in members])
     counts = np.array([rows.per_slate(member) for member in members])
     return rows.design.promoted, clicks, counts, rows.user[rows.starts]
@@ -22,7 +22,7 @@ def arrays_of(items):
 def test_the_groups_are_those_of_the_table():
     items = random_items(1, 30, 6)
     rows = ItemRows.of(items)
-    parts = np.array([rows.member(definition) for definition in OBSERVED_EFFECTS])
+    parts = np.array([rows.member(definition) for _, definition in OBSERVED_EFFECTS])
     np.testing.assert_array_equal(MEMBERS @ parts[:3], parts)
 
 
@@ -34,7 +34,7 @@ def test_estimates_and_errors_are_those_of_the_fit_on_rows(n_users, weighted):
     weight = np.random.default_rng(1).uniform(0.5, 3, 160) if weighted else np.ones(160)
     # Of two experiments on the same slates, the second has the arms of the first swapped.
     promoted = np.array([rows.design.promoted, ~rows.design.promoted])
-    for definition in OBSERVED_EFFECTS:
+    for _, definition in OBSERVED_EFFECTS:
         member = rows.member(definition)
         clicks, count = (
             rows.per_slate(rows.click * member) * weight,

@@ -157,13 +157,13 @@ def test_estimates_meet_the_known_truth(kind, tmp_path):
     accounts, *_ = account(parsed(ENTRY | said), tmp_path)
     effects = component_effects(accounts)
     for estimator in ("difference_in_means", "lin", "hajek"):
-        own = effects[effects["estimator"] == estimator].set_index("component")
+        own = effects[effects["estimator"] == estimator].set_index("line")
         for component, known in truth.items():
             row = own.loc[component]
             assert abs(row["estimate_per_slate"] - known) < 4 * row["se"], (estimator, component)
             assert row["se"] < 0.05
     total = effects.query("estimator == 'lin' and component == 'Full slate'").iloc[0]
-    assert abs(truth["Focal item"]) > 5 * total["se"]
+    assert abs(truth["direct"]) > 5 * total["se"]
 
 
 def test_unequal_probabilities_are_used(tmp_path):

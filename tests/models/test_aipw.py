@@ -72,7 +72,7 @@ def test_without_a_model_it_is_the_expanded_difference():
     effects = component_effects(accounts)
     line = effects[
         (effects["estimator"] == "horvitz_thompson")
-        & (effects["component"] == "Full slate")
+        & (effects["line"] == "total")
         & (effects["outcome_type"] == "observed_clicks")
     ].iloc[0]
     assert mean.combination(ZERO).value == pytest.approx(line["estimate_per_slate"], abs=1e-12)
@@ -86,9 +86,9 @@ def test_parts_add_up_in_every_row_of_the_table():
     ]
     table = aipw_table(accounts, outcomes_of(accounts), repetitions)
     for _, part in table.groupby("estimator"):
-        values = part.set_index("component")["estimate"]
-        assert abs(values.iloc[:3].sum() - values["Full slate"]) < 1e-12
-    totals = table[table["component"] == "Full slate"].set_index("estimator")
+        values = part.set_index("line")["estimate"]
+        assert abs(values.iloc[:3].sum() - values["total"]) < 1e-12
+    totals = table[table["line"] == "total"].set_index("estimator")
     design = Design.of(accounts)
     each = [
         MeanScore.of(aipw_scores(outcomes_of(accounts), found, design), design).combination(ZERO)
@@ -173,7 +173,7 @@ def test_the_advice_says_what_is_left():
     accounts, predictions = experiment(), some_predictions(1, 300)
     table = aipw_table(accounts, outcomes_of(accounts), [{"row_logistic": predictions}])
     said = advice(table)
-    own = table[table["component"] == "Full slate"].iloc[-1]
+    own = table[table["line"] == "total"].iloc[-1]
     assert "No model narrows the interval" in said
     left = 100 * (1 - own["bound_se"] / own["se"])
     assert f"cannot narrow it by more than {left:.1f}%" in said

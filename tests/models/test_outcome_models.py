@@ -205,7 +205,7 @@ def test_models_are_saved_in_their_own_formats_and_predict_the_same(tmp_path):
     assert 1 / (1 + np.exp(-odds)) == pytest.approx(
         fitted["row_logistic"].predict_proba(rows)[:, 1], rel=1e-9
     )
-    shares = importance[importance["measures"].str.startswith("share")]
+    shares = importance[importance["measure"].str.startswith("share")]
     assert shares.groupby("model")["importance"].sum().to_numpy() == pytest.approx(1, abs=1e-5)
 
 

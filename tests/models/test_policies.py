@@ -120,7 +120,7 @@ def test_a_cap_keeps_the_slates_with_the_largest_predicted_effects():
     found = rules(predicted, features, predicted, fold, **options)
     for name, chosen in found.items():
         assert chosen.mean() <= 0.2, name
-    gaining = found["predicted to gain"]
+    gaining = found["predicted_gain"]
     assert (predicted[gaining] > 0.1).all()
     for number in range(1, 5):
         own = fold == number
@@ -185,21 +185,21 @@ def test_a_rule_that_gains_is_recommended():
     assert (values["slates"] == 1600).all()
     table = values.set_index("rule")
     best = effect[fold > 0]
-    assert table.at["predicted to gain", "known_value"] == pytest.approx(
+    assert table.at["predicted_gain", "known_value"] == pytest.approx(
         1000 * np.maximum(best, 0).mean()
     )
-    assert table.at["predicted to gain", "regret"] == pytest.approx(0, abs=1e-9)
+    assert table.at["predicted_gain", "regret"] == pytest.approx(0, abs=1e-9)
     # A tree of one question finds about zero, in the feature's own unit.
-    said = table.at["tree of one question", "in_words"]
+    said = table.at["tree_one_question", "description"]
     assert said.startswith("where promise is at most ")
     assert said.endswith(", do not promote; else promote")
     assert abs(float(said.split("at most ")[1].split(",")[0])) < 30
-    assert found["in_words"] == table.at[found["rule"], "in_words"]
+    assert found["description"] == table.at[found["rule"], "description"]
     assert found["verdict"] == PROMOTE
     gaining = values[values["lower_bound"] > 0]
     assert found["value"] == gaining["value"].max() > 0
     assert found["known_value"] > 0.9 * found["oracle_value"]
-    assert found["rule"] in found["statement"]
+    assert found["rule_label"] in found["statement"]
 
 
 def compared(rules_: dict[str, tuple[float, float]]) -> pd.DataFrame:
@@ -208,7 +208,7 @@ def compared(rules_: dict[str, tuple[float, float]]) -> pd.DataFrame:
         {"rule": name, "value": value, "lower_bound": lower, "upper_bound": 2 * value - lower}
         for name, (value, lower) in ({NONE: (0.0, 0.0)} | rules_).items()
     ]
-    return pd.DataFrame(rows).assign(share_promoted=0.5, unit=PER_1000_ELIGIBLE)
+    return pd.DataFrame(rows).assign(share_promoted=0.5, unit_code=PER_1000_ELIGIBLE, unit="clicks")
 
 
 def test_of_rules_that_are_shown_to_gain_that_of_the_largest_value_is_recommended():
@@ -268,9 +268,7 @@ def test_words_name_cost_and_cap():
     most = "; at most 25% of slates, those with the largest predicted effects"
     assert said[NONE] == "promote no slate"
     assert said[ALL] == "promote every slate" + most
-    assert said["predicted to gain"].startswith(
-        "promote slates whose predicted effect is above 0.5"
-    )
+    assert said["predicted_gain"].startswith("promote slates whose predicted effect is above 0.5")
     for name in TREES:
         assert said[name] == "where depth is at most 2, promote; else do not promote" + most
     # What a promotion costs is not worth it anywhere.

@@ -164,7 +164,7 @@ def test_units_and_estimators_change_the_numbers_to_those_of_the_tables(opened, 
             assert label in page.locator(".ledger:visible .ledger-heading").inner_text()
     page.get_by_role("radio", name="per item row").check()
     rows = table(small_study, "logit", "effects/observed_effects")
-    rows = rows[(rows["unit"] == "clicks per item row") & (rows["effect"] != "All competitors")]
+    rows = rows[(rows["unit_code"] == "per_row") & (rows["line"] != "indirect")]
     assert shown_numbers(page) == pytest.approx(rows["estimate"].to_list(), abs=0.51e-4)
     assert page.locator("select[name=estimator]").is_disabled()
 
@@ -194,7 +194,7 @@ def test_the_front_page_shows_the_world_that_is_chosen(opened, small_study):
         page.locator("select[name=world]").select_option(world)
         product = table(small_study, world, "effects/product_summary").set_index("metric")
         assert shown_numbers(page)[-1] == pytest.approx(
-            product.at["Net change", "estimate"], abs=0.051
+            product.at["net_change", "estimate"], abs=0.051
         )
     assert "Not run in this study" in page.locator("#sweep").inner_text()
     assert "Not run in this study" in page.locator("#validation").inner_text()
@@ -269,7 +269,7 @@ def test_it_reads_well_without_scripts(opened, small_study):
     page = opened("simulated", scripts=False)
     product = table(small_study, "logit", "effects/product_summary").set_index("metric")
     assert page.locator(".ledger:visible").count() == 1
-    assert shown_numbers(page)[-1] == pytest.approx(product.at["Net change", "estimate"], abs=0.051)
+    assert shown_numbers(page)[-1] == pytest.approx(product.at["net_change", "estimate"], abs=0.051)
     assert page.locator("#choices").is_hidden()
     assert page.locator("#theme").is_hidden()
 

@@ -71,7 +71,7 @@ class TestVerdict:
     def test_every_number_is_that_of_its_table(self, experiment, small_study):
         folder = small_study / "results" / SLATES / "logit"
         product = read_table(folder / "effects/product_summary.csv").set_index("metric")
-        net = product.loc["Net change"]
+        net = product.loc["net_change"]
         verdict = verdict_of(experiment)
         assert verdict.estimate == net["estimate"]
         assert (verdict.lower, verdict.upper) == (net["ci_95_lower"], net["ci_95_upper"])
@@ -82,7 +82,7 @@ class TestVerdict:
         assert high in verdict.answers[2].detail
         assert low in verdict.answers[2].detail
         assert self.written(net["known_value"]) in verdict.truth
-        gain, ratio = product.loc["Focal gain"], product.loc["Offset ratio"]
+        gain, ratio = product.loc["focal_gain"], product.loc["offset_ratio"]
         ends = (self.written(gain["ci_95_lower"]), self.written(gain["ci_95_upper"]))
         share = f"{-100 * ratio['estimate']:,.0f}%".replace("-", "−")
         low, high = (
@@ -155,8 +155,8 @@ class TestDecision:
             decided = json.loads((folder / "decision.json").read_text())
             check_decision(decided)
             net = read_table(folder / "effects/product_summary.csv").set_index("metric")
-            assert decided["estimate"] == net.at["Net change", "estimate"]
-            assert decided["standard_error"] == net.at["Net change", "se"]
+            assert decided["estimate"] == net.at["net_change", "estimate"]
+            assert decided["standard_error"] == net.at["net_change", "se"]
             for file in decided["files"]:
                 known = subprocess.run(
                     ["sha256sum", small_study / file["path"]], capture_output=True, text=True
@@ -304,15 +304,15 @@ class TestColumns:
 
     def test_decimals_follow_the_unit(self):
         row = {"estimate": -58.6857, "ci_95_lower": -181.74, "ci_95_upper": 64.3689}
-        thousand = "clicks per 1,000 promoted slates"
-        assert self.cell(effect(), unit=thousand, **row) == "−58.7 (−181.7 to +64.4)"
-        assert self.cell(effect(unit=thousand), **row) == "−58.7 (−181.7 to +64.4)"
-        assert self.cell(number("x", ""), unit="clicks per item row", x=0.01234) == "0.0123"
+        thousand = "per_1000_promoted"
+        assert self.cell(effect(), unit_code=thousand, **row) == "−58.7 (−181.7 to +64.4)"
+        assert self.cell(effect(unit_code=thousand), **row) == "−58.7 (−181.7 to +64.4)"
+        assert self.cell(number("x", ""), unit_code="per_row", x=0.01234) == "0.0123"
 
     def test_changes_have_signs_and_levels_have_none(self):
-        level = {"estimate": 2455.87, "unit": "clicks per 1,000 control slates"}
+        level = {"estimate": 2455.87, "unit_code": "per_1000_control"}
         assert self.cell(effect(), **level) == "2,455.9"
-        assert self.cell(effect(), **level | {"unit": "clicks per slate"}) == "+2,455.870"
+        assert self.cell(effect(), **level | {"unit_code": "per_slate"}) == "+2,455.870"
 
     def test_zero_and_missing_are_two_things(self):
         assert self.cell(counted("n", ""), n=0) == "0"
@@ -399,7 +399,8 @@ class TestFrontPage:
     def test_sweep_and_validation_are_shown_if_they_were_run(self, small_study, tmp_path):
         shutil.copytree(small_study / "results", tmp_path / "results")
         shares = {
-            "conclusion": ["A"],
+            "conclusion": ["a"],
+            "conclusion_label": ["A"],
             "world": ["logit"],
             "size": [6],
             "seeds": [4],
@@ -415,7 +416,7 @@ class TestFrontPage:
         assert "make validate" in validation.lead[0]
         judged = pd.DataFrame(
             {
-                "verdict": ["promote", "promote nothing"],
+                "verdict": ["promote", "promote_nothing"],
                 "known_value": [2.0, 0.0],
                 "oracle_value": [5.0, 5.0],
                 "bounds_hold": [True, True],
@@ -475,7 +476,7 @@ class TestLogOfMinutes:
         verdict = read_json(folder / "models/verdict.json")
         assert verdict["unit"] == f"{UNIT} per 1,000 eligible slates"
         assert "click" not in " ".join(map(str, verdict.values()))
-        rules = pd.read_csv(folder / "models/policies.csv")["in_words"]
+        rules = pd.read_csv(folder / "models/policies.csv")["description"]
         assert rules.str.contains(f"above 0 {UNIT}", regex=False).any()
 
     def test_models_are_called_what_was_fitted(self, page, small_study):
@@ -614,7 +615,7 @@ class TestNotebook:
         for name in experiment.tables:
             assert len(experiment.table(name)) > 0
         assert experiment.figure("decomposition")._repr_png_().startswith(b"\x89PNG")
-        assert "segmentation" in experiment.table("heterogeneity")
+        assert "segment_type" in experiment.table("heterogeneity")
         assert "predictor" in experiment.table("who_gains")
 
     def test_wrong_names_say_what_there_is(self, small_study, tmp_path):

@@ -42,7 +42,7 @@ def test_points_are_all_combinations_and_leave_the_world_alone():
     ids=lambda value: value.get("model", ""),
 )
 def test_a_point_equals_the_same_world_run_as_a_full_experiment(world, parameters):
-    labels = ["Displaced", "Near displaced"]
+    labels = ["displaced", "near_displaced"]
     table = grid_effects(EXPOSURE, world, parameters, seed=7, definitions=labels)
     for number, (point, entry) in enumerate(grid_points(world, parameters)):
         found = table[table["point"] == number].set_index("quantity")
@@ -54,7 +54,7 @@ def test_a_point_equals_the_same_world_run_as_a_full_experiment(world, parameter
         effects = effects[
             (effects["outcome_type"] == "observed_clicks")
             & (effects["estimator"] == "difference_in_means")
-        ].set_index("component")
+        ].set_index("line")
         for component, line in effects.iterrows():
             for mine, theirs in (
                 ("estimate", "estimate_per_slate"), ("se", "se"),
@@ -62,19 +62,19 @@ def test_a_point_equals_the_same_world_run_as_a_full_experiment(world, parameter
             ):  # fmt: skip
                 assert found.at[component, mine] == pytest.approx(line[theirs], abs=1e-12)
         product = product_summary(accounts).set_index("metric")
-        assert found.at["Full slate", "known"] == pytest.approx(
-            product.at["Net change", "known_value"] / 1000, abs=1e-12
+        assert found.at["total", "known"] == pytest.approx(
+            product.at["net_change", "known_value"] / 1000, abs=1e-12
         )
-        offset = product.at["Offset ratio", "estimate"]
+        offset = product.at["offset_ratio", "estimate"]
         assert found.at[DIVERSION, "estimate"] == pytest.approx(-offset, abs=1e-12)
         lift = (items["p_promoted"] - items["p_control"]).groupby(items["slate_id"]).sum()
         assert found.at[GAINING, "known"] == (lift > 1e-12).mean()
         spillover = spillover_sensitivity(items, near_positions=3)
-        spillover = spillover[spillover["unit"] == "clicks per slate"].set_index("definition")
+        spillover = spillover[spillover["unit_code"] == "per_slate"].set_index("definition")
         for label in labels:
             for mine, theirs in (("estimate",) * 2, ("se",) * 2, ("known", "known_effect")):
                 expected = spillover.at[label, theirs]
-                assert found.at[label, mine] == pytest.approx(expected, abs=1e-12)
+                assert found.at[f"definition_{label}", mine] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_world_without_any_effect_has_no_diversion_and_nobody_gains():
@@ -82,4 +82,4 @@ def test_a_world_without_any_effect_has_no_diversion_and_nobody_gains():
     table = grid_effects(EXPOSURE, {"model": "logit"}, none, seed=1).set_index("quantity")
     assert np.isnan(table.at[DIVERSION, "known"])
     assert table.at[GAINING, "known"] == 0.0
-    assert table.at["Full slate", "known"] == 0.0
+    assert table.at["total", "known"] == 0.0

@@ -8,7 +8,7 @@ from builders import random_exposure, random_items
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_groups, write_groups
 from netlift.effects.accounts import slate_outcomes
-from netlift.effects.conclusions import conclusions
+from netlift.effects.conclusions import NEGATIVE, conclusions
 from netlift.effects.ledger import component_effects
 from netlift.studies.seed_blocks import each_seed, name_failures
 from netlift.studies.sweep import experiment_rows, sweep_block
@@ -30,9 +30,9 @@ def test_rows_are_those_of_the_experiment_with_the_known_effects():
     for name in ("component", "estimator", "estimate_per_slate", "se", "ci_95_lower", "df", "note"):
         pd.testing.assert_series_equal(found[name], expected[name])
     known = accounts[[name for name in accounts if name.startswith("known_effect_")]].mean()
-    first = found.iloc[:4].set_index("component")["known_effect"]
-    assert first["Full slate"] == pytest.approx(known["known_effect_total"])
-    assert first["Focal item"] == pytest.approx(known["known_effect_direct_focal"])
+    first = found.iloc[:4].set_index("line")["known_effect"]
+    assert first["total"] == pytest.approx(known["known_effect_total"])
+    assert first["direct"] == pytest.approx(known["known_effect_direct_focal"])
     assert (found.groupby("component")["known_effect"].nunique() == 1).all()
 
 
@@ -48,6 +48,7 @@ def test_the_summary_by_hand():
         {
             "world": "logit",
             "size": 6,
+            "line": "total",
             "effect_family": "Total",
             "component": "Full slate",
             "estimator": "lin",
@@ -71,11 +72,11 @@ def test_the_summary_by_hand():
 def test_shares_of_conclusions_add_up_and_count_wrong_verdicts():
     judged = pd.DataFrame(
         {
-            "conclusion": "c",
+            "conclusion": NEGATIVE,
             "world": "w",
             "size": 6,
-            "verdict": ["holds", "does not hold", "undecided", "undecided"],
-            "known_verdict": ["holds", "holds", "does not hold", None],
+            "verdict": ["holds", "does_not_hold", "undecided", "undecided"],
+            "known_verdict": ["holds", "holds", "does_not_hold", None],
         }
     )
     row = conclusion_shares(judged).iloc[0]

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from builders import validation_case as case
 
+from netlift.core.units import PER_SLATE
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.codes import INDIRECT
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import INDIRECT, component_effects, known_effects
+from netlift.effects.ledger import component_effects, known_effects
 from netlift.effects.observed import observed_effects
 from netlift.effects.product import ratio_to_direct
 from netlift.effects.randomization_tests import randomization_tests
@@ -84,7 +86,7 @@ def test_item_rows_of_replicates_are_estimated_as_experiments_are(unit):
         items, _ = tables_of(experiment, number)
         expected = observed_effects(items, seed=5, bootstrap_draws=9)[0].iloc[:4]
         for estimator, own in rows[rows["replicate"] == number].groupby("estimator"):
-            assert own["component"].to_list() == expected["effect"].to_list()
+            assert own["line"].to_list() == expected["line"].to_list()
             by_user = estimator == BY_USER and unit == "slate"
             error = "se_user_clustered" if by_user else "se"
             columns = {"estimate": "estimate", "se": error, "known_effect": "known_effect"}
@@ -142,22 +144,22 @@ def test_models_of_replicates_give_scores_that_add_up_and_a_verdict():
         case(n_slates=200), range(2), folds=3, cost=0.0, max_share=1.0
     )
     assert set(ledgers["estimator"]) == {"aipw_linear", "aipw_row_logistic", "aipw_stacked"}
-    wide = ledgers.pivot_table(
-        index=["replicate", "estimator"], columns="component", values="estimate"
-    )
-    parts = wide.drop(columns="Full slate").sum(axis=1)
-    np.testing.assert_allclose(parts, wide["Full slate"], atol=1e-12)
+    wide = ledgers.pivot_table(index=["replicate", "estimator"], columns="line", values="estimate")
+    parts = wide.drop(columns="total").sum(axis=1)
+    np.testing.assert_allclose(parts, wide["total"], atol=1e-12)
     assert len(judged) == 2
-    assert judged["verdict"].isin(["promote", "promote nothing"]).all()
+    assert judged["verdict"].isin(["promote", "promote_nothing"]).all()
 
 
 def rows_of(t: np.ndarray, *, estimator: str = "lin", se: float = 0.2) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "replicate": np.arange(len(t)),
+            "line": "total",
             "effect_family": "Total",
             "component": "Full slate",
             "estimator": estimator,
+            "unit_code": PER_SLATE,
             "estimate": 1 + se * t,
             "se": se,
             "df": 1e9,
@@ -211,15 +213,15 @@ def test_size_and_power_by_hand():
     tests = pd.DataFrame(
         {
             "replicate": range(400),
-            "hypothesis": ["true"] * 200 + ["false"] * 200,
+            "hypothesis": ["no_spillover"] * 200 + ["no_spillover_near"] * 200,
             "p_value": [0.04] * 10 + [0.5] * 190 + [0.01] * 150 + [0.2] * 50,
             "p_value_adjusted": [0.04] * 5 + [0.5] * 195 + [0.01] * 100 + [0.2] * 100,
             "known_null": [True] * 200 + [False] * 200,
         }
     )
     size, power = (row for _, row in rejection_table(tests, FACTS).iterrows())
-    assert (size["means"], size["rejected"], size["rejected_adjusted"]) == ("size", 0.05, 0.025)
-    assert (power["means"], power["rejected"]) == ("power", 0.75)
+    assert (size["rate"], size["rejected"], size["rejected_adjusted"]) == ("size", 0.05, 0.025)
+    assert (power["rate"], power["rejected"]) == ("power", 0.75)
     assert (size["verdict"], power["verdict"]) == (PASS, NO_CLAIM)
     often = tests.assign(p_value=0.04)
     assert rejection_table(often, FACTS)["verdict"].to_list() == [FAIL, NO_CLAIM]
@@ -228,7 +230,7 @@ def test_size_and_power_by_hand():
 def test_verdicts_by_hand():
     judged = pd.DataFrame(
         {
-            "verdict": ["promote", "promote", "promote nothing", "promote nothing"] * 50,
+            "verdict": ["promote", "promote", "promote_nothing", "promote_nothing"] * 50,
             "known_value": [3.0, -1.0, 0.0, 0.0] * 50,
             "oracle_value": 10.0,
             "bounds_hold": [True, False, True, True] * 50,
@@ -244,7 +246,8 @@ def test_verdicts_by_hand():
     assert policies_table(fine, FACTS)["verdict"].to_list() == [PASS]
     none = policies_table(judged[:0], FACTS)
     assert none.empty
-    assert list(none) == POLICY_COLUMNS
+    assert list(none) == list(row.index)
+    assert set(POLICY_COLUMNS) < set(none)
 
 
 def test_intervals_cover_in_a_small_experiment():

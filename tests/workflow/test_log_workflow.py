@@ -46,7 +46,7 @@ def test_everything_but_the_truth_is_there(shop):
     assert set(effects["outcome_type"]) == {"observed_clicks", "minutes"}
     lin = effects.query("outcome_type == 'observed_clicks' and estimator == 'lin'")
     for _, row in lin.iterrows():
-        assert abs(row["estimate_per_slate"] - truth[row["component"]]) < 4 * row["se"]
+        assert abs(row["estimate_per_slate"] - truth[row["line"]]) < 4 * row["se"]
     decisions = pd.read_csv(results / "effects/decision_statements.csv")
     assert len(decisions)
     assert not [name for name in decisions if "known" in name]

@@ -112,14 +112,14 @@ def test_coverage_is_what_the_replicates_say(swept):
         "no_spillover",
     }
     row = table[(table["case"] == "standard") & (table["world"] == "logit")]
-    row = row[(row["estimator"] == "lin") & (row["component"] == "Full slate")].iloc[0]
+    row = row[(row["estimator"] == "lin") & (row["line"] == "total")].iloc[0]
     drawn = pd.read_parquet(swept / VALIDATION / "standard/logit/ledgers.parquet")
-    drawn = drawn[(drawn["estimator"] == "lin") & (drawn["component"] == "Full slate")]
+    drawn = drawn[(drawn["estimator"] == "lin") & (drawn["line"] == "total")]
     half = t.ppf(0.975, drawn["df"]) * drawn["se"]
     held = (drawn["estimate"] - drawn["known_effect"]).abs() <= half
     assert row["coverage_95"] == pytest.approx(held.mean())
     assert row["replicates"] == 100
-    assert row["verdict"] == "no claim"
+    assert row["verdict"] == "no_claim"
 
 
 def test_a_case_s_numbers_do_not_hang_on_the_number_of_replicates(swept, tmp_path):
@@ -129,7 +129,7 @@ def test_a_case_s_numbers_do_not_hang_on_the_number_of_replicates(swept, tmp_pat
     run(folder, "--config", fewer, "--", target)
     few, many = (pd.read_parquet(where / target) for where in (folder, swept))
     many = many[(many["replicate"] < 10) & ~many["estimator"].str.startswith("aipw")]
-    order = ["replicate", "estimator", "component"]
+    order = ["replicate", "estimator", "effect_family", "line"]
     pd.testing.assert_frame_equal(
         few.sort_values(order, ignore_index=True),
         many.sort_values(order, ignore_index=True),
@@ -140,9 +140,9 @@ def test_a_case_s_numbers_do_not_hang_on_the_number_of_replicates(swept, tmp_pat
 def test_the_size_of_tests_is_judged_where_nothing_spills_over(swept):
     tests = pd.read_csv(swept / VALIDATION / "tests.csv")
     silent = tests[tests["case"] == "no_spillover"]
-    assert silent["is_true"].all()
-    assert (silent["means"] == "size").all()
-    assert not tests.loc[tests["case"] == "standard", "is_true"].all()
+    assert silent["null_is_true"].all()
+    assert (silent["rate"] == "size").all()
+    assert not tests.loc[tests["case"] == "standard", "null_is_true"].all()
 
 
 def test_figures_and_the_page_are_made(swept):

@@ -81,7 +81,7 @@ def test_the_ledger_adds_up_and_agrees_with_items(study):
         arms = clicks.groupby("promotion_applied")["click"].mean()
         total = effects[
             (effects["outcome_type"] == "observed_clicks")
-            & (effects["effect_family"] == "Total")
+            & (effects["line"] == "total")
             & (effects["estimator"] == "difference_in_means")
         ]["estimate_per_slate"].item()
         assert total == pytest.approx(arms[1] - arms[0], abs=1e-12)
@@ -97,7 +97,7 @@ def test_a_grid_point_is_the_full_experiment(study):
     own = effects[
         (effects["outcome_type"] == "observed_clicks")
         & (effects["estimator"] == "difference_in_means")
-    ].set_index("component")
+    ].set_index("line")
     for component, line in own.iterrows():
         assert point.at[component, "estimate"] == pytest.approx(
             line["estimate_per_slate"], abs=1e-12

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from netlift.core.units import WORDS
+
 _CLICKS = "clicks"
 
 
@@ -73,15 +75,18 @@ class Outcome:
         """Return a sentence from its template: ``"{Clicks} are the outcome"``."""
         return template.format_map(self.words)
 
-    def of(self, unit: str) -> str:
-        """Return a unit of ``netlift.core.units`` in this outcome: minutes per slate."""
-        return unit.replace(_CLICKS, self.unit, 1)
+    def of(self, unit_code: str) -> str:
+        """Return a unit of ``netlift.core.units`` in words of this outcome: minutes per slate."""
+        return WORDS[unit_code].replace(_CLICKS, self.unit, 1)
 
     def in_units(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return a table whose column ``unit``, written for clicks, says this outcome."""
-        if "unit" not in table or self.unit == _CLICKS:
+        """Return a table with the column ``unit``, in words, to the right of ``unit_code``."""
+        if "unit_code" not in table:
             return table
-        return table.assign(unit=table["unit"].map(self.of, na_action="ignore"))
+        words = table["unit_code"].map(self.of, na_action="ignore")
+        table = table.drop(columns="unit", errors="ignore")
+        table.insert(list(table).index("unit_code") + 1, "unit", words)
+        return table
 
 
 CLICKS = Outcome(_CLICKS)

@@ -1,22 +1,52 @@
-"""Units of the numbers in tables: one wording for each, of clicks.
+"""Units of the numbers in tables: a code for each, and its words for clicks.
 
-``netlift.core.outcome`` says them of another outcome.
+Programs select by the code (column ``unit_code``); ``netlift.core.outcome`` writes the words of any
+outcome (column ``unit``).
 """
 
-PER_ROW = "clicks per item row"
-PER_SLATE = "clicks per slate"
-PER_POSITION = "clicks per item row and position"
-PER_SLATE_POSITION = "clicks per slate and position"
-PER_1000 = "clicks per 1,000 promoted slates"
-PER_1000_CONTROL = "clicks per 1,000 control slates"
-PER_1000_ELIGIBLE = "clicks per 1,000 eligible slates"
-RATIO = "ratio, without unit"
+from __future__ import annotations
+
+PER_ROW = "per_row"
+PER_SLATE = "per_slate"
+PER_SLATE_SQUARED = "per_slate_squared"
+PER_POSITION = "per_row_and_position"
+PER_SLATE_POSITION = "per_slate_and_position"
+PER_1000 = "per_1000_promoted"
+PER_1000_CONTROL = "per_1000_control"
+PER_1000_ELIGIBLE = "per_1000_eligible"
+RATIO = "ratio"
+SHARE_OF_SLATES = "share_of_slates"
+SHARE_OF_USERS = "share_of_users"
+SHARE_OF_UNITS = "share_of_units"
+SHARE_OF_SPLITS = "share_of_splits"
+STANDARD_DEVIATIONS = "standard_deviations"
+SQUARED_DISTANCE = "squared_distance"
+
+WORDS = {
+    PER_ROW: "clicks per item row",
+    PER_SLATE: "clicks per slate",
+    PER_SLATE_SQUARED: "(clicks per slate) squared",
+    PER_POSITION: "clicks per item row and position",
+    PER_SLATE_POSITION: "clicks per slate and position",
+    PER_1000: "clicks per 1,000 promoted slates",
+    PER_1000_CONTROL: "clicks per 1,000 control slates",
+    PER_1000_ELIGIBLE: "clicks per 1,000 eligible slates",
+    RATIO: "ratio, without unit",
+    SHARE_OF_SLATES: "share of slates",
+    SHARE_OF_USERS: "share of users",
+    SHARE_OF_UNITS: "share of units",
+    SHARE_OF_SPLITS: "share of random splits",
+    STANDARD_DEVIATIONS: "standard deviations",
+    SQUARED_DISTANCE: "Mahalanobis distance, squared",
+}
+"""Words by code, of clicks."""
 
 
-def kind(unit: str) -> str:
-    """Return what a unit counts by, whatever the outcome: ``per item row`` of minutes per item row.
+def counted_by(unit_code: str) -> str:
+    """Return what a unit counts by, whatever the outcome: ``per item row``.
 
-    A unit that counts by nothing, as a ratio, is its own kind.
+    A unit that counts by nothing, as a ratio, is returned in words.
     """
-    by = unit.rpartition(" per ")[2]
-    return unit if by == unit else f"per {by}"
+    words = WORDS[unit_code]
+    _, per, rest = words.rpartition(" per ")
+    return f"per {rest}" if per else words

@@ -9,23 +9,43 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.errors import NetliftError
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_ROW, PER_SLATE, PER_SLATE_POSITION, RATIO
 from netlift.effects import item_rows
+from netlift.effects.codes import INDIRECT, TOTAL
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import INDIRECT, TOTAL, arm_difference, known_effects
+from netlift.effects.ledger import arm_difference, known_effects
 from netlift.effects.product import ratio_to_direct
 from netlift.inference.arms import clustered_coefficient
 from netlift.inference.estimate import Estimate, Ratio
 from netlift.promotion.design import Design
 
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+HOLDS, FAILS, UNDECIDED = "holds", "does_not_hold", "undecided"
+VERDICTS = {HOLDS: "holds", FAILS: "does not hold", UNDECIDED: "undecided"}
+"""Labels of the verdicts."""
 
-NEGATIVE = "The total effect is negative"
-TAKES_MORE = "Promotion takes more than it gives"
-SAME_CLUSTER = "Same-cluster items lose more per row than others"
-DEEPER = "Deeper focal items cost more"
-CONCLUSIONS = (NEGATIVE, TAKES_MORE, SAME_CLUSTER, DEEPER)
+NEGATIVE, TAKES_MORE = "total_negative", "takes_more_than_it_gives"
+SAME_CLUSTER, DEEPER = "same_cluster_loses_more", "deeper_costs_more"
+CONCLUSIONS = {
+    NEGATIVE: "The total effect is negative",
+    TAKES_MORE: "Promotion takes more than it gives",
+    SAME_CLUSTER: "Same-cluster items lose more per row than others",
+    DEEPER: "Deeper focal items cost more",
+}
+"""Labels of the conclusions, in their order."""
+
+MEASURES = {
+    NEGATIVE: ("total_effect", "total effect"),
+    TAKES_MORE: ("diversion_ratio", "diversion ratio, loss of the others over the focal gain"),
+    SAME_CLUSTER: (
+        "same_cluster_minus_other",
+        "effect on same-cluster rows minus effect on other rows",
+    ),
+    DEEPER: ("depth_slope", "change of the total effect per position of the focal item"),
+}
+"""Code and label of the number behind each conclusion."""
 
 
 def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
@@ -40,10 +60,10 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per conclusion: the number behind it with its 95% interval and unit, the value that it
-    is held against, and the verdict: ``holds`` or ``does not hold`` where the interval lies on one
-    side of that value, ``undecided`` where it does not or where there is no number (``note`` says
-    why). In a simulated world ``known_value`` and
+    One row per conclusion: the number behind it with its 95% interval and unit, the
+    ``threshold`` that it is compared with, and the verdict: ``holds`` or ``does_not_hold`` where
+    the interval lies on one side of the threshold, ``undecided`` where it does not or where there
+    is no number (``note`` says why). In a simulated world ``known_value`` and
     ``known_verdict`` stand beside them: what the exact probabilities say.
     """
     arms = arm_difference(accounts)
@@ -52,12 +72,12 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
         _judged(NEGATIVE, lambda: arms.combination(TOTAL), PER_SLATE),
         {
             "conclusion": TAKES_MORE,
-            "measure": "diversion ratio, loss of the others over the focal gain",
-            "unit": RATIO,
+            "measure": MEASURES[TAKES_MORE][0],
+            "unit_code": RATIO,
             "estimate": diversion.value,
             "ci_95_lower": diversion.lower,
             "ci_95_upper": diversion.upper,
-            "held_against": 1.0,
+            "threshold": 1.0,
             "verdict": _ratio_verdict(diversion),
             "note": None if diversion.value is not None else "the focal gain is exactly zero",
         },
@@ -74,7 +94,10 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
             None if np.isnan(value) else HOLDS if held else FAILS
             for value, held in zip(known, holds, strict=True)
         ]
-    return table
+    verdicts = {"verdict": VERDICTS, "known_verdict": VERDICTS}
+    measures = dict(MEASURES.values())
+    table = CLICKS.in_units(table)
+    return with_labels(table, conclusion=CONCLUSIONS, measure=measures, **verdicts)
 
 
 def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
@@ -114,7 +137,7 @@ def robustness(by_world: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     stacked = pd.concat(tables, ignore_index=True)
     order = stacked["conclusion"].map(list(CONCLUSIONS).index)
     stacked = stacked.iloc[np.argsort(order.to_numpy(), kind="stable")]
-    first = ["conclusion", "world", "verdict"]
+    first = ["conclusion", "conclusion_label", "world", "verdict", "verdict_label"]
     rest = [name for name in stacked if name not in first]
     return stacked[first + rest].reset_index(drop=True)
 
@@ -140,12 +163,13 @@ def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
         }
         row: dict[str, Any] = {
             "conclusion": conclusion,
+            "conclusion_label": CONCLUSIONS[str(conclusion)],
             "worlds": len(part),
             "holds": len(worlds[HOLDS]),
             "does_not_hold": len(worlds[FAILS]),
             "undecided": len(worlds[UNDECIDED]),
         }
-        said = _observed_sentence(str(conclusion), worlds, len(part))
+        said = _observed_sentence(CONCLUSIONS[str(conclusion)], worlds, len(part))
         if "known_verdict" in part:
             known = int((part["known_verdict"] == HOLDS).sum())
             row["holds_by_known_effects"] = known
@@ -154,13 +178,13 @@ def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _observed_sentence(conclusion: str, worlds: Mapping[str, list[str]], n_worlds: int) -> str:
+def _observed_sentence(label: str, worlds: Mapping[str, list[str]], n_worlds: int) -> str:
     """Say in which worlds a conclusion holds on the observed clicks."""
 
     def named(verdict: str) -> str:
         return f"{len(worlds[verdict])} ({', '.join(worlds[verdict])})"
 
-    said = f"{conclusion}: holds in {len(worlds[HOLDS])} of {n_worlds} worlds"
+    said = f"{label}: holds in {len(worlds[HOLDS])} of {n_worlds} worlds"
     said += f" ({', '.join(worlds[HOLDS])})" if worlds[HOLDS] else ""
     if worlds[FAILS]:
         said += f", does not hold in {named(FAILS)}"
@@ -181,16 +205,12 @@ def _judged(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dic
     """Judge a conclusion that says that a number is below zero."""
     row: dict[str, Any] = {
         "conclusion": conclusion,
-        "measure": {
-            NEGATIVE: "total effect",
-            SAME_CLUSTER: "effect on same-cluster rows minus effect on other rows",
-            DEEPER: "change of the total effect per position of the focal item",
-        }[conclusion],
-        "unit": unit,
+        "measure": MEASURES[conclusion][0],
+        "unit_code": unit,
         "estimate": None,
         "ci_95_lower": None,
         "ci_95_upper": None,
-        "held_against": 0.0,
+        "threshold": 0.0,
         "verdict": UNDECIDED,
         "note": None,
     }

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING
+from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
-
-TOPICS = (
-    "item-level reporting",
-    "slate-level metric",
-    "spillover monitoring",
-    "policy design",
+from netlift.effects.codes import (
+    COMPETITOR_CHANGE,
+    FOCAL_GAIN,
+    ITEM_LEVEL,
+    MONITORING,
+    NET_CHANGE,
+    OFFSET_RATIO,
+    POLICY,
+    SAME_CLUSTER_CHANGE,
+    SLATE_LEVEL,
+    TOPICS,
+    TOTAL_LINE,
 )
 
 _ROUNDING = 1000 * ROUNDING
@@ -30,8 +37,8 @@ class _Line:
     upper: float
 
     @classmethod
-    def of(cls, table: pd.DataFrame, key: str, label: str) -> _Line:
-        row = table.loc[table[key] == label].iloc[0]
+    def of(cls, product: pd.DataFrame, metric: str) -> _Line:
+        row = product.loc[product["metric"] == metric].iloc[0]
         return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
 
     @property
@@ -67,23 +74,18 @@ def decision_statements(
     One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number behind it
     with interval and unit.
     """
-    lines = {
-        name: _Line.of(product, "metric", metric)
-        for name, metric in (
-            ("direct", "Focal gain"),
-            ("same", "Same-cluster change"),
-            ("indirect", "Competitor change"),
-            ("total", "Net change"),
-        )
+    direct, same, indirect, total = (
+        _Line.of(product, metric)
+        for metric in (FOCAL_GAIN, SAME_CLUSTER_CHANGE, COMPETITOR_CHANGE, NET_CHANGE)
+    )
+    offset = product.loc[product["metric"] == OFFSET_RATIO].iloc[0]
+    written = {
+        ITEM_LEVEL: (direct, *_item_level(direct, indirect, offset, outcome)),
+        SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
+        MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
+        POLICY: (total, *_policy(total, segments, outcome)),
     }
-    offset = product.loc[product["metric"] == "Offset ratio"].iloc[0]
-    written = [
-        (lines["direct"], *_item_level(lines["direct"], lines["indirect"], offset, outcome)),
-        (lines["total"], *_slate_level(lines["direct"], lines["total"], outcome)),
-        (lines["indirect"], *_monitoring(lines["indirect"], lines["same"], spillover, outcome)),
-        (lines["total"], *_policy(lines["total"], segments, outcome)),
-    ]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "topic": topic,
@@ -92,11 +94,12 @@ def decision_statements(
                 "estimate": line.value,
                 "ci_95_lower": line.lower,
                 "ci_95_upper": line.upper,
-                "unit": outcome.of(PER_1000),
+                "unit_code": PER_1000,
             }
-            for topic, (line, verdict, statement) in zip(TOPICS, written, strict=True)
+            for topic, (line, verdict, statement) in written.items()
         ]
     )
+    return with_labels(outcome.in_units(table), topic=TOPICS)
 
 
 def _item_level(
@@ -200,7 +203,7 @@ def _monitoring(
             f"{said} Watch same-cluster items in every promotion test: the sum over all "
             "competitors hides their change.",
         )
-    on_slates = _shown_per_slate(spillover, outcome)
+    on_slates = _shown_per_slate(spillover)
     if row_sign != 0 or on_slates:
         summed = (
             f"Summed to slates a change is shown for: {', '.join(on_slates)}"
@@ -222,29 +225,30 @@ def _monitoring(
 
 def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
     """Return sign and words of the definition whose effect per item row is clearest."""
-    rows = spillover[(spillover["unit"] == outcome.of(PER_ROW)) & (spillover["se"] > 0)]
+    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > 0)]
     if rows.empty:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
     lower, upper = float(clearest["ci_95_lower"]), float(clearest["ci_95_upper"])
     return int(lower > ROUNDING) - int(upper < -ROUNDING), (
-        f"Of the {len(rows)} definitions of spillover with a number, '{clearest['definition']}' is "
-        f"the clearest per item row: {clearest['estimate']:+.4f} {outcome.unit} "
+        f"Of the {len(rows)} definitions of spillover with a number, "
+        f"'{clearest['definition_label']}' is the clearest per item row: "
+        f"{clearest['estimate']:+.4f} {outcome.unit} "
         f"(95% interval {lower:+.4f} to {upper:+.4f})."
     )
 
 
-def _shown_per_slate(spillover: pd.DataFrame, outcome: Outcome) -> list[str]:
+def _shown_per_slate(spillover: pd.DataFrame) -> list[str]:
     """Return the definitions whose effect per slate has an interval without zero."""
-    rows = spillover[spillover["unit"] == outcome.of(PER_SLATE)]
+    rows = spillover[spillover["unit_code"] == PER_SLATE]
     lower, upper = (rows[name].astype(float) for name in ("ci_95_lower", "ci_95_upper"))
     shown = (lower > ROUNDING) | (upper < -ROUNDING)
-    return [str(name) for name in rows.loc[shown, "definition"]]
+    return [str(name) for name in rows.loc[shown, "definition_label"]]
 
 
 def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str, str]:
     """Say whether to promote, and whether some segment calls for another rule."""
-    totals = segments[segments["component"] == "Full slate"]
+    totals = segments[segments["line"] == TOTAL_LINE.code]
     looked_at = int(totals["estimate"].notna().sum())
     gains, loses = _standing_out(totals, 1), _standing_out(totals, -1)
     caution = (
@@ -282,4 +286,4 @@ def _standing_out(totals: pd.DataFrame, sign: int) -> str:
     name = "simultaneous_ci_95_lower" if sign > 0 else "simultaneous_ci_95_upper"
     # A column without any number holds objects.
     hits = totals[sign * totals[name].astype(float) > ROUNDING]
-    return ", ".join(f"{row.segmentation} {row.segment}" for row in hits.itertuples())
+    return ", ".join(f"{row.segment_type_label} {row.segment}" for row in hits.itertuples())

@@ -7,24 +7,35 @@ import pandas as pd
 
 from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
-from netlift.core.units import PER_SLATE
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
+from netlift.core.units import PER_SLATE, SHARE_OF_SPLITS, SQUARED_DISTANCE, STANDARD_DEVIATIONS
+from netlift.effects.codes import LINES
 from netlift.effects.covariates import covariates_of, unexplained
 from netlift.effects.estimators import difference
-from netlift.effects.ledger import LINES, component_columns
+from netlift.effects.ledger import component_columns
 from netlift.inference.balance import _NO_SPREAD, sample_ratio_p_value
 from netlift.inference.estimate import MIN_PER_ARM, quantile_t
 from netlift.inference.randomization import Statistics, assignments, p_value
 from netlift.promotion.design import Design
 
 SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
-    "sample ratio",
-    "covariate balance",
-    "covariate balance, all together",
-    "A/A test on control slates",
+    "sample_ratio",
+    "covariate_balance",
+    "joint_covariate_balance",
+    "aa_test",
 )
+CHECKS = {
+    SAMPLE_RATIO: "sample ratio",
+    BALANCE: "covariate balance",
+    OMNIBUS: "covariate balance, all together",
+    PLACEBO: "A/A test on control slates",
+}
+"""Labels of the checks."""
 
-
-FINE, LOOK, NOT_CHECKED = "fine", "look into it", "not checked"
+FINE, LOOK, NOT_CHECKED = "fine", "look_into_it", "not_checked"
+VERDICTS = {FINE: "fine", LOOK: "look into it", NOT_CHECKED: "not checked"}
+"""Labels of the verdicts."""
 
 
 ALARM = 0.001
@@ -65,13 +76,14 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
     design = Design.of(accounts)
     rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
     rows += _placebo(accounts, design, permutations, seed)
-    return pd.DataFrame(rows)
+    table = CLICKS.in_units(pd.DataFrame(rows))
+    return with_labels(table, check=CHECKS, verdict=VERDICTS)
 
 
 def _row(check: str, subject: str, unit: str, **numbers: object) -> dict[str, object]:
     row: dict[str, object] = {"check": check, "subject": subject}
-    row |= dict.fromkeys(("value", "unit", "expected", "lower_95", "upper_95", "p_value"))
-    row |= {"verdict": NOT_CHECKED, "note": None, "unit": unit}
+    row |= dict.fromkeys(("value", "unit_code", "expected", "lower_95", "upper_95", "p_value"))
+    row |= {"verdict": NOT_CHECKED, "note": None, "unit_code": unit}
     return row | numbers
 
 
@@ -82,7 +94,7 @@ def _verdict(p: float, permutations: int | None = None) -> str:
 
 def _sample_ratio(design: Design) -> dict[str, object]:
     """Hold the number of promoted units against the design."""
-    subject, unit = f"promoted {design.unit_name}s", f"share of {design.unit_name}s"
+    subject, unit = f"promoted {design.unit_name}s", f"share_of_{design.unit_name}s"
     treated, control = design.units_per_arm()
     n_units = treated + control
     share = treated / n_units
@@ -119,7 +131,7 @@ def _balance(
     accounts: pd.DataFrame, design: Design, permutations: int, seed: int
 ) -> list[dict[str, object]]:
     """Compare pre-treatment covariates between arms, one by one and all together."""
-    unit, squared = "standard deviations", "Mahalanobis distance, squared"
+    unit, squared = STANDARD_DEVIATIONS, SQUARED_DISTANCE
     rows, kept = [], []
     for name in covariates_of(accounts):
         if name not in accounts:
@@ -209,7 +221,7 @@ def _placebo(
     accounts: pd.DataFrame, design: Design, permutations: int, seed: int
 ) -> list[dict[str, object]]:
     """Split control slates at random, where no effect can be."""
-    subject, unit = "total effect, false alarms", "share of random splits"
+    subject, unit = "total effect, false alarms", SHARE_OF_SPLITS
     control = accounts[~design.promoted]
     split = _halves(Design.of(control.assign(promotion_applied=0))) if len(control) else None
     if split is None or min(split.units_per_arm()) < MIN_PER_ARM:
@@ -258,11 +270,11 @@ def _first_split(components: Floats, split: Design, seed: int) -> list[dict[str,
     except NetliftError as error:
         return [_row(PLACEBO, "first split", PER_SLATE, note=str(error))]
     rows = []
-    for _, component, weights in LINES:
-        estimate = arms.combination(weights)
+    for line in LINES:
+        estimate = arms.combination(line.weights)
         lower, upper = estimate.interval
         numbers = {"value": estimate.value, "expected": 0.0, "lower_95": lower, "upper_95": upper}
         note = "one split of twenty has an interval without zero"
-        row = _row(PLACEBO, f"{component}, first split", PER_SLATE, verdict=FINE, note=note)
+        row = _row(PLACEBO, f"{line.component}, first split", PER_SLATE, verdict=FINE, note=note)
         rows.append(row | numbers)
     return rows

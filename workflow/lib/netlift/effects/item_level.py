@@ -9,6 +9,7 @@ import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats
 from netlift.core.errors import NetliftError
+from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.estimators import difference
@@ -17,11 +18,25 @@ from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, Ratio
 
 WRONG_SIGN, OVERSTATES, UNDERSTATES, NOT_SHOWN = (
-    "wrong sign",
+    "wrong_sign",
     "overstates",
     "understates",
-    "error not shown",
+    "error_not_shown",
 )
+VERDICTS = {
+    WRONG_SIGN: "wrong sign",
+    OVERSTATES: "overstates",
+    UNDERSTATES: "understates",
+    NOT_SHOWN: "error not shown",
+}
+"""Labels of the verdicts."""
+
+METRICS = {
+    "focal_gain": "Focal gain alone",
+    "within_slates": "Promoted against other items of the same slates",
+    "across_slates": "Promoted against all unpromoted items",
+}
+"""Labels of the numbers that item-level analyses claim."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +45,8 @@ class _Claim:
 
     Attributes
     ----------
-    label, how
-        Its name, and how an item-level analysis arrives at it.
+    metric, calculation
+        Its code, and how an item-level analysis arrives at it.
     outcome
         Shape (N,): its difference between arms is the claim, and to first order its error.
     own_se
@@ -43,8 +58,8 @@ class _Claim:
         Whether all control slates have the same outcome, whatever was clicked in them.
     """
 
-    label: str
-    how: str
+    metric: str
+    calculation: str
     outcome: Floats
     own_se: float | None
     known: float | None
@@ -64,10 +79,10 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
     Returns
     -------
     One row per claim, per 1,000 promoted slates (one promoted item each): the ``claim`` with the
-    error that its own analysis reports (``claim_own_se``, rows taken as independent, plain OLS),
-    its error and 95% interval by randomized units, the ``net_change`` of whole slates from the
-    same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of claim to
-    net change with Fieller's set, a verdict, and in a simulated world the known values. Claims
+    error that its own analysis reports (``claim_reported_se``: rows taken as independent, plain
+    OLS), its error and 95% interval by randomized units, the ``net_change`` of whole slates from
+    the same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of claim
+    to net change with Fieller's set, a verdict, and in a simulated world the known values. Claims
     about promoted and unpromoted items are ratios of sums; their errors are by linearization.
 
     Raises
@@ -89,11 +104,11 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
         )
         ratio = ratio_of(own, (1, 0), (0, 1))
         row: dict[str, object] = {
-            "claim_of": claim.label,
-            "how": claim.how,
-            "unit": PER_1000,
+            "metric": claim.metric,
+            "calculation": claim.calculation,
+            "unit_code": PER_1000,
             **_said("claim", claimed),
-            "claim_own_se": None if claim.own_se is None else 1000 * claim.own_se,
+            "claim_reported_se": None if claim.own_se is None else 1000 * claim.own_se,
             **_said("net_change", net),
             **_said("error_of_claim", error),
             "claim_over_net_change": ratio.value,
@@ -107,7 +122,7 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
                 "known_error_of_claim": 1000 * (claim.known - known_net),
             }
         table.append(row)
-    return outcome.in_units(pd.DataFrame(table))
+    return with_labels(outcome.in_units(pd.DataFrame(table)), metric=METRICS, verdict=VERDICTS)
 
 
 def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
@@ -137,7 +152,7 @@ def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
     known = _known_claims(rows, focal)
     return [
         _Claim(
-            "Focal gain alone",
+            "focal_gain",
             f"{outcome.unit} on the focal item, promoted against control slates; other items not "
             "looked at",
             own,
@@ -145,7 +160,7 @@ def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
             known[0],
         ),
         _Claim(
-            "Promoted against other items of the same slates",
+            "within_slates",
             f"{outcome.mean} of promoted items minus that of the other items in promoted slates",
             same_slates,
             _ols_se(rows.click[rows.promoted], is_promoted[rows.promoted]),
@@ -153,7 +168,7 @@ def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
             control_is_constant=True,
         ),
         _Claim(
-            "Promoted against all unpromoted items",
+            "across_slates",
             f"{outcome.mean} of promoted items minus that of all other items in the log",
             whole_log,
             _ols_se(rows.click, is_promoted),

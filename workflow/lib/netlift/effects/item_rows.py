@@ -23,8 +23,8 @@ class Definition:
 
     Attributes
     ----------
-    label
-        Its name in tables and figures.
+    code, label
+        By which programs select it, and its name in tables and figures.
     meaning
         In words.
     rows
@@ -32,6 +32,7 @@ class Definition:
         above the focal item that count as near.
     """
 
+    code: str
     label: str
     meaning: str
     rows: Callable[[pd.DataFrame, int], pd.Series]
@@ -67,29 +68,38 @@ def _near(items: pd.DataFrame, near: int) -> pd.Series:
 
 
 FOCAL = Definition(
-    "Focal item", "the promoted item itself", lambda items, _: items["is_focal_item"]
+    "focal", "Focal item", "the promoted item itself", lambda items, _: items["is_focal_item"]
 )
 
 
-NON_FOCAL = Definition("All non-focal", "every item of the slate but the focal one", _non_focal)
+NON_FOCAL = Definition(
+    "all_non_focal", "All non-focal", "every item of the slate but the focal one", _non_focal
+)
 
 
 SAME_CLUSTER = Definition(
-    "Same cluster", "non-focal items in the focal item's cluster", _same_cluster
+    "same_cluster", "Same cluster", "non-focal items in the focal item's cluster", _same_cluster
 )
 
 
-OTHER = Definition("Other clusters", "non-focal items in other clusters", _other)
+OTHER = Definition("other_clusters", "Other clusters", "non-focal items in other clusters", _other)
 
 
-DISPLACED = Definition("Displaced", "items above the focal item before promotion", _displaced)
+DISPLACED = Definition(
+    "displaced", "Displaced", "items above the focal item before promotion", _displaced
+)
 
 
-BELOW = Definition("Below the focal slot", "items below the focal item before promotion", _below)
+BELOW = Definition(
+    "below_focal", "Below the focal slot", "items below the focal item before promotion", _below
+)
 
 
 NEAR = Definition(
-    "Near displaced", "items at most {near} positions above the focal item before promotion", _near
+    "near_displaced",
+    "Near displaced",
+    "items at most {near} positions above the focal item before promotion",
+    _near,
 )
 
 
@@ -98,12 +108,20 @@ SPILLOVER_DEFINITIONS = (
     SAME_CLUSTER,
     DISPLACED,
     Definition(
+        "same_cluster_displaced",
         "Same-cluster displaced",
         "displaced items in the focal item's cluster",
         lambda items, near: _displaced(items, near) & _same_cluster(items, near),
     ),
     NEAR,
 )
+
+DOSE = "position_change"
+"""Code of the spillover per position that an item moves down."""
+
+DEFINITIONS = {definition.code: definition.label for definition in SPILLOVER_DEFINITIONS}
+DEFINITIONS[DOSE] = "Position change"
+"""Labels of the definitions of spillover, in their order."""
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,22 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import EXPOSED, UNEXPOSED
 from netlift.effects.estimators import difference
-from netlift.effects.item_rows import NON_FOCAL, SPILLOVER_DEFINITIONS, Definition, ItemRows
-from netlift.effects.shares import said
+from netlift.effects.item_rows import (
+    DEFINITIONS,
+    NON_FOCAL,
+    SPILLOVER_DEFINITIONS,
+    Definition,
+    ItemRows,
+)
+from netlift.effects.shares import interval_text
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, numbers
 from netlift.inference.power import minimum_detectable_effect
-
-EXPOSED, UNEXPOSED = "exposed", "unexposed"
 
 _SHARE = ("share_of_spillover", "share_ci_95_lower", "share_ci_95_upper", "share_interval_kind")
 
@@ -56,14 +63,14 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
         for definition in SPILLOVER_DEFINITIONS
         for row in _parts(rows, definition, near_positions)
     ]
-    exposed = {row["definition"]: row["rows"] for row in table if row["rows_called"] == EXPOSED}
-    unexposed = [row for row in table if row["rows_called"] == UNEXPOSED]
+    exposed = {row["definition"]: row["rows"] for row in table if row["row_group"] == EXPOSED}
+    unexposed = [row for row in table if row["row_group"] == UNEXPOSED]
     enough = [row["definition"] for row in unexposed if row["leakage_detected"] is not True]
     candidates = [name for name in enough if exposed[name] > 0]
     coarsest = min(candidates, key=lambda name: exposed[name]) if candidates else None
     for row in unexposed:
         row["coarsest_sufficient"] = row["definition"] == coarsest
-    return pd.DataFrame(table)
+    return with_labels(CLICKS.in_units(pd.DataFrame(table)), definition=DEFINITIONS)
 
 
 def _parts(rows: ItemRows, definition: Definition, near_positions: int) -> list[dict[str, Any]]:
@@ -78,10 +85,10 @@ def _parts(rows: ItemRows, definition: Definition, near_positions: int) -> list[
     for called, part, weights in ((EXPOSED, exposed, (1, 0)), (UNEXPOSED, unexposed, (0, 1))):
         estimate = arms.combination(weights) if part.any() else None
         row: dict[str, Any] = {
-            "definition": definition.label,
-            "rows_called": called,
+            "definition": definition.code,
+            "row_group": called,
             "rows": int(part.sum()),
-            "unit": PER_SLATE,
+            "unit_code": PER_SLATE,
             **numbers(estimate),
             **_share(arms, weights, estimate),
             **_converted(rows, part, estimate),
@@ -107,7 +114,7 @@ def _share(
     arms: ArmDifference, weights: tuple[int, int], estimate: Estimate | None
 ) -> dict[str, object]:
     if estimate is None:
-        return dict.fromkeys((*_SHARE, "share_interval_said"))
+        return dict.fromkeys((*_SHARE, "share_interval_text"))
     own, other = (arms.combination(part) for part in (weights, (weights[1], weights[0])))
     silent = [max(abs(part.value), part.se) <= ROUNDING for part in (own, other)]
     if any(silent):
@@ -119,11 +126,11 @@ def _share(
         }[silent[0], silent[1]]
         kind = None if share is None else "interval"
         fixed = (share, share, share, kind, words)
-        return dict(zip((*_SHARE, "share_interval_said"), fixed, strict=True))
+        return dict(zip((*_SHARE, "share_interval_text"), fixed, strict=True))
     ratio: Ratio = ratio_of(arms, weights, (1, 1))
     values = (ratio.value, ratio.lower, ratio.upper, ratio.kind)
-    words = said(ratio, "the change of all competitors")
-    return {**dict(zip(_SHARE, values, strict=True)), "share_interval_said": words}
+    words = interval_text(ratio, "the change of all competitors")
+    return {**dict(zip(_SHARE, values, strict=True)), "share_interval_text": words}
 
 
 def _converted(

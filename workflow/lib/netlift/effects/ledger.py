@@ -12,8 +12,9 @@ import pandas as pd
 from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.core.units import PER_SLATE
+from netlift.core.units import PER_SLATE_SQUARED
 from netlift.effects.accounts import OUTCOMES
+from netlift.effects.codes import INDIRECT, LINES, TOTAL
 from netlift.effects.covariates import Covariates
 from netlift.effects.estimators import ESTIMATORS, MAIN, difference, main_estimator
 from netlift.effects.items_table import KNOWN_EFFECT
@@ -21,21 +22,6 @@ from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import Estimate
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
-
-LINES = (
-    ("Direct", "Focal item", (1, 0, 0)),
-    ("Indirect", "Same-cluster competitors", (0, 1, 0)),
-    ("Indirect", "Other competitors", (0, 0, 1)),
-    ("Total", "Full slate", (1, 1, 1)),
-)
-"""Effect family, component, and weights of (focal, same-cluster, other) that make the line."""
-
-
-INDIRECT = (0, 1, 1)
-
-
-TOTAL = (1, 1, 1)
-
 
 TOLERANCE = 1e-12
 
@@ -125,12 +111,12 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
     rows = []
     for outcome, estimator, arms, note in ledgers(accounts):
-        for family, component, weights in LINES:
+        for line in LINES:
+            weights = line.weights
             rows.append(
                 {
                     "outcome_type": outcome,
-                    "effect_family": family,
-                    "component": component,
+                    **line.columns,
                     "estimator": estimator,
                     **_line(arms, weights),
                     "treated_slates": n_treated,
@@ -218,12 +204,12 @@ def component_covariance(
     per slate, and ``correlation`` (missing where an effect has no variance). The variance of any
     sum of components, the total's too, is the sum of its entries.
     """
-    names = [component for _, component, _ in LINES[: len(COMPONENTS)]]
+    parts = LINES[: len(COMPONENTS)]
     rows = []
     for outcome, estimator, arms, note in ledgers(accounts):
-        squared = f"({Outcome(units.get(outcome, CLICKS.unit)).of(PER_SLATE)}) squared"
-        for i, first in enumerate(names):
-            for j, second in enumerate(names):
+        squared = Outcome(units.get(outcome, CLICKS.unit)).of(PER_SLATE_SQUARED)
+        for i, first in enumerate(parts):
+            for j, second in enumerate(parts):
                 covariance = correlation = None
                 if arms is not None:
                     matrix = arms.covariance
@@ -234,10 +220,13 @@ def component_covariance(
                     {
                         "outcome_type": outcome,
                         "estimator": estimator,
-                        "component_1": first,
-                        "component_2": second,
+                        "line_1": first.code,
+                        "component_1": first.component,
+                        "line_2": second.code,
+                        "component_2": second.component,
                         "covariance": covariance,
                         "correlation": correlation,
+                        "unit_code": PER_SLATE_SQUARED,
                         "unit": squared,
                         "note": note if arms is None else None,
                     }
@@ -261,7 +250,7 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
             if arms is None:
                 continue
             total = arm_difference(accounts, outcome, estimator, [f"{outcome}_total"])
-            direct, same, other, _ = (arms.combination(line[2]) for line in LINES)
+            direct, same, other, _ = (arms.combination(line.weights) for line in LINES)
             indirect, joint = arms.combination(INDIRECT), arms.combination(TOTAL)
             whole = total.combination((1,))
             identities = {
@@ -292,16 +281,17 @@ def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
     focal = pd.Series(1, index=accounts.index)
     same, other = accounts["n_same_cluster"], accounts["n_other"]
     same_displaced = accounts["n_same_cluster_displaced"]
-    counts = {
-        "Focal item": (focal, 0 * focal),
-        "Same-cluster competitors": (same, same_displaced),
-        "Other competitors": (other, accounts["n_displaced"] - same_displaced),
-        "Full slate": (accounts["n_items"], accounts["n_displaced"]),
-    }
+    counts = (
+        (focal, 0 * focal),
+        (same, same_displaced),
+        (other, accounts["n_displaced"] - same_displaced),
+        (accounts["n_items"], accounts["n_displaced"]),
+    )
     return pd.DataFrame(
         [
             {
-                "component": component,
+                "line": line.code,
+                "component": line.component,
                 "rows": int(count.sum()),
                 "treated_rows": int(count[promoted].sum()),
                 "control_rows": int(count[~promoted].sum()),
@@ -312,7 +302,7 @@ def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
                 "rows_per_treated_slate": float(count[promoted].mean()),
                 "rows_per_control_slate": float(count[~promoted].mean()),
             }
-            for component, (count, displaced) in counts.items()
+            for line, (count, displaced) in zip(LINES, counts, strict=True)
         ]
     )
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats
 from netlift.core.errors import NetliftError
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_ROW, PER_SLATE
+from netlift.effects.codes import (
+    DIRECT_LINE,
+    INDIRECT_LINE,
+    OTHER_LINE,
+    SAME_CLUSTER_LINE,
+    TOTAL_LINE,
+    Line,
+)
 from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
     FOCAL,
@@ -24,15 +31,13 @@ from netlift.inference.bootstrap import bootstrap
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, numbers
 from netlift.inference.row_means import row_difference
 
-FULL_SLATE = "Full slate"
-
-
 OBSERVED_EFFECTS = (
-    FOCAL,
-    replace(SAME_CLUSTER, label="Same-cluster competitors"),
-    replace(OTHER, label="Other competitors"),
-    replace(NON_FOCAL, label="All competitors"),
+    (DIRECT_LINE, FOCAL),
+    (SAME_CLUSTER_LINE, SAME_CLUSTER),
+    (OTHER_LINE, OTHER),
+    (INDIRECT_LINE, NON_FOCAL),
 )
+"""Lines that have an effect per item row, and their item rows."""
 
 
 MEMBERS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=np.float64)
@@ -62,18 +67,18 @@ def observed_effects(
     slate; where probabilities of promotion differ, slates are weighted by them. In a simulated
     world also the known effect over both arms, and the estimate's distance from it in standard
     errors. A group without rows of two units in each arm has missing numbers and says so in
-    ``note``. The draws: one column per effect, one row per resample; missing where
+    ``note``. The draws: one column per line, one row per resample; missing where
     a resample has no row of the group in an arm, which ``bootstrap_draws`` leaves out of its count.
     """
     rows = ItemRows.of(items)
     need_units(rows.design.promoted, rows.design.unit)
     everything = np.ones(len(items), dtype=bool)
     effects, sums = [], []
-    for definition in OBSERVED_EFFECTS:
+    for line, definition in OBSERVED_EFFECTS:
         member = rows.member(definition)
-        effects.append(_observed(rows, definition.label, PER_ROW, member))
+        effects.append(_observed(rows, line, PER_ROW, member))
         sums.append((rows.per_slate(rows.click * member), rows.per_slate(member)))
-    effects.append(_observed(rows, FULL_SLATE, PER_SLATE, everything))
+    effects.append(_observed(rows, TOTAL_LINE, PER_SLATE, everything))
     sums.append((rows.per_slate(rows.click), np.ones(rows.n_slates)))
     design = rows.design
     draws = bootstrap(
@@ -85,8 +90,8 @@ def observed_effects(
     )
     for effect, drawn in zip(effects, draws.T, strict=True):
         effect |= _summary(drawn)
-    table = pd.DataFrame(effects)
-    return table, pd.DataFrame(draws, columns=table["effect"].to_list())
+    table = CLICKS.in_units(pd.DataFrame(effects))
+    return table, pd.DataFrame(draws, columns=table["line"].to_list())
 
 
 def _summary(drawn: Floats) -> dict[str, float | None]:
@@ -105,7 +110,7 @@ def _summary(drawn: Floats) -> dict[str, float | None]:
     }
 
 
-def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[str, object]:
+def _observed(rows: ItemRows, line: Line, unit: str, member: Booleans) -> dict[str, object]:
     """Return one observed effect, per item row or per slate."""
     by_slate = unit == PER_SLATE
     design, users = rows.design, rows.user[rows.starts]
@@ -120,7 +125,7 @@ def _observed(rows: ItemRows, label: str, unit: str, member: Booleans) -> dict[s
         "control_rows": int((member & ~rows.promoted).sum()),
         **{name: value for name, value in _slate_counts(rows, member).items() if name != "slates"},
     }
-    row: dict[str, object] = {"effect": label, "unit": unit}
+    row: dict[str, object] = {"line": line.code, "component": line.component, "unit_code": unit}
     try:
         _need_units(design.unit[count > 0], design.promoted[count > 0])
         if by_slate:

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import GIVEN, LINES, MINIMUM, QUESTIONS
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.ledger import LINES, estimated
+from netlift.effects.ledger import estimated
 from netlift.inference.power import minimum_detectable_effect, power, slates_needed
-
-MINIMUM = "minimum detectable effect"
-
-
-GIVEN = "given effect"
 
 
 def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataFrame:
@@ -38,19 +36,17 @@ def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataF
     n_slates = len(accounts)
     for estimator in ESTIMATORS:
         arms, note = estimated(accounts, "observed_clicks", estimator)
-        for family, component, weights in LINES:
-            line = {
-                "effect_family": family,
-                "component": component,
+        for ledger_line in LINES:
+            line = ledger_line.columns | {
                 "estimator": estimator,
-                "unit": PER_SLATE,
+                "unit_code": PER_SLATE,
                 "slates": n_slates,
             }
             missing = dict.fromkeys(("effect_per_slate", "power", "slates_needed"))
             if arms is None:
                 rows.append(line | {"question": MINIMUM, "se": None, **missing, "note": note})
                 continue
-            estimate = arms.combination(weights)
+            estimate = arms.combination(ledger_line.weights)
             line["se"] = estimate.se
             if estimate.se == 0:
                 why = "the outcome does not vary, so its error is 0 and power has no meaning"
@@ -71,6 +67,8 @@ def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataF
                     }
                 )
     table = pd.DataFrame(rows)
-    first = ["effect_family", "component", "estimator", "question", "unit", "slates", "se"]
+    first = ["line", "effect_family", "component", "estimator", "question", "unit_code"]
+    first += ["slates", "se"]
     table["slates_needed"] = table["slates_needed"].astype("Int64")
-    return table[first + [name for name in table if name not in first]]
+    table = table[first + [name for name in table if name not in first]]
+    return with_labels(CLICKS.in_units(table), question=QUESTIONS)

@@ -5,19 +5,36 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_1000_CONTROL, RATIO
+from netlift.effects.codes import (
+    COMPETITOR_CHANGE,
+    CONTROL_MEAN,
+    DIRECT,
+    FOCAL_GAIN,
+    INDIRECT,
+    NET_CHANGE,
+    OFFSET_RATIO,
+    OTHER_CLUSTER_CHANGE,
+    OTHER_LINE,
+    PRODUCT_METRICS,
+    RELATIVE_NET_CHANGE,
+    SAME_CLUSTER_CHANGE,
+    SAME_CLUSTER_LINE,
+    TOTAL,
+)
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
+from netlift.effects.ledger import arm_difference, known_effects
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, fieller
 
-_METRICS = {
-    "Focal gain": LINES[0][2],
-    "Same-cluster change": LINES[1][2],
-    "Other-cluster change": LINES[2][2],
-    "Competitor change": INDIRECT,
-    "Net change": TOTAL,
+_WEIGHTS = {
+    FOCAL_GAIN: DIRECT,
+    SAME_CLUSTER_CHANGE: SAME_CLUSTER_LINE.weights,
+    OTHER_CLUSTER_CHANGE: OTHER_LINE.weights,
+    COMPETITOR_CHANGE: INDIRECT,
+    NET_CHANGE: TOTAL,
 }
 
 
@@ -42,18 +59,19 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
     arms = arm_difference(accounts)
     rows = [
         _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
-        for metric, weights in _METRICS.items()
+        for metric, weights in _WEIGHTS.items()
     ]
-    rows.append(_ratio_row("Offset ratio", ratio_to_direct(arms, INDIRECT)))
-    rows.append(_ratio_row("Relative net change", _relative_to_control(arms)))
+    rows.append(_ratio_row(OFFSET_RATIO, ratio_to_direct(arms, INDIRECT)))
+    rows.append(_ratio_row(RELATIVE_NET_CHANGE, _relative_to_control(arms)))
     rows.append(
         _effect_row(
-            f"{capitalized(outcome.unit)} of control slates",
+            CONTROL_MEAN,
             PER_1000_CONTROL,
             arms.control.combination(TOTAL).scaled(1000),
         )
     )
-    table = outcome.in_units(pd.DataFrame(rows))
+    labels = {code: outcome.fill(label) for code, label in PRODUCT_METRICS.items()}
+    table = with_labels(outcome.in_units(pd.DataFrame(rows)), metric=labels)
     if has_truth(accounts):
         table["known_value"] = _known_values(accounts)
     return table
@@ -66,7 +84,7 @@ def _known_values(accounts: pd.DataFrame) -> list[float | None]:
     control = float((accounts["expected_clicks_total"] - accounts["known_lift_total"]).mean())
     direct, total = float(effects[0]), float(effects.sum())
     return [
-        *(1000 * float(np.dot(weights, effects)) for weights in _METRICS.values()),
+        *(1000 * float(np.dot(weights, effects)) for weights in _WEIGHTS.values()),
         (total - direct) / direct if direct != 0 else None,
         total / control if control > 0 else None,
         1000 * control,
@@ -75,7 +93,7 @@ def _known_values(accounts: pd.DataFrame) -> list[float | None]:
 
 def ratio_to_direct(arms: ArmDifference, weights: tuple[int, ...]) -> Ratio:
     """Return (a weighted sum of the component effects) / (direct effect), with Fieller's set."""
-    return ratio_of(arms, weights, LINES[0][2])
+    return ratio_of(arms, weights, DIRECT)
 
 
 def _relative_to_control(arms: ArmDifference) -> Ratio:
@@ -104,13 +122,13 @@ def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def _effect_row(metric: str, unit: str, estimate: Estimate) -> dict[str, object]:
-    return {"metric": metric, "unit": unit, **_numbers(estimate), "interval_kind": "interval"}
+    return {"metric": metric, "unit_code": unit, **_numbers(estimate), "interval_kind": "interval"}
 
 
 def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
     return {
         "metric": metric,
-        "unit": RATIO,
+        "unit_code": RATIO,
         "estimate": ratio.value,
         "se": None,
         "ci_95_lower": ratio.lower,

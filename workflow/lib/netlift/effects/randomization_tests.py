@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from netlift.core.arrays import ROUNDING, Floats
 from netlift.core.errors import NetliftError
+from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
 from netlift.effects.item_rows import (
@@ -39,12 +40,13 @@ class Hypothesis:
 
     Attributes
     ----------
-    label
-        Its name in tables and figures.
+    code, label
+        By which programs select it, and its name in tables and figures.
     definition
         The rows whose clicks it says promotion does not change.
     """
 
+    code: str
     label: str
     definition: Definition
 
@@ -57,12 +59,15 @@ class Hypothesis:
 
 
 HYPOTHESES = (
-    Hypothesis("No spillover at all", NON_FOCAL),
-    Hypothesis("No spillover on same-cluster items", SAME_CLUSTER),
-    Hypothesis("No spillover on other clusters", OTHER),
-    Hypothesis("No spillover below the focal slot", BELOW),
-    Hypothesis("No spillover near the focal slot", NEAR),
+    Hypothesis("no_spillover", "No spillover at all", NON_FOCAL),
+    Hypothesis("no_same_cluster_spillover", "No spillover on same-cluster items", SAME_CLUSTER),
+    Hypothesis("no_other_cluster_spillover", "No spillover on other clusters", OTHER),
+    Hypothesis("no_spillover_below", "No spillover below the focal slot", BELOW),
+    Hypothesis("no_spillover_near", "No spillover near the focal slot", NEAR),
 )
+
+LABELS = {hypothesis.code: hypothesis.label for hypothesis in HYPOTHESES}
+"""Labels by code."""
 
 
 def randomization_tests(
@@ -114,16 +119,16 @@ def randomization_tests(
     present, table = [bool(member.any()) for member in members], []
     for k, numbers in enumerate(tests.rows(present)):
         row = {
-            "hypothesis": HYPOTHESES[k].label,
+            "hypothesis": HYPOTHESES[k].code,
             "null_hypothesis": HYPOTHESES[k].said(near_positions, outcome),
             **_counts(rows, members[k]),
             **numbers,
-            "permuted_over": _permuted_over(rows.design),
+            "permuted_units": _permuted_units(rows.design),
             "note": None,
         }
         row |= _without_number(present=present[k], statistic=tests.statistic[k])
         table.append(row | _known_null(rows, members[k]))
-    return outcome.in_units(pd.DataFrame(table))
+    return with_labels(outcome.in_units(pd.DataFrame(table)), hypothesis=LABELS)
 
 
 def _known_null(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
@@ -135,7 +140,7 @@ def _known_null(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
 
 def _counts(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
     n_slates = int((rows.per_slate(member) > 0).sum())
-    return {"rows": int(member.sum()), "slates": n_slates, "unit": PER_SLATE}
+    return {"rows": int(member.sum()), "slates": n_slates, "unit_code": PER_SLATE}
 
 
 def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool_]]:
@@ -197,7 +202,7 @@ class DrawnTests:
                     "null_95_lower": lower,
                     "null_95_upper": upper,
                     "statistic": self.statistic[k],
-                    "statistic_is": "difference / standard error"
+                    "statistic_text": "difference / standard error"
                     if self.studentized
                     else "difference",
                     "p_value": single[k],
@@ -229,6 +234,6 @@ def _without_number(*, present: bool, statistic: float) -> dict[str, object]:
     return {}
 
 
-def _permuted_over(design: Design) -> str:
+def _permuted_units(design: Design) -> str:
     within = " within strata" if design.stratum.any() else ""
     return f"{design.unit_name}s{within}"

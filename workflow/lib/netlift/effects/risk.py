@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
-from netlift.effects.ledger import INDIRECT, LINES, TOTAL, arm_difference, known_effects
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
+from netlift.effects.ledger import arm_difference, known_effects
 from netlift.effects.product import _numbers
 from netlift.inference.estimate import MIN_PER_ARM, Estimate
 from netlift.promotion.design import Design
@@ -14,10 +17,19 @@ from netlift.promotion.design import Design
 NO_CLUSTER = "(none)"
 
 
-LOSES, GAINS, UNDECIDED, TOO_FEW = "loses", "gains", "undecided", "too few slates"
+LOSES, GAINS, UNDECIDED, TOO_FEW = "loses", "gains", "undecided", "too_few_slates"
 
 
-_FAMILIES = (("Direct", LINES[0][2]), ("Indirect", INDIRECT), ("Total", TOTAL))
+VERDICTS = {
+    LOSES: "loses",
+    GAINS: "gains",
+    UNDECIDED: "undecided",
+    TOO_FEW: "too few slates",
+}
+"""Labels of the verdicts."""
+
+
+_FAMILIES = (DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE)
 
 
 def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
@@ -95,17 +107,18 @@ def _risk(
         known = known_effects(part)
         enough = min(treated, len(part) - treated) >= needed and has_units(part)
         arms = arm_difference(part) if enough else None
-        for family, weights in _FAMILIES:
-            estimate = None if arms is None else arms.combination(weights)
-            truth = {} if known is None else {"known_effect": float(np.dot(weights, known))}
+        for line in _FAMILIES:
+            estimate = None if arms is None else arms.combination(line.weights)
+            truth = {} if known is None else {"known_effect": float(np.dot(line.weights, known))}
             rows.append(
-                {name: segment, "effect_family": family, "unit": PER_SLATE}
+                {name: segment, "line": line.code, "effect_family": line.family}
+                | {"unit_code": PER_SLATE}
                 | counts
                 | _numbers(estimate)
                 | truth
                 | {"verdict": _verdict(estimate)}
             )
-    return pd.DataFrame(rows)
+    return with_labels(CLICKS.in_units(pd.DataFrame(rows)), verdict=VERDICTS)
 
 
 def has_units(accounts: pd.DataFrame) -> bool:

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import Floats
+from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import LINES
 from netlift.effects.estimators import difference
-from netlift.effects.ledger import LINES, component_columns, known_effects
+from netlift.effects.ledger import component_columns, known_effects
 from netlift.effects.risk import focal_clusters, position_buckets
 from netlift.effects.spillover import FEW_UNITS
 from netlift.inference.arms import ArmDifference
@@ -22,7 +24,13 @@ from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, Estimate, numbers, quantile_t
 from netlift.promotion.design import Design
 
-POSITION, CLUSTER, RELEVANCE = "focal position", "focal cluster", "focal relevance"
+POSITION, CLUSTER, RELEVANCE = "focal_position", "focal_cluster", "focal_relevance"
+SEGMENT_TYPES = {
+    POSITION: "focal position",
+    CLUSTER: "focal cluster",
+    RELEVANCE: "focal relevance",
+}
+"""Labels of the kinds of segments."""
 
 _NUMBERS = (
     "estimate",
@@ -139,9 +147,10 @@ def segments(
     table: list[dict[str, object]] = []
     differing: list[dict[str, object]] = []
     design = Design.of(accounts)
-    for segmentation, segment_of, order, why_not in _segmentations(accounts):
+    for segment_type, segment_of, order, why_not in _segmentations(accounts):
         if why_not:
-            table.append({"segmentation": segmentation, "unit": PER_SLATE, "note": why_not})
+            row: dict[str, object] = {"segment_type": segment_type, "unit_code": PER_SLATE}
+            table.append(row | {"note": why_not})
             continue
         members = {name: (segment_of == name).to_numpy() for name in order}
         parts = [
@@ -151,9 +160,12 @@ def segments(
         ]
         shared = design.unit_name if design.mixed_units(pd.factorize(segment_of)[0]) else None
         lines, rows = _lines(parts, shared, len(differing), seed, bootstrap_draws, outcome)
-        differing += [{"segmentation": segmentation} | line for line in lines]
-        table += [{"segmentation": segmentation} | row for row in rows]
-    frame, spread_of = (outcome.in_units(pd.DataFrame(rows)) for rows in (table, differing))
+        differing += [{"segment_type": segment_type} | line for line in lines]
+        table += [{"segment_type": segment_type} | row for row in rows]
+    frame, spread_of = (
+        with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=SEGMENT_TYPES)
+        for rows in (table, differing)
+    )
     return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
 
 
@@ -179,9 +191,8 @@ def _lines(
         As of ``segments``.
     """
     differing, rows = [], []
-    for number_of_line, (family, component, weights) in enumerate(LINES, lines_before + 1):
-        line: dict[str, object] = {"effect_family": family, "component": component}
-        line["unit"] = PER_SLATE
+    for number_of_line, ledger_line in enumerate(LINES, lines_before + 1):
+        weights, line = ledger_line.weights, ledger_line.columns | {"unit_code": PER_SLATE}
         found = [part.effect(weights) for part in parts]
         estimated = [estimate for estimate in found if estimate is not None]
         spread, compared = (None, len(estimated)) if shared else _spread(estimated)

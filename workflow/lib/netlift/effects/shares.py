@@ -5,22 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.units import RATIO
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.ledger import INDIRECT, TOTAL, estimated, known_effects
+from netlift.effects.ledger import estimated, known_effects
 from netlift.inference.arms import ratio_of
 from netlift.inference.estimate import Ratio
 
 SHARES = (
-    ("Taken from the same cluster", (0, -1, 0), (1, 0, 0)),
-    ("Taken from other clusters", (0, 0, -1), (1, 0, 0)),
-    ("Taken from all competitors", (0, -1, -1), (1, 0, 0)),
-    ("Left for the slate", TOTAL, (1, 0, 0)),
-    ("Same-cluster part of the spillover", (0, 1, 0), INDIRECT),
+    ("taken_from_same_cluster", (0, -1, 0), DIRECT_LINE),
+    ("taken_from_other_clusters", (0, 0, -1), DIRECT_LINE),
+    ("taken_from_competitors", (0, -1, -1), DIRECT_LINE),
+    ("left_for_slate", TOTAL, DIRECT_LINE),
+    ("same_cluster_part", (0, 1, 0), INDIRECT_LINE),
 )
-"""Name, and weights of (focal, same-cluster, other) in the numerator and in the denominator."""
+"""Code, weights of (focal, same-cluster, other) in the numerator, and line of the denominator."""
 
-_OF = {(1, 0, 0): "the focal gain", INDIRECT: "the change of all competitors"}
+METRICS = {
+    "taken_from_same_cluster": "Taken from the same cluster",
+    "taken_from_other_clusters": "Taken from other clusters",
+    "taken_from_competitors": "Taken from all competitors",
+    "left_for_slate": "Left for the slate",
+    "same_cluster_part": "Same-cluster part of the spillover",
+}
+"""Labels of the shares."""
+
+DENOMINATORS = {"direct": "the focal gain", "indirect": "the change of all competitors"}
+"""Labels of the lines that shares are taken of."""
 
 
 def shares(accounts: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +48,7 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
     -------
     One row per estimator and share of the observed clicks, with Fieller's (1954) 95% set:
     ``interval_kind`` is ``interval`` (lower to upper), ``outside`` (everything but lower to
-    upper) or ``everything``, and ``interval_said`` says it in words. The first three shares and
+    upper) or ``everything``, and ``interval_text`` says it in words. The first three shares and
     "Left for the slate" are shares of the focal gain: the two of them that take in all
     competitors and what is left add up to 1. ``known_value`` in a simulated world.
     """
@@ -43,17 +56,18 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for estimator in ESTIMATORS:
         arms, note = estimated(accounts, "observed_clicks", estimator)
-        for share, numerator, denominator in SHARES:
+        for metric, numerator, line in SHARES:
+            denominator = line.weights
             row: dict[str, object] = {
-                "share": share,
-                "of": _OF[denominator],
+                "metric": metric,
+                "denominator": line.code,
                 "estimator": estimator,
-                "unit": RATIO,
+                "unit_code": RATIO,
                 "estimate": None,
                 "ci_95_lower": None,
                 "ci_95_upper": None,
                 "interval_kind": None,
-                "interval_said": None,
+                "interval_text": None,
                 "note": note if arms is None else None,
             }
             if arms is not None:
@@ -63,16 +77,17 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
                     "ci_95_lower": ratio.lower,
                     "ci_95_upper": ratio.upper,
                     "interval_kind": ratio.kind,
-                    "interval_said": said(ratio, _OF[denominator]),
+                    "interval_text": interval_text(ratio, DENOMINATORS[line.code]),
                 }
             if known is not None:
                 bottom = float(np.dot(denominator, known))
                 row["known_value"] = float(np.dot(numerator, known)) / bottom if bottom else None
             rows.append(row)
-    return pd.DataFrame(rows)
+    table = CLICKS.in_units(pd.DataFrame(rows))
+    return with_labels(table, metric=METRICS, denominator=DENOMINATORS)
 
 
-def said(ratio: Ratio, denominator: str) -> str:
+def interval_text(ratio: Ratio, denominator: str) -> str:
     """Say a confidence set in words."""
     if ratio.kind == "interval":
         return f"from {ratio.lower:.3f} to {ratio.upper:.3f}"

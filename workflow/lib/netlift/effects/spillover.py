@@ -7,19 +7,20 @@ import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.streams import generator
 from netlift.core.units import PER_POSITION, PER_ROW, PER_SLATE
 from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
+    DEFINITIONS,
+    DOSE,
     NON_FOCAL,
     SPILLOVER_DEFINITIONS,
     ItemRows,
 )
 from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
-
-DOSE = "Position change"
-
 
 FEW_UNITS = 50
 """With fewer randomized units in an arm the wild bootstrap's p-value stands beside an effect
@@ -38,7 +39,7 @@ def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFra
         member = rows.member(definition, near_positions)
         table.append(
             {
-                "definition": definition.label,
+                "definition": definition.code,
                 "meaning": definition.said(near_positions),
                 "rows": int(member.sum()),
                 "treated_rows": int((member & rows.promoted).sum()),
@@ -49,7 +50,7 @@ def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFra
                 **_slate_counts(rows, member),
             }
         )
-    return pd.DataFrame(table)
+    return with_labels(pd.DataFrame(table), definition=DEFINITIONS)
 
 
 def spillover_sensitivity(
@@ -93,7 +94,7 @@ def spillover_sensitivity(
         if rows.known is not None and member.any():
             known = float(rows.known[member].mean())
         for unit in (PER_ROW, PER_SLATE):
-            table.append({"definition": definition.label, "unit": unit} | _counts(rows, member))
+            table.append({"definition": definition.code, "unit_code": unit} | _counts(rows, member))
             try:
                 if unit == PER_ROW:
                     design = np.column_stack([np.ones(len(arm)), arm])
@@ -103,8 +104,9 @@ def spillover_sensitivity(
             except NetliftError as error:
                 found = {**numbers(None), "note": f"not estimated: {error}"}
             table[-1] |= found
-    table.append({"definition": DOSE, "unit": PER_POSITION} | _dose(rows, seed, bootstrap_draws))
-    return _ordered(pd.DataFrame(table))
+    dose = _dose(rows, seed, bootstrap_draws)
+    table.append({"definition": DOSE, "unit_code": PER_POSITION} | dose)
+    return with_labels(_ordered(CLICKS.in_units(pd.DataFrame(table))), definition=DEFINITIONS)
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:

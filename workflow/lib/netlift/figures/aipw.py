@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.estimators import label_of
-from netlift.effects.observed import FULL_SLATE
 from netlift.figures.drawing.marks import (
     best_key,
     best_look,
@@ -66,7 +66,7 @@ def aipw(
         Its words.
     """
     theme = current_theme()
-    totals = aipw[aipw["component"] == FULL_SLATE]
+    totals = aipw[aipw["line"] == TOTAL_LINE.code]
     known = known_total(observed_effects)
     with_bound = has_known(totals, "bound_se")
     legend: list[Artist] = [
@@ -98,7 +98,7 @@ def aipw(
 
 def known_total(observed_effects: pd.DataFrame) -> float:
     """Return the known mean effect on all slates, promoted or not; NaN without a truth."""
-    whole = observed_effects[observed_effects["effect"] == FULL_SLATE].iloc[0]
+    whole = observed_effects[observed_effects["line"] == TOTAL_LINE.code].iloc[0]
     return float(whole.get("known_effect", np.nan))
 
 

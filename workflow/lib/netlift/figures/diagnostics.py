@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -11,9 +13,9 @@ from matplotlib.gridspec import GridSpec
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO
+from netlift.effects.codes import GIVEN, MINIMUM
+from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO, VERDICTS
 from netlift.effects.estimators import label_of
-from netlift.effects.power_table import GIVEN, MINIMUM
 from netlift.figures.drawing.marks import band_key, draw_band, draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import (
     ROW,
@@ -72,7 +74,7 @@ def design_diagnostics(
     balance = diagnostics[diagnostics["check"] == BALANCE]
     checks = whole_checks(diagnostics)
     power = power[power["estimator"].isin(ESTIMATORS)]
-    lines = list(dict.fromkeys(power["component"]))
+    lines = dict(zip(power["line"], power["component"], strict=True))
     heights = [
         ROW * max(len(balance), 1) + _DECOR,
         ROW * len(checks) + 0.6,
@@ -102,7 +104,7 @@ def _legend(balance: pd.DataFrame) -> list[Artist]:
     ]
     keys.append(band_key("95% range of random assignment"))
     if (balance["verdict"] == LOOK).any():
-        keys.append(estimate_key(theme.loses, LOOK, marker="v", interval=False))
+        keys.append(estimate_key(theme.loses, VERDICTS[LOOK], marker="v", interval=False))
     return keys
 
 
@@ -117,7 +119,7 @@ def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame) -> Non
     columns = {
         "Difference": [signed(x, 3) if np.isfinite(x) else "" for x in balance["value"]],
         "p-value": [p_value(p) for p in balance["p_value"]],
-        "Verdict": balance["verdict"].to_list(),
+        "Verdict": balance["verdict_label"].to_list(),
     }
     columns_of_text(text_axis(figure, grid[0, 1], axes), columns, (0.3, 0.6, 1))
 
@@ -154,24 +156,24 @@ def write_checks(axes: Axes, checks: pd.DataFrame) -> None:
         "Expected": [_number(value) for value in checks["expected"]],
         "95% interval": [_range(line) for _, line in checks.iterrows()],
         "p-value": [p_value(p) for p in checks["p_value"]],
-        "Verdict": checks["verdict"].to_list(),
+        "Verdict": checks["verdict_label"].to_list(),
     }
     columns_of_text(axes, columns, (0.43, 0.55, 0.76, 0.87, 1.0))
 
 
 def _power_panel(
-    figure: Figure, grid: GridSpec, power: pd.DataFrame, lines: list[str], outcome: Outcome
+    figure: Figure, grid: GridSpec, power: pd.DataFrame, lines: Mapping[str, str], outcome: Outcome
 ) -> None:
     axes = figure.add_subplot(grid[2, 0])
-    row_axis(axes, lines)
-    draw_detectable(axes, power, lines)
+    row_axis(axes, list(lines.values()))
+    draw_detectable(axes, power, list(lines))
     axes.set_xlim(left=0)
     axes.set(
         title="Smallest effect shown with 80% power",
         xlabel=f"Change in {outcome.of(PER_SLATE)}",
     )
     beside = text_axis(figure, grid[2, 1], axes)
-    columns = power_columns(power, lines)
+    columns = power_columns(power, list(lines))
     columns_of_text(beside, {f"{effect:g}": texts for effect, texts in columns.items()})
     if columns:
         beside.set_title("Power to show a change of \N{HORIZONTAL ELLIPSIS}", pad=20, loc="right")
@@ -180,7 +182,7 @@ def _power_panel(
 def draw_detectable(axes: Axes, power: pd.DataFrame, lines: list[str]) -> None:
     """Draw the minimum detectable effect of each line by each estimator."""
     for _, line in power[power["question"] == MINIMUM].iterrows():
-        place = lines.index(line["component"]) + shift_of(line["estimator"])
+        place = lines.index(line["line"]) + shift_of(line["estimator"])
         marker, filled = ESTIMATORS[line["estimator"]]
         look = {"color": current_theme().data, "marker": marker, "filled": filled}
         if not draw_point(axes, place, line["effect_per_slate"], **look):
@@ -196,7 +198,7 @@ def power_columns(power: pd.DataFrame, lines: list[str]) -> dict[float, dict[flo
         columns[effect] = {
             lines.index(name) + shift_of(estimator): f"{100 * chance:.0f}%"
             for name, estimator, chance in zip(
-                part["component"], part["estimator"], part["power"], strict=True
+                part["line"], part["estimator"], part["power"], strict=True
             )
         }
     return columns

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
-from netlift.core.units import PER_ROW, PER_SLATE, kind
+from netlift.core.units import PER_ROW, PER_SLATE, counted_by
 from netlift.figures.drawing.marks import (
     ESTIMATE,
     INTERVAL,
@@ -22,8 +22,8 @@ from netlift.figures.drawing.style import row_axis, sheet, styled, wide_enough, 
 from netlift.figures.drawing.text import count, with_interval
 from netlift.figures.drawing.themes import current_theme
 
-DIGITS = {kind(PER_ROW): 4, kind(PER_SLATE): 3}
-"""Decimals of an effect, by what its unit counts by."""
+DIGITS = {PER_ROW: 4, PER_SLATE: 3}
+"""Decimals of an effect, by its unit."""
 
 _ROW = 0.56
 _DECOR = 0.95
@@ -43,14 +43,14 @@ def observed_effects(
     effects
         ``observed_effects.csv``; ``known_effect`` may be missing.
     draws
-        ``bootstrap_draws.parquet``: one column per effect, one row per resample of slates.
+        ``bootstrap_draws.parquet``: one column per line, one row per resample of slates.
     source
         Where the numbers come from, for the foot.
     outcome
         Its words.
     """
-    units = list(dict.fromkeys(effects["unit"]))
-    parts = [effects[effects["unit"] == unit] for unit in units]
+    units = list(dict.fromkeys(effects["unit_code"]))
+    parts = [effects[effects["unit_code"] == unit] for unit in units]
     figure = sheet(
         _ROW * len(effects) + _DECOR * len(units),
         title=f"Observed effects of promotion on {outcome.unit}",
@@ -68,10 +68,10 @@ def observed_effects(
     for place, (unit, part) in enumerate(zip(units, parts, strict=True)):
         left = figure.add_subplot(grid[place, 0])
         right = figure.add_subplot(grid[place, 1], sharex=left)
-        draw_effects(left, part, digits=DIGITS.get(kind(unit), 3))
+        draw_effects(left, part, digits=DIGITS.get(unit, 3))
         draw_bootstrap(right, part, draws)
         wide_enough(left)
-        name = kind(unit)
+        name = counted_by(unit)
         changed = f"Change in {outcome.unit} {name}"
         left.set(title=f"Effect {name}", xlabel=changed)
         right.set(title=f"Bootstrap, {name}", xlabel=changed)
@@ -80,10 +80,10 @@ def observed_effects(
 
 def draw_effects(axes: Axes, effects: pd.DataFrame, *, digits: int) -> None:
     """Draw one row per effect, labeled with its number."""
-    row_axis(axes, [f"{row['effect']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
+    row_axis(axes, [f"{row['component']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
     zero_line(axes)
     for place, (_, row) in enumerate(effects.iterrows()):
-        color = current_theme().component(row["effect"])
+        color = current_theme().component(row["line"])
         draw_estimate(axes, place, interval_of(row), color=color)
         draw_known(axes, place, row.get("known_effect", np.nan))
 
@@ -94,10 +94,10 @@ def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame) -> No
     row_axis(axes, [""] * len(effects))
     zero_line(axes)
     for place, (_, row) in enumerate(effects.iterrows()):
-        color, base = theme.component(row["effect"]), place + 0.32
+        color, base = theme.component(row["line"]), place + 0.32
         axes.axhline(base, color=theme.grid, linewidth=0.8)
-        if row["effect"] in draws:
-            drawn = draws[row["effect"]].to_numpy(dtype=np.float64)
+        if row["line"] in draws:
+            drawn = draws[row["line"]].to_numpy(dtype=np.float64)
             _ridge(axes, drawn[np.isfinite(drawn)], base, color)
         ends = [row["bootstrap_ci_95_lower"], row["bootstrap_ci_95_upper"]]
         if np.isfinite(ends).all():

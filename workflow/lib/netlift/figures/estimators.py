@@ -59,7 +59,7 @@ def estimators(
         (component_covariance["outcome_type"] == "observed_clicks")
         & (component_covariance["estimator"] == main)
     ]
-    lines = list(dict.fromkeys(effects["component"]))
+    lines = list(dict.fromkeys(effects["line"]))
     parts = list(dict.fromkeys(pairs["component_1"]))
     first = effects.iloc[0]
     heights = [ROW * (len(effects) + len(lines)) + _DECOR, _CELL * len(parts) + _DECOR]
@@ -84,7 +84,7 @@ def estimators(
 
 def by_line(effects: pd.DataFrame) -> pd.DataFrame:
     """Put all estimators of a line together, lines and estimators in the order of the table."""
-    return pd.concat([part for _, part in effects.groupby("component", sort=False)])
+    return pd.concat([part for _, part in effects.groupby("line", sort=False)])
 
 
 def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
@@ -93,9 +93,9 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
     labels: list[str] = []
     rows: list[int] = []
     headings: list[int] = []
-    for component, part in effects.groupby("component", sort=False):
+    for _, part in effects.groupby("line", sort=False):
         headings.append(len(labels))
-        labels.append(str(component))
+        labels.append(str(part["component"].iloc[0]))
         rows += range(len(labels), len(labels) + len(part))
         labels += [label_of(name) for name in part["estimator"]]
     row_axis(axes, labels)
@@ -105,7 +105,7 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
         axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8)
     for place, (_, line) in zip(rows, effects.iterrows(), strict=True):
         values = interval_of(line, "estimate_per_slate")
-        if not draw_estimate(axes, place, values, color=theme.component(line["component"])):
+        if not draw_estimate(axes, place, values, color=theme.component(line["line"])):
             say_missing(axes, place, "not estimated")
     return rows
 

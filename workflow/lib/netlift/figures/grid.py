@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from netlift.core.arrays import ROUNDING
-from netlift.effects.observed import FULL_SLATE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.figures.drawing.style import ROW, SMALL, sheet, styled
 from netlift.figures.drawing.themes import current_theme
 from netlift.studies.grid import DIVERSION, GAINING
@@ -23,7 +23,7 @@ _DECOR = 0.85
 """Height of a panel's title, ticks and label, in inches."""
 
 _PANELS = (
-    (FULL_SLATE, "Total effect, clicks per slate", "{:+.3f}", 0.0),
+    (TOTAL_LINE.code, "Total effect, clicks per slate", "{:+.3f}", 0.0),
     (DIVERSION, "Diversion ratio: loss of the others over the focal gain", "{:.2f}", 1.0),
     (GAINING, "Share of slates that gain", "{:.0%}", None),
 )
@@ -55,7 +55,7 @@ def grid_heat_maps(effects: pd.DataFrame, parameters: Sequence[str], *, source: 
         source=source,
     )
     panels = np.ravel(figure.subplots(len(_PANELS), 1))
-    total = _matrix(part, FULL_SLATE, up, across, rows, columns)
+    total = _matrix(part, TOTAL_LINE.code, up, across, rows, columns)
     for axes, (quantity, title, form, turn) in zip(panels, _PANELS, strict=True):
         values = _matrix(part, quantity, up, across, rows, columns)
         _draw_panel(axes, values, form, turn)

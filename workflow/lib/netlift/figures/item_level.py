@@ -77,7 +77,7 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome 
     wide_enough(axes)
     axes.set_xlabel(capitalized(outcome.of(PER_1000)))
     net = f"{outcome.unit} on all items, promoted against control slates"
-    names, meanings = [NET, *table["claim_of"]], [net, *table["how"]]
+    names, meanings = [NET, *table["metric_label"]], [net, *table["calculation"]]
     write_definitions(text_axis(figure, grid[0], axes), names, meanings)
     texts = words_beside(table)
     column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% interval)", texts)
@@ -108,7 +108,7 @@ def words_beside(table: pd.DataFrame) -> dict[float, str]:
             [
                 with_interval(*values_of(line, "claim"), 1) or "no estimate",
                 f"minus net change: {_difference(line)}",
-                f"verdict: {line['verdict']}",
+                f"verdict: {line['verdict_label']}",
             ]
         )
     return texts

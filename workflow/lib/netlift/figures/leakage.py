@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.effects.leakage import EXPOSED, UNEXPOSED
+from netlift.effects.codes import EXPOSED, UNEXPOSED
 from netlift.figures.drawing.marks import (
     color_key,
     draw_estimate,
@@ -52,7 +52,7 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
         Its words.
     """
     theme = current_theme()
-    names = list(dict.fromkeys(table["definition"]))
+    definitions = list(dict.fromkeys(table["definition"]))
     legend: list[Artist] = [
         estimate_key(
             theme.competitors, f"{called} items, 95% interval", marker=marker, filled=filled
@@ -63,7 +63,7 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     if any(map(is_true, table["coarsest_sufficient"])):
         legend.append(color_key(theme.grid, "coarsest sufficient"))
     figure = sheet(
-        _ROW * len(names) + 0.75,
+        _ROW * len(definitions) + 0.75,
         title="Leakage: does spillover reach items that are called unexposed?",
         subtitle=f"Change in {outcome.unit} on the items that each definition calls exposed, and "
         "on those that it calls unexposed. Leakage: a change on unexposed items.",
@@ -75,32 +75,33 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     )
     grid = figure.add_gridspec(1, 3, width_ratios=[0.72, 1.2, 0.72])
     axes = figure.add_subplot(grid[1])
-    row_axis(axes, [""] * len(names))
+    row_axis(axes, [""] * len(definitions))
     zero_line(axes)
-    texts = draw_parts(axes, table, names)
+    texts = draw_parts(axes, table, definitions)
     wide_enough(axes)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
-    verdicts = table[table["rows_called"] == UNEXPOSED].set_index("definition").loc[names]
-    meanings = [verdict(line) for _, line in verdicts.iterrows()]
+    unexposed = table[table["row_group"] == UNEXPOSED].set_index("definition").loc[definitions]
+    meanings = [verdict(line) for _, line in unexposed.iterrows()]
+    names = unexposed["definition_label"]
     write_definitions(text_axis(figure, grid[0], axes), names, meanings)
     column_of_text(text_axis(figure, grid[2], axes), 1, "Change (95% interval)", texts)
     return figure
 
 
-def draw_parts(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float, str]:
+def draw_parts(axes: Axes, table: pd.DataFrame, definitions: list[str]) -> dict[float, str]:
     """Draw both parts of every definition; return their numbers by their place on the y axis."""
     theme = current_theme()
     texts = {}
     for _, line in table.iterrows():
-        marker, filled, shift = CALLED[line["rows_called"]]
-        row = names.index(line["definition"])
+        marker, filled, shift = CALLED[line["row_group"]]
+        row = definitions.index(line["definition"])
         values = interval_of(line)
         color = theme.competitors
         if draw_estimate(axes, row + shift, values, color=color, marker=marker, filled=filled):
             draw_known(axes, row + shift, line.get("known_effect", np.nan))
         if is_true(line["coarsest_sufficient"]):
             axes.axhspan(row - 0.46, row + 0.46, color=theme.grid, zorder=0.5, linewidth=0)
-        texts[row + shift] = with_interval(*values, 3) or f"no {line['rows_called']} items"
+        texts[row + shift] = with_interval(*values, 3) or f"no {line['row_group']} items"
     return texts
 
 

@@ -11,7 +11,8 @@ from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.core.units import PER_1000, kind
+from netlift.core.units import PER_1000, counted_by
+from netlift.effects.codes import TOTAL_LINE
 from netlift.figures.drawing.marks import INTERVAL, color_key, draw_estimate, estimate_key
 from netlift.figures.drawing.style import (
     column_of_text,
@@ -24,8 +25,6 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import count, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
-
-FULL_SLATE = "Full slate"
 
 OUTCOMES = {
     "observed_clicks": ("observed clicks", "o", True),
@@ -41,9 +40,10 @@ _PER_1000 = (
 )
 _PER_SLATE = ("estimate_per_slate", "ci_95_lower", "ci_95_upper")
 _BAR_LABELS = {
-    "Same-cluster competitors": "Same-cluster\ncompetitors",
-    "Other competitors": "Other\ncompetitors",
-    "Full slate": "Full slate\n(net)",
+    "direct": "Focal item",
+    "same_cluster": "Same-cluster\ncompetitors",
+    "other": "Other\ncompetitors",
+    "total": "Full slate\n(net)",
 }
 _OBSERVED = (
     "What was observed, line by line of the ledger",
@@ -84,14 +84,14 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome =
     )
     axes = figure.add_subplot()
     draw_waterfall(axes, lines)
-    axes.set_ylabel(f"Change in {outcome.unit}\n{kind(PER_1000)}")
+    axes.set_ylabel(f"Change in {outcome.unit}\n{counted_by(PER_1000)}")
     return figure
 
 
 def draw_waterfall(axes: Axes, lines: pd.DataFrame) -> None:
     """Draw lines of the ledger, per 1,000 promoted slates, as bars that build on each other."""
     theme = current_theme()
-    names = lines["component"].to_list()
+    names = lines["line"].to_list()
     values = lines[list(_PER_1000)].to_numpy(dtype=np.float64)
     starts = waterfall_starts(names, values[:, 0])
     zero_line(axes, vertical=False)
@@ -103,7 +103,7 @@ def draw_waterfall(axes: Axes, lines: pd.DataFrame) -> None:
         if place + 1 < len(names):
             end = starts[place] + values[place, 0]
             axes.plot([place, place + 1], [end, end], color=theme.muted, linewidth=0.8, zorder=0)
-    axes.set_xticks(range(len(names)), [_BAR_LABELS.get(name, name) for name in names], size=9.5)
+    axes.set_xticks(range(len(names)), [_BAR_LABELS[name] for name in names], size=9.5)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(names) - 0.5)
     bottom, top = axes.get_ylim()
@@ -115,7 +115,7 @@ def draw_waterfall(axes: Axes, lines: pd.DataFrame) -> None:
 def waterfall_starts(names: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return where each bar of a waterfall starts: at the sum so far, the whole slate at 0."""
     starts = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values))[:-1]])
-    starts[[place for place, name in enumerate(names) if name == FULL_SLATE]] = 0.0
+    starts[[place for place, name in enumerate(names) if name == TOTAL_LINE.code]] = 0.0
     return starts
 
 
@@ -267,7 +267,7 @@ def _draw_outcome(axes: Axes, lines: pd.DataFrame, outcome: str, shift: float) -
     numbers = {}
     for place, (_, line) in enumerate(lines.iterrows()):
         values = (line[_PER_SLATE[0]], line[_PER_SLATE[1]], line[_PER_SLATE[2]])
-        color = current_theme().component(line["component"])
+        color = current_theme().component(line["line"])
         draw_estimate(axes, place + shift, values, color=color, marker=marker, filled=filled)
         numbers[place + shift] = with_interval(*values, 3) or "no estimate"
     return numbers

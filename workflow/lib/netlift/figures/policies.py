@@ -36,7 +36,7 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import printable, signed, written
 from netlift.figures.drawing.themes import current_theme
-from netlift.figures.risk import VERDICTS
+from netlift.figures.risk import MARKERS
 from netlift.models.policies import PROMOTE
 
 OWN, ORACLE = "_own_interval", "_oracle"
@@ -69,7 +69,7 @@ def policies(
     ships = verdict["verdict"] == PROMOTE
     figure = sheet(
         _ROW * len(policies) + 0.85,
-        title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule']}"
+        title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule_label']}"
         "\N{RIGHT SINGLE QUOTATION MARK}"
         if ships
         else "Promote nothing: no rule is shown to gain",
@@ -95,7 +95,7 @@ def _legend(policies: pd.DataFrame) -> list[Artist]:
     found = {verdict_of(line) for _, line in policies.iterrows()}
     keys: list[Artist] = [
         estimate_key(getattr(theme, verdict), f"{verdict}, bounds", marker=marker)
-        for verdict, marker in VERDICTS.items()
+        for verdict, marker in MARKERS.items()
         if verdict in found
     ]
     keys.append(Line2D([], [], label="own 95% interval", **_own(theme.muted)))
@@ -114,11 +114,11 @@ def verdict_of(rule: pd.Series) -> str:
 
 def draw_rules(axes: Axes, policies: pd.DataFrame) -> None:
     """Draw one row per rule: value, simultaneous bounds, own interval and known value."""
-    row_axis(axes, [str(name).capitalize() for name in policies["rule"]])
+    row_axis(axes, [str(name).capitalize() for name in policies["rule_label"]])
     zero_line(axes)
     for row, (_, line) in enumerate(policies.iterrows()):
         verdict = verdict_of(line)
-        color, marker = getattr(current_theme(), verdict), VERDICTS[verdict]
+        color, marker = getattr(current_theme(), verdict), MARKERS[verdict]
         values = (line["value"], line["lower_bound"], line["upper_bound"])
         if not draw_estimate(axes, row, values, color=color, marker=marker):
             say_missing(axes, row, "no value")

@@ -67,7 +67,7 @@ def randomization_tests(
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
     # The sentence is the same for all but for the items, which stand behind its colon.
     meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
-    write_definitions(text_axis(figure, grid[0], axes), table["hypothesis"], meanings)
+    write_definitions(text_axis(figure, grid[0], axes), table["hypothesis_label"], meanings)
     columns_of_text(text_axis(figure, grid[2], axes), columns_beside(table))
     return figure
 
@@ -88,11 +88,11 @@ def _note(table: pd.DataFrame) -> str:
     """Say how the p-values were made, and what the table notes."""
     first = table.iloc[0]
     notes = [
-        f"p-values: two-sided, by {first['statistic_is']}, over {count(first['permutations'])} "
-        f"random assignments of {first['permuted_over']}.",
+        f"p-values: two-sided, by {first['statistic_text']}, over {count(first['permutations'])} "
+        f"random assignments of {first['permuted_units']}.",
         "Adjusted: for testing all of these hypotheses together (closed test).",
     ]
     if "known_null" in table:
         notes.append("Known: whether the null hypothesis is true in this simulated world.")
     noted = table.dropna(subset=["note"])
-    return " ".join([*notes, *reasons(noted["hypothesis"], noted["note"])])
+    return " ".join([*notes, *reasons(noted["hypothesis_label"], noted["note"])])

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of, known_keys
 from netlift.figures.drawing.style import (
     ROW,
@@ -23,7 +24,7 @@ from netlift.figures.drawing.style import (
 from netlift.figures.drawing.text import count, shortened
 from netlift.figures.drawing.themes import current_theme
 
-VERDICTS = {"gains": "^", "undecided": "o", "loses": "v"}
+MARKERS = {"gains": "^", "undecided": "o", "loses": "v"}
 """Verdicts on segments, and the marker of each."""
 
 SEGMENTS = {
@@ -56,10 +57,10 @@ def risk(
     outcome
         Its words.
     """
-    parts = [table[table["effect_family"] == "Total"] for table in (by_position, by_cluster)]
+    parts = [table[table["line"] == TOTAL_LINE.code] for table in (by_position, by_cluster)]
     keys = [
         estimate_key(getattr(current_theme(), verdict), verdict, marker=marker)
-        for verdict, marker in VERDICTS.items()
+        for verdict, marker in MARKERS.items()
     ]
     figure = sheet(
         ROW * sum(map(len, parts)) + 2 * _DECOR,
@@ -89,10 +90,10 @@ def draw_segments(axes: Axes, segments: pd.DataFrame, name: str) -> None:
     zero_line(axes)
     for row, (_, line) in enumerate(segments.iterrows()):
         verdict = str(line["verdict"])
-        color = getattr(theme, verdict) if verdict in VERDICTS else theme.undecided
-        look = {"color": color, "marker": VERDICTS.get(verdict, "o")}
+        color = getattr(theme, verdict) if verdict in MARKERS else theme.undecided
+        look = {"color": color, "marker": MARKERS.get(verdict, "o")}
         known = line.get("known_effect", np.nan)
-        draw_row(axes, row, interval_of(line), known, verdict, **look)
+        draw_row(axes, row, interval_of(line), known, str(line["verdict_label"]), **look)
 
 
 def write_slates(axes: Axes, segments: pd.DataFrame) -> None:

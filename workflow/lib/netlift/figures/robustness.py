@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from netlift.effects.conclusions import FAILS, HOLDS, TAKES_MORE, UNDECIDED
+from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED, VERDICTS
 from netlift.figures.drawing.marks import color_key, has_known
 from netlift.figures.drawing.style import SMALL, sheet, styled
 from netlift.figures.drawing.text import shortened
@@ -36,7 +36,7 @@ def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
         title="Which conclusions hold in which world",
         subtitle="Verdict on the observed clicks at 95%, with the estimate behind it"
         + ("; below, what the known effects say." if has_known(table, "known_verdict") else "."),
-        legend=[color_key(color, verdict) for verdict, color in colors.items()],
+        legend=[color_key(color, VERDICTS[verdict]) for verdict, color in colors.items()],
         note="Units: clicks per slate; ratio; clicks per item row; clicks per slate and position.",
         source=source,
     )
@@ -51,10 +51,10 @@ def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
                 Rectangle(corner, 0.94, 0.88, facecolor=color, alpha=0.22, edgecolor="none")
             )
             axes.add_patch(Rectangle(corner, 0.05, 0.88, facecolor=color, edgecolor="none"))
-            known = cell.get("known_verdict")
+            known = cell.get("known_verdict_label")
             form = "{:.2f}" if conclusion == TAKES_MORE else "{:+.3f}"
             number = form.format(cell["estimate"]).replace("-", "\N{MINUS SIGN}")
-            lines = [str(cell["verdict"]), number]
+            lines = [str(cell["verdict_label"]), number]
             if isinstance(known, str):
                 lines.append(f"known: {known}")
             axes.text(column, row, "\n".join(lines), ha="center", va="center", size=SMALL)
@@ -62,7 +62,7 @@ def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
     axes.set_ylim(len(conclusions) - 0.5, -0.5)
     axes.set_xticks(range(len(worlds)), [shortened(world, 110, size=SMALL) for world in worlds])
     axes.xaxis.tick_top()
-    labels = [conclusion.replace(" more ", " more\n", 1) for conclusion in conclusions]
+    labels = [CONCLUSIONS[name].replace(" more ", " more\n", 1) for name in conclusions]
     axes.set_yticks(range(len(conclusions)), labels)
     axes.tick_params(length=0)
     for spine in axes.spines.values():

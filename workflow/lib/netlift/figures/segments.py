@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
-from netlift.effects.observed import FULL_SLATE
+from netlift.effects.codes import TOTAL_LINE
+from netlift.effects.segments import SEGMENT_TYPES
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,
@@ -56,7 +57,7 @@ def segments(
         Its words.
     """
     theme = current_theme()
-    panels = [rows_of(part) for _, part in segments.groupby("segmentation", sort=False)]
+    panels = [rows_of(part) for _, part in segments.groupby("segment_type", sort=False)]
     figure = sheet(
         sum(_ROW * len(rows) + _DECOR for rows in panels),
         title="Do some slates lose more? The effect on the whole slate, by segment",
@@ -80,7 +81,7 @@ def segments(
         write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]))
         wide_enough(axes)
         axes.set(
-            title=said_title(str(rows["segmentation"].iloc[0]), heterogeneity, outcome),
+            title=said_title(str(rows["segment_type"].iloc[0]), heterogeneity, outcome),
             xlabel=f"Change in {outcome.of(PER_SLATE)}",
         )
     return figure
@@ -88,7 +89,7 @@ def segments(
 
 def rows_of(part: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one segmentation's panel: the full slate, many empty ones as one row."""
-    whole = part[part["component"] == FULL_SLATE]
+    whole = part[part["line"] == TOTAL_LINE.code]
     if not len(whole):
         return part.iloc[:1].assign(segment="")
     without = whole[whole["estimate"].isna()]
@@ -128,11 +129,11 @@ def draw_segments(axes: Axes, rows: pd.DataFrame) -> None:
         draw_known(axes, row, line.get("known_effect", np.nan))
 
 
-def said_title(segmentation: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
+def said_title(segment_type: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
     """Return a panel's title: how the slates are cut, and how much the segments differ."""
-    title = f"By {segmentation}"
+    title = f"By {SEGMENT_TYPES[segment_type]}"
     found = heterogeneity[
-        (heterogeneity["segmentation"] == segmentation) & (heterogeneity["component"] == FULL_SLATE)
+        (heterogeneity["segment_type"] == segment_type) & (heterogeneity["line"] == TOTAL_LINE.code)
     ]
     if not len(found):
         return title

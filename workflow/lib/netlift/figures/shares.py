@@ -63,7 +63,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     """
     theme = current_theme()
     part = shares[shares["estimator"].isin(ESTIMATORS)]
-    names = part.drop_duplicates("share")
+    names = part.drop_duplicates("metric")
     keys = [
         estimate_key(theme.data, f"{label_of(name)}, 95% set", marker=marker, filled=filled)
         for name, (marker, filled) in ESTIMATORS.items()
@@ -83,8 +83,9 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     axes.set_xlim(*limits(part))
     zero_line(axes)
     axes.axvline(1, color=theme.muted, linewidth=1, linestyle=(0, (4, 2)), zorder=1.5)
-    texts = draw_shares(axes, part, names["share"].to_list())
-    write_definitions(text_axis(figure, grid[0], axes), names["share"], "of " + names["of"])
+    texts = draw_shares(axes, part, names["metric"].to_list())
+    meanings = "of " + names["denominator_label"]
+    write_definitions(text_axis(figure, grid[0], axes), names["metric_label"], meanings)
     column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts)
     axes.set_xlabel("Share (ratio, without unit); dashed: 1, all of it")
     return figure
@@ -104,7 +105,7 @@ def draw_shares(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float
     texts = {}
     shifts = dict(zip(ESTIMATORS, (-SHIFT, SHIFT), strict=True))
     for _, line in table.iterrows():
-        row = names.index(line["share"])
+        row = names.index(line["metric"])
         place = row + shifts[line["estimator"]]
         marker, filled = ESTIMATORS[line["estimator"]]
         ends = (line["ci_95_lower"], line["ci_95_upper"])
@@ -116,8 +117,8 @@ def draw_shares(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float
         elif pd.isna(line["interval_kind"]):
             say_missing(axes, place, "not estimated")
         texts[place] = said(line["estimate"], *ends, str(line["interval_kind"]))
-    for share, part in table.groupby("share", sort=False):
-        draw_known(axes, names.index(str(share)), part.iloc[0].get("known_value", np.nan))
+    for metric, part in table.groupby("metric", sort=False):
+        draw_known(axes, names.index(str(metric)), part.iloc[0].get("known_value", np.nan))
     return texts
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
-from netlift.core.units import PER_POSITION, kind
+from netlift.core.units import PER_POSITION, counted_by
 from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of, known_keys
 from netlift.figures.drawing.style import (
     columns_of_text,
@@ -24,6 +24,9 @@ from netlift.figures.drawing.style import (
 )
 from netlift.figures.drawing.text import count, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
+
+_IN_CLUSTER = ("same_cluster", "same_cluster_displaced")
+"""Definitions that look at the focal item's cluster alone."""
 
 _ROW = 0.66
 _LABEL_PER_LINE = 34
@@ -48,9 +51,9 @@ def spillover_sensitivity(
     outcome
         Its words.
     """
-    by_position = spillover["unit"].map(kind) == kind(PER_POSITION)
+    by_position = spillover["unit_code"] == PER_POSITION
     spillover, dose = spillover[~by_position], spillover[by_position]
-    units = list(dict.fromkeys(spillover["unit"]))
+    units = list(dict.fromkeys(spillover["unit_code"]))
     figure = sheet(
         _ROW * len(support) + 0.85,
         title=f"Spillover: how {outcome.unit} on other items change, by who counts as exposed",
@@ -68,17 +71,18 @@ def spillover_sensitivity(
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     for place, unit in enumerate(units, start=1):
         axes = figure.add_subplot(grid[place])
-        part = spillover[spillover["unit"] == unit].set_index("definition")
+        part = spillover[spillover["unit_code"] == unit].set_index("definition")
         part = part.reindex(support["definition"])
         row_axis(axes, [""] * len(support))
         draw_definitions(axes, part)
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=5)
         axes.set(
-            title=kind(unit).capitalize(),
-            xlabel=textwrap.fill(f"Change in {outcome.unit} {kind(unit)}", _LABEL_PER_LINE),
+            title=counted_by(unit).capitalize(),
+            xlabel=textwrap.fill(f"Change in {outcome.unit} {counted_by(unit)}", _LABEL_PER_LINE),
         )
-    write_definitions(text_axis(figure, grid[0], axes), support["definition"], support["meaning"])
+    names = support["definition_label"]
+    write_definitions(text_axis(figure, grid[0], axes), names, support["meaning"])
     counts = {name.capitalize(): [count(n) for n in support[name]] for name in ("rows", "slates")}
     columns_of_text(text_axis(figure, grid[-1], axes), counts, (0.45, 1))
     return figure
@@ -101,6 +105,6 @@ def draw_definitions(axes: Axes, estimates: pd.DataFrame) -> None:
     theme = current_theme()
     zero_line(axes)
     for row, (definition, line) in enumerate(estimates.iterrows()):
-        color = theme.same_cluster if str(definition).startswith("Same") else theme.competitors
+        color = theme.same_cluster if definition in _IN_CLUSTER else theme.competitors
         known = line.get("known_effect", np.nan)
         draw_row(axes, row, interval_of(line), known, "too little data", color=color)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.effects.conclusions import FAILS, HOLDS, UNDECIDED
+from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, UNDECIDED, VERDICTS
 from netlift.figures.drawing.marks import color_key
 from netlift.figures.drawing.style import (
     ROW,
@@ -47,7 +47,7 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "") -> Figure:
         title="What one experiment would have concluded, over many seeds",
         subtitle=f"Share of {count(shares['seeds'].max())} seeds by the verdict at 95% on the "
         "observed clicks.",
-        legend=[color_key(color, verdict) for verdict, color in colors.items()],
+        legend=[color_key(color, VERDICTS[verdict]) for verdict, color in colors.items()],
         note="Known: the share of seeds in which the known effects, without the noise of clicks, "
         "say that the conclusion holds. Wrong: verdicts that they contradict; at 95%, at most 2.5% "
         "are expected.",
@@ -58,7 +58,7 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "") -> Figure:
         part = shares[shares["conclusion"] == conclusion]
         axes = figure.add_subplot(grid[place, 0])
         draw_shares(axes, part, colors)
-        axes.set_title(conclusion)
+        axes.set_title(CONCLUSIONS[conclusion])
         if place == len(conclusions) - 1:
             axes.set_xlabel("Share of seeds")
         write_known(text_axis(figure, grid[place, 1], axes), part)
@@ -74,7 +74,7 @@ def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str]) -> None:
     row_axis(axes, labels)
     left = pd.Series(0.0, index=part.index)
     for verdict, color in colors.items():
-        share = part[verdict.replace(" ", "_")]
+        share = part[verdict]
         bars = axes.barh(range(len(part)), share, left=left, color=color, height=0.72)
         bars.set_label(f"_{verdict}")
         for row, (start, width) in enumerate(zip(left, share, strict=True)):

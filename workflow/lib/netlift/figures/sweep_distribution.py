@@ -40,7 +40,8 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "") -> Figure:
     """
     rows = effects[effects["is_main"].astype(bool)].dropna(subset=["estimate_per_slate"])
     sizes = sorted(map(int, effects["size"].unique()))
-    lines, worlds = (list(dict.fromkeys(effects[name])) for name in ("component", "world"))
+    lines, worlds = (list(dict.fromkeys(effects[name])) for name in ("line", "world"))
+    labels = dict(zip(effects["line"], effects["component"], strict=True))
     heights = len(worlds) * (_ROW * len(sizes) + _DECOR)
     seeds = effects.groupby(["world", "size"])["seed"].nunique()
     most, least = count(seeds.max()), count(seeds.min())
@@ -56,14 +57,14 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "") -> Figure:
     panels = figure.subplots(len(worlds), len(lines), squeeze=False)
     for (row, column), axes in np.ndenumerate(panels):
         world, line = worlds[row], lines[column]
-        part = rows[(rows["world"] == world) & (rows["component"] == line)]
+        part = rows[(rows["world"] == world) & (rows["line"] == line)]
         row_axis(axes, [f"{size} items" if column == 0 else "" for size in sizes])
         zero_line(axes)
         draw_spread(axes, part, sizes, current_theme().component(line))
         wide_enough(axes)
         axes.locator_params(axis="x", nbins=4)
         if row == 0:
-            axes.set_title(line, size=SMALL)
+            axes.set_title(labels[line], size=SMALL)
         if column == 0:
             room = 72 * _ROW * len(sizes)
             axes.set_ylabel(shortened(world, room, size=10.5, weight="bold"), weight="bold")

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from netlift.effects.observed import FULL_SLATE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, KNOWN, estimate_key
 from netlift.figures.drawing.style import SMALL, WIDTH, sheet, styled, zero_line
 from netlift.figures.drawing.text import count, shortened
@@ -33,7 +33,7 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "") -> Figure:
     source
         Where the numbers come from, for the foot.
     """
-    totals = effects[effects["is_main"].astype(bool) & (effects["component"] == FULL_SLATE)]
+    totals = effects[effects["is_main"].astype(bool) & (effects["line"] == TOTAL_LINE.code)]
     sizes, worlds = sorted(totals["size"].unique()), list(dict.fromkeys(totals["world"]))
     columns = min(len(worlds), _COLUMNS)
     per_size = -(-len(worlds) // columns)

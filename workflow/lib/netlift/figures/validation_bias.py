@@ -93,7 +93,7 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
 
 
 def _look(line: pd.Series, wrong: bool) -> dict[str, Any]:
-    color = line_color(str(line["component"]))
+    color = line_color(str(line["line"]))
     verdict = str(line["verdict"])
     # A claim may be broken by the coverage, and not by what is drawn here.
     if verdict == FAIL and not wrong:

@@ -38,11 +38,11 @@ _TITLE = 15
 """Letters in a line of a column's title."""
 
 _LINES = {
-    "Focal item": "focal",
-    "Same-cluster competitors": "same cluster",
-    "Other competitors": "other",
-    "All competitors": "both",
-    "Full slate": "full slate",
+    "direct": "focal",
+    "same_cluster": "same cluster",
+    "other": "other",
+    "indirect": "both",
+    "total": "full slate",
 }
 """Lines of the ledger and groups of rows, in short."""
 
@@ -192,10 +192,10 @@ def title_of(estimator: str) -> str:
     return "\n".join(wrap(parts, _TITLE)).replace(f"{dash} ", dash)
 
 
-def line_color(component: str) -> str:
+def line_color(line: str) -> str:
     """Return the color of a line of the ledger or a group of rows; a ratio has its own."""
     theme = current_theme()
-    return theme.component(component) if component in _LINES else theme.data
+    return theme.component(line) if line in _LINES else theme.data
 
 
 def mark_of(verdict: str, color: str) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def verdict_keys() -> list[Artist]:
 
 def line_keys(table: pd.DataFrame) -> list[Artist]:
     """Return the legend's handles of the lines of the ledger and the groups of rows."""
-    there = dict.fromkeys(table["component"])
+    there = dict.fromkeys(table["line"])
     return [
         Line2D([], [], color=line_color(name), linewidth=4, label=said)
         for name, said in _LINES.items()

@@ -61,7 +61,7 @@ def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
 
 def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Leave Hajek's estimator out where it is the difference in means; say so."""
-    keys = ["case", "world", "component"]
+    keys = ["case", "world", "line"]
     means = table[table["estimator"] == MAIN].set_index(keys)["mean_estimate"]
     own = table[table["estimator"] == HAJEK].set_index(keys)["mean_estimate"]
     if own.empty or not np.allclose(own, means.reindex(own.index), rtol=1e-9, atol=1e-12):
@@ -74,7 +74,7 @@ def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def draw_coverage(axes: Axes, row: float, line: pd.Series) -> None:
     """Draw one coverage with its Monte Carlo error, or an arrow where it lies too low."""
     value, error = float(line["coverage_95"]), 1.96 * float(line["coverage_mc_error"])
-    color = line_color(str(line["component"]))
+    color = line_color(str(line["line"]))
     verdict = str(line["verdict"])
     if verdict == FAIL and covers(line):
         verdict = PASS  # what is not kept is the bias, which another figure shows

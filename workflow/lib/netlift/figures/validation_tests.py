@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from netlift.effects.randomization_tests import LABELS
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, estimate_key
 from netlift.figures.drawing.style import SMALL, sheet, styled
 from netlift.figures.drawing.themes import current_theme
@@ -34,7 +35,7 @@ def validation_tests(tests: pd.DataFrame, *, source: str = "") -> Figure:
     """
     theme = current_theme()
     hypotheses = list(dict.fromkeys(tests["hypothesis"]))
-    parts = [tests[tests["is_true"]], tests[~tests["is_true"]]]
+    parts = [tests[tests["null_is_true"]], tests[~tests["null_is_true"]]]
     found = [list(blocks(part, "hypothesis", hypotheses)) if len(part) else [] for part in parts]
     figure = sheet(
         sum(block.height for group in found for block in group),
@@ -66,8 +67,8 @@ def _kinds(chosen: list[Block], n_of_size: int) -> list[bool]:
 
 
 def _title(hypothesis: str) -> str:
-    first = "No spillover"
-    return f"{first}\n{textwrap.fill(hypothesis.removeprefix(first).strip(), 13)}"
+    first, label = "No spillover", LABELS[hypothesis]
+    return f"{first}\n{textwrap.fill(label.removeprefix(first).strip(), 13)}"
 
 
 def draw_rejected(axes: Axes, row: float, line: pd.Series) -> None:

@@ -52,11 +52,11 @@ def contract_table(problems: list[Problem], log: LogEntry) -> pd.DataFrame:
             "rows": problem.rows,
             "slates": problem.slates,
             "examples": "; ".join(problem.examples) or None,
-            "how_to_mend": BY_NAME[problem.code].mend,
+            "how_to_fix": BY_NAME[problem.code].mend,
         }
         for problem in sorted(problems, key=lambda problem: order.index(problem.code))
     ]
-    columns = ["code", "severity", "column", "what", "rows", "slates", "examples", "how_to_mend"]
+    columns = ["code", "severity", "column", "what", "rows", "slates", "examples", "how_to_fix"]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({"rows": "Int64", "slates": "Int64"})
 

@@ -19,9 +19,11 @@ import pandas as pd
 
 from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.codes import LINES, TOTAL, TOTAL_LINE, Line
 from netlift.effects.estimators import LIN, MAIN
-from netlift.effects.ledger import LINES, TOTAL, arm_difference
+from netlift.effects.ledger import arm_difference
 from netlift.inference.cluster_robust import clustered_mean
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 from netlift.models.outcome_models import Predictions
@@ -166,7 +168,7 @@ def aipw_table(
             table += [_row(estimator, line, missing) for line in LINES]
             continue
         for line in LINES:
-            estimate = arms.combination(line[2])
+            estimate = arms.combination(line.weights)
             table.append(_row(estimator, line, _measured(estimate, line, bound)))
     for model in repetitions[0]:
         found = [
@@ -175,37 +177,31 @@ def aipw_table(
         ]
         middle = found[median_repetition(found)]
         for line in LINES:
-            values = [repetition.combination(line[2]).value for repetition in found]
-            measured = _measured(middle.combination(line[2]), line, bound)
+            values = [repetition.combination(line.weights).value for repetition in found]
+            measured = _measured(middle.combination(line.weights), line, bound)
             measured |= {
                 "repetitions": len(found),
                 "repetition_sd": float(np.std(values, ddof=1)) if len(found) > 1 else None,
             }
             table.append(_row(f"{AIPW}{model}", line, measured))
-    frame = pd.DataFrame(table)
+    frame = CLICKS.in_units(pd.DataFrame(table))
     return frame[[*[name for name in frame if name != "note"], "note"]]
 
 
-def _row(
-    estimator: str, line: tuple[str, str, tuple[int, ...]], measured: Mapping[str, object]
-) -> dict[str, object]:
-    family, component, _ = line
+def _row(estimator: str, line: Line, measured: Mapping[str, object]) -> dict[str, object]:
     return {
-        "effect_family": family,
-        "component": component,
+        **line.columns,
         "estimator": estimator,
-        "unit": PER_SLATE,
+        "unit_code": PER_SLATE,
         "note": None,
         **measured,
     }
 
 
-def _measured(
-    estimate: Estimate, line: tuple[str, str, tuple[int, ...]], bound: float | None
-) -> dict[str, object]:
+def _measured(estimate: Estimate, line: Line, bound: float | None) -> dict[str, object]:
     row: dict[str, object] = dict(numbers(estimate))
     if bound is not None:
-        total = line[2] == TOTAL and estimate.se > 0
+        total = line.weights == TOTAL and estimate.se > 0
         row |= {
             "bound_se": bound if total else None,
             "efficiency": 100 * (bound / estimate.se) ** 2 if total else None,
@@ -222,7 +218,7 @@ def advice(table: pd.DataFrame) -> str:
     table
         From ``aipw_table``.
     """
-    totals = table[table["component"] == "Full slate"]
+    totals = table[table["line"] == TOTAL_LINE.code]
     models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > 0)]
     if models.empty:
         return "No model gives an estimate with an error."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from netlift.core.labels import with_labels
 from netlift.core.tables import write_table, written_whole
 from netlift.models.outcome_models import (
     MODELS,
@@ -18,11 +19,13 @@ from netlift.models.outcome_models import (
     slate_learner,
 )
 
-COEFFICIENT, GAIN, IMPURITY = (
-    "coefficient, per standard deviation",
-    "share of the gain of all splits",
-    "share of the decrease of variance",
-)
+COEFFICIENT, GAIN, IMPURITY = "coefficient_per_sd", "share_of_gain", "share_of_variance_decrease"
+MEASURES = {
+    COEFFICIENT: "coefficient, per standard deviation",
+    GAIN: "share of the gain of all splits",
+    IMPURITY: "share of the decrease of variance",
+}
+"""Labels of what an importance measures."""
 
 
 def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
@@ -84,10 +87,11 @@ def feature_importance(data: ModelData, fitted: dict[str, Any]) -> pd.DataFrame:
             gains = learner.booster_.feature_importance("gain")
             kind, values = GAIN, gains / gains.sum() if gains.sum() > 0 else gains
         table += [
-            {"model": model, "feature": name, "importance": float(value), "measures": kind}
+            {"model": model, "feature": name, "importance": float(value), "measure": kind}
             for name, value in zip(names, values, strict=True)
         ]
-    return pd.DataFrame(table, columns=["model", "feature", "importance", "measures"])
+    columns = ["model", "feature", "importance", "measure"]
+    return with_labels(pd.DataFrame(table, columns=columns), measure=MEASURES)
 
 
 def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[str, str]) -> None:

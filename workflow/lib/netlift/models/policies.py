@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers
+from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_1000_ELIGIBLE
@@ -26,24 +27,36 @@ from netlift.models.folds import splits
 from netlift.models.trees import best_tree, in_words
 from netlift.promotion.design import Design
 
-NONE, ALL = "promote none", "promote all"
+NONE, ALL = "promote_none", "promote_all"
 
 
-PROMOTE, PROMOTE_NOTHING = "promote", "promote nothing"
+PROMOTE, PROMOTE_NOTHING = "promote", "promote_nothing"
 
 
 _GATE_DRAWS = 100_000
 
 
 TOP_50, TOP_25, POSITIVE = (
-    "top 50% by predicted effect",
-    "top 25% by predicted effect",
-    "predicted to gain",
+    "top_50_percent",
+    "top_25_percent",
+    "predicted_gain",
 )
 
 
-TREES = {"tree of one question": 1, "tree of three questions": 2}
+TREES = {"tree_one_question": 1, "tree_three_questions": 2}
 """Depth by name."""
+
+
+RULES = {
+    NONE: "promote none",
+    ALL: "promote all",
+    TOP_50: "top 50% by predicted effect",
+    TOP_25: "top 25% by predicted effect",
+    POSITIVE: "predicted to gain",
+    "tree_one_question": "tree of one question",
+    "tree_three_questions": "tree of three questions",
+}
+"""Labels of the rules."""
 
 
 def tree_rule(
@@ -178,7 +191,7 @@ def compare_rules(
     Returns
     -------
     Which slates each rule promotes, one column per rule, with the index of the slates that are
-    valued; and ``policy_values`` of them with ``in_words``.
+    valued; and ``policy_values`` of them with ``description``.
     """
     given = {"cost": cost, "max_share": max_share}
     chosen = pd.DataFrame(rules(predicted, features.to_numpy(float), scores, fold, **given))
@@ -193,7 +206,8 @@ def compare_rules(
         known=None if known is None else known[valued],
     )
     said = rules_in_words(features, scores, **given, outcome=outcome)
-    return chosen, outcome.in_units(values).assign(in_words=values["rule"].map(said))
+    values = with_labels(outcome.in_units(values), rule=RULES)
+    return chosen, values.assign(description=values["rule"].map(said))
 
 
 def _capped(chosen: Booleans, predicted: Floats, fold: Integers, max_share: float) -> Booleans:
@@ -252,7 +266,7 @@ def policy_values(
             worth = 1000 * float((chosen[name] * (known - cost)).mean())
             row |= {"known_value": worth, "oracle_value": oracle, "regret": oracle - worth}
         table.append(row)
-    return pd.DataFrame(table)
+    return CLICKS.in_units(pd.DataFrame(table))
 
 
 def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, object]:
@@ -261,7 +275,7 @@ def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, o
     lower, upper = estimate.interval
     return {
         "share_promoted": share,
-        "unit": PER_1000_ELIGIBLE,
+        "unit_code": PER_1000_ELIGIBLE,
         "value": estimate.value,
         "se": estimate.se,
         "ci_95_lower": lower,
@@ -274,7 +288,7 @@ def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, o
 
 def _none(oracle: float | None, n_slates: int) -> dict[str, object]:
     row: dict[str, object] = {"rule": NONE, "slates": n_slates, "share_promoted": 0.0}
-    row |= {"unit": PER_1000_ELIGIBLE}
+    row |= {"unit_code": PER_1000_ELIGIBLE}
     row |= dict.fromkeys(("value", "se", "ci_95_lower", "ci_95_upper"), 0.0)
     row |= {"lower_bound": 0.0, "upper_bound": 0.0, "value_per_1000_promoted": None}
     if oracle is not None:
@@ -307,6 +321,11 @@ def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
     return float(np.quantile(np.abs(drawn).max(axis=1), CONFIDENCE))
 
 
+def rule_label(rule: str) -> str:
+    """Return the label of a rule; one of a user's own is called by its code."""
+    return RULES.get(rule, rule)
+
+
 def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
 
@@ -319,9 +338,9 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
 
     Returns
     -------
-    Plain values: ``verdict`` (promote, or promote nothing), ``rule``, with ``in_words`` what it
-    does (from ``compare_rules``), the numbers behind it, the largest gain that the data do not rule
-    out, and a ``statement``.
+    Plain values: ``verdict`` (``promote`` or ``promote_nothing``), ``rule``, what it does
+    (``description``, from ``compare_rules``), the numbers behind it, the largest gain that the data
+    do not rule out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
     gaining = compared[compared["lower_bound"] > ROUNDING]
@@ -331,10 +350,10 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         best = gaining.iloc[int(gaining["value"].argmax())]
     hope = compared.iloc[int(compared["upper_bound"].argmax())]
     largest = max(float(hope["upper_bound"]), 0.0)
-    unit = str(best["unit"])
+    unit, label = str(best["unit"]), rule_label(str(best["rule"]))
     if shipped:
         said = (
-            f"Promote by the rule '{best['rule']}': it gains {best['value']:+,.1f} "
+            f"Promote by the rule '{label}': it gains {best['value']:+,.1f} "
             f"{unit}, at least {best['lower_bound']:+,.1f} at 95% confidence over all "
             f"{len(compared)} rules compared. It promotes {100 * best['share_promoted']:.0f}% of "
             "slates."
@@ -342,14 +361,16 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     else:
         said = (
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
-            f"lower bound {best['lower_bound']:+,.1f} {unit}, '{best['rule']}'). "
+            f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
             f"A gain above {largest:+,.1f} is ruled out."
         )
     row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
     found = {
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
+        "rule_label": rule_label(str(row["rule"])),
         "statement": said,
+        "unit_code": str(row["unit_code"]),
         "unit": unit,
         "value": float(row["value"]),
         "lower_bound": float(row["lower_bound"]),
@@ -359,8 +380,8 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         "confidence": CONFIDENCE,
         "rules_compared": len(compared),
     }
-    if "in_words" in policies:
-        found["in_words"] = str(row["in_words"])
+    if "description" in policies:
+        found["description"] = str(row["description"])
     if "known_value" in policies:
         found |= {name: float(row[name]) for name in ("known_value", "oracle_value", "regret")}
     return found

@@ -23,7 +23,7 @@ class PolicyComparison:
     Attributes
     ----------
     policies
-        One row per rule (see ``policy_values``), with ``in_words``.
+        One row per rule (see ``policy_values``), with ``description``.
     slate_policies
         One row per slate of all folds but the first: ``slate_id``, ``user_id``, ``fold``,
         ``aipw_score``, and whether each rule promotes it, one column per rule.

@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Floats, Integers
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.streams import generator
-from netlift.core.units import PER_SLATE
+from netlift.core.units import PER_SLATE, RATIO
 from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import Estimate, numbers, quantile_t
 from netlift.promotion.design import Design
@@ -29,17 +31,25 @@ from netlift.promotion.design import Design
 N_GROUPS = 5
 
 
-GROUP, SPREAD, SLOPE, AUTOC, QINI, CORRELATION = (
-    "group effect",
-    "highest less lowest group",
-    "calibration slope",
-    "AUTOC",
-    "Qini",
-    "correlation with known effect",
+GROUP, SPREAD, SLOPE, AUTOC, QINI, CORRELATION, DETECTABLE = (
+    "group_effect",
+    "group_spread",
+    "calibration_slope",
+    "autoc",
+    "qini",
+    "correlation_with_known_effect",
+    "detectable_sd",
 )
-
-
-DETECTABLE = "standard deviation of effects that can be found"
+MEASURES = {
+    GROUP: "group effect",
+    SPREAD: "highest less lowest group",
+    SLOPE: "calibration slope",
+    AUTOC: "AUTOC",
+    QINI: "Qini",
+    CORRELATION: "correlation with known effect",
+    DETECTABLE: "standard deviation of effects that can be found",
+}
+"""Labels of the measures."""
 
 
 ANY = "any"
@@ -222,7 +232,7 @@ def who_gains(
     """
     table, curves = [detectable_spread(scored)], []
     for name, effects in predicted.items():
-        common = {"predictor": name, "unit": PER_SLATE}
+        common = {"predictor": name, "unit_code": PER_SLATE}
         if np.ptp(_within(effects, scored.fold)) <= ROUNDING:
             why = "the same effect is predicted for all slates of a fold"
             table += [
@@ -241,11 +251,12 @@ def who_gains(
         curves.append(curve.assign(**common))
     with_truth = scored.known is not None
     columns = ["predictor", "measure", "group", "slates", "predicted", *numbers(None)]
-    columns += ["p_value", *(["known"] if with_truth else []), "unit", "note"]
+    columns += ["p_value", *(["known"] if with_truth else []), "unit_code", "note"]
     toc = ["predictor", "share", "toc", "se", "ci_95_lower", "ci_95_upper"]
-    toc += [*(["known_toc", "best_toc"] if with_truth else []), "unit"]
+    toc += [*(["known_toc", "best_toc"] if with_truth else []), "unit_code"]
     found = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
-    return pd.DataFrame(table).reindex(columns=columns), found.reindex(columns=toc)
+    measured = CLICKS.in_units(pd.DataFrame(table).reindex(columns=columns))
+    return with_labels(measured, measure=MEASURES), CLICKS.in_units(found.reindex(columns=toc))
 
 
 def detectable_spread(scored: ScoredSlates) -> dict[str, object]:
@@ -263,7 +274,7 @@ def detectable_spread(scored: ScoredSlates) -> dict[str, object]:
         "slates": len(scored.scores),
         **numbers(None),
         "estimate": factor * error,
-        "unit": PER_SLATE,
+        "unit_code": PER_SLATE,
     }
     if scored.known is not None:
         row["known"] = float(scored.known.std())
@@ -327,7 +338,7 @@ def _calibration_slope(scored: ScoredSlates, effects: Floats) -> dict[str, objec
     row: dict[str, object] = {"measure": SLOPE, **_tested(_estimate(fit, np.ones(1)))}
     if scored.known is not None:
         row["known"] = float(within @ scored.known / (within @ within))
-    return row | {"unit": "ratio, without unit"}
+    return row | {"unit_code": RATIO}
 
 
 def _within(values: Floats, fold: Integers) -> Floats:
@@ -366,7 +377,7 @@ def _correlation(scored: ScoredSlates, effects: Floats) -> list[dict[str, object
     if known is None or known.std() <= ROUNDING:
         return []
     value = float(np.corrcoef(effects, known)[0, 1])
-    return [{"measure": CORRELATION, "known": value, "unit": "ratio, without unit"}]
+    return [{"measure": CORRELATION, "known": value, "unit_code": RATIO}]
 
 
 def _estimate(fit: ClusteredFit, weights: Floats) -> Estimate:

@@ -8,6 +8,7 @@ from typing import Any
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
+from netlift.effects.codes import MINIMUM, TOTAL_LINE
 from netlift.effects.estimators import MAIN
 from netlift.report.gathering import PageData
 
@@ -153,8 +154,8 @@ def _short_of_power(experiment: PageData) -> list[Line]:
     if power is None:
         return []
     rows = power[
-        (power["question"] == "minimum detectable effect")
-        & (power["component"] == "Full slate")
+        (power["question"] == MINIMUM)
+        & (power["line"] == TOTAL_LINE.code)
         & (power["estimator"] == MAIN)
     ]
     if rows.empty or rows["effect_per_slate"].isna().all():
@@ -174,7 +175,7 @@ def _many_looks(experiment: PageData) -> list[Line]:
     segments = experiment.table("segments")
     if segments is None:
         return []
-    looked = segments[(segments["component"] == "Full slate")]
+    looked = segments[segments["line"] == TOTAL_LINE.code]
     with_numbers = int(looked["estimate"].notna().sum())
     without = len(looked) - with_numbers
     few = f" {count(without)} more have too few slates and no numbers." if without else ""

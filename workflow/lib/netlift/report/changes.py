@@ -11,6 +11,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.formatting import signed
 from netlift.core.tables import read_json
 from netlift.report.columns import digits_of
+from netlift.report.decision import FORMAT
 
 
 @dataclass
@@ -76,16 +77,24 @@ def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
 
 def _decisions(path: Path) -> dict[str, dict[str, Any]]:
     if path.is_file():
-        return {"": read_json(path)}
+        return {"": _read(path)}
     files = sorted(path.rglob("decision.json"))
     if not files:
         raise NetliftError(f"no decision.json in {path}: run the study first, with `make run`")
+    names = [file.parent.relative_to(path).as_posix() for file in files]
     return {
-        parent if (parent := file.parent.relative_to(path).as_posix()) != "." else "": read_json(
-            file
-        )
-        for file in files
+        "" if name == "." else name: _read(file) for name, file in zip(names, files, strict=True)
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    decision: dict[str, Any] = read_json(path)
+    if decision.get("format") != FORMAT:
+        raise NetliftError(
+            f"{path} has format {decision.get('format')} and not {FORMAT}: it was made by another "
+            "version of Netlift. Make its report again."
+        )
+    return decision
 
 
 def _written(
@@ -119,7 +128,7 @@ def _conclusions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
     if old["verdict"]["action"] != new["verdict"]["action"]:
         yield f"What to do: {old['verdict']['action']} -> {new['verdict']['action']}"
     said = [
-        {row[key]: row["verdict"] for row in rows}
+        {row[f"{key}_label"]: row.get("verdict_label", row["verdict"]) for row in rows}
         for rows, key in (
             (old["verdict"]["statements"], "topic"),
             (new["verdict"]["statements"], "topic"),
@@ -133,7 +142,7 @@ def _conclusions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
                 yield (
                     f"{label}: {before.get(label, 'not there')} -> {after.get(label, 'not there')}"
                 )
-    tests = [{row["hypothesis"]: row for row in run["spillover_tests"]} for run in (old, new)]
+    tests = [{row["hypothesis_label"]: row for row in run["spillover_tests"]} for run in (old, new)]
     for label in dict.fromkeys([*tests[0], *tests[1]]):
         rejected = [
             None if label not in rows else rows[label]["p_value_adjusted"] <= 0.05 for rows in tests
@@ -145,7 +154,7 @@ def _conclusions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 
 def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """Compare the ledger, and the value of the rule that is recommended."""
-    lines = [{row["metric"]: row for row in run["ledger"]} for run in (old, new)]
+    lines = [{row["metric_label"]: row for row in run["ledger"]} for run in (old, new)]
     for label in dict.fromkeys([*lines[0], *lines[1]]):
         first, second = (rows.get(label) for rows in lines)
         keys = ("estimate", "ci_95_lower", "ci_95_upper", "known_value")
@@ -154,7 +163,8 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         elif any(first[key] != second[key] for key in keys):
             yield f"{label}: {_said(first)} -> {_said(second)} {first['unit']}"
     tests = [
-        {row["hypothesis"]: row["p_value"] for row in run["spillover_tests"]} for run in (old, new)
+        {row["hypothesis_label"]: row["p_value"] for row in run["spillover_tests"]}
+        for run in (old, new)
     ]
     for label in tests[0]:
         if label in tests[1] and tests[0][label] != tests[1][label]:
@@ -169,7 +179,7 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _said(row: Mapping[str, Any]) -> str:
-    digits = digits_of(row["unit"])
+    digits = digits_of(row["unit_code"])
     value, low, high = (
         "none" if row[key] is None else signed(row[key], digits)
         for key in ("estimate", "ci_95_lower", "ci_95_upper")

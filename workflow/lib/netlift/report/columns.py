@@ -11,15 +11,14 @@ import pandas as pd
 
 from netlift.core import units
 from netlift.core.formatting import MINUS, count, p_value, signed
-from netlift.core.units import kind
 
 _DIGITS = {
-    kind(units.PER_ROW): 4,
-    kind(units.PER_POSITION): 4,
-    kind(units.PER_SLATE_POSITION): 4,
-    kind(units.PER_1000): 1,
-    kind(units.PER_1000_CONTROL): 1,
-    kind(units.PER_1000_ELIGIBLE): 1,
+    units.PER_ROW: 4,
+    units.PER_POSITION: 4,
+    units.PER_SLATE_POSITION: 4,
+    units.PER_1000: 1,
+    units.PER_1000_CONTROL: 1,
+    units.PER_1000_ELIGIBLE: 1,
 }
 _OTHER_DIGITS = 3
 
@@ -91,9 +90,9 @@ def table_view(
     )
 
 
-def digits_of(unit: str) -> int:
-    """Return the decimals of a number, by what its unit counts by."""
-    return _DIGITS.get(kind(unit), _OTHER_DIGITS)
+def digits_of(unit_code: str) -> int:
+    """Return the decimals of a number, by the code of its unit."""
+    return _DIGITS.get(unit_code, _OTHER_DIGITS)
 
 
 def finite(value: object) -> bool:
@@ -118,7 +117,7 @@ def effect(
     *,
     lower: str = "ci_95_lower",
     upper: str = "ci_95_upper",
-    unit: str = "",
+    unit_code: str = "",
     signs: bool = True,
 ) -> Column:
     """Return a column of numbers with intervals, in decimals by unit: given, or the row's."""
@@ -127,7 +126,7 @@ def effect(
         value = row.get(name)
         if not finite(value):
             return Cell(NONE, "")
-        digits = digits_of(unit or str(row.get("unit")))
+        digits = digits_of(unit_code or str(row.get("unit_code")))
         write = _writer(row, signs=signs)
         said = write(float(value), digits)  # type: ignore[arg-type]
         low, high = row.get(lower), row.get(upper)
@@ -146,7 +145,7 @@ def effect(
 
 def _writer(row: dict[str, Any], *, signs: bool) -> Callable[[float, int], str]:
     """Return how a number is written: changes with their sign, levels without."""
-    is_level = kind(str(row.get("unit"))) == kind(units.PER_1000_CONTROL)
+    is_level = row.get("unit_code") == units.PER_1000_CONTROL
     return signed if signs and not is_level else plain
 
 
@@ -170,7 +169,7 @@ def number(name: str, heading: str, digits: int | None = None, *, signs: bool = 
     """Return a column of single numbers, in given decimals or by the row's unit."""
 
     def write(row: dict[str, Any], value: float) -> str:
-        decimals = digits_of(str(row.get("unit"))) if digits is None else digits
+        decimals = digits_of(str(row.get("unit_code"))) if digits is None else digits
         return _writer(row, signs=signs)(value, decimals)
 
     return _numbers(name, heading, write)

@@ -12,10 +12,14 @@ from scipy.special import stdtr
 from netlift import __version__
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json
+from netlift.effects.codes import NET_CHANGE, TOTAL_LINE
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.gathering import PageData, design_hash, records
 from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
+
+FORMAT = 2
+"""Version of the format; that before it had labels in place of codes."""
 
 _SCHEMA = Path(__file__).parents[3] / "schemas/decision.schema.json"
 
@@ -37,9 +41,9 @@ def decision(experiment: PageData) -> dict[str, Any]:
     """
     verdict = verdict_of(experiment)
     statements = experiment.table("decision_statements")
-    net = experiment.product("Net change")
+    net = experiment.product(NET_CHANGE)
     made = {
-        "format": 1,
+        "format": FORMAT,
         "netlift_version": __version__,
         "experiment": experiment.name,
         "estimand": experiment.outcome.fill(ESTIMAND),
@@ -54,7 +58,7 @@ def decision(experiment: PageData) -> dict[str, Any]:
             "in_words": verdict.headline,
             "action": verdict.answers[-1].answer,
             "statements": [
-                {key: row[key] for key in ("topic", "verdict", "statement")}
+                {key: row[key] for key in ("topic", "topic_label", "verdict", "statement")}
                 for row in ([] if statements is None else records(statements))
             ],
         },
@@ -102,7 +106,7 @@ def _test(effects: pd.DataFrame) -> dict[str, Any]:
     lines = effects[
         (effects["outcome_type"] == MAIN_OUTCOME)
         & effects["is_main"].astype(bool)
-        & (effects["component"] == "Full slate")
+        & (effects["line"] == TOTAL_LINE.code)
     ]
     line = records(lines)[0]
     estimate, se, df = (line[key] for key in ("estimate_per_slate", "se", "df"))
@@ -123,6 +127,8 @@ def _ledger(experiment: PageData) -> list[dict[str, Any]]:
     rows = experiment.tables["product_summary"]
     names = (
         "metric",
+        "metric_label",
+        "unit_code",
         "unit",
         "estimate",
         "ci_95_lower",
@@ -135,14 +141,23 @@ def _ledger(experiment: PageData) -> list[dict[str, Any]]:
 
 def _spillover_tests(experiment: PageData) -> list[dict[str, Any]]:
     table = experiment.table("randomization_tests")
-    names = ("hypothesis", "unit", "estimate", "p_value", "p_value_adjusted")
+    names = [
+        "hypothesis",
+        "hypothesis_label",
+        "unit_code",
+        "unit",
+        "estimate",
+        "p_value",
+        "p_value_adjusted",
+    ]
     rows = [] if table is None else records(table)
     return [{key: row[key] for key in names} for row in rows]
 
 
 def _conclusions(experiment: PageData) -> list[dict[str, Any]]:
     table = experiment.table("conclusions")
-    names = ("conclusion", "verdict", "unit", "estimate", "ci_95_lower", "ci_95_upper")
+    names = ["conclusion", "conclusion_label", "verdict", "verdict_label", "unit_code", "unit"]
+    names += ["estimate", "ci_95_lower", "ci_95_upper"]
     rows = [] if table is None else records(table)
     return [{key: row[key] for key in names} for row in rows]
 

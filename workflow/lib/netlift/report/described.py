@@ -149,7 +149,7 @@ def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
     columns = [
         counted("position", "Position"),
         counted("rows", "Item rows"),
-        effect("mean", "Mean (95% interval)", unit=unit, signs=False),
+        effect("mean", "Mean (95% interval)", unit_code=PER_ROW, signs=False),
     ]
     bars = side_by_side(
         [
@@ -162,7 +162,8 @@ def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
             }
             for row in rows.head(MOST_BARS).to_dict("records")
         ],
-        unit,
+        PER_ROW,
+        outcome,
         write=plain,
     )
     return Positions(title, bars, table_view("outcome_by_position", said, rows, columns))

@@ -13,6 +13,13 @@ import pandas as pd
 from netlift.core import units
 from netlift.core.formatting import signed
 from netlift.core.tables import read_json, read_table
+from netlift.effects.codes import (
+    COMPETITOR_CHANGE,
+    FOCAL_GAIN,
+    ITEM_LEVEL,
+    NET_CHANGE,
+    OFFSET_RATIO,
+)
 from netlift.report.columns import (
     NOTE,
     UNIT,
@@ -182,7 +189,7 @@ def answers(front: Front) -> tuple[str, tuple[Answer, ...]]:
     decided = [summary.decision for summary in front.experiments]
     n = len(decided)
     codes = Counter(str(run["verdict"]["code"]) for run in decided)
-    moved = sum(_statement(run, "item-level reporting") == "overstates" for run in decided)
+    moved = sum(_statement(run, ITEM_LEVEL) == "overstates" for run in decided)
     what = "experiment" if n == 1 else "experiments"
     headline = _headline(decided, codes, moved)
     nets = sorted(decided, key=lambda run: run["estimate"])
@@ -248,8 +255,8 @@ def experiments_table(front: Front) -> list[dict[str, Any]]:
     for summary in front.experiments:
         ledger = {row["metric"]: row for row in summary.decision["ledger"]}
         shown = {
-            metric: effect(unit=str(ledger[metric]["unit"])).cell(dict(ledger[metric]))
-            for metric in ("Net change", "Focal gain", "Competitor change", "Offset ratio")
+            metric: effect().cell(dict(ledger[metric]))
+            for metric in (NET_CHANGE, FOCAL_GAIN, COMPETITOR_CHANGE, OFFSET_RATIO)
         }
         rows.append({"summary": summary, "cells": shown})
     return rows
@@ -295,14 +302,14 @@ def _over_worlds(front: Front, root: Path, slate_set: str, *, alone: bool) -> No
     folder = root / "results" / slate_set
     statements = _take(front, root, folder / "decision_statements.csv", "compare_worlds")
     columns = [
-        text("conclusion", "Conclusion"),
+        text("conclusion_label", "Conclusion"),
         text("world", "World"),
-        text("verdict", "Verdict"),
-        text("measure", "Number behind it"),
+        text("verdict_label", "Verdict"),
+        text("measure_label", "Number behind it"),
         UNIT,
         effect(),
         number("known_value", "Known", signs=True),
-        text("known_verdict", "By the known effects"),
+        text("known_verdict_label", "By the known effects"),
         NOTE,
     ]
     caption = "Conclusions by world; the unit stands in each row."
@@ -339,7 +346,7 @@ def _sweep(front: Front, root: Path, dataset: str) -> None:
         "conclusion_shares": (
             "In what share of seeds each conclusion holds, by world and slate size.",
             [
-                text("conclusion", "Conclusion"),
+                text("conclusion_label", "Conclusion"),
                 *keys,
                 counted("seeds", "Seeds"),
                 percent("holds", "Holds"),
@@ -394,7 +401,7 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
                 percent("coverage_95", "Coverage of 95% intervals"),
                 percent("coverage_mc_error", "Its error"),
                 percent("percent_of_bound", "Percent of bound", factor=1.0),
-                text("verdict", "Verdict"),
+                text("verdict_label", "Verdict"),
             ],
         ),
         "tests": (
@@ -402,13 +409,13 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
             "where it is not.",
             [
                 *keys,
-                text("hypothesis", "Hypothesis"),
-                text("means", "Rejections are its"),
+                text("hypothesis_label", "Hypothesis"),
+                text("rate", "Rejections are its"),
                 counted("replicates", "Replicates"),
                 percent("rejected", "Rejected"),
                 percent("rejected_mc_error", "Its error"),
                 percent("rejected_adjusted", "Rejected, adjusted"),
-                text("verdict", "Verdict"),
+                text("verdict_label", "Verdict"),
             ],
         ),
         "policies": (
@@ -422,7 +429,7 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
                 percent("bounds_hold", "Bounds hold"),
                 number("mean_known_value", "Mean known value", 1, signs=True),
                 number("oracle_value", "Best possible", 1, signs=True),
-                text("verdict", "Verdict"),
+                text("verdict_label", "Verdict"),
             ],
         ),
     }

@@ -9,6 +9,7 @@ import pandas as pd
 
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
+from netlift.effects.codes import TOTAL_LINE, UNEXPOSED
 from netlift.effects.estimators import MAIN
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import (
@@ -139,6 +140,7 @@ def _other_outcomes(experiment: PageData) -> Section:
         rows = frame[own & frame["is_main"].astype(bool)]
         return rows.assign(
             outcome=rows["outcome_type"].str.replace("_", " "),
+            unit_code=units.PER_SLATE,
             unit=[Outcome(unit_of[name]).of(units.PER_SLATE) for name in rows["outcome_type"]],
         )
 
@@ -168,8 +170,8 @@ def _shares(experiment: PageData) -> Section:
         "shares",
         "Shares of a change, with Fieller's 95% sets. They are ratios and have no unit.",
         [
-            text("share", "Share"),
-            text("of", "Of"),
+            text("metric_label", "Share"),
+            text("denominator_label", "Of"),
             effect(heading="Ratio (95% set)"),
             number("known_value", "Known", signs=True),
             NOTE,
@@ -180,7 +182,7 @@ def _shares(experiment: PageData) -> Section:
         "product_summary",
         "The same in product units.",
         [
-            text("metric", "What"),
+            text("metric_label", "What"),
             UNIT,
             effect(),
             number("known_value", "Known", signs=True),
@@ -201,12 +203,12 @@ def _item_level(experiment: PageData) -> Section:
         "item_level_claim",
         "Claims against the net change, in {clicks} per 1,000 promoted slates, with 95% intervals.",
         [
-            text("claim_of", "Claim"),
-            text("how", "How it is computed"),
+            text("metric_label", "Claim"),
+            text("calculation", "How it is computed"),
             _claim("claim", "Claimed"),
             _claim("net_change", "Net change"),
             _claim("error_of_claim", "Error of the claim"),
-            text("verdict", "Verdict"),
+            text("verdict_label", "Verdict"),
         ],
     )
     return part.done("item-level", "What an item-level report would have claimed")
@@ -237,7 +239,7 @@ def _definitions(part: _Part) -> None:
         "spillover_sensitivity",
         "Spillover under each definition of exposure; the unit stands in each row.",
         [
-            text("definition", "Definition"),
+            text("definition_label", "Definition"),
             UNIT,
             effect(),
             KNOWN,
@@ -250,7 +252,7 @@ def _definitions(part: _Part) -> None:
         "spillover_support",
         "What each definition rests on.",
         [
-            text("definition", "Definition"),
+            text("definition_label", "Definition"),
             text("meaning", "Meaning"),
             counted("rows", "Item rows"),
             percent("share_of_non_focal_rows", "Share of non-focal rows"),
@@ -262,15 +264,15 @@ def _definitions(part: _Part) -> None:
         "leakage",
         "Leakage: the change on items that each definition calls unexposed, in {clicks} per slate.",
         [
-            text("definition", "Definition"),
+            text("definition_label", "Definition"),
             counted("rows", "Unexposed item rows"),
-            effect(unit=units.PER_SLATE),
-            text("share_interval_said", "Its share of all spillover (95% set)"),
+            effect(unit_code=units.PER_SLATE),
+            text("share_interval_text", "Its share of all spillover (95% set)"),
             text("leakage_detected", "Detected"),
             number("minimum_detectable_leakage", "Least leakage seen with 80% power", 3),
             NOTE,
         ],
-        lambda frame: frame[frame["rows_called"] == "unexposed"],
+        lambda frame: frame[frame["row_group"] == UNEXPOSED],
     )
 
 
@@ -281,7 +283,7 @@ def _effects_on_rows(part: _Part) -> None:
         "Exact tests: does promotion change any {click} of these items? Differences in {clicks} "
         "per slate, with the range that holds 95% of them if it does not.",
         [
-            text("hypothesis", "Hypothesis"),
+            text("hypothesis_label", "Hypothesis"),
             number("estimate", "Difference", signs=True),
             effect(
                 "estimate",
@@ -300,7 +302,7 @@ def _effects_on_rows(part: _Part) -> None:
         "Effects on item rows, with errors by the unit that was randomized; the last line is on "
         "whole slates.",
         [
-            text("effect", "Items"),
+            text("component", "Items"),
             UNIT,
             effect(),
             KNOWN,
@@ -320,7 +322,7 @@ def _risk(experiment: PageData) -> Section:
         "of a kind at once."
     )
     part.figure("risk", "segments")
-    columns = [effect(unit=units.PER_SLATE), KNOWN, text("verdict", "Verdict"), *SLATES]
+    columns = [effect(unit_code=units.PER_SLATE), KNOWN, text("verdict_label", "Verdict"), *SLATES]
     part.table(
         "risk_by_position",
         "By focal position before promotion, in {clicks} per slate.",
@@ -330,7 +332,7 @@ def _risk(experiment: PageData) -> Section:
         "risk_by_cluster",
         "By the focal item's cluster: the total effect in {clicks} per slate.",
         [text("focal_cluster", "Cluster"), *columns],
-        lambda frame: frame[frame["effect_family"] == "Total"],
+        lambda frame: frame[frame["line"] == TOTAL_LINE.code],
     )
     _segments(part)
     return part.done("risk", "Where promotions gain and lose")
@@ -343,33 +345,33 @@ def _segments(part: _Part) -> None:
         "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
         "drawn towards the mean of its kind.",
         [
-            text("segmentation", "Kind"),
+            text("segment_type_label", "Kind"),
             text("segment", "Segment"),
             effect(
                 heading="Raw (simultaneous 95% interval)",
                 lower="simultaneous_ci_95_lower",
                 upper="simultaneous_ci_95_upper",
-                unit=units.PER_SLATE,
+                unit_code=units.PER_SLATE,
             ),
             effect(
                 "shrunken_estimate",
                 "Shrunken (95% interval)",
                 lower="shrunken_ci_95_lower",
                 upper="shrunken_ci_95_upper",
-                unit=units.PER_SLATE,
+                unit_code=units.PER_SLATE,
             ),
             KNOWN,
             *SLATES,
             NOTE,
         ],
-        lambda frame: frame[frame["component"] == "Full slate"],
+        lambda frame: frame[frame["line"] == TOTAL_LINE.code],
     )
     part.table(
         "heterogeneity",
         "Do segments differ at all? Cochran's Q; tau is the standard deviation of true effects "
         "in {clicks} per slate.",
         [
-            text("segmentation", "Kind"),
+            text("segment_type_label", "Kind"),
             text("component", "Items"),
             counted("segments_compared", "Segments"),
             number("q", "Q", 1),
@@ -411,13 +413,13 @@ def _models(experiment: PageData) -> Section:
         "bound's variance over the estimator's.",
         [
             text("estimator", "Estimator"),
-            effect(unit=units.PER_SLATE),
+            effect(unit_code=units.PER_SLATE),
             number("se", "Standard error", 4),
             number("bound_se", "Bound", 4),
             percent("efficiency", "Percent of bound", factor=1.0),
             NOTE,
         ],
-        lambda frame: frame[frame["component"] == "Full slate"],
+        lambda frame: frame[frame["line"] == TOTAL_LINE.code],
     )
     part.table(
         "feature_importance",
@@ -426,7 +428,7 @@ def _models(experiment: PageData) -> Section:
             text("model", "Model"),
             text("feature", "Feature"),
             number("importance", "Importance", 3, signs=True),
-            text("measures", "In"),
+            text("measure_label", "In"),
         ],
     )
     return part.done("models", "Models, and how near they come to the least error")
@@ -447,7 +449,7 @@ def _who_gains(experiment: PageData) -> Section:
         "predicted effect.",
         [
             text("predictor", "Predictor"),
-            text("measure", "Measure"),
+            text("measure_label", "Measure"),
             counted("group", "Fifth"),
             UNIT,
             number("predicted", "Predicted", 3, signs=True),
@@ -476,8 +478,8 @@ def _policies(experiment: PageData) -> Section:
         "policies",
         "What each rule gains against promoting nothing, in {clicks} per 1,000 eligible slates.",
         [
-            text("rule", "Rule"),
-            text("in_words", "In words"),
+            text("rule_label", "Rule"),
+            text("description", "In words"),
             percent("share_promoted", "Slates promoted"),
             effect("value", "Value (95% interval)"),
             effect("value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
@@ -504,14 +506,14 @@ def _conclusions(experiment: PageData) -> Section:
         "conclusions",
         "Conclusions and verdicts; the unit stands in each row.",
         [
-            text("conclusion", "Conclusion"),
-            text("verdict", "Verdict"),
-            text("measure", "Number behind it"),
+            text("conclusion_label", "Conclusion"),
+            text("verdict_label", "Verdict"),
+            text("measure_label", "Number behind it"),
             UNIT,
             effect(),
-            number("held_against", "Held against", 0),
+            number("threshold", "Held against", 0),
             number("known_value", "Known", signs=True),
-            text("known_verdict", "By the known effects"),
+            text("known_verdict_label", "By the known effects"),
             NOTE,
         ],
     )
@@ -534,7 +536,7 @@ def _estimators(experiment: PageData) -> Section:
             effect(
                 "estimate_per_slate",
                 f"{capitalized(experiment.outcome.of(units.PER_SLATE))} (95% interval)",
-                unit=units.PER_SLATE,
+                unit_code=units.PER_SLATE,
             ),
             number("se", "Standard error", 4),
             number("treated_mean", "Mean, promoted", 3),
@@ -581,12 +583,12 @@ def _design(experiment: PageData) -> Section:
         "design_diagnostics",
         "Checks of the design, with the range that random assignment gives.",
         [
-            text("check", "Check"),
+            text("check_label", "Check"),
             text("subject", "Of what"),
             UNIT,
             effect("value", "Value (range or 95% interval)", lower="lower_95", upper="upper_95"),
             p_values("p_value", "p-value"),
-            text("verdict", "Verdict"),
+            text("verdict_label", "Verdict"),
             NOTE,
         ],
     )
@@ -596,7 +598,7 @@ def _design(experiment: PageData) -> Section:
         "means; effects in {clicks} per slate.",
         [
             text("component", "Items"),
-            text("question", "Question"),
+            text("question_label", "Question"),
             number("effect_per_slate", "Effect", 3),
             percent("power", "Power", digits=0),
             counted("slates_needed", "Slates needed for 80% power"),

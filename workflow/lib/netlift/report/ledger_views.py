@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 from netlift.core import units
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import CLICKS, Outcome
-from netlift.core.units import kind
+from netlift.core.units import counted_by
+from netlift.effects.codes import TOTAL_LINE
 from netlift.report.columns import digits_of
 
 WORDS = {
-    "Focal item": "The promoted item",
-    "Same-cluster competitors": "Same-cluster items",
-    "Other competitors": "Other items",
-    "Full slate": "Net: the whole slate",
+    "direct": "The promoted item",
+    "same_cluster": "Same-cluster items",
+    "other": "Other items",
+    "total": "Net: the whole slate",
 }
 _COLORS = {
-    "Focal item": "focal",
-    "Same-cluster competitors": "same-cluster",
-    "Other competitors": "other",
-    "Full slate": "total",
+    "direct": "focal",
+    "same_cluster": "same-cluster",
+    "other": "other",
+    "total": "total",
 }
-UNITS = tuple(map(kind, (units.PER_1000, units.PER_SLATE, units.PER_ROW)))
+UNITS = tuple(map(counted_by, (units.PER_1000, units.PER_SLATE, units.PER_ROW)))
 """What a ledger counts by, the first shown first."""
 
 WIDE = 1000.0
@@ -70,7 +71,7 @@ class LedgerView:
 
     Attributes
     ----------
-    estimator, unit
+    estimator, unit_code, unit
         As in tables.
     bars
         Its lines; empty where the estimator has no numbers.
@@ -85,6 +86,7 @@ class LedgerView:
     """
 
     estimator: str
+    unit_code: str
     unit: str
     bars: Sequence[Bar]
     zero: float
@@ -95,7 +97,7 @@ class LedgerView:
     @property
     def by(self) -> str:
         """What the unit counts by."""
-        return kind(self.unit)
+        return counted_by(self.unit_code)
 
 
 def ledger_views(
@@ -116,19 +118,19 @@ def ledger_views(
     views = []
     for name, lines in rows.groupby("estimator", sort=False):
         numbers = lines.rename(columns={"estimate_per_slate": "estimate"})
-        views.append(_view(str(name), outcome.of(units.PER_SLATE), numbers))
+        views.append(_view(str(name), units.PER_SLATE, outcome, numbers))
         columns = {
             "estimate_per_1000_promoted_slates": "estimate",
             "ci_95_lower_per_1000": "ci_95_lower",
             "ci_95_upper_per_1000": "ci_95_upper",
         }
         thousand = lines.drop(columns=["ci_95_lower", "ci_95_upper"]).rename(columns=columns)
-        views.append(_view(str(name), outcome.of(units.PER_1000), thousand))
+        views.append(_view(str(name), units.PER_1000, outcome, thousand))
     if observed is not None:
         by_row = observed[
-            (observed["unit"] == outcome.of(units.PER_ROW)) & observed["effect"].isin(list(_COLORS))
-        ].rename(columns={"effect": "component"})
-        views.append(_view("least_squares", outcome.of(units.PER_ROW), by_row))
+            (observed["unit_code"] == units.PER_ROW) & observed["line"].isin(list(_COLORS))
+        ]
+        views.append(_view("least_squares", units.PER_ROW, outcome, by_row))
     return views
 
 
@@ -137,18 +139,18 @@ def main_estimator(effects: pd.DataFrame) -> str:
     return str(effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0])
 
 
-def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
-    stacked = kind(unit) != kind(units.PER_ROW)
+def _view(estimator: str, unit_code: str, outcome: Outcome, lines: pd.DataFrame) -> LedgerView:
+    stacked, unit = unit_code != units.PER_ROW, outcome.of(unit_code)
     values = lines[list(_NUMBERS)].to_numpy(dtype=np.float64)
     if not np.isfinite(values[:, 0]).all():
         notes = lines["note"].dropna() if "note" in lines else pd.Series(dtype=object)
         why = str(notes.iloc[0]) if len(notes) else "an arm has too few slates"
-        return LedgerView(estimator, unit, [], 0.0, [], stacked, f"No numbers: {why}.")
-    names = lines["component"].to_list()
+        return LedgerView(estimator, unit_code, unit, [], 0.0, [], stacked, f"No numbers: {why}.")
+    names = lines["line"].to_list()
     starts = np.zeros(len(names))
     if stacked:
         starts[1:] = np.cumsum(values[:, 0])[:-1]
-        starts[[place for place, name in enumerate(names) if name == "Full slate"]] = 0.0
+        starts[[place for place, name in enumerate(names) if name == TOTAL_LINE.code]] = 0.0
     labeled = [
         {
             **{str(key): value for key, value in line.items()},
@@ -157,11 +159,14 @@ def _view(estimator: str, unit: str, lines: pd.DataFrame) -> LedgerView:
         }
         for line, name in zip(lines.to_dict("records"), names, strict=True)
     ]
-    return _drawn(estimator, unit, labeled, starts, stacked)
+    return _drawn(estimator, unit_code, outcome, labeled, starts, stacked)
 
 
 def side_by_side(
-    rows: Sequence[Mapping[str, Any]], unit: str, write: Callable[[float, int], str] = signed
+    rows: Sequence[Mapping[str, Any]],
+    unit_code: str,
+    outcome: Outcome = CLICKS,
+    write: Callable[[float, int], str] = signed,
 ) -> LedgerView:
     """Return numbers of several experiments as bars that all start at zero.
 
@@ -170,18 +175,19 @@ def side_by_side(
     rows
         ``label``, ``estimate``, ``ci_95_lower``, ``ci_95_upper``, and ``treated_slates`` with
         ``control_slates``, or ``counts`` in words.
-    unit
+    unit_code, outcome
         Their unit.
     write
         How a number is written: changes with their sign, levels without.
     """
     labeled = [{"component": row["label"], "color": "total", **row} for row in rows]
-    return _drawn("", unit, labeled, np.zeros(len(rows)), stacked=False, write=write)
+    return _drawn("", unit_code, outcome, labeled, np.zeros(len(rows)), stacked=False, write=write)
 
 
 def _drawn(
     estimator: str,
-    unit: str,
+    unit_code: str,
+    outcome: Outcome,
     rows: Sequence[Mapping[str, Any]],
     starts: NDArray[np.float64],
     stacked: bool,
@@ -196,21 +202,23 @@ def _drawn(
         return float(round(WIDE * (value - lowest) / (highest - lowest), 2))
 
     bars = [
-        _bar(row, unit, place, float(start), write) for row, start in zip(rows, starts, strict=True)
+        _bar(row, unit_code, place, float(start), write)
+        for row, start in zip(rows, starts, strict=True)
     ]
     ticks = [(place(value), _tick(value)) for value in _ticks(lowest, highest)]
-    return LedgerView(estimator, unit, bars, place(0.0), ticks, stacked, "")
+    unit = outcome.of(unit_code)
+    return LedgerView(estimator, unit_code, unit, bars, place(0.0), ticks, stacked, "")
 
 
 def _bar(
     line: Mapping[str, Any],
-    unit: str,
+    unit_code: str,
     place: Callable[[float], float],
     start: float,
     write: Callable[[float, int], str],
 ) -> Bar:
     value, lower, upper = (float(line[key]) for key in _NUMBERS)
-    digits = digits_of(unit)
+    digits = digits_of(unit_code)
     end = start + value
     has_interval = np.isfinite([lower, upper]).all()
     return Bar(

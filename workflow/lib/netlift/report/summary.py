@@ -38,7 +38,7 @@ def _nets(folder: Path) -> Iterator[str]:
     """Yield the net effect of each experiment, simulated ones first."""
     for experiments in ("*/size=*/seed=*/*", "logs/*"):
         for path in sorted(folder.glob(f"{experiments}/effects/decision_statements.csv")):
-            (net,) = (row for row in _rows(path) if row["topic"] == "slate-level metric")
+            (net,) = (row for row in _rows(path) if row["topic"] == "slate_level_metric")
             yield from (f"{path.parents[1]}/", f"    {net['statement']}", "")
 
 

@@ -9,10 +9,17 @@ from typing import Any
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
+from netlift.effects.codes import (
+    COMPETITOR_CHANGE,
+    FOCAL_GAIN,
+    ITEM_LEVEL,
+    NET_CHANGE,
+    OFFSET_RATIO,
+    POLICY,
+    SLATE_LEVEL,
+)
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
-
-TOPIC = "slate-level metric"
 
 _CREATE_OR_MOVE = {
     ("creates", True): (
@@ -100,7 +107,7 @@ def verdict_of(experiment: PageData) -> Verdict:
     """Say what an experiment says, from its tables alone."""
     stated = experiment.table("decision_statements")
     statements = {str(row["topic"]): row for row in ([] if stated is None else records(stated))}
-    net = experiment.product("Net change")
+    net = experiment.product(NET_CHANGE)
     estimate, lower, upper = (float(net[k]) for k in ("estimate", "ci_95_lower", "ci_95_upper"))
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
@@ -141,10 +148,10 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
     do in ``netlift.effects.decisions``.
     """
     if statements:
-        item = str(statements["item-level reporting"]["verdict"])
-        return str(statements[TOPIC]["verdict"]), item == "overstates"
+        item = str(statements[ITEM_LEVEL]["verdict"])
+        return str(statements[SLATE_LEVEL]["verdict"]), item == "overstates"
     gain, others, net = (
-        experiment.product(metric) for metric in ("Focal gain", "Competitor change", "Net change")
+        experiment.product(metric) for metric in (FOCAL_GAIN, COMPETITOR_CHANGE, NET_CHANGE)
     )
     code = "creates" if net["ci_95_lower"] > 0 else "destroys" if net["ci_95_upper"] < 0 else ""
     return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
@@ -152,13 +159,13 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
 
 def _taken(experiment: PageData) -> str:
     """Say what share of the focal gain is taken from others, and how sure that is."""
-    gain = experiment.product("Focal gain")
+    gain = experiment.product(FOCAL_GAIN)
     said = (
         f"The promoted item changes by {signed(float(gain['estimate']), 1)} "
         f"{experiment.outcome.of(PER_1000)} (95% interval "
         f"{signed(float(gain['ci_95_lower']), 1)} to {signed(float(gain['ci_95_upper']), 1)})."
     )
-    ratio = experiment.product("Offset ratio")
+    ratio = experiment.product(OFFSET_RATIO)
     if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
         return f"{said} What share of it is taken from other items, the data do not bound."
     share, low, high = (
@@ -192,24 +199,24 @@ def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]
             "product_summary",
         )
     if gate is None:
-        row = statements["policy design"]
+        row = statements[POLICY]
         return Answer(
             "Do what?",
             experiment.outcome.fill(_DO[str(row["verdict"])]),
             f"{row['statement']} Rules for some of the slates were not compared in this run.",
             "decision_statements",
         )
-    if gate["verdict"] == "promote nothing":
+    if gate["verdict"] == "promote_nothing":
         answer = "Promote nothing"
     else:
-        words = str(gate["in_words"])
+        words = str(gate["description"])
         answer = words[:1].upper() + words[1:]
     return Answer("Do what?", answer, str(gate["statement"]), "verdict")
 
 
 def _truth(experiment: PageData, lower: float, upper: float) -> str:
     """Say what is known of a simulated world, and whether the interval covers it."""
-    known = experiment.product("Net change").get("known_value")
+    known = experiment.product(NET_CHANGE).get("known_value")
     if known is None:
         return ""
     covered = "covers" if lower <= known <= upper else "misses"

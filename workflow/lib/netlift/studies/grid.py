@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Floats
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
 from netlift.core.streams import outcome_uniforms
-from netlift.core.units import PER_SLATE, RATIO
+from netlift.core.units import PER_SLATE, RATIO, SHARE_OF_SLATES
+from netlift.effects.codes import INDIRECT, LINES
 from netlift.effects.estimators import difference
-from netlift.effects.item_rows import SPILLOVER_DEFINITIONS
-from netlift.effects.ledger import INDIRECT, LINES
+from netlift.effects.item_rows import DEFINITIONS, SPILLOVER_DEFINITIONS
 from netlift.effects.product import ratio_to_direct
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
@@ -23,9 +25,14 @@ from netlift.worlds.simulation import Outcomes, fit_world, simulate
 from netlift.worlds.slates import Slates
 from netlift.worlds.world import Similarity
 
-DIVERSION = "Diversion ratio"
-GAINING = "Share of slates that gain"
-SHARE = "share of slates"
+DIVERSION, GAINING = "diversion_ratio", "share_of_slates_that_gain"
+QUANTITIES = {
+    **{line.code: line.component for line in LINES},
+    **{f"definition_{code}": label for code, label in DEFINITIONS.items()},
+    DIVERSION: "Diversion ratio",
+    GAINING: "Share of slates that gain",
+}
+"""Labels of the quantities; a definition's begin with ``definition_``, since lines share codes."""
 
 
 def grid_points(
@@ -80,7 +87,7 @@ def grid_effects(
     seed
         Study seed.
     definitions
-        Labels of spillover definitions to add, each per slate.
+        Codes or labels of spillover definitions to add, each per slate.
     near_positions
         Positions above the focal item that count as near.
     similarity
@@ -109,7 +116,8 @@ def grid_effects(
         for column, (name, value) in enumerate(keys.items()):
             rows.insert(column, name, value)
         tables.append(rows)
-    return pd.concat(tables, ignore_index=True)
+    table = CLICKS.in_units(pd.concat(tables, ignore_index=True))
+    return with_labels(table, quantity=QUANTITIES)
 
 
 def _masks(
@@ -119,9 +127,9 @@ def _masks(
     same = slates.is_same_cluster
     masks = dict(zip(COMPONENTS, (slates.is_focal, same, ~slates.is_focal & ~same), strict=True))
     for definition in SPILLOVER_DEFINITIONS:
-        if definition.label in definitions:
+        if {definition.label, definition.code} & set(definitions):
             member = definition.rows(exposure, near_positions).to_numpy()
-            masks[definition.label] = member.reshape(slates.relevance.shape)
+            masks[f"definition_{definition.code}"] = member.reshape(slates.relevance.shape)
     return masks
 
 
@@ -136,7 +144,7 @@ def _point_rows(
     known = np.array([_summed(lift, mask).mean() for mask in masks.values()])
     arms = difference(design, observed)
     extra = np.zeros(len(masks) - len(COMPONENTS))
-    quantities = [(component, weights) for _, component, weights in LINES]
+    quantities = [(line.code, line.weights) for line in LINES]
     for place, name in enumerate(list(masks)[len(COMPONENTS) :]):
         quantities.append((name, (0, 0, 0, *np.eye(len(extra))[place])))
     for name, weights in quantities:
@@ -154,7 +162,15 @@ def _point_rows(
     diversion = None if ratio.value is None else -ratio.value
     known_diversion = -(known[1] + known[2]) / known[0] if known[0] != 0 else None
     yield _row(DIVERSION, RATIO, known_diversion, diversion, None, *ends)
-    yield _row(GAINING, SHARE, float((lift.sum(axis=1) > ROUNDING).mean()), None, None, None, None)
+    yield _row(
+        GAINING,
+        SHARE_OF_SLATES,
+        float((lift.sum(axis=1) > ROUNDING).mean()),
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def _summed(values: np.ndarray[Any, np.dtype[Any]], mask: np.ndarray[Any, Any]) -> Floats:
@@ -163,7 +179,7 @@ def _summed(values: np.ndarray[Any, np.dtype[Any]], mask: np.ndarray[Any, Any]) 
 
 def _row(
     quantity: str,
-    unit: str,
+    unit_code: str,
     known: float | None,
     estimate: float | None,
     se: float | None,
@@ -172,7 +188,7 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "quantity": quantity,
-        "unit": unit,
+        "unit_code": unit_code,
         "known": known,
         "estimate": estimate,
         "se": se,

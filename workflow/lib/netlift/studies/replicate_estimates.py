@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers, numbered
+from netlift.core.units import PER_ROW, PER_SLATE, RATIO
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.codes import INDIRECT, LINES, Line
 from netlift.effects.covariates import Covariates
 from netlift.effects.estimators import ESTIMATORS, MAIN
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import INDIRECT, LINES
 from netlift.effects.observed import MEMBERS, OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows
 from netlift.inference.arms import ArmDifference
@@ -33,7 +34,9 @@ from netlift.studies.replicates import Replicates
 from netlift.worlds.simulation import Simulation
 from netlift.worlds.world import Similarity
 
-SHARE = "taken from others, share of the focal gain"
+SHARE = "taken_from_competitors"
+SHARE_LABEL = "taken from others, share of the focal gain"
+"""The ratio that is judged by Fieller's sets: its code in the column ``line``, and its label."""
 
 
 FIELLER = "fieller"
@@ -50,13 +53,10 @@ MODELS = ("linear", "row_logistic")
 """Outcome models of the replicates: the two that take a fraction of a second."""
 
 
-LEDGER_LINES = [(family, component) for family, component, _ in LINES]
+WEIGHTS = [line.weights for line in LINES]
 
 
-WEIGHTS = [weights for _, _, weights in LINES]
-
-
-ROW_LINES = [(ROWS, definition.label) for definition in OBSERVED_EFFECTS]
+ROW_LINES = [replace(line, family=ROWS) for line, _ in OBSERVED_EFFECTS]
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
         parts.append(ratio)
         for name, cluster in case.clusters.items():
             effects = _row_effects(promoted, outcomes, case.rows, cluster)
-            parts.append(_long(numbers, name, effects, case.known_by_row, ROW_LINES))
+            parts.append(_long(numbers, name, effects, case.known_by_row, ROW_LINES, PER_ROW))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -219,17 +219,20 @@ def _long(
     estimator: str,
     found: Estimates,
     truth: Floats,
-    names: Sequence[tuple[str, str]] = LEDGER_LINES,
+    lines: Sequence[Line] = LINES,
+    unit_code: str = PER_SLATE,
 ) -> pd.DataFrame:
-    n, lines = len(numbers), len(names)
+    n = len(numbers)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (found.value - truth) / found.se
     return pd.DataFrame(
         {
-            "replicate": np.repeat(numbers, lines),
-            "effect_family": np.tile([family for family, _ in names], n),
-            "component": np.tile([component for _, component in names], n),
+            "replicate": np.repeat(numbers, len(lines)),
+            "line": np.tile([line.code for line in lines], n),
+            "effect_family": np.tile([line.family for line in lines], n),
+            "component": np.tile([line.component for line in lines], n),
             "estimator": estimator,
+            "unit_code": unit_code,
             "estimate": found.value.ravel(),
             "se": found.se.ravel(),
             "df": found.df.ravel(),
@@ -253,9 +256,11 @@ def _ratio(numbers: range, arms: ArmDifference, known: Floats) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "replicate": list(numbers),
+            "line": SHARE,
             "effect_family": SHARES,
-            "component": SHARE,
+            "component": SHARE_LABEL,
             "estimator": FIELLER,
+            "unit_code": RATIO,
             "estimate": ratio,
             "se": np.nan,
             "df": arms.combinations(WEIGHTS).df.min(axis=1),
@@ -293,7 +298,7 @@ def replicate_tests(
         single, adjusted = tests.p_values(present)
         for k, hypothesis in enumerate(HYPOTHESES):
             if present[k]:
-                rows.append((number, hypothesis.label, single[k], adjusted[k], null[k]))
+                rows.append((number, hypothesis.code, single[k], adjusted[k], null[k]))
     names = ["replicate", "hypothesis", "p_value", "p_value_adjusted", "known_null"]
     return pd.DataFrame(rows, columns=names)
 

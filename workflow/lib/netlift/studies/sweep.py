@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.codes import TOTAL
 from netlift.effects.conclusions import conclusions
-from netlift.effects.ledger import TOTAL, component_effects, known_effects
+from netlift.effects.ledger import component_effects, known_effects
 from netlift.studies.seed_blocks import each_seed
 from netlift.worlds.simulation import Simulation
 from netlift.worlds.world import Similarity

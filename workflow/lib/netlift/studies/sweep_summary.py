@@ -7,6 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
+from netlift.core.units import PER_SLATE
+from netlift.effects.conclusions import CONCLUSIONS, HOLDS, UNDECIDED, VERDICTS
+
 
 def combined(blocks: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Put blocks into one table, ordered by world, size and seed whatever the blocks were."""
@@ -29,7 +34,7 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
     mean standard error, and the ``coverage`` of 95% intervals with its Monte Carlo error. Slates
     differ between seeds, and each estimate is held against the effect of its own slates.
     """
-    group = ["world", "size", "effect_family", "component", "estimator"]
+    group = ["world", "size", "line", "effect_family", "component", "estimator"]
     table = []
     for key, part in effects.groupby(group, sort=False):
         error = (part["estimate_per_slate"] - part["known_effect"]).dropna()
@@ -39,7 +44,7 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
         table.append(
             dict(zip(group, key, strict=True))
             | {
-                "unit": "clicks per slate",
+                "unit_code": PER_SLATE,
                 "seeds": n,
                 "seeds_without_estimate": len(part) - n,
                 "mean_estimate": _mean(part["estimate_per_slate"]),
@@ -54,7 +59,7 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
                 else float(np.sqrt(coverage * (1 - coverage) / n)),
             }
         )
-    return pd.DataFrame(table)
+    return CLICKS.in_units(pd.DataFrame(table))
 
 
 def _mean(values: pd.Series) -> float | None:
@@ -80,16 +85,13 @@ def conclusion_shares(conclusions: pd.DataFrame) -> pd.DataFrame:
         shares = part["verdict"].value_counts(normalize=True)
         row: dict[str, object] = dict(zip(["conclusion", "world", "size"], key, strict=True))
         row |= {"seeds": len(part)}
-        row |= {
-            verdict.replace(" ", "_"): float(shares.get(verdict, 0.0))
-            for verdict in ("holds", "does not hold", "undecided")
-        }
+        row |= {verdict: float(shares.get(verdict, 0.0)) for verdict in VERDICTS}
         if "known_verdict" in part:
-            decided = part[(part["verdict"] != "undecided") & part["known_verdict"].notna()]
+            decided = part[(part["verdict"] != UNDECIDED) & part["known_verdict"].notna()]
             wrong = int((decided["verdict"] != decided["known_verdict"]).sum())
             row |= {
-                "holds_by_known_effects": float((part["known_verdict"] == "holds").mean()),
+                "holds_by_known_effects": float((part["known_verdict"] == HOLDS).mean()),
                 "wrong": wrong / len(part),
             }
         table.append(row)
-    return pd.DataFrame(table)
+    return with_labels(pd.DataFrame(table), conclusion=CONCLUSIONS)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from netlift.core.units import PER_ROW, PER_SLATE, RATIO
+from netlift.core.labels import with_labels
+from netlift.core.outcome import CLICKS
+from netlift.core.units import PER_1000_ELIGIBLE
+from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.estimators import OLS_ERROR
-from netlift.studies.replicate_estimates import ROWS, SHARES
+from netlift.effects.randomization_tests import LABELS
+from netlift.models.policies import PROMOTE
 from netlift.studies.validation_case import CaseResults
-
-UNITS = {SHARES: RATIO, ROWS: PER_ROW}
-"""Of these families; the ledger's is clicks per slate."""
-
 
 LEVELS = (0.90, 0.95, 0.99)
 
@@ -46,12 +46,14 @@ POLICY_COLUMNS = [
     "bounds_hold",
     "mean_known_value",
     "oracle_value",
-    "unit",
+    "unit_code",
     "verdict",
 ]
 
 
-PASS, FAIL, NO_CLAIM = "pass", "fail", "no claim"
+PASS, FAIL, NO_CLAIM = "pass", "fail", "no_claim"
+VERDICTS = {PASS: "pass", FAIL: "fail", NO_CLAIM: "no claim"}
+"""Labels of the verdicts."""
 
 
 def validation_tables(cases: Iterable[CaseResults]) -> dict[str, pd.DataFrame]:
@@ -86,19 +88,18 @@ def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.
     Replicates in which an estimator has no numbers are counted in ``without_estimate``.
     """
     table = []
-    group = ["effect_family", "component", "estimator"]
+    group = ["line", "effect_family", "component", "estimator", "unit_code"]
     for key, part in replicates.groupby(group, sort=False):
         numbers = _numbers(part)
         row = {"case": facts["case"], "world": facts["world"], "slates": facts["slates"]}
         row |= dict(zip(group, key, strict=True))
-        row |= {"unit": UNITS.get(str(key[0]), PER_SLATE)}
         row |= numbers
         bound, sd = facts["bound_se"], numbers["sd"]
-        if key[0] == "Total" and bound is not None and sd is not None and sd > 0:
+        if key[0] == TOTAL_LINE.code and bound is not None and sd is not None and sd > 0:
             row["percent_of_bound"] = 100 * (float(bound) / float(sd)) ** 2  # type: ignore[arg-type]
         row["verdict"] = _verdict(row)
         table.append(row)
-    return pd.DataFrame(table)
+    return with_labels(CLICKS.in_units(pd.DataFrame(table)), verdict=VERDICTS)
 
 
 def _numbers(part: pd.DataFrame) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def is_biased(row: Mapping[str, Any] | pd.Series) -> bool:
 def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
     """Say how often each test rejected at 5%: its size where it is true, its power where not."""
     table = []
-    for (label, null), part in tests.groupby(["hypothesis", "known_null"], sort=False):
+    for (hypothesis, null), part in tests.groupby(["hypothesis", "known_null"], sort=False):
         share, n = float((part["p_value"] <= 0.05).mean()), len(part)
         adjusted = float((part["p_value_adjusted"] <= 0.05).mean())
         error = float(np.sqrt(max(share * (1 - share), 0.05 * 0.95) / n))
@@ -169,9 +170,9 @@ def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
                 "case": facts["case"],
                 "world": facts["world"],
                 "slates": facts["slates"],
-                "hypothesis": label,
-                "is_true": is_null,
-                "means": "size" if is_null else "power",
+                "hypothesis": hypothesis,
+                "null_is_true": is_null,
+                "rate": "size" if is_null else "power",
                 "replicates": n,
                 "rejected": share,
                 "rejected_mc_error": error,
@@ -181,7 +182,7 @@ def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
                 else NO_CLAIM,
             }
         )
-    return pd.DataFrame(table)
+    return with_labels(pd.DataFrame(table), hypothesis=LABELS, verdict=VERDICTS)
 
 
 def rarely(share: float, n: int) -> bool:
@@ -198,8 +199,8 @@ def policies_table(judged: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
     """
     n = len(judged)
     if not n:
-        return pd.DataFrame(columns=POLICY_COLUMNS)
-    promotes = judged["verdict"] == "promote"
+        return _written(pd.DataFrame(columns=POLICY_COLUMNS))
+    promotes = judged["verdict"] == PROMOTE
     wrong = float((promotes & (judged["known_value"] <= 0)).mean())
     hold = float(judged["bounds_hold"].mean())
     row = (
@@ -210,7 +211,11 @@ def policies_table(judged: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
         hold,
         float(judged["known_value"].mean()),
         float(judged["oracle_value"].mean()),
-        "clicks per 1,000 eligible slates",
+        PER_1000_ELIGIBLE,
         PASS if rarely(wrong, n) and rarely(1 - hold, n) else FAIL,
     )
-    return pd.DataFrame([row], columns=POLICY_COLUMNS)
+    return _written(pd.DataFrame([row], columns=POLICY_COLUMNS))
+
+
+def _written(table: pd.DataFrame) -> pd.DataFrame:
+    return with_labels(CLICKS.in_units(table), verdict=VERDICTS)

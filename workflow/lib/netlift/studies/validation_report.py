@@ -80,7 +80,11 @@ def failures(
             if "coverage_95" in row:
                 yield where, f"{row['component']} by {row['estimator']}", _wrong(row)
             elif "hypothesis" in row:
-                yield where, str(row["hypothesis"]), f"rejected in {_percent(row['rejected'])}"
+                yield (
+                    where,
+                    str(row["hypothesis_label"]),
+                    f"rejected in {_percent(row['rejected'])}",
+                )
             else:
                 yield where, "policies", _gate(row)
 
@@ -174,7 +178,7 @@ def _range(values: pd.Series, form: str = "{:.1%}") -> str:
 def _tests(tests: pd.DataFrame) -> str:
     """Return how often each hypothesis was rejected, by case."""
     rows = []
-    for key, part in tests.groupby(["case", "slates", "means", "hypothesis"], sort=False):
+    for key, part in tests.groupby(["case", "slates", "rate", "hypothesis_label"], sort=False):
         worlds = ", ".join(part["world"])
         rows.append((*key, worlds, _range(part["rejected"]), _range(part["rejected_adjusted"])))
     heading = ("case", "slates", "", "hypothesis", "worlds", "rejected at 5%", "with p adjusted")

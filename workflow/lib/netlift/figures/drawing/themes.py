@@ -89,11 +89,11 @@ _COMPONENTS = {
     "direct_focal": "focal",
     "same_cluster_competitor": "same_cluster",
     "other_competitor": "other",
-    "Focal item": "focal",
-    "Same-cluster competitors": "same_cluster",
-    "Other competitors": "other",
-    "All competitors": "competitors",
-    "Full slate": "total",
+    "direct": "focal",
+    "same_cluster": "same_cluster",
+    "other": "other",
+    "indirect": "competitors",
+    "total": "total",
 }
 
 _current: ContextVar[Theme] = ContextVar("theme", default=LIGHT)

@@ -1,0 +1,89 @@
+"""Codes of the effects that other rooms select by, with their labels; it imports nothing.
+
+A module of its own, since all that a script imports is an input of its rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the ledger.
+
+    Attributes
+    ----------
+    code
+        By which programs select it (column ``line``).
+    family, component
+        Labels: the effect's family, and the items that it is about.
+    weights
+        Of (focal, same-cluster, other), that make the line.
+    """
+
+    code: str
+    family: str
+    component: str
+    weights: tuple[int, ...]
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """The code and the labels as columns of a table."""
+        return {"line": self.code, "effect_family": self.family, "component": self.component}
+
+
+DIRECT_LINE = Line("direct", "Direct", "Focal item", (1, 0, 0))
+SAME_CLUSTER_LINE = Line("same_cluster", "Indirect", "Same-cluster competitors", (0, 1, 0))
+OTHER_LINE = Line("other", "Indirect", "Other competitors", (0, 0, 1))
+INDIRECT_LINE = Line("indirect", "Indirect", "All competitors", (0, 1, 1))
+TOTAL_LINE = Line("total", "Total", "Full slate", (1, 1, 1))
+LINES = (DIRECT_LINE, SAME_CLUSTER_LINE, OTHER_LINE, TOTAL_LINE)
+"""The lines of the ledger, in its order; all competitors together are the line ``indirect``."""
+
+DIRECT, INDIRECT, TOTAL = DIRECT_LINE.weights, INDIRECT_LINE.weights, TOTAL_LINE.weights
+
+FOCAL_GAIN, SAME_CLUSTER_CHANGE, OTHER_CLUSTER_CHANGE = (
+    "focal_gain",
+    "same_cluster_change",
+    "other_cluster_change",
+)
+COMPETITOR_CHANGE, NET_CHANGE = "competitor_change", "net_change"
+OFFSET_RATIO, RELATIVE_NET_CHANGE, CONTROL_MEAN = (
+    "offset_ratio",
+    "relative_net_change",
+    "control_mean",
+)
+
+PRODUCT_METRICS = {
+    FOCAL_GAIN: "Focal gain",
+    SAME_CLUSTER_CHANGE: "Same-cluster change",
+    OTHER_CLUSTER_CHANGE: "Other-cluster change",
+    COMPETITOR_CHANGE: "Competitor change",
+    NET_CHANGE: "Net change",
+    OFFSET_RATIO: "Offset ratio",
+    RELATIVE_NET_CHANGE: "Relative net change",
+    CONTROL_MEAN: "{Clicks} of control slates",
+}
+"""Labels by code of the metrics of the product summary, as templates, in its order."""
+
+ITEM_LEVEL, SLATE_LEVEL, MONITORING, POLICY = (
+    "item_level_reporting",
+    "slate_level_metric",
+    "spillover_monitoring",
+    "policy_design",
+)
+TOPICS = {
+    ITEM_LEVEL: "item-level reporting",
+    SLATE_LEVEL: "slate-level metric",
+    MONITORING: "spillover monitoring",
+    POLICY: "policy design",
+}
+"""Labels of the topics, in their order."""
+
+MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
+QUESTIONS = {MINIMUM: "minimum detectable effect", GIVEN: "given effect"}
+"""Labels of the questions."""
+
+EXPOSED, UNEXPOSED = "exposed", "unexposed"
+"""Groups of item rows in the audit of leakage."""
