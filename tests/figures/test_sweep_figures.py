@@ -16,7 +16,8 @@ from netlift.figures.drawing.themes import DARK, LIGHT, use_theme
 from netlift.figures.sweep_conclusions import sweep_conclusions
 from netlift.figures.sweep_distribution import MIDDLE, SEEDS, SPREAD, sweep_distribution
 from netlift.figures.sweep_estimates import sweep_estimates
-from netlift.studies.sweep import combined, conclusion_shares, experiment_rows
+from netlift.studies.sweep import experiment_rows
+from netlift.studies.sweep_summary import combined, conclusion_shares
 
 pytestmark = pytest.mark.filterwarnings("error")
 
