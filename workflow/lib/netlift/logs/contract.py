@@ -221,15 +221,15 @@ def _warnings(
     con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
     used = f"FROM slates WHERE NOT ({aside})"
-    found = con.execute(
+    row = con.execute(
         "SELECT min(n_items), max(n_items), count(*) FILTER (n_items = 1), "
         f"sum(n_items), count(*), sum(no_cluster), count(*) FILTER (no_cluster > 0) {used}"
     ).fetchone()
-    assert found is not None
-    low, high, single, total, slates, no_cluster, with_none = found
+    assert row is not None
+    low, high, single, total, slates, no_cluster, with_none = row
     if low != high:
-        said = f"between {low:,} and {high:,} items"
-        yield Problem("slate_lengths_differ", None, int(total), int(slates), (said,))
+        message = f"between {low:,} and {high:,} items"
+        yield Problem("slate_lengths_differ", None, int(total), int(slates), (message,))
     if single:
         yield Problem("single_item_slate", None, int(single), int(single))
     if no_cluster:

@@ -2,7 +2,7 @@
 
 CSV holds text, and ids such as 007, or a column that mixes numbers and words, must not be read as
 numbers. Arrow rejects any value that is not a number of the column's type, except spaces and zeros
-before whole numbers, and hexadecimal: the bytes of a file are searched for those. If anything is
+before whole numbers, and hexadecimal: the bytes of a file are searched for these. If anything is
 not plain, the log is read as text instead, which is slower but can locate errors.
 """
 

@@ -246,7 +246,7 @@ def _missing(column: str, names: list[str], width: int, where: str = "") -> Prob
     alike = [match for match in names if match.strip().lower() == column.strip().lower()] or near
     hint = f"; did you mean {alike[0]!r}?" if alike else ""
     if width == 1:
-        hint += " Only one column was found: is delimiter right?"
+        hint += " Only one column was found: is the delimiter correct?"
     return Problem(
         "missing_column",
         column,

@@ -24,7 +24,7 @@ def published_rows(source: Path, needed: Sequence[str], query: str) -> Iterator[
     needed
         The columns that it must have.
     query
-        A SELECT in which ``{rows}`` stands for the file.
+        A SELECT in which ``{rows}`` is replaced by the file.
 
     Raises
     ------
