@@ -1,4 +1,4 @@
-"""Measure how long a 10 x 10 sensitivity grid takes on the slates of the default study.
+"""Measure the time of a 10 x 10 sensitivity grid on the slates of the default study.
 
     .venv/bin/python benchmarks/grid.py
 
@@ -27,15 +27,15 @@ EXPOSURE = ROOT / "results/ml-small/size=12/seed=20260428/exposure.parquet"
 
 
 def main() -> int:
-    """Print a table; return 1 if a grid takes longer than wanted."""
+    """Print a table; return 1 if a grid exceeds the time limit."""
     if not EXPOSURE.exists():
-        sys.exit(f"{EXPOSURE}: not there yet; run `make run` first")
+        sys.exit(f"{EXPOSURE}: does not exist yet; run `make run` first")
     config: dict = {}
     for name in ("datasets", "config"):
         config |= yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
     study = Study.from_config(check_config(config))
     exposure, missed = read_table(EXPOSURE), False
-    print("| grid | points | s | wanted |\n|---|---|---|---|")
+    print("| grid | points | s | target |\n|---|---|---|---|")
     for name, grid in study.config["grids"].items():
         world, start = study.grid_settings(name)["world"], time.perf_counter()
         table = grid_effects(exposure, world, grid["parameters"], seed=20260428)

@@ -1,10 +1,10 @@
-"""Measure the inference: permutations, clustered errors, the bootstrap, and the same in pandas.
+"""Measure inference: permutations, clustered errors, the bootstrap, and a bootstrap in pandas.
 
     .venv/bin/python benchmarks/inference.py [--slates 3000] [--size 12]
 
-One thread; an experiment made at random, its making is not timed. Best of three rounds; the same
-bootstrap with tables that are resampled in pandas and fitted by statsmodels is timed over a few
-draws. Exit code 1 if a figure is missed at the default size.
+One thread, on a random experiment whose creation is not timed. Best of three rounds; the same
+bootstrap with tables resampled in pandas and fitted by statsmodels is timed over a few draws. Exit
+code 1 if a target is missed at the default size.
 """
 
 import argparse
@@ -42,7 +42,7 @@ MIN_RATIO, MAX_MB = 100, 500
 
 
 def experiment(n_slates: int, size: int) -> pd.DataFrame:
-    """Make an experiment at random, with a focal gain and losses of the others."""
+    """Make a random experiment, with a gain of focal items and losses of the others."""
     rng = np.random.default_rng(1)
     n = n_slates * size
     slates = pd.DataFrame(
@@ -84,7 +84,7 @@ def ledger_bootstrap(accounts: pd.DataFrame) -> np.ndarray:
 
 
 def pandas_bootstrap(items: pd.DataFrame, draws: int) -> None:
-    """Bootstrap the four lines with copies of tables and a fit of each."""
+    """Bootstrap the four lines with copies of tables and a regression for each."""
     rng = np.random.default_rng(2)
     by_slate = items.groupby("slate_id")
     arm = by_slate["promotion_applied"].first()
@@ -101,12 +101,12 @@ def pandas_bootstrap(items: pd.DataFrame, draws: int) -> None:
 
 
 def main() -> int:
-    """Print a table; return 1 if a figure is missed."""
+    """Print a table; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--slates", type=int, default=3000)
     parser.add_argument("--size", type=int, default=12)
-    given = parser.parse_args()
-    items = experiment(given.slates, given.size)
+    options = parser.parse_args()
+    items = experiment(options.slates, options.size)
     accounts = slate_outcomes(items)
     click = items["click"].to_numpy(dtype=float)
     slate = items["slate_id"].to_numpy()
@@ -126,7 +126,7 @@ def main() -> int:
             strict=True,
         )
     )
-    others = {
+    untargeted = {
         "the ledger by five estimators": best_of_three(lambda: component_effects(accounts)),
         "five definitions and the dose, all errors": best_of_three(
             lambda: spillover_sensitivity(items, near_positions=3)
@@ -138,10 +138,10 @@ def main() -> int:
     per_draw = (time.perf_counter() - start) / PANDAS_DRAWS
     ratio = per_draw / (measured["1,000 bootstrap draws of the ledger"] / DRAWS)
     rows = [
-        (what, f"{measured[what]:.3f} s", f"{limit:g} s", measured[what] <= limit)
-        for what, limit in MAX_SECONDS.items()
+        (figure, f"{measured[figure]:.3f} s", f"{limit:g} s", measured[figure] <= limit)
+        for figure, limit in MAX_SECONDS.items()
     ]
-    rows += [(what, f"{seconds:.3f} s", "", True) for what, seconds in others.items()]
+    rows += [(figure, f"{seconds:.3f} s", "", True) for figure, seconds in untargeted.items()]
     rows.append(
         (
             "bootstrap, times the speed of pandas and statsmodels",
@@ -151,11 +151,11 @@ def main() -> int:
         )
     )
     rows.append(("largest memory", f"{memory:,.0f} MB", f"{MAX_MB} MB", memory <= MAX_MB))
-    print(f"{given.slates:,} slates of {given.size}, one thread\n")
-    print("| figure | measured | wanted |\n|---|---|---|")
-    for what, value, wanted, met in rows:
-        print(f"| {what} | {value} | {wanted}{'' if met else ' MISSED'} |")
-    at_default = (given.slates, given.size) == (3000, 12)
+    print(f"{options.slates:,} slates of {options.size}, one thread\n")
+    print("| figure | measured | target |\n|---|---|---|")
+    for figure, value, target, met in rows:
+        print(f"| {figure} | {value} | {target}{'' if met else ' MISSED'} |")
+    at_default = (options.slates, options.size) == (3000, 12)
     return int(at_default and not all(met for *_, met in rows))
 
 

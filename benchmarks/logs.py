@@ -1,11 +1,11 @@
-"""Measure logs: checked, to slate accounts and component effects, and the same in pandas.
+"""Measure logs: contract check, slate accounts, component effects, and the same in pandas.
 
     .venv/bin/python benchmarks/logs.py [--folder FOLDER] [--slates 1000000] [--large 10000000]
 
 Makes a CSV log of 12 items per slate (the default: 12,000,000 rows, 500 MB) and a larger one in
-Parquet (120,000,000 rows, 1.1 GB; --large 0 leaves it out), in FOLDER, where they are kept. Every
-step is a process of its own, as in the workflow; memory is the largest of a process. Two threads.
-Exit code 1 if a figure is missed at the default size.
+Parquet (120,000,000 rows, 1.1 GB; --large 0 skips it), in FOLDER, where they are kept. Every step
+is a separate process, as in the workflow; memory is the peak of the largest process. Two threads.
+Exit code 1 if a target is missed at the default size.
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/lib"))
 
 SIZE, THREADS = 12, 2
 LIMITS = {"csv": (25.0, 2000.0), "parquet": (120.0, 3000.0)}
-"""Seconds and MB of both steps."""
+"""Limits for both steps together, s and MB."""
 TIMES_FASTER, TIMES_SMALLER = 3.0, 3.0
 
 ENTRY = {
@@ -58,7 +58,7 @@ EFFECTS_COLUMNS = [
 
 
 def make(path: Path, n_slates: int) -> None:
-    """Write a log, if it is not there yet."""
+    """Write a log, if it does not exist yet."""
     if path.exists():
         return
     import duckdb
@@ -107,7 +107,7 @@ def effects(path: str, folder: str) -> None:
 def pandas_all(path: str, folder: str) -> None:
     """Do the same with pandas: read, check the contract, map, sum, estimate.
 
-    Types are those that pandas guesses; that ids such as 007 stay apart is not checked.
+    Types are those that pandas infers; ids such as 007 are not checked to stay distinct.
     """
     import numpy as np
     import pandas as pd
@@ -164,7 +164,7 @@ STEPS = {"account": account, "effects": effects, "pandas": pandas_all}
 
 
 def measured(step: str, path: Path, folder: Path) -> tuple[float, float, float]:
-    """Run a step in a process of its own; return seconds, seconds of all cores, and MB."""
+    """Run a step in a separate process; return wall-clock seconds, CPU seconds, and MB."""
     start = time.perf_counter()
     command = [sys.executable, __file__, "--step", step, str(path), str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -173,7 +173,7 @@ def measured(step: str, path: Path, folder: Path) -> tuple[float, float, float]:
 
 
 def run_step(step: str, path: str, folder: str) -> None:
-    """Run a step here, and say how long all cores were busy, and how much memory it took."""
+    """Run a step in this process; print its CPU seconds and its peak memory, MB."""
     STEPS[step](path, folder)
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak = used.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
@@ -181,7 +181,7 @@ def run_step(step: str, path: str, folder: str) -> None:
 
 
 def main() -> int:
-    """Make logs, measure, print; return the exit code."""
+    """Make logs, measure, and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "netlift-logs")
     parser.add_argument("--slates", type=int, default=1_000_000)
@@ -192,7 +192,7 @@ def main() -> int:
         run_step(*options.step)
         return 0
     options.folder.mkdir(parents=True, exist_ok=True)
-    print(f"load of the machine: {os.getloadavg()[0]:.1f}; {os.cpu_count()} cores")
+    print(f"machine load: {os.getloadavg()[0]:.1f}; {os.cpu_count()} cores")
     missed = False
     ours = (0.0, 0.0, 0.0)
     for kind, n_slates in (("csv", options.slates), ("parquet", options.large)):
@@ -204,14 +204,14 @@ def main() -> int:
         print(f"{n_slates * SIZE:,} rows, {kind}, {size:,.0f} MB")
         parts = [measured(step, path, options.folder) for step in ("account", "effects")]
         for step, (seconds, busy, memory) in zip(("account", "effects"), parts, strict=True):
-            print(f"  {step:8} {seconds:7.1f} s ({busy:.1f} s of cores) {memory:7,.0f} MB")
+            print(f"  {step:8} {seconds:7.1f} s ({busy:.1f} CPU-s) {memory:7,.0f} MB")
         seconds, memory = sum(part[0] for part in parts), max(part[2] for part in parts)
         print(f"  together {seconds:7.1f} s {memory:21,.0f} MB; at most {LIMITS[kind]}")
         missed |= seconds > LIMITS[kind][0] or memory > LIMITS[kind][1]
         if kind == "csv":
             ours = (seconds, sum(part[1] for part in parts), memory)
             seconds, busy, memory = measured("pandas", path, options.folder)
-            print(f"  pandas   {seconds:7.1f} s ({busy:.1f} s of cores) {memory:7,.0f} MB")
+            print(f"  pandas   {seconds:7.1f} s ({busy:.1f} CPU-s) {memory:7,.0f} MB")
             print(f"  {seconds / ours[0]:.1f} times faster, {memory / ours[2]:.1f} times smaller")
             missed |= seconds / ours[0] < TIMES_FASTER or memory / ours[2] < TIMES_SMALLER
             same_effects(options.folder)
@@ -219,12 +219,12 @@ def main() -> int:
 
 
 def same_effects(folder: Path) -> None:
-    """Hold the effects against those of pandas."""
+    """Compare the effects with those computed by pandas."""
     import pandas as pd
 
     ours, theirs = (pd.read_csv(folder / f"{name}.csv") for name in ("effects", "pandas"))
     pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9)
-    print("  the effects are the same")
+    print("  the effects are equal")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Measure outcome models, AIPW and policies over worlds and seeds: what they find, what they cost.
+"""Measure outcome models, AIPW and policies over worlds and seeds: accuracy and cost.
 
     .venv/bin/python benchmarks/models.py [--slates 3000] [--seeds 20] [--worlds logit mnl]
 
 The default study must have been run (`make run`). Per world: the share of slates that gain, the
-error of AIPW over the least possible, how far the best row model is from the floor, how well slate
-effects are predicted, how often the gate promotes and what that is worth by the known effects, per
-1,000 eligible slates, against the oracle. One thread; seconds are CPU seconds of fitting models and
-comparing policies, imports left out. Exit code 1 if a figure is missed.
+standard error of AIPW over its lower bound, the excess loss of the best row model over the floor,
+how well slate effects are predicted, how often the gate promotes, and the value of that by the
+known effects, per 1,000 eligible slates, compared with the oracle. One thread; seconds are CPU
+seconds of fitting models and comparing policies. Exit code 1 if a target is missed.
 """
 
 import argparse
@@ -60,21 +60,21 @@ def study() -> dict:
 
 
 def builder_of(config: dict, n_slates: int) -> SlateBuilder:
-    """Return what builds slates from the ratings of the default study."""
+    """Return the builder of slates from the ratings of the default study."""
     if not SCORER.exists():
-        sys.exit(f"{SCORER}: not there yet; run `make run` first")
+        sys.exit(f"{SCORER}: does not exist yet; run `make run` first")
     settings = config["slates"]
-    own = {key: value for key, value in settings["scorer"].items() if key != "damping"}
-    own.pop("factors")
-    each = max(settings["max_per_user"], n_slates // 500)
-    settings = {**settings, "scorer": own, "n_slates": n_slates, "max_per_user": each}
+    ranker = {key: value for key, value in settings["scorer"].items() if key != "damping"}
+    ranker.pop("factors")
+    per_user = max(settings["max_per_user"], n_slates // 500)
+    settings = {**settings, "scorer": ranker, "n_slates": n_slates, "max_per_user": per_user}
     scorer = Scorer(*(read_table(SCORER / f"{which}.parquet") for which in ("users", "items")))
     movies = read_table(RESOURCES / "movies.parquet", ["item_id", "genres"])
     return SlateBuilder(read_pieces(RESOURCES / "ratings.parquet"), movies, scorer, settings)
 
 
 def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict:
-    """Run the stage on one experiment; return what it found."""
+    """Run the stage on one experiment; return its results."""
     files = {name: str(folder / f"{name}.csv") for name in TABLES}
     parquet = ("slate_items", "accounts", "slate_effects", "slate_policies")
     files |= {name: str(folder / f"{name}.parquet") for name in parquet}
@@ -89,21 +89,21 @@ def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict
     outputs = {name: files[name] for name in (*TABLES, "slate_effects")}
     outputs |= {name: str(folder / f"{name}_model.{end}") for name, end in MODELS.items()}
     start = time.process_time()
-    given = {"seed": seed, "outcome": "clicks"}
-    fit(files["slate_items"], files["accounts"], outputs, given | config["models"], 1)
-    compare(files, files, given | config["policy"])
+    parameters = {"seed": seed, "outcome": "clicks"}
+    fit(files["slate_items"], files["accounts"], outputs, parameters | config["models"], 1)
+    compare(files, files, parameters | config["policy"])
     seconds = time.process_time() - start
     models = read_table(files["outcome_models"]).set_index("model")
     aipw = read_table(files["aipw"]).set_index(["estimator", "line"])
-    said = read_json(files["verdict"])
+    verdict = read_json(files["verdict"])
     return {
         "gain": float((accounts["known_effect_total"] > 0).mean()),
         "over_bound": float(aipw.at[(f"aipw_{STACKED}", "total"), "se_over_bound"]),
         "excess": float(models.loc[list(ROW_MODELS), "excess_over_floor"].min()),
         "correlation": float(models["correlation_with_known_effect"].max()),
-        "promotes": said["verdict"] == "promote",
-        "known_value": said["known_value"],
-        "oracle_value": said["oracle_value"],
+        "promotes": verdict["verdict"] == "promote",
+        "known_value": verdict["known_value"],
+        "oracle_value": verdict["oracle_value"],
         "seconds": seconds,
     }
 
@@ -123,14 +123,14 @@ def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> p
             similarity = item_similarity(entry, *tables)
             items = Simulation.of(exposure, entry, similarity, seed=seed).items
             with tempfile.TemporaryDirectory() as folder:
-                found = measured(items, config, seed, Path(folder))
-            rows.append({"world": name, "seed": seed, **found})
-            print(f"  {name}, seed {seed}: {found['seconds']:.1f} s", file=sys.stderr)
+                results = measured(items, config, seed, Path(folder))
+            rows.append({"world": name, "seed": seed, **results})
+            print(f"  {name}, seed {seed}: {results['seconds']:.1f} s", file=sys.stderr)
     return pd.DataFrame(rows)
 
 
 def misses(world: str, row: pd.Series, n_slates: int) -> list[str]:
-    """Name the figures that a world misses."""
+    """Return the names of the targets that a world misses."""
     large = n_slates >= LARGE
     targeted = 0.1 <= row["gain"] <= 0.6
     checks = {
@@ -147,32 +147,32 @@ def misses(world: str, row: pd.Series, n_slates: int) -> list[str]:
 
 
 def main() -> int:
-    """Measure, print a table, and return 1 if a figure is missed."""
+    """Measure, print a table, and return 1 if a target is missed."""
     config = study()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--slates", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--worlds", nargs="+", default=list(config["worlds"]))
-    asked = parser.parse_args()
-    table = experiments(config, asked.slates, asked.seeds, asked.worlds)
+    options = parser.parse_args()
+    table = experiments(config, options.slates, options.seeds, options.worlds)
     means, missed = table.drop(columns="seed").groupby("world", sort=False).mean(), False
-    print(f"{asked.slates:,} slates, {asked.seeds} seeds: means over seeds\n")
+    print(f"{options.slates:,} slates, {options.seeds} seeds: means over seeds\n")
     print(
         "| world | gain | error / bound | excess, % | correlation | promotes | value | oracle | s |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for world, row in means.iterrows():
-        found = misses(str(world), row, asked.slates)
-        missed |= bool(found)
+        missed_targets = misses(str(world), row, options.slates)
+        missed |= bool(missed_targets)
         print(
             f"| {world} | {row['gain']:.2f} | {row['over_bound']:.3f} | {row['excess']:.2f} | "
             f"{row['correlation']:.2f} | {row['promotes']:.2f} | {row['known_value']:+.2f} | "
             f"{row['oracle_value']:+.2f} | {row['seconds']:.1f} |"
-            + (f" misses: {', '.join(found)}" if found else "")
+            + (f" misses: {', '.join(missed_targets)}" if missed_targets else "")
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    missed |= asked.slates >= LARGE and peak > MAX_MB
-    print(f"\nLargest memory: {peak:,.0f} MB (wanted with {LARGE:,} slates: {MAX_MB:,})")
+    missed |= options.slates >= LARGE and peak > MAX_MB
+    print(f"\nLargest memory: {peak:,.0f} MB (target with {LARGE:,} slates: {MAX_MB:,})")
     return int(missed)
 
 

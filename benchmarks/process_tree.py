@@ -1,4 +1,4 @@
-"""Run a command, and see how long it and all that it starts take, and how much memory."""
+"""Run a command; measure the time and memory of it and of all processes that it starts."""
 
 import os
 import re
@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 import psutil
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_SAMPLES = 0.2
 
 
 class Used(NamedTuple):
-    """What a command took.
+    """The time and memory that a command used.
 
     Attributes
     ----------
     seconds, cpu_seconds
-        On the wall, and of all cores.
+        Wall-clock time, and CPU time of all cores.
     largest_mb
-        The most memory that one process had at any time. (What the system says of ended processes
-        counts the memory of whoever started them.)
+        The peak memory of a single process. (What the system reports for ended processes includes
+        the memory of the process that started them.)
     together_mb
-        The most that all had at one time, as seen five times a second. Memory that processes share
-        is counted for each of them, so this is too much rather than too little.
+        The peak memory of all processes together, sampled five times a second. Memory that
+        processes share is counted for each of them, so this is an upper bound.
     """
 
     seconds: float
@@ -37,7 +37,7 @@ class Used(NamedTuple):
 
 
 def run(command: Sequence[str], folder: Path | None = None) -> Used:
-    """Run a command to its end; what it says is shown only if it fails, which ends this process."""
+    """Run a command; if it fails, show its output and end this process."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -48,43 +48,43 @@ def run(command: Sequence[str], folder: Path | None = None) -> Used:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said: list[str] = []
+    output: list[str] = []
     assert process.stdout is not None
-    reader = threading.Thread(target=lambda: said.extend(process.stdout or ()))
+    reader = threading.Thread(target=lambda: output.extend(process.stdout or ()))
     reader.start()
-    largest = together = 0.0
+    largest = total = 0.0
     while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-        seen = _memory(process.pid)
-        largest = max(largest, *(peak for peak, _ in seen), 0.0)
-        together = max(together, sum(now for _, now in seen))
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        memory = _memory(process.pid)
+        largest = max(largest, *(peak for peak, _ in memory), 0.0)
+        total = max(total, sum(now for _, now in memory))
+        time.sleep(SECONDS_BETWEEN_SAMPLES)
     seconds = time.perf_counter() - start
     _, status, usage = ended
     process.returncode = os.waitstatus_to_exitcode(status)
     reader.join()
     if process.returncode:
-        sys.exit(f"{' '.join(command)}: failed\n{''.join(said)}")
-    return Used(seconds, usage.ru_utime + usage.ru_stime, largest, together)
+        sys.exit(f"{' '.join(command)}: failed\n{''.join(output)}")
+    return Used(seconds, usage.ru_utime + usage.ru_stime, largest, total)
 
 
 def _memory(pid: int) -> list[tuple[float, float]]:
-    """Return the most memory so far and that of now, MB, of a process and all that it started."""
-    found = []
+    """Return the peak and current memory, MB, of a process and each that it started."""
+    values = []
     try:
         root = psutil.Process(pid)
         for process in (root, *root.children(recursive=True)):
             try:
                 now = process.memory_info().rss / 1e6
-                found.append((max(now, _peak(process.pid)), now))
+                values.append((max(now, _peak(process.pid)), now))
             except (psutil.Error, OSError):  # it has just ended
                 continue
     except psutil.Error:
         pass
-    return found
+    return values
 
 
 def _peak(pid: int) -> float:
-    """Return the most memory that a process has had, MB; 0 where the system does not say."""
+    """Return the peak memory of a process, MB; 0 if the system does not report it."""
     path = Path(f"/proc/{pid}/status")
-    said = re.search(r"VmHWM:\s*(\d+) kB", path.read_text()) if path.parent.exists() else None
-    return int(said[1]) * 1024 / 1e6 if said else 0.0
+    match = re.search(r"VmHWM:\s*(\d+) kB", path.read_text()) if path.parent.exists() else None
+    return int(match[1]) * 1024 / 1e6 if match else 0.0

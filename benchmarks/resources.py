@@ -1,11 +1,11 @@
-"""Compare what the jobs of finished runs used with what their rules asked for.
+"""Compare the resources that jobs of finished runs used with those that their rules requested.
 
     .venv/bin/python benchmarks/resources.py [FOLDER ...]
 
-Each job leaves its time, its memory and what it asked for in logs/**/*.tsv (benchmark-extended in
-profiles/default). For each rule the largest of these is printed, beside what that job asked for:
-Snakemake itself is added to the memory, as a cluster counts it. FOLDERs are where runs were made
-(default: here). Exit code 1 if a job used more than it asked for.
+Each job records its time, its memory and its requests in logs/**/*.tsv (benchmark-extended in
+profiles/default). For each rule the largest of these is printed, next to what that job requested:
+Snakemake itself is added to the memory, as a cluster counts it. FOLDERs are the folders of the runs
+(default: this one). Exit code 1 if a job used more than it requested.
 """
 
 import argparse
@@ -22,20 +22,20 @@ from netlift.workflow.resources import SNAKEMAKE_MB  # noqa: E402
 
 
 def used(folder: Path) -> pd.DataFrame:
-    """Read every job's record below a folder: one row per job, with what it asked for."""
+    """Read the records of all jobs in a folder: one row per job, with its requests."""
     rows = []
     for file in sorted(folder.glob("logs/**/*.tsv")):
         record = pd.read_csv(file, sep="\t").iloc[-1]
         if "resources" not in record:
-            sys.exit(f"{file} does not say what was asked: run it again with profiles/default")
-        asked = ast.literal_eval(record["resources"])
+            sys.exit(f"{file} lacks the requests: run the study again with profiles/default")
+        requested = ast.literal_eval(record["resources"])
         rows.append(
             {
                 "rule": record["rule_name"],
                 "MB used": float(record["max_rss"]) + SNAKEMAKE_MB,
-                "MB asked": asked["mem_mb"],
+                "MB requested": requested["mem_mb"],
                 "s used": float(record["s"]),
-                "s asked": 60 * asked["runtime"],
+                "s requested": 60 * requested["runtime"],
             }
         )
     if not rows:
@@ -44,17 +44,17 @@ def used(folder: Path) -> pd.DataFrame:
 
 
 def largest(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Return the tightest job of each rule: the one with the largest share of what it asked."""
+    """Return the tightest job of each rule: the one that used the largest share of its request."""
     parts = []
     for unit in ("MB", "s"):
-        share = jobs[f"{unit} used"] / jobs[f"{unit} asked"]
+        share = jobs[f"{unit} used"] / jobs[f"{unit} requested"]
         tightest = jobs.loc[share.groupby(jobs["rule"]).idxmax()].set_index("rule")
-        parts.append(tightest[[f"{unit} used", f"{unit} asked"]].round().astype(int))
+        parts.append(tightest[[f"{unit} used", f"{unit} requested"]].round().astype(int))
     return pd.concat(parts, axis=1).assign(jobs=jobs.groupby("rule").size())
 
 
 def main() -> int:
-    """Print the table; return 1 if a job used more than it asked for."""
+    """Print the table; return 1 if a job used more than it requested."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -62,9 +62,11 @@ def main() -> int:
     jobs = pd.concat([used(folder) for folder in parser.parse_args().folders])
     rules = largest(jobs)
     print(rules.to_string())
-    over = rules[(rules["MB used"] > rules["MB asked"]) | (rules["s used"] > rules["s asked"])]
+    over = rules[
+        (rules["MB used"] > rules["MB requested"]) | (rules["s used"] > rules["s requested"])
+    ]
     if len(over):
-        print(f"\n{len(over)} of {len(rules)} rules asked for too little: {', '.join(over.index)}")
+        print(f"\n{len(over)} of {len(rules)} rules requested too little: {', '.join(over.index)}")
     return int(len(over) > 0)
 
 

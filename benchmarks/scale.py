@@ -2,11 +2,10 @@
 
     .venv/bin/python benchmarks/scale.py [--folder FOLDER] [--parts import relevance study slates]
 
-Makes a synthetic archive of exactly the shape of MovieLens 32M (32,000,204 ratings by 200,948
+Makes a synthetic archive with exactly the counts of MovieLens 32M (32,000,204 ratings by 200,948
 users of 84,432 of 87,585 movies, 890 MB of CSV in a zip) in FOLDER, where it is kept: two minutes
-the first time, and 2 GB of disk. Every step is a process of its own. Memory is that of the largest
-process; "together" is the most that all processes of a step have at one time. Exit code 1 if a
-figure is missed.
+the first time, and 2 GB of disk. Every step is a separate process. Memory is that of the largest
+process; "together" is the peak of all processes of a step. Exit code 1 if a target is missed.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-# As the rules have it; Snakemake says it anew to every job.
+# As in the rules; Snakemake sets it again for every job.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 ROOT = Path(__file__).parents[1]
@@ -57,18 +56,18 @@ class Figure(NamedTuple):
 
 
 def make_archive(path: Path, population: Population = SHAPE) -> None:
-    """Write a zip in the MovieLens format, and its facts beside it, if they are not there yet."""
+    """Write a zip in the MovieLens format, and a file of its facts, if they do not exist yet."""
     facts = path.with_suffix(".json")
     if path.exists() and facts.exists():
         return
     print(f"making {path}", file=sys.stderr)
     dataset = simulate(population)
-    members = write_movielens(_told(dataset, population.ratings), path)
+    members = write_movielens(_with_progress(dataset, population.ratings), path)
     write_json({name: vars(fact) for name, fact in members.items()}, facts)
 
 
-def _told(dataset: Dataset, ratings: int) -> Dataset:
-    """Say on the screen, now and then, how many ratings have been made."""
+def _with_progress(dataset: Dataset, ratings: int) -> Dataset:
+    """Return the data set; print now and then how many ratings have been made."""
 
     def batches():
         made, shown = 0, 0
@@ -83,7 +82,7 @@ def _told(dataset: Dataset, ratings: int) -> Dataset:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack the ratings for pandas, if they are not there yet."""
+    """Unpack the ratings for pandas, if not done yet."""
     path = folder / "ratings.csv"
     if not path.exists():
         with (
@@ -111,7 +110,7 @@ def step_pandas(csv: str, folder: str) -> None:
 
 
 def step_relevance(_archive: str, folder: str) -> None:
-    """Fit the scorer and judge it, as the rule fit_scorer does."""
+    """Fit the scorer and measure its accuracy, as the rule fit_scorer does."""
     sys.path.insert(0, str(ROOT / "workflow/scripts"))
     from fit_scorer import main as fit
 
@@ -128,7 +127,7 @@ STEPS: dict[str, Callable[[str, str], None]] = {
 
 
 def step(name: str, source: Path, folder: Path) -> Used:
-    """Run a step in a process of its own."""
+    """Run a step in a separate process."""
     used = run([sys.executable, __file__, "--step", name, str(source), str(folder)])
     print(f"  {name:10} {_shown(used)}", file=sys.stderr)
     return used
@@ -136,23 +135,23 @@ def step(name: str, source: Path, folder: Path) -> Used:
 
 def _shown(used: Used) -> str:
     return (
-        f"{used.seconds:6.1f} s ({used.cpu_seconds:.1f} s of cores), {used.largest_mb:,.0f} MB, "
+        f"{used.seconds:6.1f} s ({used.cpu_seconds:.1f} CPU-s), {used.largest_mb:,.0f} MB, "
         f"together {used.together_mb:,.0f} MB; load {os.getloadavg()[0]:.1f}"
     )
 
 
 def figures_of(part: str, what: str, used: Used) -> list[Figure]:
-    """Hold what a part took against its limits."""
+    """Compare the time and memory of a part with its limits."""
     seconds, memory = LIMITS[part]
-    found = [Figure(f"{what}, s", f"{used.seconds:.1f}", f"{seconds}", used.seconds <= seconds)]
+    figures = [Figure(f"{what}, s", f"{used.seconds:.1f}", f"{seconds}", used.seconds <= seconds)]
     met = memory is None or used.largest_mb <= memory
     wanted = "" if memory is None else f"{memory:,}"
-    found.append(Figure(f"{what}, MB", f"{used.largest_mb:,.0f}", wanted, met))
-    return found
+    figures.append(Figure(f"{what}, MB", f"{used.largest_mb:,.0f}", wanted, met))
+    return figures
 
 
 def measure_import(archive: Path, folder: Path) -> list[Figure]:
-    """Import the zip and let pandas read the unpacked file, in turns."""
+    """Import the zip, and read the unpacked file with pandas, alternately."""
     csv = unpack(archive, folder)
     ours, pandas = [], []
     for _ in range(ROUNDS):
@@ -161,7 +160,7 @@ def measure_import(archive: Path, folder: Path) -> list[Figure]:
     (folder / "pandas.parquet").unlink()
     used = Used(*(max(values) for values in zip(*ours, strict=True)))
     theirs = Used(*(max(values) for values in zip(*pandas, strict=True)))
-    times = sum(one.seconds for one in ours) / sum(one.seconds for one in pandas)
+    times = sum(run.seconds for run in ours) / sum(run.seconds for run in pandas)
     smaller = theirs.largest_mb / used.largest_mb
     return [
         *figures_of("import", "zip to ratings.parquet", used),
@@ -185,7 +184,7 @@ def measure_relevance(archive: Path, folder: Path) -> list[Figure]:
 
 
 def measure_study(archive: Path, folder: Path) -> list[Figure]:
-    """Run the default study on it, from nothing."""
+    """Run the default study on the archive, from nothing."""
     used = workflow(archive, folder, "ml-32m", "all")
     together = f"{used.together_mb:,.0f}"
     return [
@@ -209,7 +208,7 @@ PARTS: dict[str, Callable[[Path, Path], list[Figure]]] = {
 
 
 def workflow(archive: Path, folder: Path, study: str, target: str) -> Used:
-    """Run a target of a study on the archive in a copy of the checkout, and show its rules."""
+    """Run a target of a study on the archive in a copy of the checkout; print use by rule."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         checkout = copied(Path(name))
         overlay = checkout / "shape.yaml"
@@ -218,23 +217,23 @@ def workflow(archive: Path, folder: Path, study: str, target: str) -> Used:
         command = [sys.executable, "-m", "snakemake", "--cores", "all", *configs, "--", target]
         used = run(command, checkout)
         print(f"  {study:10} {_shown(used)}", file=sys.stderr)
-        print(f"\n{study}, {target}: the most of any job\n\n{by_rule(checkout)}\n")
+        print(f"\n{study}, {target}: the maximum over jobs\n\n{by_rule(checkout)}\n")
     return used
 
 
 def overlay_of(archive: Path) -> dict:
-    """Return the overlay that puts the archive in the place of MovieLens 32M, checksums and all."""
+    """Return the overlay that replaces MovieLens 32M by the archive, with its checksums."""
     published = yaml.safe_load((ROOT / "config/datasets.yaml").read_text())["datasets"]["ml-32m"]
     entry = {key: value for key, value in published.items() if key not in ("bytes", "md5")} | {
         "title": "The shape of MovieLens 32M",
-        "url": f"http://127.0.0.1:9/{archive.name}",  # nobody answers there: it is not downloaded
+        "url": f"http://127.0.0.1:9/{archive.name}",  # no server there: it is not downloaded
         "members": read_json(archive.with_suffix(".json")),
     }
     return {"dataset": NAME, "archives": str(archive.parent), "datasets": {NAME: entry}}
 
 
 def by_rule(checkout: Path) -> str:
-    """Return the most time and memory of any job of each rule, from the benchmark files."""
+    """Return the maximum time and memory of the jobs of each rule, from the benchmark files."""
     rows = [
         {"rule": path.stem, **pd.read_csv(path, sep="\t", na_values="-").iloc[0]}
         for path in checkout.glob("logs/**/*.tsv")
@@ -249,7 +248,7 @@ def by_rule(checkout: Path) -> str:
 
 
 def main() -> int:
-    """Measure, print a table, and return 1 if a figure is missed."""
+    """Measure, print a table, and return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     default = Path(tempfile.gettempdir()) / "netlift-scale"
     parser.add_argument("--folder", type=Path, default=default, help=f"default: {default}")
@@ -265,11 +264,11 @@ def main() -> int:
     archive = folder / f"{NAME}.zip"
     make_archive(archive)
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    found = [figure for part in options.parts for figure in PARTS[part](archive, folder)]
-    print("| figure | measured | wanted |\n|---|---|---|")
-    for what, value, wanted, met in found:
+    figures = [figure for part in options.parts for figure in PARTS[part](archive, folder)]
+    print("| figure | measured | target |\n|---|---|---|")
+    for what, value, wanted, met in figures:
         print(f"| {what} | {value} | {wanted}{'' if met else ' MISSED'} |")
-    return int(not all(figure.met for figure in found))
+    return int(not all(figure.met for figure in figures))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Measure the study on this machine: time, memory, and whether its figures are met.
+"""Measure the study on this machine: time, memory, and whether its targets are met.
 
     .venv/bin/python benchmarks/study.py [--archives FOLDER]
 
-runs the study in a copy of the checkout from nothing, with two worlds and as it is by default, then
-again with nothing to do, and reads the tables that it made. With a folder that holds
-ml-latest-small.zip it also runs the reference study on it. Exit code 1 if a figure is missed. Times
+Runs the study in a copy of the checkout from nothing, with two worlds and with the default config,
+then again with nothing to do, and checks the tables. With a folder that contains
+ml-latest-small.zip it also runs the reference study on it. Exit code 1 if a target is missed. Times
 are wall-clock seconds of a whole `snakemake --cores all`; memory is the largest single process.
 """
 
@@ -32,7 +32,7 @@ REFERENCE = {  # figure, expected, tolerance
 
 
 def copied(folder: Path) -> Path:
-    """Copy what a study needs of the checkout."""
+    """Copy the parts of the checkout that a study needs."""
     for name in ("workflow", "config", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "environment.yml", folder)
@@ -56,7 +56,7 @@ def timed(folder: Path, *arguments: str) -> float:
 
 
 def accuracy(folder: Path) -> list[tuple[str, float, float]]:
-    """Return additivity and distance from the known lift, over all experiments."""
+    """Return the largest additivity error and distance from the known effect of all experiments."""
     effects = sorted(folder.glob("results/*/size=*/seed=*/*/effects"))
     additivity = max(
         pd.read_csv(path / "additivity_checks.csv")["difference"].abs().max() for path in effects
@@ -89,9 +89,9 @@ def known_lift(folder: Path) -> dict[str, float]:
 
 
 def main() -> int:
-    """Measure, print a table, and return the number of figures that are missed."""
+    """Measure, print a table, and return the number of missed targets."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--archives", type=Path, help="folder that holds ml-latest-small.zip")
+    parser.add_argument("--archives", type=Path, help="folder that contains ml-latest-small.zip")
     archives = parser.parse_args().archives
     rows: list[tuple[str, str, str, bool]] = []
 
@@ -122,7 +122,7 @@ def main() -> int:
                 rows.append((figure, f"{value:+.4f}", f"{expected:+} within {tolerance}", met))
             for figure in accuracy(folder):
                 add(f"reference study: {figure[0]}", *figure[1:])
-    print("| figure | measured | wanted | met |\n|---|---|---|---|")
+    print("| figure | measured | target | met |\n|---|---|---|---|")
     for *row, met in rows:
         print(f"| {' | '.join(row)} | {'yes' if met else 'NO'} |")
     return sum(not row[3] for row in rows)

@@ -2,13 +2,13 @@
 
     .venv/bin/python benchmarks/sweep.py [--slates 3000] [--size 12] [--full]
 
-First, on one thread and in CPU seconds, replicates of the ledger with intervals, beside the time of
-drawing their uniform numbers alone and beside the same loop written with pandas and statsmodels,
-with and without a bootstrap over copies of tables (a few rounds of these). Then sweeps of the same
-seeds with blocks of several sizes: from their times follow the overhead per job and the best block
-size. With --full also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, first half of
-the seeds and then all of them, a second run of it, and a dry run of 100,800 experiments. What is
-printed is a table in Markdown. Exit code 1 if a figure is missed at the default size.
+First, on one thread and in CPU seconds, replicates of the ledger with intervals, compared with
+drawing their uniform numbers alone and with the same loop written with pandas and statsmodels, with
+and without a bootstrap over copies of tables (a few rounds of these). Then sweeps of the same seeds
+with blocks of several sizes: their times give the overhead per job and the best block size. With
+--full also the sweep of 200 seeds, sizes 6, 12 and 24, and three worlds, first for half of the
+seeds and then for all, a second run of it, and a dry run of 100,800 experiments. Prints a Markdown
+table. Exit code 1 if a target is missed at the default size.
 """
 
 import argparse
@@ -58,7 +58,7 @@ Row = tuple[str, str, str, bool]
 
 
 def experiment(n_slates: int, size: int) -> tuple[pd.DataFrame, pd.DataFrame, Replicates]:
-    """Make an experiment at random in the world ``logit``: items, accounts, and its replicates."""
+    """Make a random experiment in the world ``logit``; return items, accounts and replicates."""
     rng = np.random.default_rng(1)
     n = n_slates * size
     slates = pd.DataFrame(
@@ -82,7 +82,7 @@ def experiment(n_slates: int, size: int) -> tuple[pd.DataFrame, pd.DataFrame, Re
 
 
 def reference_replicate(items: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Draw anew and estimate four effects as a notebook does: a pivot, and a fit of each."""
+    """Redraw and estimate four effects as a notebook does: a pivot, and a regression for each."""
     arm = pd.Series(rng.random(items["slate_id"].nunique()) < 0.5)
     promotion = items["slate_id"].map(arm).astype(int)
     probability = items["p_promoted"].where(promotion == 1, items["p_control"])
@@ -96,23 +96,23 @@ def reference_replicate(items: pd.DataFrame, rng: np.random.Generator) -> None:
         sm.OLS(outcome.to_numpy(), sm.add_constant(promoted)).fit(cov_type="HC2")
 
 
-def cpu_seconds(*works: tuple[Callable[[], object], int]) -> list[float]:
-    """Return the least CPU time of each work, in so many rounds at a time.
+def cpu_seconds(*tasks: tuple[Callable[[], object], int]) -> list[float]:
+    """Return the shortest CPU time of each task, per round, in seconds.
 
-    Works take turns, since a shared machine is slow for seconds at a time, for all alike.
+    Tasks alternate, because a shared machine is slow for seconds at a time, for all of them.
     """
-    found: list[list[float]] = [[] for _ in works]
+    seconds: list[list[float]] = [[] for _ in tasks]
     for _ in range(9):
-        for times, (work, rounds) in zip(found, works, strict=True):
+        for times, (task, rounds) in zip(seconds, tasks, strict=True):
             start = time.process_time()
             for _ in range(rounds):
-                work()
+                task()
             times.append((time.process_time() - start) / rounds)
-    return [min(times) for times in found]
+    return [min(times) for times in seconds]
 
 
 def replicate_speed(n_slates: int, size: int) -> list[Row]:
-    """Measure replicates per second, and what else could be done in that time."""
+    """Measure replicates per second, compared with the alternatives."""
     items, accounts, replicates = experiment(n_slates, size)
     numbers = range(REPLICATES)
     covariates, lines = Covariates(accounts), [line.weights for line in LINES]
@@ -148,7 +148,7 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
     ratio, with_bootstrap = notebook / ledger, (notebook + bootstrap) / ledger
     return [
         (
-            "replicates a second: ledger with intervals",
+            "replicates per second: ledger with intervals",
             f"{1 / ledger:,.0f}",
             f"at least {MIN_PER_SECOND:,}",
             1 / ledger >= MIN_PER_SECOND,
@@ -160,12 +160,12 @@ def replicate_speed(n_slates: int, size: int) -> list[Row]:
             ledger / alone <= MAX_TO_UNIFORMS,
         ),
         (
-            "replicates a second: with Lin",
+            "replicates per second: with Lin",
             f"{1 / lin:,.0f}",
             f"at least {MIN_LIN}",
             1 / lin >= MIN_LIN,
         ),
-        ("the same in pandas and statsmodels, a replicate", f"{1000 * notebook:.0f} ms", "", True),
+        ("pandas and statsmodels, per replicate", f"{1000 * notebook:.0f} ms", "", True),
         ("its bootstrap of 500 draws", f"{bootstrap:.1f} s", "", True),
         (
             "times the speed of pandas and statsmodels",
@@ -202,7 +202,7 @@ def snakemake(folder: Path, *arguments: str, cores: str = "1") -> tuple[float, f
 
 
 def _blocks(block_size: int) -> list[str]:
-    """Return the files of a sweep of a few seeds in blocks."""
+    """Return the files of a sweep in blocks of this size."""
     folder = "results/ml-small/sweep/size=12"
     names = [
         block_name(range(first, first + block_size)) for first in range(1, SEEDS + 1, block_size)
@@ -211,7 +211,7 @@ def _blocks(block_size: int) -> list[str]:
 
 
 def block_sizes(folder: Path) -> tuple[list[Row], float]:
-    """Sweep the same seeds in blocks of several sizes; return the rows and seconds per job."""
+    """Sweep the same seeds in blocks of several sizes; return rows and the overhead per job."""
     rows, cpu, jobs = [], [], []
     snakemake(folder, "slates")
     for block_size in BLOCK_SIZES:
@@ -223,32 +223,32 @@ def block_sizes(folder: Path) -> tuple[list[Row], float]:
 
 
 def main() -> int:
-    """Print a table; return 1 if a figure is missed."""
+    """Print a table; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--slates", type=int, default=3000)
     parser.add_argument("--size", type=int, default=12)
     parser.add_argument(
         "--full", action="store_true", help="run the sweep of 1,800 experiments too"
     )
-    given = parser.parse_args()
-    rows = replicate_speed(given.slates, given.size)
+    options = parser.parse_args()
+    rows = replicate_speed(options.slates, options.size)
     with tempfile.TemporaryDirectory() as temporary:
         folder = copied(Path(temporary))
-        found, per_job = block_sizes(folder)
-        rows += found
+        block_rows, per_job = block_sizes(folder)
+        rows += block_rows
         rows.append(("overhead of a job", f"{per_job:.2f} CPU-s", "", True))
-        if given.full:
+        if options.full:
             rows += full_sweep(folder, per_job)
-    print(f"{given.slates:,} slates of {given.size}, one thread; {platform.platform()}\n")
-    print("| figure | measured | wanted |\n|---|---|---|")
+    print(f"{options.slates:,} slates of {options.size}, one thread; {platform.platform()}\n")
+    print("| figure | measured | target |\n|---|---|---|")
     for what, value, wanted, met in rows:
         print(f"| {what} | {value} | {wanted}{'' if met else ' MISSED'} |")
-    at_default = (given.slates, given.size) == (3000, 12)
+    at_default = (options.slates, options.size) == (3000, 12)
     return int(at_default and not all(met for *_, met in rows))
 
 
 def full_sweep(folder: Path, per_job: float) -> list[Row]:
-    """Run the sweep of 1,800 experiments, again with nothing to do, and one of 100,800 dry."""
+    """Run a sweep of 1,800 experiments, repeat it with nothing to do, and dry-run 100,800."""
 
     def arguments(seeds: str) -> tuple[str, ...]:
         return "--config", FULL.format(seeds=seeds), "--", "sweep"

@@ -1,8 +1,8 @@
-"""Measure how fast each competition model gives both arms' probabilities, and with what memory.
+"""Measure how fast each competition model computes both arms' probabilities, and its memory.
 
     .venv/bin/python benchmarks/worlds.py [--slates 100000] [--size 12]
 
-One thread; the slates are made at random, their making is not timed. Best of three rounds.
+One thread, on random slates whose creation is not timed. Best of three rounds.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from netlift.worlds import registry as worlds  # noqa: E402
 from netlift.worlds.item_similarity import ItemSimilarity  # noqa: E402
 from netlift.worlds.slates import Slates  # noqa: E402
 
-WANTED = {
+TARGETS = {
     "reference": 700_000,
     "logit": 700_000,
     "mnl": 700_000,
@@ -37,7 +37,7 @@ N_ITEMS, N_CLUSTERS, N_FACTORS = 9000, 19, 32
 
 
 def random_slates(n_slates: int, size: int) -> Slates:
-    """Make slates at random."""
+    """Make random slates."""
     rng = np.random.default_rng(1)
     shape = n_slates, size
     return Slates(
@@ -53,7 +53,7 @@ def random_slates(n_slates: int, size: int) -> Slates:
 
 
 def random_similarity() -> ItemSimilarity:
-    """Make factors and genres at random."""
+    """Make random factors and genres."""
     rng = np.random.default_rng(2)
     items = pd.DataFrame({"item_id": np.arange(N_ITEMS)})
     factors = pd.DataFrame(rng.standard_normal((N_ITEMS, N_FACTORS))).add_prefix("factor_")
@@ -63,16 +63,16 @@ def random_similarity() -> ItemSimilarity:
 
 
 def main() -> int:
-    """Print a table; return 1 if a model is slower than wanted."""
+    """Print a table; return 1 if a model is slower than its target."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--slates", type=int, default=100_000)
     parser.add_argument("--size", type=int, default=12)
-    given = parser.parse_args()
-    slates, similarity = random_slates(given.slates, given.size), random_similarity()
-    print(f"{given.slates:,} slates of {given.size}, both arms, one thread\n")
-    print("| model | slates/s | wanted |\n|---|---|---|")
+    options = parser.parse_args()
+    slates, similarity = random_slates(options.slates, options.size), random_similarity()
+    print(f"{options.slates:,} slates of {options.size}, both arms, one thread\n")
+    print("| model | slates/s | target |\n|---|---|---|")
     missed = False
-    for model in sorted(worlds.models(), key=lambda name: -WANTED.get(name, 0)):
+    for model in sorted(worlds.models(), key=lambda name: -TARGETS.get(name, 0)):
         entry = completed({"model": model, "intercept": -2.0}, worlds.schema(model))
         world = worlds.fit(entry, slates, similarity)
         seconds = []
@@ -82,9 +82,9 @@ def main() -> int:
                 world.probabilities(block, "control")
                 world.probabilities(block, "promoted")
             seconds.append(time.perf_counter() - start)
-        rate, wanted = given.slates / min(seconds), WANTED.get(model, 0)
-        missed |= rate < wanted
-        print(f"| {model} | {rate:,.0f} | {wanted:,}{' MISSED' if rate < wanted else ''} |")
+        rate, target = options.slates / min(seconds), TARGETS.get(model, 0)
+        missed |= rate < target
+        print(f"| {model} | {rate:,.0f} | {target:,}{' MISSED' if rate < target else ''} |")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\nLargest memory: {memory:,.0f} MB")
     return int(missed)

@@ -294,11 +294,11 @@ BAD_RATINGS = {
     ),
     "rated twice": (
         "1,10,4.0,9\n1,20,4.0,9\n1,20,3.0,10\n2,10,1.0,9\n2,10,1.0,9\n",
-        ["the user has rated this movie before", "line 4", "user 1, movie 20", "2 rows"],
+        ["the user has already rated this movie", "line 4", "user 1, movie 20", "2 rows"],
     ),
     "rated twice, unsorted": (
         "2,10,4.0,9\n1,20,4.0,9\n1,30,3.0,10\n2,10,1.0,9\n1,20,1.0,9\n1,20,1.0,9\n",
-        ["the user has rated this movie before", "line 5", "user 2, movie 10", "3 rows"],
+        ["the user has already rated this movie", "line 5", "user 2, movie 10", "3 rows"],
     ),
     "timestamp is no integer": (
         "1,10,4.0,2020-01-01\n",
@@ -431,7 +431,7 @@ def test_not_a_zip(tmp_path: Path, out: Out) -> None:
 def test_a_truncated_zip(tmp_path: Path, out: Out) -> None:
     path = mini_zip(tmp_path / "mini.zip")
     path.write_bytes(path.read_bytes()[:-40])
-    fails(out, archive_entry(), "mini.zip", "cut short", "fetch it again", archives=tmp_path)
+    fails(out, archive_entry(), "mini.zip", "truncated", "download it again", archives=tmp_path)
 
 
 def test_a_flipped_bit_in_a_member(tmp_path: Path, out: Out) -> None:
@@ -666,7 +666,7 @@ def test_passing_server_errors_are_waited_out(server: Server, tmp_path: Path) ->
 
 def test_a_file_that_is_gone_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
     server.statuses = [404] * 5
-    with pytest.raises(NetliftError, match=r"404.*by hand.*config key archives"):
+    with pytest.raises(NetliftError, match=r"404.*manually.*config key archives"):
         quick_fetch(server, tmp_path / "to")
     assert server.asked == [None]
 
@@ -676,14 +676,14 @@ def test_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     url = "http://127.0.0.1:9/data/mini.zip"
     with pytest.raises(NetliftError) as caught:
         fetch(url, tmp_path / "mini.zip", check=print, progress=print, patience=QUICK)
-    for word in ("mini.zip", url, "by hand", "snakemake --config archives="):
+    for word in ("mini.zip", url, "manually", "snakemake --config archives="):
         assert word in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_arrived_before_giving_up_is_kept(server: Server, tmp_path: Path) -> None:
     server.drops = [100, 0, 0, 0]
-    with pytest.raises(NetliftError, match="broke off after 100 of"):
+    with pytest.raises(NetliftError, match="lost after 100 of"):
         quick_fetch(server, tmp_path / "to")
     assert (tmp_path / "to/mini.zip.part").read_bytes() == server.content[:100]
 
@@ -700,8 +700,8 @@ def test_a_full_disk_is_not_a_bad_connection(server: Server, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("facts", "word"),
     [
-        ({"md5": "0" * 32}, "MD5 of what arrived"),
-        ({"bytes": 7}, "bytes arrived"),
+        ({"md5": "0" * 32}, "but the published MD5 is"),
+        ({"bytes": 7}, "but the published size is"),
         ({"members": {**archive_entry()["members"], "movies.csv": {"md5": "0" * 32}}}, "MD5"),
     ],
 )

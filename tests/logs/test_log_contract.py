@@ -282,7 +282,7 @@ def test_a_damaged_log_is_refused_with_its_codes(name, sound, tmp_path):
     for _, row in found.iterrows():
         assert row["severity"] == "error"
         assert row["code"] in str(refused.value)
-        assert BY_NAME[row["code"]].mend in str(refused.value)
+        assert BY_NAME[row["code"]].fix in str(refused.value)
         assert isinstance(row["examples"], str)
 
 
@@ -353,7 +353,7 @@ def test_a_heavy_tail_is_told(tmp_path):
     values = np.sort(log["clicked"][log["clicked"] > 0])[::-1]
     share = values[: len(values) // 100].sum() / values.sum()
     told = contract.set_index("code").loc["heavy_tail", "examples"]
-    assert abs(float(told.split("hold ")[1].split("%")[0]) / 100 - share) < 0.02
+    assert abs(float(told.split("account for ")[1].split("%")[0]) / 100 - share) < 0.02
     chosen = {"clicks": {"column": "clicked", "winsorize": 0.99}}
     assert "heavy_tail" not in set(check(log, tmp_path, outcomes=chosen)["code"])
 
@@ -418,13 +418,13 @@ WRONG_ENTRIES = {
     },
     "cannot be set aside": {"set_aside": ["sample_ratio"]},
     "cannot mean both": {"meanings": {"promoted": {"promoted": ["a"], "control": ["a", "b"]}}},
-    "path: say where": {"path": None},
-    "table: say which table": {"path": "x.duckdb"},
+    "path: give the path": {"path": None},
+    "table: name the table": {"path": "x.duckdb"},
     "for DuckDB files": {"table": "events"},
-    "outcomes: known_lift would be taken": {
+    "outcomes: known_lift would conflict": {
         "outcomes": {"clicks": {"column": "clicked"}, "known_lift": {"column": "minutes"}}
     },
-    "items: clusters come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
+    "items: clusters already come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
     "colums: unknown key; did you mean logs.mine.columns?": {"colums": {}},
     "columns: lacks slate": {"columns": {"item": "a", "position": "b"}},
     "first_position: 2 is not allowed": {"first_position": 2},

@@ -86,7 +86,7 @@ def test_both_ways_give_the_same_tables(tmp_path, monkeypatch, ways, form):
      "seven", str(2**63)],
 )  # fmt: skip
 def test_what_is_no_plain_number_is_kept_as_text(tmp_path, monkeypatch, ways, odd):
-    """It stands below the rows from which types are guessed."""
+    """It comes after the rows from which types are guessed."""
     monkeypatch.setattr(log_rows, "SAMPLE_ROWS", 100)
     log = numbered_log()
     log["sku"] = log["sku"].astype(str)

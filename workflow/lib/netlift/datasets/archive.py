@@ -1,4 +1,4 @@
-"""Published archives: found in a folder or downloaded, and checked member by member."""
+"""Published archives: read from a folder or downloaded, and checked file by file."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def open_archive(
     Parameters
     ----------
     name, entry
-        An entry of kind ``archive``, with the published facts.
+        An entry of kind ``archive``, with the published sizes and checksums.
     archives
-        A folder that may hold the zip; it is only read.
+        A folder that may contain the zip; it is only read.
     downloads
-        The folder that the zip is downloaded into otherwise, and kept in.
+        The folder to which the zip is otherwise downloaded; it is kept there.
     progress
-        Takes a line now and then.
+        Called with a line of text now and then.
 
     Raises
     ------
     NetliftError
-        The zip cannot be fetched, or it is not the published one.
+        The zip cannot be downloaded, or is not the published one.
     """
     from netlift.datasets.movielens_csv import open_csv_dataset
 
     zip_path = locate(name, entry, archives, downloads, progress)
-    remedy = f"Delete it and fetch it again from {entry['url']}."
+    remedy = f"Delete it and download it again from {entry['url']}."
     return open_csv_dataset(zip_members(zip_path, remedy, entry["members"]))
 
 
@@ -51,19 +51,19 @@ def locate(
     downloads: str | Path,
     progress: Progress,
 ) -> Path:
-    """Return where the zip of an entry lies, after downloading it if need be.
+    """Return the path of the zip of an entry, downloading it if necessary.
 
     Raises
     ------
     NetliftError
-        The zip cannot be fetched, or what arrived is not the published one; or ``archives`` is
-        not a folder.
+        The zip cannot be downloaded, or is not the published one; or ``archives`` is not a
+        folder.
     """
     file = str(entry["url"]).rpartition("/")[2]
     if archives and not Path(archives).is_dir():
         raise NetliftError(
-            f"{archives}: there is no such folder. Set the config key archives to the folder "
-            f"that holds {file}, or leave it out to download the file."
+            f"{archives}: no such folder. Set the config key archives to the folder "
+            f"that contains {file}, or leave it out to download the file."
         )
     for folder in (archives, downloads):
         if folder and (path := Path(folder) / file).is_file():
@@ -78,12 +78,12 @@ def locate(
 
 
 def _check_download(path: Path, entry: Mapping[str, Any]) -> None:
-    """Compare a downloaded zip with what is published of it, or else of its members."""
-    remedy = f"Run again, or fetch it by hand from {entry['url']}."
+    """Compare a downloaded zip with its published checksum, or else its files with theirs."""
+    remedy = f"Run again, or download it manually from {entry['url']}."
     size = path.stat().st_size
     if size != entry.get("bytes", size):
         raise NetliftError(
-            f"{path}: {size:,} bytes arrived, published are {entry['bytes']:,}. {remedy}"
+            f"{path}: has {size:,} bytes, but the published size is {entry['bytes']:,}. {remedy}"
         )
     if "md5" not in entry:
         for member in zip_members(path, remedy, entry["members"]).values():
@@ -93,5 +93,5 @@ def _check_download(path: Path, entry: Mapping[str, Any]) -> None:
         md5 = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if md5 != entry["md5"]:
         raise NetliftError(
-            f"{path}: the MD5 of what arrived is {md5}, published is {entry['md5']}. {remedy}"
+            f"{path}: its MD5 is {md5}, but the published MD5 is {entry['md5']}. {remedy}"
         )

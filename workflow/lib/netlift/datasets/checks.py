@@ -1,4 +1,4 @@
-"""What every rating must satisfy, whatever kind of data set it comes from."""
+"""Checks that every rating must pass, whatever kind of data set it comes from."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LOWEST, HIGHEST = 0.5, 5.0
 """The range of ratings, in stars."""
 
 LAST_SECOND = 253_402_300_799
-"""The end of the year 9999: a later time is in milliseconds, or not a time."""
+"""The end of the year 9999: a larger value is in milliseconds, or not a time."""
 
-TWICE = "the user has rated this movie before"
+TWICE = "the user has already rated this movie"
 
 _CSV_NAMES = {
     "user_id": "userId",
@@ -27,7 +27,7 @@ _CSV_NAMES = {
     "rating": "rating",
     "timestamp": "timestamp",
 }
-"""What the columns are called where the user sees them."""
+"""The names of the columns in messages."""
 
 Mask = NDArray[np.bool_]
 
@@ -42,20 +42,20 @@ class _Finding:
 
 
 class RatingChecks:
-    """Checks ratings batch by batch, counts what is wrong, and tells at the end.
+    """Checks ratings batch by batch, counts faults, and reports them at the end.
 
     Parameters
     ----------
     dataset
-        What the ratings belong to: its movies are the known ones.
+        The data set of the ratings, with the known movies.
 
     Attributes
     ----------
     rows
         Ratings seen so far.
     in_order
-        Whether all of them came sorted by user, then item. Where they did not, ratings given
-        twice are found only by `note_twice`, after a sort.
+        Whether all of them came sorted by user, then item. If not, duplicate ratings are reported
+        through `note_twice`, after sorting.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -71,8 +71,8 @@ class RatingChecks:
 
         Returns
         -------
-        The same ratings with the types of `RATINGS`. Where a value was missing there is a zero,
-        and an error to come.
+        The same ratings with the types of `RATINGS`. Missing values are replaced by zero; `finish`
+        raises the error.
         """
         columns: dict[str, NDArray[Any]] = {}
         for name in RATINGS.names:
@@ -98,36 +98,36 @@ class RatingChecks:
         return pa.RecordBatch.from_arrays([pa.array(c) for c in columns.values()], schema=RATINGS)
 
     def note_twice(self, rows: NDArray[np.int64], pair: tuple[int, int]) -> None:
-        """Take note of ratings of an already rated movie.
+        """Record duplicate ratings: those of a movie that the user has already rated.
 
         Parameters
         ----------
         rows
-            Their row numbers in the source, counted from 0; at least one.
+            Their row numbers in the source, counted from 0. At least one row.
         pair
             User and item of the first of them.
         """
         self._findings[TWICE] = _Finding(len(rows), int(rows.min()), _pair_text(*pair))
 
     def finish(self) -> None:
-        """Tell what was wrong.
+        """Raise the error for the first fault, if there is any.
 
         Raises
         ------
         NetliftError
-            At least one row has a fault, or there are no rows. It names the fault of the first
-            row that has one, and how many rows have the same.
+            At least one row has a fault, or there are no rows. The message names the fault of the
+            first such row, and how many rows have the same fault.
         """
         if not self.rows:
             raise NetliftError(f"{self._dataset.label}: no ratings.")
         if not self._findings:
             return
         what, finding = min(self._findings.items(), key=lambda pair: pair[1].first)
-        place = self._dataset.place(finding.first)
-        raise rows_fault(self._dataset.label, what, finding.rows, place, finding.value)
+        location = self._dataset.place(finding.first)
+        raise rows_fault(self._dataset.label, what, finding.rows, location, finding.value)
 
     def _note(self, what: str, wrong: Mask, value_of: Any) -> None:
-        """Add the rows of this batch that are wrong to what is known of this fault."""
+        """Record the rows of this batch that have a fault."""
         if not wrong.any():
             return
         row = int(wrong.argmax())

@@ -1,4 +1,4 @@
-"""Name the line of a CSV file that is wrong: a second, slow pass, made only after a failure."""
+"""Locate the faulty line of a CSV file: a second, slow pass, made only after a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*|nan|
 _LONGEST_SHOWN = 40
 
 
-def rows_fault(label: str, what: str, rows: int, place: str, value: object) -> NetliftError:
+def rows_fault(label: str, what: str, rows: int, location: str, value: object) -> NetliftError:
     """Return the error for rows of a file that have the same fault.
 
     Parameters
@@ -27,28 +27,28 @@ def rows_fault(label: str, what: str, rows: int, place: str, value: object) -> N
     label
         File, or zip and member.
     what
-        What is wrong: a sentence about a column, without its end.
+        What is wrong: a sentence about a column, without the final period.
     rows
         How many rows have this fault.
-    place
-        Where the first of them is.
+    location
+        The location of the first of them.
     value
-        What stands there; nothing, if that is the fault.
+        The faulty value; empty or None if it is missing.
     """
     shown = repr(value)
     if len(shown) > _LONGEST_SHOWN:
         shown = f"{shown[:_LONGEST_SHOWN]}..."
-    there = "" if value in ("", None) else f" ({shown})"
+    detail = "" if value in ("", None) else f" ({shown})"
     counted = (
         "1 row has this fault: correct it"
         if rows == 1
-        else f"{rows:,} rows have this fault, this is the first: correct them"
+        else f"{rows:,} rows have this fault, of which this is the first: correct them"
     )
-    return NetliftError(f"{label}, {place}: {what}{there}. {counted} and run again.")
+    return NetliftError(f"{label}, {location}: {what}{detail}. {counted} and run again.")
 
 
 def line_of_row(member: Member, row: int) -> str:
-    """Return where row ``row`` (from 0, the header and blank lines not counted) of a file is."""
+    """Return the line of a row of a file (counted from 0, without header and blank lines)."""
     for number, (line, _fields) in enumerate(_rows(member)):
         if number == row + 1:
             return f"line {line:,}"
@@ -56,16 +56,16 @@ def line_of_row(member: Member, row: int) -> str:
 
 
 def explain(member: Member, columns: Mapping[str, Kind], reason: str) -> NetliftError:
-    """Return the error that says which rows of a file the fast reader stumbled over.
+    """Return the error that names the rows on which the fast reader failed.
 
     Parameters
     ----------
     member
         The file.
     columns
-        The columns that are read, and what they hold.
+        The columns that are read, and their kinds.
     reason
-        What the fast reader said, for a fault that is not found again here.
+        The message of the fast reader, for a fault that this pass does not find.
     """
     rows = _rows(member)
     _line, header = next(rows)
@@ -100,20 +100,20 @@ def _rows(member: Member) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise NetliftError(
                 f"{member.label}, line {line:,}: cannot be read as CSV ({error}). Is a quotation "
-                "mark missing there?"
+                "mark missing?"
             ) from error
 
 
 Check = Callable[[str], str | None]
-"""Takes a field; says what is wrong with it, if anything is."""
+"""Takes a field; returns what is wrong with it, or None."""
 
 
 def _fault(
     fields: list[str], width: int, checks: list[tuple[str, int, Check]]
 ) -> tuple[str, object] | None:
-    """Return what is wrong with a row, and the value that is."""
+    """Return what is wrong with a row, and the faulty value."""
     if len(fields) != width:
-        return f"the number of values is not that of the header, {width}", ",".join(fields)
+        return f"the number of values differs from that of the header, {width}", ",".join(fields)
     for name, position, check in checks:
         wrong = check(fields[position])
         if wrong:

@@ -1,4 +1,4 @@
-"""Fetch one file from the web: retried, resumed where it broke off, whole or not at all."""
+"""Download one file: with retries, resuming interrupted downloads, complete or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netlift.datasets.schema import Progress
 _CHUNK = 2**18
 _SECONDS_BETWEEN_LINES = 5.0
 _RANGE_NOT_SATISFIABLE = 416
-_WORTH_ANOTHER_TRY = (408, 425, 429)
+_RETRYABLE = (408, 425, 429)
 _FAULTS = (OSError, http.client.HTTPException)
 
 
@@ -32,11 +32,11 @@ class Patience:
     Attributes
     ----------
     tries
-        Attempts in a row that brought nothing, before giving up.
+        Consecutive attempts without progress before giving up.
     pause
         Seconds before the second attempt; doubled before each further one.
     timeout
-        Seconds without an answer after which an attempt has failed.
+        Seconds without an answer after which an attempt fails.
     """
 
     tries: int = 5
@@ -44,12 +44,12 @@ class Patience:
     timeout: float = 30.0
 
 
-class _GivenUp(Exception):
-    """The server said no, and would say no again."""
+class _Refused(Exception):
+    """The server refused, and would refuse again."""
 
 
 class _StalePart(Exception):
-    """What was fetched before does not fit what the server has now."""
+    """The partial download does not match the file that the server has now."""
 
 
 def fetch(
@@ -60,29 +60,29 @@ def fetch(
     progress: Progress,
     patience: Patience = Patience(),  # noqa: B008 (frozen)
 ) -> None:
-    """Download ``url`` to ``target``, through a file with the ending ``.part`` beside it.
+    """Download ``url`` to ``target``, by way of a ``.part`` file in the same folder.
 
-    An interrupted download goes on where it stopped if the server allows it. What was fetched
-    in two goes and turns out wrong is fetched once more from the beginning.
+    An interrupted download is resumed if the server allows it. If a resumed download fails the
+    check, the file is downloaded once more from the beginning.
 
     Parameters
     ----------
     url
         An http or https address.
     target
-        The final file; it appears only when it is complete and checked.
+        The final file; it is created only when it is complete and checked.
     check
-        Raises a `NetliftError` if the file that it is given is not the right one.
+        Raises a `NetliftError` if a file is not the right one.
     progress
-        Takes a line every few seconds.
+        Called with a line of text every few seconds.
     patience
         How long to keep trying.
 
     Raises
     ------
     NetliftError
-        The file cannot be fetched, or is not the right one. In the first case what has arrived
-        stays in the ``.part`` file, in the second nothing stays.
+        The file cannot be downloaded, or is not the right one. In the first case the ``.part``
+        file is kept, in the second nothing is.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
@@ -93,7 +93,7 @@ def fetch(
         part.unlink()
         if not resumed:
             raise
-        progress(f"{part.name} was stale: fetching it again from the beginning")
+        progress(f"{part.name} was stale: downloading again from the beginning")
         _complete(url, part, progress, patience)
         try:
             check(part)
@@ -104,7 +104,7 @@ def fetch(
 
 
 def _complete(url: str, part: Path, progress: Progress, patience: Patience) -> bool:
-    """Fetch until the part is the whole. Return whether it was made in more than one go."""
+    """Download until the part is complete. Return whether an earlier part was resumed."""
     failures, pieces = 0, 0
     while True:
         before = _size(part)
@@ -113,11 +113,11 @@ def _complete(url: str, part: Path, progress: Progress, patience: Patience) -> b
             _fetch_rest(url, part, progress, patience.timeout)
         except _StalePart:
             part.unlink(missing_ok=True)
-            progress(f"{part.name} does not fit: fetching it again from the beginning")
+            progress(f"{part.name} does not match: downloading again from the beginning")
             failures += 1
             if failures >= patience.tries:
-                raise _not_fetched(url, "the server contradicts itself") from None
-        except _GivenUp as error:
+                raise _not_fetched(url, "the server gives inconsistent answers") from None
+        except _Refused as error:
             raise _not_fetched(url, str(error)) from error
         except _FAULTS as error:
             failures = 1 if _size(part) > before else failures + 1
@@ -143,12 +143,12 @@ def _fetch_rest(url: str, part: Path, progress: Progress, timeout: float) -> Non
                 if error.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
                     return
                 raise _StalePart from error
-            if error.code < 500 and error.code not in _WORTH_ANOTHER_TRY:
-                raise _GivenUp(f"the server says {error.code} {error.reason}") from error
+            if error.code < 500 and error.code not in _RETRYABLE:
+                raise _Refused(f"the server answered {error.code} {error.reason}") from error
             raise
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise _GivenUp(f"its certificate: {error.reason.verify_message}") from error
+            raise _Refused(f"its certificate: {error.reason.verify_message}") from error
         raise
     with response:
         begin, total = _extent(response, have)
@@ -162,14 +162,14 @@ def _fetch_rest(url: str, part: Path, progress: Progress, timeout: float) -> Non
 
 
 def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Return at which byte the answer begins, and how long the whole file is, if that is known."""
+    """Return the first byte of the answer, and the size of the whole file, if known."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         length = response.headers.get("Content-Length")
         return 0, None if length is None else int(length)
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != have:
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != have:
         raise _StalePart
-    return have, None if found[2] == "*" else int(found[2])
+    return have, None if match[2] == "*" else int(match[2])
 
 
 def _received(
@@ -180,7 +180,7 @@ def _received(
         done += len(data)
         report(done)
     if total is not None and done < total:
-        raise ConnectionError(f"the connection broke off after {done:,} of {total:,} bytes")
+        raise ConnectionError(f"the connection was lost after {done:,} of {total:,} bytes")
 
 
 def _write(sink: FileIO, data: bytes) -> None:
@@ -191,18 +191,18 @@ def _write(sink: FileIO, data: bytes) -> None:
 
 @contextmanager
 def _writing(part: Path) -> Iterator[None]:
-    """Tell a full disk from a bad connection: waiting does not mend it."""
+    """Raise errors of writing at once: unlike a bad connection, a full disk is not retried."""
     try:
         yield
     except OSError as error:
         raise NetliftError(
-            f"{part}: cannot be written ({error.strerror}). Make room for it, or give the right "
-            "to write there, and run again."
+            f"{part}: cannot be written ({error.strerror}). Free disk space, or allow writing "
+            "there, and run again."
         ) from error
 
 
 class _Reporter:
-    """Tells every few seconds how much has arrived."""
+    """Reports every few seconds how much has been received."""
 
     def __init__(self, progress: Progress, name: str, total: int | None) -> None:
         self._progress = progress
@@ -223,7 +223,7 @@ def _size(path: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong, without the wrapping that `urllib` puts around it."""
+    """Return the message of an error, without the wrapper of `urllib`."""
     if isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
         return str(error.reason)
     return str(error) or type(error).__name__
@@ -232,7 +232,7 @@ def _reason(error: Exception) -> str:
 def _not_fetched(url: str, reason: str) -> NetliftError:
     file = url.rpartition("/")[2]
     return NetliftError(
-        f"{file}: cannot be downloaded from {url} ({reason}). Fetch it by hand, put it into a "
+        f"{file}: cannot be downloaded from {url} ({reason}). Download it manually, put it into a "
         f"folder, and set the config key archives to that folder: "
         f"snakemake --config archives=FOLDER"
     )

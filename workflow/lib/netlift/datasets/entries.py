@@ -1,4 +1,4 @@
-"""What an entry of ``config/datasets.yaml`` says, for the Snakefile: standard library only."""
+"""Read entries of ``config/datasets.yaml`` for the Snakefile: standard library only."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ CSV_BYTES, ZIPPED_BYTES = 25, 7
 
 
 def import_settings(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of an entry that the import depends on, sorted by key.
+    """Return the part of an entry on which the import depends, sorted by key.
 
-    An edit of a title, a license or a citation is no reason to import a data set again.
+    Changing a title, a license or a citation does not import the data set again.
     """
     return {key: entry[key] for key in sorted(entry) if key not in DESCRIPTION}
 
 
 def input_files(entry: Mapping[str, Any]) -> list[Path]:
-    """Return the user's own files that an entry is read from; none for the other kinds.
+    """Return the user's own files from which an entry is read; none for the other kinds.
 
-    As inputs of the import they make an edit of them run it again.
+    They are inputs of the import, so changes to them run it again.
 
     Raises
     ------
     NetliftError
-        They are not there.
+        They do not exist.
     """
     return folder_files(entry["path"]) if entry["kind"] == "folder" else []
 
 
 def n_ratings(entry: Mapping[str, Any]) -> int:
-    """Return how many ratings a data set has, about, from its entry: to know what jobs need.
+    """Return the approximate number of ratings of a data set, to estimate what its jobs need.
 
-    Of a user's own files, from their size, zipped or not; of a file in a package, 0: it is small.
+    For a user's own files it is estimated from their size; for a package it is 0: it is small.
     """
     if entry.get("kind") == "archive":
         return int(entry["members"]["ratings.csv"]["rows"])

@@ -1,4 +1,4 @@
-"""The way in: one entry of ``config/datasets.yaml`` becomes two Parquet files."""
+"""Import one entry of ``config/datasets.yaml`` as two Parquet files."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def import_dataset(
     entry
         The entry; its keys are checked by ``workflow/schemas/datasets.schema.json``.
     archives
-        A folder that may hold published archives; it is only read.
+        A folder that may contain published archives; it is only read.
     downloads
-        The folder that archives are downloaded into.
+        The folder to which archives are downloaded.
     progress
-        Takes a line now and then where something takes long.
+        Called with a line of text now and then during long steps.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def import_dataset(
     Raises
     ------
     NetliftError
-        The data set is not there, cannot be fetched, or is not what it should be.
+        The data set does not exist, cannot be downloaded, or is not the expected one.
     """
     match entry["kind"]:
         case "package":
@@ -74,7 +74,7 @@ def import_dataset(
             keys = ("users", "items", "ratings", "rated_items", "seed")
             return simulate(Population(**{key: int(entry[key]) for key in keys if key in entry}))
         case kind:
-            raise NetliftError(f"{name}: there is no kind of data set called {kind!r}.")
+            raise NetliftError(f"{name}: unknown kind of data set {kind!r}.")
 
 
 def write_dataset(
@@ -84,16 +84,16 @@ def write_dataset(
     *,
     progress: Progress = lambda line: None,
 ) -> int:
-    """Check a data set as it streams by and write its two tables, whole or not at all.
+    """Check a data set while it is read, and write both of its tables or neither.
 
     Parameters
     ----------
     dataset
-        From `import_dataset`; its stream is used up.
+        From `import_dataset`; its stream is consumed.
     ratings_path, movies_path
-        Where the tables go. Ratings are sorted by user, then item; movies by item.
+        Paths of the tables. Ratings are sorted by user, then item; movies by item.
     progress
-        Takes a line every few seconds.
+        Called with a line of text every few seconds.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def write_dataset(
 
 
 class _Reporter:
-    """Tells every few seconds how many ratings have been read."""
+    """Reports every few seconds how many ratings have been read."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -161,7 +161,7 @@ class _RatingsWriter:
         self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take a batch, and write all row groups that are full."""
+        """Add a batch, and write all full row groups."""
         self._pending.append(batch)
         self._rows += len(batch)
         if self._rows >= ROWS_PER_GROUP:
@@ -175,16 +175,16 @@ class _RatingsWriter:
 
 
 def _sort_ratings(path: Path, checks: RatingChecks) -> None:
-    """Sort a file of ratings by user, then item, in memory, and note ratings given twice."""
+    """Sort a file of ratings by user, then item, in memory, and record duplicate ratings."""
     ratings = pq.read_table(path)
     users, items = (ratings.column(name).to_numpy() for name in ("user_id", "item_id"))
     keys = pair_keys(users, items)
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
-    again = order[1:][keys[1:] == keys[:-1]]
-    if len(again):
-        first = int(again.min())
-        checks.note_twice(again, (users[first], items[first]))
+    duplicates = order[1:][keys[1:] == keys[:-1]]
+    if len(duplicates):
+        first = int(duplicates.min())
+        checks.note_twice(duplicates, (users[first], items[first]))
     with _RatingsWriter(path) as writer:
         for start in range(0, len(order), ROWS_PER_GROUP):
             part = ratings.take(order[start : start + ROWS_PER_GROUP])

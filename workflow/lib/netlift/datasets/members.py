@@ -1,7 +1,7 @@
 """The CSV files of a data set, in a folder or inside a zip, read as streams.
 
-A zip is never unpacked: a member is picked by its name and read as it is inflated, and its
-checksum is taken on the way. Nothing that a zip says about paths is ever used to write a file.
+A zip is never unpacked: a member is selected by name and read while it is decompressed, and its
+checksum is computed in the same pass. Paths inside a zip are never used to write a file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import IO, Any
 from netlift.core.errors import NetliftError, listed
 
 NAMES = ("ratings.csv", "movies.csv")
-"""The files that every data set in the MovieLens format has."""
+"""The files of every data set in the MovieLens format."""
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 _ENCRYPTED = 0x1
@@ -31,7 +31,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Member:
-    """One CSV file: what it is called in messages, and how to read it from the beginning.
+    """One CSV file: its name in messages, and how to read it from the beginning.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Member:
     remedy
         What to do when the file is damaged: a sentence.
     md5, rows
-        The published checksum and number of rows, if there are any.
+        The published checksum and number of rows, if known.
     """
 
     label: str
@@ -53,12 +53,12 @@ class Member:
 
     @contextmanager
     def reading(self) -> Iterator[CheckedStream]:
-        """Yield the file as a stream; whoever reads it to its end calls ``finish``.
+        """Yield the file as a stream; call its ``finish`` after reading to the end.
 
         Raises
         ------
         NetliftError
-            The file cannot be opened; from the stream: it is damaged or cut short.
+            The file cannot be opened; from the stream: it is damaged or truncated.
         """
         with _damage_explained(self):
             source = self.opener()
@@ -73,14 +73,14 @@ class Member:
         Raises
         ------
         NetliftError
-            It is damaged, cut short, or not the one that was published.
+            It is damaged, truncated, or not the published one.
         """
         with self.reading() as stream:
             stream.finish()
 
 
 class CheckedStream(io.RawIOBase):
-    """The bytes of a `Member`, with their checksum taken in the same pass."""
+    """The bytes of a `Member`, whose checksum is computed in the same pass."""
 
     def __init__(self, member: Member, source: IO[bytes]) -> None:
         self._member = member
@@ -88,11 +88,11 @@ class CheckedStream(io.RawIOBase):
         self._md5 = None if member.md5 is None else hashlib.md5(usedforsecurity=False)
 
     def readable(self) -> bool:
-        """Return True: this is a stream to read from."""
+        """Return True: the stream can be read."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to ``size`` bytes; none at the end."""
+        """Read up to ``size`` bytes; an empty result at the end."""
         with _damage_explained(self._member):
             data = self._source.read(size)
         if self._md5 is not None:
@@ -100,13 +100,13 @@ class CheckedStream(io.RawIOBase):
         return data
 
     def readinto(self, buffer: Any) -> int:
-        """Read into ``buffer``; the way of `io.BufferedReader` and `io.TextIOWrapper`."""
+        """Read into ``buffer``, for `io.BufferedReader` and `io.TextIOWrapper`."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def finish(self) -> None:
-        """Read what is left and compare the checksum with the published one.
+        """Read the rest and compare the checksum with the published one.
 
         Raises
         ------
@@ -117,8 +117,8 @@ class CheckedStream(io.RawIOBase):
             pass
         if self._md5 is not None and self._md5.hexdigest() != self._member.md5:
             raise NetliftError(
-                f"{self._member.label}: its MD5 is {self._md5.hexdigest()}, published is "
-                f"{self._member.md5}: damaged, or of another release. {self._member.remedy}"
+                f"{self._member.label}: its MD5 is {self._md5.hexdigest()}, but the published MD5 "
+                f"is {self._member.md5}: damaged, or from another release. {self._member.remedy}"
             )
 
 
@@ -128,7 +128,7 @@ def _damage_explained(member: Member) -> Iterator[None]:
         yield
     except _DAMAGE as error:
         raise NetliftError(
-            f"{member.label}: damaged or cut short ({error or type(error).__name__}). "
+            f"{member.label}: damaged or truncated ({error or type(error).__name__}). "
             f"{member.remedy}"
         ) from error
     except OSError as error:
@@ -138,7 +138,7 @@ def _damage_explained(member: Member) -> Iterator[None]:
 def zip_members(
     path: Path, remedy: str, facts: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Member]:
-    """Find ``ratings.csv`` and ``movies.csv`` in a zip: at its top, or in one folder of it.
+    """Find ``ratings.csv`` and ``movies.csv`` in a zip: at the top level, or in one folder.
 
     Parameters
     ----------
@@ -152,8 +152,8 @@ def zip_members(
     Raises
     ------
     NetliftError
-        Not a zip, cut short, encrypted, a file is missing or there are two of it, or its size is
-        not the published one.
+        Not a zip, truncated, encrypted, a file is missing or duplicate, or its size is not the
+        published one.
     """
     with _open_zip(path, remedy) as archive:
         infos = archive.infolist()
@@ -167,8 +167,8 @@ def zip_members(
             raise NetliftError(f"{label}: encrypted. Make a zip without a password.")
         if info.file_size != published.get("bytes", info.file_size):
             raise NetliftError(
-                f"{label}: has {info.file_size:,} bytes, published are {published['bytes']:,}: "
-                f"damaged, or of another release. {remedy}"
+                f"{label}: has {info.file_size:,} bytes, but the published size is "
+                f"{published['bytes']:,}: damaged, or from another release. {remedy}"
             )
         opener = partial(_open_member, path, full_name, remedy)
         members[name] = Member(label, opener, remedy, published.get("md5"), published.get("rows"))
@@ -181,7 +181,7 @@ def _open_zip(path: Path, remedy: str) -> zipfile.ZipFile:
     except _DAMAGE as error:
         with path.open("rb") as source:
             begins_as_zip = source.read(4) == b"PK\x03\x04"
-        what = "a zip that is damaged or cut short" if begins_as_zip else "not a zip"
+        what = "a zip that is damaged or truncated" if begins_as_zip else "not a zip"
         raise NetliftError(f"{path}: {what} ({error}). {remedy}") from error
     except OSError as error:
         raise NetliftError(f"{path}: cannot be read ({error}).") from error
@@ -200,13 +200,13 @@ def _open_file(path: Path) -> IO[bytes]:
 
 
 def folder_files(path: str | Path) -> list[Path]:
-    """Return the files that a user's own data set is read from.
+    """Return the files from which a user's own data set is read.
 
     Parameters
     ----------
     path
-        A zip, or a folder that has ``ratings.csv`` and ``movies.csv`` in it or in one folder
-        inside it.
+        A zip, or a folder that contains ``ratings.csv`` and ``movies.csv`` directly or in one
+        subfolder.
 
     Returns
     -------
@@ -215,18 +215,18 @@ def folder_files(path: str | Path) -> list[Path]:
     Raises
     ------
     NetliftError
-        There is no such file or folder, or a file is missing, or there are two of it.
+        There is no such file or folder, or a file is missing or duplicate.
     """
     path = Path(path)
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise NetliftError(
-            f"{path}: there is no such file or folder. Set the path of the data set to a folder "
-            f"or a zip that holds {' and '.join(NAMES)}."
+            f"{path}: no such file or folder. Set the path of the data set to a folder "
+            f"or a zip that contains {' and '.join(NAMES)}."
         )
-    found = [file for name in NAMES for file in (*path.glob(name), *path.glob(f"*/{name}"))]
-    names = [file.relative_to(path).as_posix() for file in found if file.is_file()]
+    files = [file for name in NAMES for file in (*path.glob(name), *path.glob(f"*/{name}"))]
+    names = [file.relative_to(path).as_posix() for file in files if file.is_file()]
     by_name = _pick(names, path, "Put both files into one folder.")
     return [path / by_name[name] for name in NAMES]
 
@@ -249,7 +249,7 @@ def folder_members(path: str | Path) -> dict[str, Member]:
 
 
 def _pick(full_names: Sequence[str], path: Path, remedy: str) -> dict[str, str]:
-    """Choose the two files among all, from the same folder, at most one level deep.
+    """Select the two files, from the same folder, at most one level deep.
 
     Returns
     -------
@@ -257,27 +257,27 @@ def _pick(full_names: Sequence[str], path: Path, remedy: str) -> dict[str, str]:
     """
     unsafe = [name for name in full_names if name.startswith("/") or ".." in name.split("/")]
     if unsafe:
-        raise NetliftError(f"{path}: refused, for it has unsafe names in it: {listed(unsafe)}.")
-    found: dict[str, list[str]] = {name: [] for name in NAMES}
+        raise NetliftError(f"{path}: refused, because it contains unsafe names: {listed(unsafe)}.")
+    paths: dict[str, list[str]] = {name: [] for name in NAMES}
     for full_name in full_names:
         parts = PurePosixPath(full_name).parts
-        if len(parts) <= 2 and parts[-1] in found:
-            found[parts[-1]].append(full_name)
-    missing = [name for name, places in found.items() if not places]
+        if len(parts) <= 2 and parts[-1] in paths:
+            paths[parts[-1]].append(full_name)
+    missing = [name for name, names in paths.items() if not names]
     if missing:
         raise NetliftError(
-            f"{path}: no {' and no '.join(missing)} in it, nor in a folder of it "
-            f"(it has {listed(sorted(full_names)) or 'nothing'}). {remedy}"
+            f"{path}: no {' and no '.join(missing)} at its top level or in a folder "
+            f"(it contains {listed(sorted(full_names)) or 'nothing'}). {remedy}"
         )
-    doubled = [name for places in found.values() if len(places) > 1 for name in places]
-    if doubled:
-        times = Counter(doubled)
+    duplicates = [name for names in paths.values() if len(names) > 1 for name in names]
+    if duplicates:
+        counts = Counter(duplicates)
         raise NetliftError(
-            f"{path}: more than one data set in it ({listed(times, limit=6)}). Leave only one."
+            f"{path}: contains more than one data set ({listed(counts, limit=6)}). Keep only one."
         )
-    if len({PurePosixPath(places[0]).parent for places in found.values()}) > 1:
+    if len({PurePosixPath(names[0]).parent for names in paths.values()}) > 1:
         raise NetliftError(
-            f"{path}: {' and '.join(places[0] for places in found.values())} are in different "
+            f"{path}: {' and '.join(names[0] for names in paths.values())} are in different "
             "folders. Put both into the same folder."
         )
-    return {name: places[0] for name, places in found.items()}
+    return {name: names[0] for name, names in paths.items()}

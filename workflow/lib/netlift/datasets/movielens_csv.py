@@ -1,7 +1,7 @@
 """Read ``ratings.csv`` and ``movies.csv`` in the MovieLens format.
 
-The fast reader is Arrow's: ratings come as a stream of batches in compact types, so memory does
-not grow with the file. Where it fails, `diagnosis` reads the file again, slowly, to name the line.
+Arrow reads the files: ratings are a stream of batches in compact types, so memory does not grow
+with the file. If it fails, `diagnosis` reads the file again, slowly, to locate the line.
 Extra columns are ignored, columns may come in any order, line ends may be LF or CR LF.
 """
 
@@ -69,7 +69,7 @@ def read_ratings(member: Member) -> Iterator[pa.RecordBatch]:
     ------
     NetliftError
         The file is damaged, empty, not the published one, lacks a column, or has a value that is
-        not of its type.
+        not of its column's type.
     """
     for batch in _read_csv(member, RATING_COLUMNS):
         yield pa.RecordBatch.from_arrays(batch.columns, names=RATINGS.names)
@@ -86,7 +86,7 @@ def read_movies(member: Member) -> pa.Table:
     Raises
     ------
     NetliftError
-        As `read_ratings` does; or a movie has no id, or a negative one, or two rows.
+        As `read_ratings` does; or a movie's id is missing, negative or duplicate.
     """
     batches = list(_read_csv(member, MOVIE_COLUMNS))
     table = pa.Table.from_batches(batches).combine_chunks()
@@ -107,13 +107,13 @@ def read_movies(member: Member) -> pa.Table:
 
 
 def year_of(title: str | None) -> int | None:
-    """Return the year in parentheses at the end of a title, the first of a span of years.
+    """Return the year in parentheses at the end of a title; of a range of years, the first.
 
     >>> year_of("Toy Story (1995)")
     1995
     """
-    found = _YEAR.search(title or "")
-    return int(found[1]) if found else None
+    match = _YEAR.search(title or "")
+    return int(match[1]) if match else None
 
 
 def _check_movie_ids(member: Member, ids: pa.ChunkedArray) -> None:
@@ -125,7 +125,7 @@ def _check_movie_ids(member: Member, ids: pa.ChunkedArray) -> None:
         order = np.argsort(values, kind="stable")
         wrong = np.zeros(len(values), dtype=bool)
         wrong[order[1:]] = values[order][1:] == values[order][:-1]
-        what = "movieId is that of an earlier row"
+        what = "movieId is the same as in an earlier row"
     rows = np.flatnonzero(wrong)
     if len(rows):
         raise rows_fault(
@@ -142,14 +142,14 @@ def _read_csv(member: Member, columns: Mapping[str, Kind]) -> Iterator[pa.Record
                 rows += len(batch)
                 yield batch
         except pa.ArrowInvalid as error:
-            # A damaged file is the better explanation of a value that cannot be read.
+            # Report a damaged file rather than the unreadable value that it causes.
             member.verify()
             raise explain(member, columns, str(error)) from error
         stream.finish()
     if not rows:
         raise NetliftError(f"{member.label}: has a header but no rows.")
     if rows != (member.rows or rows):
-        raise NetliftError(f"{member.label}: has {rows:,} rows, published are {member.rows:,}.")
+        raise NetliftError(f"{member.label}: has {rows:,} rows, but {member.rows:,} are published.")
 
 
 def _open_csv(stream: CheckedStream, columns: Mapping[str, Kind]) -> Any:

@@ -1,4 +1,4 @@
-"""The way back: a data set written as files in the MovieLens format, for tests and for scale."""
+"""Write a data set as files in the MovieLens format, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HALF_STARS = pa.array([f"{half / 2:.1f}" for half in range(11)])
 
 @dataclass
 class FileFacts:
-    """What a publisher would say of a file: its size, its MD5, its number of rows."""
+    """What is published about a file: its size, its MD5, its number of rows."""
 
     bytes: int
     md5: str
@@ -34,7 +34,7 @@ class FileFacts:
 
 
 class _Counted(io.RawIOBase):
-    """A sink that passes bytes on and keeps their number and MD5."""
+    """A sink that forwards bytes and records their number and MD5."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink = sink
@@ -57,10 +57,10 @@ def write_movielens(dataset: Dataset, path: str | Path) -> dict[str, FileFacts]:
     Parameters
     ----------
     dataset
-        What to write; its ratings are half stars. The stream is used up.
+        What to write; its ratings are half stars. The stream is consumed.
     path
-        A zip, if the name ends in ``.zip`` (the files are then in a folder of the same name
-        inside it, as in the published ones); otherwise a folder.
+        A zip, if the name ends in ``.zip`` (the files are then in a folder of the same name inside
+        it, as in published zips); otherwise a folder.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def _in_folder(folder: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def _in_zip(archive: zipfile.ZipFile, name: str) -> AbstractContextManager[IO[bytes]]:
-    member = zipfile.ZipInfo(name)  # dated 1980: the same data give the same bytes
+    member = zipfile.ZipInfo(name)  # dated 1980, so that the same data give the same bytes
     member.compress_type = zipfile.ZIP_DEFLATED
     member.external_attr = 0o644 << 16
     return archive.open(member, "w", force_zip64=True)

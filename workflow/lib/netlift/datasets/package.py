@@ -1,7 +1,7 @@
-"""Ratings that come inside an installed Python package: real data with nothing to download.
+"""Ratings inside an installed Python package: real data without a download.
 
-The package is located without being imported, and its data file is unpickled only after its
-SHA-256 was found to be the pinned one: unpickling runs whatever the file says.
+The package is located without being imported, and its data file is unpickled only if its SHA-256
+is the pinned one: unpickling can run arbitrary code.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def open_package(name: str, entry: Mapping[str, Any]) -> Dataset:
     Raises
     ------
     NetliftError
-        The package is not installed, of another version, or its file is not the pinned one.
+        The package is not installed or has another version, or its file is not the pinned one.
     """
     path = _find(name, entry)
     return _as_dataset(_load_frame(path, entry["sha256"]), str(path))
@@ -63,7 +63,7 @@ def _find(name: str, entry: Mapping[str, Any]) -> Path:
     installed = importlib.metadata.version(package)
     if installed != version:
         raise NetliftError(
-            f"{name}: the Python package {package} has version {installed}, wanted is {version}. "
+            f"{name}: the Python package {package} has version {installed}, required is {version}. "
             f"{_REMEDY}"
         )
     path = Path(spec.submodule_search_locations[0], entry["file"])
@@ -74,14 +74,14 @@ def _find(name: str, entry: Mapping[str, Any]) -> Path:
 
 def _load_frame(path: Path, sha256: str) -> pd.DataFrame:
     packed = path.read_bytes()
-    found = hashlib.sha256(packed).hexdigest()
-    if found != sha256:
-        raise NetliftError(f"{path}: its SHA-256 is {found}, wanted is {sha256}. {_REMEDY}")
+    actual = hashlib.sha256(packed).hexdigest()
+    if actual != sha256:
+        raise NetliftError(f"{path}: its SHA-256 is {actual}, required is {sha256}. {_REMEDY}")
     import pandas as pd
 
     try:
         frame: pd.DataFrame = pd.read_pickle(io.BytesIO(lzma.decompress(packed)), compression=None)
-    except Exception as error:  # an unpickler may raise anything
+    except Exception as error:  # unpickling may raise anything
         raise NetliftError(
             f"{path}: cannot be read by pandas {pd.__version__} ({error}). {_REMEDY}"
         ) from error

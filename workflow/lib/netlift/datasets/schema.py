@@ -1,4 +1,4 @@
-"""The two tables that every data set ends in, as Arrow schemas."""
+"""The two tables into which every data set is imported, as Arrow schemas."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ MOVIES = pa.schema(
 """One row per movie: title as published, genres joined by ``|``."""
 
 NO_GENRES = "(no genres listed)"
-"""MovieLens's own words for a movie without genres."""
+"""MovieLens's text for a movie without genres."""
 
 Progress = Callable[[str], None]
-"""Takes one line of progress for the log."""
+"""Called with a line of text about the progress, for the log."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set on its way in: movies as a table, ratings as a stream that is read once.
+    """A data set being imported: movies as a table, ratings as a stream that is read once.
 
     Attributes
     ----------
     label
-        What the ratings are called in messages: a file, a member of a zip, a package.
+        The name of the ratings in messages: a file, a member of a zip, a package.
     movies
         Table of `MOVIES`, sorted by ``item_id``, which is unique.
     ratings
         Batches with the columns and types of `RATINGS`, in the order of the source. Values may
-        still be missing, out of range or doubled: `checks` finds them.
+        still be missing, out of range or duplicate: `checks` detects them.
     place
-        Says where row ``n`` (from 0) of the ratings stands in the source, as in ``line 17``.
+        Returns the location of row ``n`` (from 0) of the ratings in the source, e.g. ``line 17``.
     """
 
     label: str

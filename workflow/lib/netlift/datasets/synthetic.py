@@ -1,4 +1,4 @@
-"""Synthetic ratings: any number of users, items and ratings, with a taste to be learned.
+"""Synthetic ratings: any number of users, items and ratings, with tastes that can be learned.
 
 Popularity of items follows Zipf and Mandelbrot, activity of users is log-normal above a floor of
 20 ratings, and each rating is
@@ -6,12 +6,12 @@ Popularity of items follows Zipf and Mandelbrot, activity of users is log-normal
     stars = 3.5 + quality of the item + leniency of the user
             + taste of the user for the item's genres + noise,
 
-rounded to half a star and kept in 0.5 to 5. Better items are somewhat more popular. Users come in
-sessions spread over years. Nothing here is meant to match a real data set in detail: it is for
-tests, for scale, and for methods that need to know what there is to learn.
+rounded to half a star and clipped to 0.5 to 5. Better items are somewhat more popular. Users rate
+in sessions spread over years. The data are not meant to match a real data set in detail: they are
+for tests, for benchmarks, and for methods that need known true tastes.
 
-Users are made in blocks. A block draws from its own stream, so memory is bounded, and a block's
-draws do not depend on how many blocks there are after it.
+Users are generated in blocks. Each block draws from its own random stream, so memory is bounded,
+and a block's draws do not depend on the number of later blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ USERS_PER_BLOCK = 4096
 
 
 FEWEST_RATINGS = 20
-"""Ratings that each user has at least, where there are enough ratings (as in MovieLens)."""
+"""Minimum ratings of each user, if there are enough ratings (as in MovieLens)."""
 
 
 ACTIVITY_SIGMA = 1.35
@@ -80,17 +80,17 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Population:
-    """How much of everything a synthetic data set holds.
+    """The counts of a synthetic data set.
 
     Attributes
     ----------
     users, items, ratings
         Exact counts. Each user has at least one rating, and no user rates an item twice.
     rated_items
-        How many of the items have at least one rating. All of them, if not given, or as many as
-        there are ratings.
+        How many of the items have at least one rating. By default all of them, or as many as there
+        are ratings.
     seed
-        Seed of every draw.
+        Seed of all draws.
     """
 
     users: int
@@ -106,13 +106,13 @@ class Population:
 
     @property
     def most_by_a_user(self) -> int:
-        """Ratings that no user exceeds: half of the items, or more if the counts need it."""
+        """Maximum ratings of a user: half of the items, or more if the counts need it."""
         twice_the_mean = 2 * -(-self.ratings // self.users)
         return max(self.n_rated // 2, min(self.n_rated, twice_the_mean))
 
 
 def simulate(population: Population) -> Dataset:
-    """Make a synthetic data set.
+    """Simulate a data set.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def simulate(population: Population) -> Dataset:
     Returns
     -------
     Dataset
-        Its ratings come sorted by user and item, in one batch per block of users.
+        Its ratings are sorted by user and item, in one batch per block of users.
 
     Raises
     ------
@@ -192,11 +192,11 @@ def draw_activity(rng: np.random.Generator, users: int, ratings: int, most: int)
     Parameters
     ----------
     rng
-        Source of chance.
+        Random number generator.
     users, ratings
         The number of users, and the sum to reach exactly.
     most
-        What no user may exceed: the number of items that can be rated.
+        The maximum for a user: the number of items that can be rated.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def draw_activity(rng: np.random.Generator, users: int, ratings: int, most: int)
 
 
 def _sure_picks(rng: np.random.Generator, counts: Ints, shelf: Shelf) -> tuple[Ints, Ints]:
-    """Give each item that is to be rated one rating for sure, by some user.
+    """Assign each item that is to be rated one certain rating, by some user.
 
     Returns
     -------
@@ -242,7 +242,7 @@ def _pick_items(
     """Draw which items each user of a block rates: by popularity, without replacement.
 
     Most users draw with replacement until they have enough different items, which is the same
-    as drawing without. Users who want a large part of all items are drawn another way.
+    as drawing without. For users with a large part of all items another method is used.
 
     Returns
     -------
@@ -276,7 +276,7 @@ def _keys_by_draws(
     Parameters
     ----------
     counts, draws
-        Items wanted and draws to make, for each user of the block.
+        Items needed and draws to make, for each user of the block.
     chosen
         The users to serve, ascending.
     sure_keys
@@ -284,7 +284,7 @@ def _keys_by_draws(
 
     Returns
     -------
-    Keys picked, ascending, and the users that got all they wanted.
+    Keys picked, ascending, and the users that got all their items.
     """
     n_items = len(shelf.weights)
     lengths = np.zeros_like(counts)

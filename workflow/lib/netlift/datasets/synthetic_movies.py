@@ -51,7 +51,7 @@ AWKWARD_TITLES: tuple[str | None, ...] = (
     "nan",
     "A Title That Goes On " + "and On " * 20 + "(1964)",
 )
-"""Titles that break careless code: each data set of 100 items or more has them all."""
+"""Titles that break careless code; every data set of at least 100 items has all of them."""
 
 _FIRST_WORDS = (
     "Amber Blue Broken Crimson Distant Electric Empty Final Frozen Gentle Golden Hidden Hollow "
@@ -83,7 +83,7 @@ class Shelf:
     weights
         Popularity: the probability that a draw takes the item. Zero for items never rated.
     quality
-        What the item adds to each rating, in stars; zero on average over ratings.
+        The item's contribution to each rating, in stars; zero on average over ratings.
     genres
         Shape (items, 3): indices into the genres, ``len(GENRES)`` where there is no further one.
     genre_scale
@@ -113,12 +113,12 @@ class Shelf:
 def make_shelf(
     rng: np.random.Generator, items: int, rated: int, counts: NDArray[np.int64]
 ) -> Shelf:
-    """Make the items of a synthetic data set.
+    """Generate the items of a synthetic data set.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random number generator.
     items, rated
         The number of items, and of those that are rated.
     counts
@@ -131,8 +131,8 @@ def make_shelf(
     log_popularity = np.log(_popularity(items))[popularity_rank]
     spread = log_popularity.std() or 1.0
     common = QUALITY_FROM_POPULARITY * (log_popularity - log_popularity.mean()) / spread
-    own = np.sqrt(1 - QUALITY_FROM_POPULARITY**2) * rng.standard_normal(items)
-    quality = QUALITY_SD * (common + own)
+    idiosyncratic = np.sqrt(1 - QUALITY_FROM_POPULARITY**2) * rng.standard_normal(items)
+    quality = QUALITY_SD * (common + idiosyncratic)
     expected = _expected_ratings(weights, counts)
     quality -= (expected * quality).sum() / expected.sum()
     genres = _draw_genres(rng, items)
@@ -158,9 +158,9 @@ def _popularity(items: int) -> NDArray[np.float64]:
 def _expected_ratings(
     weights: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return about how many ratings each item gets, in proportion, shape (items,).
+    """Return numbers proportional to the approximate ratings of each item, shape (items,).
 
-    A user with few ratings takes popular items; one with many must take others too. The users
+    A user with few ratings rates popular items; one with many must rate others too. The users
     are represented by 50 quantiles of their counts.
     """
     expected = np.zeros(len(weights))
@@ -173,9 +173,9 @@ def _expected_ratings(
 def _mean_draws(
     weights: NDArray[np.float64], different: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return how many draws with replacement give so many different items on average.
+    """Return how many draws with replacement give this many different items on average.
 
-    Never less than the number wanted; a very large number where no draws would do.
+    At least the number of items; a very large number if no number of draws is enough.
     """
     grid = np.unique(np.geomspace(1, 2 * len(weights), 64).astype(np.int64))
     reached = [_reach(weights, draws).sum() for draws in grid]
@@ -184,7 +184,7 @@ def _mean_draws(
 
 
 def _reach(weights: NDArray[np.float64], draws: float) -> NDArray[np.float64]:
-    """Return the probability that each item is among so many draws with replacement."""
+    """Return the probability that each item is among this many draws with replacement."""
     probability: NDArray[np.float64] = -np.expm1(draws * np.log1p(-np.minimum(weights, 1 - 1e-12)))
     return probability
 

@@ -1,6 +1,6 @@
-"""Logs of a team's own experiment: read, checked and summed by DuckDB, out of memory.
+"""Logs of a team's own experiment: read, checked and summed by DuckDB, even if larger than memory.
 
-``entries`` is what a config entry says, ``codes`` the problems that a log can have, ``source``
-opens the files, ``rows`` maps columns to typed rows, ``slates`` sums them, ``contract`` judges,
-``items`` writes the rows that later stages read.
+``entries`` parses a config entry, ``codes`` lists the problems of logs, ``source`` opens files,
+``rows`` maps columns to typed rows, ``slates`` sums them, ``contract`` checks them, ``items``
+writes the rows that later stages read.
 """

@@ -1,4 +1,4 @@
-"""Whether the assignment of a log is what it is said to be, from sums that DuckDB makes."""
+"""Check that the assignment of a log fits its stated design, from sums computed by DuckDB."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def assignment_problems(con: duckdb.DuckDBPyConnection, unit: str, aside: str) -> Iterator[Problem]:
-    """Yield ``sample_ratio`` and ``covariate_imbalance`` where the assignment does not fit.
+    """Yield ``sample_ratio`` and ``covariate_imbalance`` where they contradict the design.
 
     Parameters
     ----------
@@ -47,43 +47,43 @@ def assignment_problems(con: duckdb.DuckDBPyConnection, unit: str, aside: str) -
     sd = float(np.sqrt(variance)) / n_units if spread > 0 else None
     p = sample_ratio_p_value(int(treated), int(n_units), expected / n_units, sd)
     if p < WRONG:
-        said = f"{treated / n_units:.4f} of {n_units:,} {unit}s are promoted"
-        said += f", {expected / n_units:.4f} expected (p = {p:.2g})"
-        yield Problem("sample_ratio", examples=(said,))
+        message = f"{treated / n_units:.4f} of {n_units:,} {unit}s are promoted"
+        message += f", {expected / n_units:.4f} expected (p = {p:.2g})"
+        yield Problem("sample_ratio", examples=(message,))
     names = _covariates(con, used)
     if names:
         difference, covariance = _sums(con, used, names, unit == "user", treated / expected)
         p, z = imbalance(difference, covariance)
         if p < WRONG:
             worst = int(np.argmax(np.abs(z)))
-            said = f"promoted {unit}s have {'more' if z[worst] > 0 else 'less'} "
-            said += (
+            message = f"promoted {unit}s have {'higher' if z[worst] > 0 else 'lower'} "
+            message += (
                 f"{list(names)[worst]} (z = {z[worst]:.1f}; all covariates together p = {p:.2g})"
             )
-            yield Problem("covariate_imbalance", examples=(said,))
+            yield Problem("covariate_imbalance", examples=(message,))
 
 
 def _covariates(con: duckdb.DuckDBPyConnection, used: str) -> dict[str, float]:
     """Return the covariates of slates that vary and are complete, with their spread."""
-    there = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
-    own = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
+    existing = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
+    prefixes = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
     known = (*COVARIATES, "focal_relevance")
-    asked = [column for column in there if column in known or column.startswith(own)]
-    if not asked:
+    candidates = [column for column in existing if column in known or column.startswith(prefixes)]
+    if not candidates:
         return {}
     sums = ", ".join(
         f"count(*) - count({name(column)}), stddev_pop({name(column)}::DOUBLE), "
         f"max(abs({name(column)}))"
-        for column in asked
+        for column in candidates
     )
     row = con.execute(f"SELECT {sums} FROM {used}").fetchone()
     assert row is not None
-    found = {}
-    for place, column in enumerate(asked):
-        missing, sd, largest = row[3 * place : 3 * place + 3]
+    spreads = {}
+    for index, column in enumerate(candidates):
+        missing, sd, largest = row[3 * index : 3 * index + 3]
         if not missing and sd is not None and sd > SAME_RANK * max(1.0, largest):
-            found[column] = float(sd)
-    return found
+            spreads[column] = float(sd)
+    return spreads
 
 
 def _sums(
@@ -93,9 +93,9 @@ def _sums(
     by_user: bool,
     ratio: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return d and V of ``diagnostics.imbalance``.
+    """Return the arguments d and V of ``balance.imbalance``.
 
-    Covariates are taken around the means of their strata, which fixed numbers of promotions fix,
+    Covariates are centered on the means of their strata, whose numbers of promotions may be fixed,
     and summed over units; e is scaled to the share that was promoted.
     """
     k = len(names)

@@ -20,11 +20,11 @@ class Code:
     level
         What it is about: a file or column, a row, a slate, or the log as a whole.
     severity
-        An error stops; a warning is kept for the page.
+        An error stops the analysis; a warning is shown on the page.
     what
         What is wrong, in words.
-    mend
-        What to do.
+    fix
+        How to fix it, in words.
     set_aside
         Whether slates that have it may be set aside.
     """
@@ -33,16 +33,16 @@ class Code:
     level: Level
     severity: Severity
     what: str
-    mend: str
+    fix: str
     set_aside: bool = False
 
 
-def _row(name: str, what: str, mend: str) -> Code:
-    return Code(name, "row", "error", what, mend, set_aside=True)
+def _row(name: str, what: str, fix: str) -> Code:
+    return Code(name, "row", "error", what, fix, set_aside=True)
 
 
-def _slate(name: str, what: str, mend: str) -> Code:
-    return Code(name, "slate", "error", what, mend, set_aside=True)
+def _slate(name: str, what: str, fix: str) -> Code:
+    return Code(name, "slate", "error", what, fix, set_aside=True)
 
 
 CODES = (
@@ -297,5 +297,5 @@ def codes_table() -> str:
     lines = ["| code | about | | what is wrong | how to fix it |", "|---|---|---|---|---|"]
     for code in CODES:
         kind = code.severity + (", may be set aside" if code.set_aside else "")
-        lines.append(f"| `{code.name}` | {code.level} | {kind} | {code.what} | {code.mend} |")
+        lines.append(f"| `{code.name}` | {code.level} | {kind} | {code.what} | {code.fix} |")
     return "\n".join(lines) + "\n"

@@ -14,20 +14,20 @@ from netlift.logs.codes import CODES
 Json = dict[str, Any]
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".duckdb": "duckdb", ".db": "duckdb"}
-"""File endings and the format that they stand for; all others are CSV."""
+"""Format by file extension; all other files are CSV."""
 
 SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
-"""Covariates that have a meaning in the analysis; others get a prefix."""
+"""Covariates that the analysis knows by name; others get a prefix."""
 
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
 RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
-"""Outcome types that Netlift makes itself."""
+"""Outcome types that Netlift computes itself."""
 
 WINSORIZED = "_winsorized"
-"""Ending of the winsorized version of an outcome."""
+"""Suffix of the winsorized version of an outcome."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class LogOutcome:
     Attributes
     ----------
     name
-        What it is called in the tables.
+        Its name in the tables.
     column
         Its column in the log.
     unit
-        What follows a number of it: as the entry says, or the name in words.
+        Its unit: from the entry, or the name in words.
     negative
-        Whether values below zero are meant.
+        Whether values below zero are intended.
     winsorize
-        The quantile of its positive values to which larger ones are lowered; None for no such
-        version of it.
+        The quantile of its positive values at which larger values are capped; None for no
+        winsorized version.
     """
 
     name: str
@@ -84,25 +84,25 @@ class LogEntry:
     paths
         Files, globs and folders.
     format_name
-        ``csv``, ``parquet`` or ``duckdb``; None to tell it from the endings (see ``format``).
+        ``csv``, ``parquet`` or ``duckdb``; None to infer it from file extensions (see ``format``).
     table, query
-        Of a DuckDB file: what to read.
+        What to read from a DuckDB file.
     delimiter
-        Of CSV.
+        The delimiter of CSV files.
     first_position
-        0 or 1.
+        The number of the top position: 0 or 1.
     meanings
-        By flag (promoted, focal) and meaning, the values that have it.
+        The values of each flag (promoted, focal), by meaning.
     items
         The table of items with their clusters.
     unit
         What was randomized: ``slate`` or ``user``.
     probability
-        Of promotion; None where a column has it.
+        Probability of promotion; None where it is in a column.
     slate_covariates, item_covariates
         The log's column by the name of the covariate's column in the tables.
     set_aside, accept
-        Codes of problems whose slates are left out, and that are to be warnings.
+        Codes of problems whose slates are left out, and of those that become warnings.
     row_stages
         Whether stages that hold item rows in memory are run.
     """
@@ -127,14 +127,14 @@ class LogEntry:
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Self:
-        """Parse a checked entry of the config, or the settings that ``log_settings`` makes of it.
+        """Parse a validated entry of the config, or the settings that ``log_settings`` returns.
 
-        Settings are sorted, and keep the order of the outcomes beside them (``outcome_order``).
+        Settings are sorted; ``outcome_order`` keeps the order of the outcomes.
         """
         path, promotion = entry.get("path", []), entry.get("promotion", {})
         order = entry.get("outcome_order", list(entry["outcomes"]))
         covariates = entry.get("covariates", {})
-        same = ("table", "query", "delimiter", "first_position", "meanings", "row_stages")
+        copied = ("table", "query", "delimiter", "first_position", "meanings", "row_stages")
         return cls(
             columns=entry["columns"],
             outcomes=tuple(LogOutcome.from_config(name, entry["outcomes"][name]) for name in order),
@@ -147,17 +147,17 @@ class LogEntry:
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
             set_aside=tuple(entry.get("set_aside", ())),
             accept=tuple(entry.get("accept", ())),
-            **{key: entry[key] for key in same if key in entry},
+            **{key: entry[key] for key in copied if key in entry},
         )
 
     @property
     def is_experiment(self) -> bool:
-        """Whether the log tells which item was promoted in which slate."""
+        """Whether the log records which item was promoted in which slate."""
         return "promoted" in self.columns
 
     @property
     def format(self) -> str:
-        """``csv``, ``parquet`` or ``duckdb``: as the entry says, or by the first ending."""
+        """``csv``, ``parquet`` or ``duckdb``: from the entry, or the first file's extension."""
         if self.format_name:
             return self.format_name
         if not self.paths:
@@ -167,7 +167,7 @@ class LogEntry:
 
     @property
     def needed_columns(self) -> list[str]:
-        """The log's columns that the entry names, each once, in its order."""
+        """The log's columns that the entry names, without duplicates, in its order."""
         columns = [*self.columns.values(), *(outcome.column for outcome in self.outcomes)]
         return list(dict.fromkeys([*columns, *self.covariate_columns]))
 
@@ -178,7 +178,7 @@ class LogEntry:
 
     @property
     def units(self) -> dict[str, str]:
-        """What follows a number of each outcome, by outcome type, the main one first."""
+        """The unit of each outcome, by outcome type, the main one first."""
         units: dict[str, str] = {}
         for index, outcome in enumerate(self.outcomes):
             units[MAIN_OUTCOME if index == 0 else outcome.name] = outcome.unit
@@ -188,18 +188,18 @@ class LogEntry:
 
     def data_files(self) -> list[str]:
         """Return the files of the log itself, without the table of items."""
-        return _files_behind(self.paths)
+        return _matching_files(self.paths)
 
     def files(self) -> list[str]:
-        """Return the files that the log is read from, so that an edit of them runs it again.
+        """Return all files that the log is read from: changes to them run its jobs again.
 
         Raises
         ------
         NetliftError
-            A path leads to no file.
+            A path matches no file.
         """
         tables = [self.items.path] if self.items else []
-        missing = [path for path in self.paths if not _files_behind((path,))]
+        missing = [path for path in self.paths if not _matching_files((path,))]
         missing += [path for path in tables if not Path(path).is_file()]
         if missing:
             raise NetliftError(
@@ -217,8 +217,8 @@ def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> di
     }
 
 
-def _files_behind(paths: tuple[str, ...]) -> list[str]:
-    """Return the files behind paths, globs and folders, each once, sorted; hidden ones left out."""
+def _matching_files(paths: tuple[str, ...]) -> list[str]:
+    """Return the files that paths, globs and folders match, without duplicates or hidden files."""
     files: list[str] = []
     for path in paths:
         if Path(path).is_dir():
@@ -236,10 +236,10 @@ def _files_behind(paths: tuple[str, ...]) -> list[str]:
 
 
 def log_settings(entry: Mapping[str, Any]) -> Json:
-    """Return the part of an entry that its tables of slates and rows depend on.
+    """Return the part of an entry on which its tables of slates and rows depend.
 
-    The order of outcomes, of which the first is the main one, is written out: the parameters of a
-    rule are sorted.
+    The order of outcomes, of which the first is the main one, is explicit, because the parameters
+    of a rule are sorted.
     """
     used = {key: entry[key] for key in sorted(entry) if key not in ("title", "row_stages")}
     outcomes = {
@@ -250,7 +250,7 @@ def log_settings(entry: Mapping[str, Any]) -> Json:
 
 
 def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
-    """Yield the key and the problem where keys of an entry do not agree with each other."""
+    """Yield the key and the problem where keys of an entry contradict each other."""
     columns = log.columns
     if ("promoted" in columns) != ("focal" in columns):
         yield "columns", "promoted and focal belong together: name both, or neither"
@@ -258,18 +258,18 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         count = "neither is" if log.probability is None else "both are"
         yield (
             "promotion.probability",
-            "say with which probability slates were promoted, either here or in a column "
+            "give the probability of promotion, either here or in a column "
             f"(columns.probability); {count} given",
         )
     if log.unit == "user" and "user" not in columns:
         yield "columns.user", "needed where promotion.unit is user"
     if "cluster" in columns and log.items:
-        yield "items", "clusters come from columns.cluster already; give one of the two"
+        yield "items", "clusters already come from columns.cluster; give only one of the two"
     yield from _source_problems(log)
     names = [outcome.name for outcome in log.outcomes]
     taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
     if taken:
-        yield "outcomes", f"{listed(taken)} would be taken for another column; give another name"
+        yield "outcomes", f"{listed(taken)} would conflict with another column; use another name"
     allowed = [code.name for code in CODES if code.set_aside]
     unknown = [name for name in log.set_aside if name not in allowed]
     if unknown:
@@ -283,12 +283,12 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
 
 def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     if not log.paths and log.query is None:
-        yield "path", "say where the log lies (or give a query)"
+        yield "path", "give the path of the log (or a query)"
     if log.table is not None and log.query is not None:
         yield "table", "give a table or a query, not both"
     chosen = log.table is not None or log.query is not None
     database = bool(log.paths) and log.format == "duckdb"
     if database and not chosen:
-        yield "table", "say which table of the DuckDB file to read, or give a query"
+        yield "table", "name the table of the DuckDB file to read, or give a query"
     if log.paths and not database and chosen:
         yield "table", "a table or a query is for DuckDB files; give their path, or format: duckdb"

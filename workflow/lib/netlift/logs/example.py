@@ -1,4 +1,4 @@
-"""A simulated experiment written as a team's log, so that the truth behind the log is known."""
+"""A simulated experiment written as a team's log, so that the log's true effects are known."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLUMNS = {
 
 
 def example_log(items: pd.DataFrame) -> pd.DataFrame:
-    """Write a table of items as a team might have logged it: other names, text, positions from 0.
+    """Return a table of items as a team might log it: other names, text, positions from 0.
 
     Parameters
     ----------
     items
-        Of a simulated world; its truth is left out.
+        Items of a simulated world; columns of known effects are left out.
     """
     log = pd.DataFrame({name: items[column] for name, column in COLUMNS.items()})
     return log.assign(

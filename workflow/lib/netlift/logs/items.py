@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 500_000
-"""Rows of a row group."""
+"""Rows per row group."""
 
 _CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component")
 
@@ -34,7 +34,7 @@ def item_batches(
     rows
         The mapping of the log.
     limits
-        Where outcomes are winsorized.
+        The values at which outcomes are capped, by name.
     n_rows
         Rows of the log.
     """
@@ -46,9 +46,9 @@ def item_batches(
             table = pa.Table.from_batches([batch])
             for column in _CATEGORIES:
                 if column in table.column_names:
-                    place = table.column_names.index(column)
+                    index = table.column_names.index(column)
                     values = table[column].cast(pa.string()).dictionary_encode()
-                    table = table.set_column(place, column, values)
+                    table = table.set_column(index, column, values)
             yield table
 
 

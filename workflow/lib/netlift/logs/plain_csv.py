@@ -1,9 +1,9 @@
-"""A faster way through CSV: numbers read as numbers by Arrow, where that loses nothing.
+"""A faster way to read CSV: Arrow parses numbers directly, where that loses nothing.
 
-CSV holds text, and ids such as 007, or a column in which numbers and words mix, must not be taken
-for numbers. Arrow refuses whatever is no number of a column's type, but for spaces and zeros in
-front of whole numbers, and hexadecimal: for those the bytes of a file are searched. A log in which
-anything is not plain is read as text instead, which is slower, and can say what is wrong where.
+CSV holds text, and ids such as 007, or a column that mixes numbers and words, must not be read as
+numbers. Arrow rejects any value that is not a number of the column's type, except spaces and zeros
+before whole numbers, and hexadecimal: the bytes of a file are searched for these. If anything is
+not plain, the log is read as text instead, which is slower but can locate errors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 4 << 20
-"""How much of a file is parsed at once."""
+"""Bytes of a file that are parsed at once."""
 
 _VIEW = "plain_rows"
 
@@ -30,14 +30,14 @@ _EDGE, _DIGIT, _ZERO, _BLANK, _MINUS = range(5)
 
 
 class NotPlainError(Exception):
-    """A file holds what could be taken for a number that it is not quite."""
+    """A file contains a value that would not survive being read as a number."""
 
 
 class _Watched:
-    """A file whose columns of whole numbers are searched for what is not plain while it is read.
+    """A file whose columns of whole numbers are searched, while it is read, for values not plain.
 
-    Bytes are looked at two or three at a time: a field's edge and a blank, or an edge and a zero
-    with a digit behind it. Which column that is in is worked out only where such are found.
+    Bytes are examined two or three at a time: a field's edge and a blank, or an edge and a zero
+    followed by a digit. The column is determined only where such a sequence occurs.
     """
 
     def __init__(self, file: IO[bytes], delimiter: str, columns: list[int]) -> None:
@@ -53,7 +53,7 @@ class _Watched:
             for character in characters:
                 kinds[ord(character)] = kind
         self._kinds = bytes(kinds)
-        # Not searched to their end yet; and of the place before them: within quotes, which column.
+        # Bytes not fully searched yet; whether they begin inside quotes, and in which column.
         self._last, self._quoted, self._column = b"\n", False, 0
 
     @property
@@ -65,41 +65,41 @@ class _Watched:
 
     def read(self, size: int = -1) -> bytes:
         block = self._file.read(size)
-        seen = self._last + block
-        places = self._odd(seen)
-        passed = max(len(seen) - 2, 0)
-        if places.size or self._quoted or b'"' in seen:
-            self._place(np.frombuffer(seen, np.uint8), places, passed)
+        data = self._last + block
+        indices = self._suspects(data)
+        passed = max(len(data) - 2, 0)
+        if indices.size or self._quoted or b'"' in data:
+            self._check_columns(np.frombuffer(data, np.uint8), indices, passed)
         else:
-            line = seen.rfind(b"\n", 0, passed)
+            line = data.rfind(b"\n", 0, passed)
             before = self._column if line < 0 else 0
-            self._column = before + seen.count(self._delimiter, line + 1, passed)
-        self._last = seen[passed:]
+            self._column = before + data.count(self._delimiter, line + 1, passed)
+        self._last = data[passed:]
         return block
 
-    def _odd(self, seen: bytes) -> np.ndarray:
-        """Return the places of blanks at edges, and of zeros that lead a number."""
-        kinds = np.frombuffer(seen.translate(self._kinds), np.uint8)
+    def _suspects(self, data: bytes) -> np.ndarray:
+        """Return the indices of blanks at edges, and of leading zeros."""
+        kinds = np.frombuffer(data.translate(self._kinds), np.uint8)
         first, second, third = kinds[:-2], kinds[1:-1], kinds[2:]
-        found = [(first & (second >> _ZERO) & (third >> _DIGIT), 1)]
-        if b"-" in seen:
-            found.append((first & (second >> _MINUS) & (third >> _ZERO), 1))
-        if b" " in seen or b"\t" in seen:
+        masks = [(first & (second >> _ZERO) & (third >> _DIGIT), 1)]
+        if b"-" in data:
+            masks.append((first & (second >> _MINUS) & (third >> _ZERO), 1))
+        if b" " in data or b"\t" in data:
             first, second = kinds[:-1], kinds[1:]
-            found += [(first & (second >> _BLANK), 1), ((first >> _BLANK) & second, 0)]
-        # The first bit is that of edges.
-        places = [np.flatnonzero(odd & 1) + shift for odd, shift in found if (odd & 1).any()]
-        return np.concatenate(places) if places else np.empty(0, np.int64)
+            masks += [(first & (second >> _BLANK), 1), ((first >> _BLANK) & second, 0)]
+        # The lowest bit marks edges.
+        indices = [np.flatnonzero(mask & 1) + shift for mask, shift in masks if (mask & 1).any()]
+        return np.concatenate(indices) if indices else np.empty(0, np.int64)
 
-    def _place(self, seen: np.ndarray, places: np.ndarray, passed: int) -> None:
-        """Find the columns of places; remember where the next block begins."""
-        quoted = np.logical_xor.accumulate(seen == ord('"')) ^ self._quoted
-        edges = np.flatnonzero((seen == self._delimiter[0]) & ~quoted)
-        lines = np.flatnonzero((seen == ord("\n")) & ~quoted)
-        asked = np.append(places, passed)
-        line = np.searchsorted(lines, asked) - 1
+    def _check_columns(self, data: np.ndarray, indices: np.ndarray, passed: int) -> None:
+        """Find the columns of these indices; remember where the next block begins."""
+        quoted = np.logical_xor.accumulate(data == ord('"')) ^ self._quoted
+        edges = np.flatnonzero((data == self._delimiter[0]) & ~quoted)
+        lines = np.flatnonzero((data == ord("\n")) & ~quoted)
+        targets = np.append(indices, passed)
+        line = np.searchsorted(lines, targets) - 1
         start = np.where(line < 0, 0, lines[line] if lines.size else 0)
-        columns = np.searchsorted(edges, asked) - np.searchsorted(edges, start)
+        columns = np.searchsorted(edges, targets) - np.searchsorted(edges, start)
         columns += np.where(line < 0, self._column, 0)
         if np.isin(columns[:-1], self._columns).any():
             raise NotPlainError
@@ -116,7 +116,7 @@ def plain_source(
     Parameters
     ----------
     con
-        Where it is read.
+        The connection that reads it.
     source
         A CSV log.
     kinds
@@ -125,7 +125,7 @@ def plain_source(
     Raises
     ------
     NotPlainError
-        While it is read: something is not plain, or cannot be read at all.
+        While it is read: a value is not plain, or the file cannot be read at all.
     """
     import duckdb
     import pyarrow as pa
@@ -162,8 +162,8 @@ def _batches(parts: tuple[CsvFiles, ...], schema: pa.Schema) -> Iterator[pa.Reco
     )
     for part in parts:
         whole = [
-            place
-            for place, name in enumerate(part.header)
+            index
+            for index, name in enumerate(part.header)
             if name in schema.names and pa.types.is_integer(schema.field(name).type)
         ]
         parse = pc.ParseOptions(delimiter=part.delimiter, ignore_empty_lines=False)

@@ -1,4 +1,4 @@
-"""Outcomes by position: what a log without a drawn promotion can say of its slates."""
+"""Outcomes by position: what a log without a randomized promotion can show."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ UNIT = "outcome per item row"
 def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each outcome at each position, with errors clustered by user.
 
-    The position is the one at which items were shown; of a log with promotions, control slates
-    alone, whose positions are the ranker's. It describes: items at different positions differ.
+    The position is the one at which items were shown; in a log with promotions, only control slates
+    are used. The means are descriptive: items at different positions differ.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
     table = []
     for outcome, column in item_outcomes(items).items():
         values = items[column].to_numpy(dtype=np.float64)
-        for place in np.unique(position):
-            own = position == place
-            estimate = _mean(values[own], pd.factorize(user[own])[0])
+        for number in np.unique(position):
+            here = position == number
+            estimate = _mean(values[here], pd.factorize(user[here])[0])
             lower, upper = estimate.interval if estimate.df > 0 else (None, None)
             table.append(
                 {
                     "outcome_type": outcome,
-                    "position": int(place),
+                    "position": int(number),
                     "unit": UNIT,
-                    "rows": int(own.sum()),
+                    "rows": int(here.sum()),
                     "mean": estimate.value,
                     "se": estimate.se if estimate.df > 0 else None,
                     "ci_95_lower": lower,

@@ -1,4 +1,4 @@
-"""Problems of a log: how they are collected, and the message with which a log is refused."""
+"""Problems of a log: their record, table, and the error that refuses a log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netlift.logs.entries import LogEntry
 
 
 def refusal_text(problems: list[Problem]) -> str:
-    """Say all problems of a log, with what to do, in one message."""
+    """Return one message with all problems of a log and how to fix them."""
     count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
     lines = [f"the log breaks its contract: {count}"]
     for problem in problems:
@@ -20,7 +20,7 @@ def refusal_text(problems: list[Problem]) -> str:
         where = f" (column {problem.column})" if problem.column else ""
         lines.append(f"  - {problem.code}{where}: {code.what}{_how_many(problem)}")
         lines += [f"      {example}" for example in problem.examples]
-        lines.append(f"      {code.mend}")
+        lines.append(f"      {code.fix}")
     lines.append("Every code is explained in docs/log-contract.md.")
     return "\n".join(lines)
 
@@ -37,22 +37,22 @@ def _how_many(problem: Problem) -> str:
 def contract_table(problems: list[Problem], log: LogEntry) -> pd.DataFrame:
     """Return problems as a table, in the order of the codes.
 
-    One row per problem: ``severity`` is error, warning, or what the entry made of an error: set
-    aside, accepted.
+    One row per problem: ``severity`` is error, warning, or, where the entry says so, set aside or
+    accepted.
     """
-    made_of = dict.fromkeys(log.set_aside, "set aside")
-    made_of |= dict.fromkeys(log.accept, "accepted")
+    overridden = dict.fromkeys(log.set_aside, "set aside")
+    overridden |= dict.fromkeys(log.accept, "accepted")
     order = [code.name for code in CODES]
     rows = [
         {
             "code": problem.code,
-            "severity": made_of.get(problem.code, BY_NAME[problem.code].severity),
+            "severity": overridden.get(problem.code, BY_NAME[problem.code].severity),
             "column": problem.column,
             "what": BY_NAME[problem.code].what,
             "rows": problem.rows,
             "slates": problem.slates,
             "examples": "; ".join(problem.examples) or None,
-            "how_to_fix": BY_NAME[problem.code].mend,
+            "how_to_fix": BY_NAME[problem.code].fix,
         }
         for problem in sorted(problems, key=lambda problem: order.index(problem.code))
     ]
@@ -70,11 +70,11 @@ class Problem:
     code
         Its name in ``codes``.
     column
-        The column of the log that it is about; None if about none.
+        The column of the log that it is about, if any.
     rows, slates
-        How many have it; None where that is not counted.
+        How many rows and slates have it; None where that is not counted.
     examples
-        Up to three, in words.
+        Up to three examples, in words.
     """
 
     code: str
@@ -93,13 +93,13 @@ class LogRefusedError(NetliftError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the part of an error's message that is of use: its first lines, as one."""
+    """Return the part of an error's message that is useful: its first lines, joined."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:4])[:500] or type(error).__name__
 
 
 def refusal(problems: list[Problem]) -> LogRefusedError:
-    """Return the error that says all problems of a log at once."""
+    """Return the error that lists all problems of a log."""
     from netlift.logs.problems import refusal_text
 
     return LogRefusedError(refusal_text(problems), problems)

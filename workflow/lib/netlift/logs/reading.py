@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY_MB = 800
-"""What DuckDB may hold in memory unless told otherwise."""
+"""Default limit of DuckDB's memory, MB."""
 
 _NARROW = {
     "promotion_applied": "TINYINT",
@@ -43,16 +43,16 @@ def account_log(
     log
         The log's entry.
     outputs
-        Paths of ``accounts`` (the accounts, as ``accounts.slate_outcomes`` makes them of items),
+        Paths of ``accounts`` (as ``accounts.slate_outcomes`` computes them from items),
         ``contract`` (warnings and problems that were set aside) and ``row_counts``. All or none of
-        them are written; of a log that is refused, ``contract_refused.csv`` beside them.
+        them are written; for a log that is refused, ``contract_refused.csv`` in the same folder.
     threads, memory_mb
-        What DuckDB may use.
+        Limits for DuckDB.
 
     Raises
     ------
     LogRefusedError
-        The log has errors: all that can be seen, in one message.
+        The log has errors: one message lists all that can be detected.
     """
     refused = Path(outputs["contract"]).with_name("contract_refused.csv")
     refused.unlink(missing_ok=True)
@@ -101,11 +101,11 @@ def _staged(
             duckdb.ParserException,
             duckdb.CatalogException,
         ):
-            raise  # nothing that the log could be blamed for
+            raise  # not caused by the log
         except duckdb.Error as error:
             if is_disk_full(error):
                 raise
-            # Of Parquet files, damage inside and types that differ show only as rows are read.
+            # Damage inside Parquet files, and differing types, appear only when rows are read.
             raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
 
 
@@ -117,7 +117,7 @@ def map_log(
     threads: int = 1,
     memory_mb: int = MEMORY_MB,
 ) -> None:
-    """Write the item rows of a log whose accounts are made, sorted by slate, in row groups.
+    """Write the item rows of a log whose accounts exist, sorted by slate, in row groups.
 
     Parameters
     ----------
@@ -126,9 +126,9 @@ def map_log(
     accounts
         Its slate accounts: which slates are used, and their design.
     items
-        Where the items go.
+        Path of the table of items.
     threads, memory_mb
-        What DuckDB may use.
+        Limits for DuckDB.
     """
     with _staged(log, Path(items).parent, threads, memory_mb) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")

@@ -20,7 +20,7 @@ _MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
 
 
 SAMPLE_ROWS = 20_000
-"""Rows of a CSV log from which its types are guessed; all others are held against the guess."""
+"""Rows of a CSV log from which its types are guessed; all other rows are checked against them."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,21 @@ class Rows:
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
         ``cluster``, ``stratum``, ``position``, ``final_position``, ``promoted``, ``focal``,
-        ``probability``, outcomes ``o_NAME``, covariates by their names in items), and of columns
-        that were text ``NAME_bad``, the text where it does not fit.
+        ``probability``, outcomes ``o_NAME``, covariates by their names in items), and for text
+        columns ``NAME_bad``, the text where it cannot be parsed.
     checks
-        What single rows can have wrong; their places are the bits of ``problems``.
+        Problems of single rows; their indices are the bits of ``problems``.
     outcomes
         Names of the outcomes, in order.
     slate_covariates, item_covariates
         Names of the covariates' columns.
     experiment
-        Whether the log tells promotions.
+        Whether the log records promotions.
     whole
         Columns of whole numbers, whose sums are exact.
     guessed
-        Flag column -> column of the log: where the flag is set, what was taken for a whole number
-        is none.
+        Flag column -> column of the log: where the flag is set, the value was taken for a whole
+        number but is none.
     """
 
     select: str
@@ -73,10 +73,10 @@ class Rows:
         if not self.checks:
             return "0::BIGINT"
         bits = [
-            f"CASE WHEN {check.condition} THEN {1 << place}::BIGINT ELSE 0 END"
-            for place, check in enumerate(self.checks)
+            f"CASE WHEN {check.condition} THEN {1 << bit}::BIGINT ELSE 0 END"
+            for bit, check in enumerate(self.checks)
         ]
-        # Whether there is any is asked first: nearly all rows go no further.
+        # Test for any problem first: nearly all rows have none.
         some = " OR ".join(f"({check.condition})" for check in self.checks)
         return f"CASE WHEN {some} THEN {' | '.join(bits)} ELSE 0 END"
 
@@ -111,12 +111,12 @@ class _Mapper:
         self.check("missing_value", column, condition, "'(missing)'")
 
     def guess(self, alias: str, column: str, kind: str) -> None:
-        """Take text for whole numbers, and note where it is not exactly one."""
+        """Parse text as whole numbers, and flag values that are not exactly one."""
         raw = f"r.{name(column)}"
         cast = f"TRY_CAST({raw} AS {kind})"
         self.add(alias, cast)
         wrong = f"{cast}::VARCHAR IS DISTINCT FROM {raw} AND {raw} IS NOT NULL"
-        # The usual two first: most clicks go no further.
+        # The two most common values first: they decide most clicks.
         self.add(f"{alias}_guess", f"({raw} NOT IN ('0', '1') AND {wrong})")
         self.guessed[f"{alias}_guess"] = column
 
@@ -153,13 +153,13 @@ class _Mapper:
             if needed:
                 self.missing(alias, column)
         else:
-            given = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
-            cast = f"TRY_CAST({given} AS DOUBLE)"
+            cell = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
+            cast = f"TRY_CAST({cell} AS DOUBLE)"
             if alias.startswith("o_"):
-                truth = f"CASE lower({given}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
+                truth = f"CASE lower({cell}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
                 cast = f"coalesce({cast}, {truth})"
             self.add(alias, cast)
-            self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN NULLIF(trim({given}), '') END")
+            self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN NULLIF(trim({cell}), '') END")
             bad = name(f"{alias}_bad")
             self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
             if needed:
@@ -198,7 +198,7 @@ class _Mapper:
             value = f"CASE {raw} WHEN 1 THEN true WHEN 0 THEN false END"
         else:
             shown = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
-            # The usual two first: nearly all rows go no further.
+            # The two most common values first: they decide nearly all rows.
             value = (
                 f"CASE {raw} WHEN '0' THEN false WHEN '1' THEN true ELSE CASE lower({shown}) "
                 "WHEN 'true' THEN true WHEN 'false' THEN false WHEN '1' THEN true "
@@ -221,7 +221,7 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     log
         Its entry.
     integers
-        Columns of text whose values all are whole numbers, to be ids as numbers.
+        Text columns whose values are all whole numbers, to be parsed as numbers.
     """
     mapper, columns = _Mapper(source, integers), log.columns
     mapper.id("slate", columns["slate"])
@@ -279,7 +279,7 @@ def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
 def sampled_kinds(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> dict[str, str]:
     """Guess from the first rows of a CSV log which columns are numbers, and of which DuckDB type.
 
-    BIGINT for ids and INTEGER for others where all values are whole numbers as one writes them,
+    BIGINT for ids and INTEGER for others where all values are whole numbers in their usual form,
     DOUBLE for other numbers.
     """
     columns = log.columns
@@ -290,18 +290,18 @@ def sampled_kinds(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry)
     numbers += [columns["probability"]] if "probability" in columns else []
     numbers += log.covariate_columns
     tests = [
-        f"bool_and(TRY_CAST(r.{name(one)} AS {kinds[one]})::VARCHAR = r.{name(one)})"
-        for one in kinds
+        f"bool_and(TRY_CAST(r.{name(column)} AS {kinds[column]})::VARCHAR = r.{name(column)})"
+        for column in kinds
     ]
     tests += [
-        f"bool_and(TRY_CAST(r.{name(one)} AS DOUBLE) IS NOT NULL) "
-        f"FILTER (r.{name(one)} IS NOT NULL)"
-        for one in numbers
+        f"bool_and(TRY_CAST(r.{name(column)} AS DOUBLE) IS NOT NULL) "
+        f"FILTER (r.{name(column)} IS NOT NULL)"
+        for column in numbers
     ]
     row = con.execute(
         f"SELECT {', '.join(tests)} FROM (SELECT * FROM {source.sql} LIMIT {SAMPLE_ROWS}) r"
     ).fetchone()
     assert row is not None
-    whole = {one: kind for (one, kind), found in zip(kinds.items(), row, strict=False) if found}
+    whole = {column: kind for (column, kind), fits in zip(kinds.items(), row, strict=False) if fits}
     rest = zip(numbers, row[len(kinds) :], strict=True)
-    return {one: "DOUBLE" for one, found in rest if found} | whole
+    return {column: "DOUBLE" for column, fits in rest if fits} | whole

@@ -1,4 +1,4 @@
-"""What a log can and cannot say: sections of its analysis, why some are missing, and the cure."""
+"""Which sections of the analysis a log supports, why others are missing, and what to record."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ _DRAW = {
     "models and policies": "the same, and what was known before the draw: the ranker's score, the "
     "user's activity",
 }
-"""What a log must hold for a section, by section, beside slates, items, positions and outcomes."""
+"""What each section needs in addition to slates, items, positions and outcomes."""
 
 
 def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
-    """Say which parts of the analysis a log gives, and why others are missing.
+    """Return which sections of the analysis a log supports, and why others are missing.
 
     Parameters
     ----------
     experiment
-        Whether the log tells promotions that were drawn at random.
+        Whether the log records promotions that were drawn at random.
     row_stages
         Whether stages that hold item rows in memory are run.
 
     Returns
     -------
-    One row per section: whether it is ``available``, ``why_not``, and ``what_to_record`` so that
-    another log has it.
+    One row per section: whether it is ``available``, ``why_not``, and ``what_to_record`` to make
+    it available.
     """
-    of_rows = (None, None) if row_stages else (_NO_ROWS, _ROWS)
-    found = {
+    row_section = (None, None) if row_stages else (_NO_ROWS, _ROWS)
+    reasons = {
         "contract": (None, None),
-        "outcome by position": of_rows,
+        "outcome by position": row_section,
         "slate accounts": (None, None),
         **{
             section: (_NO_DRAW, needed)
             if not experiment
             else (None, None)
             if section == "ledger of effects"
-            else of_rows
+            else row_section
             for section, needed in _DRAW.items()
         },
         "truth": (_NO_TRUTH, "nothing: simulate a world that looks like this log (match)"),
     }
     return pd.DataFrame(
         [
-            {"section": name, "available": why is None, "why_not": why, "what_to_record": cure}
-            for name, (why, cure) in found.items()
+            {"section": name, "available": why is None, "why_not": why, "what_to_record": remedy}
+            for name, (why, remedy) in reasons.items()
         ]
     )

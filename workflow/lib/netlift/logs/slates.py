@@ -1,7 +1,7 @@
 """Slate accounts of a log, in SQL: every outcome summed over each component of each slate.
 
-The sums are those of ``accounts.slate_outcomes``. DuckDB makes them in parts, each a range of
-slate ids, so that what is held in memory does not grow with the log.
+The sums equal those of ``accounts.slate_outcomes``. DuckDB computes them in parts, each a range of
+slate ids, so that memory use does not grow with the log.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PART_ROWS = 8_000_000
 """Item rows that are summed at once: about 500 MB."""
 
 UNIT_BITS = 48
-"""Numbers that are not whole are summed in units of about the largest one over 2^48."""
+"""Numbers that are not whole are summed in units of about the largest value / 2^48."""
 
 _BITS = 62
 _MASKED = "bit_count(bit_or(1::BIGINT << position::INTEGER))"
-"""How many different positions a slate has, where none is above the number of bits."""
+"""Number of different positions in a slate, if none exceeds the number of bits."""
 
 SLATE_CODES = (
     "no_focal_item",
@@ -47,16 +47,16 @@ SLATE_CODES = (
     "moved_without_promotion",
     "wrong_final_position",
 )
-"""Problems of slates, by the place of their bit in ``slate_problems``."""
+"""Problems of slates; the index of each is its bit in ``slate_problems``."""
 
 
 def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
-    """Make ``rows``, the typed rows with their problems: a view, or a table where they were text.
+    """Create ``rows``, the typed rows with their problems: a view, or a table if they were text.
 
     Parameters
     ----------
     con
-        A connection whose tables lie on disk.
+        A connection whose tables are on disk.
     source
         The log.
     log
@@ -98,9 +98,9 @@ def _duckdb_errors() -> type[Exception]:
 
 
 def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
-    """Read CSV once into a table of typed values: as numbers, or else as text."""
+    """Read CSV once into a table of typed values: as numbers if possible, else as text."""
     kinds = sampled_kinds(con, source, log)
-    # A temporary table is not compressed, and goes to disk only where memory is too small.
+    # A temporary table is not compressed, and is written to disk only if memory is too small.
     create = "CREATE OR REPLACE TEMP TABLE typed AS"
     try:
         with plain_source(con, source, kinds) as plain:
@@ -108,7 +108,7 @@ def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) ->
             con.execute(f"{create} {rows.select}")
             return rows
     except NotPlainError:
-        pass  # which is no fault: text is the slower way
+        pass  # not an error: the log is read as text, which is slower
     integers = {column for column, kind in kinds.items() if kind != "DOUBLE"}
     while True:
         rows = map_rows(source, log, integers)
@@ -116,32 +116,32 @@ def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) ->
         if not rows.guessed:
             return rows
         tests = ", ".join(f"bool_or({name(flag)})" for flag in rows.guessed)
-        found = con.execute(f"SELECT {tests} FROM typed").fetchone()
-        assert found is not None
-        wrong = {column for column, bad in zip(rows.guessed.values(), found, strict=True) if bad}
+        row = con.execute(f"SELECT {tests} FROM typed").fetchone()
+        assert row is not None
+        wrong = {column for column, bad in zip(rows.guessed.values(), row, strict=True) if bad}
         if not wrong:
             return rows
         integers = integers - wrong
 
 
 def _items_table(con: duckdb.DuckDBPyConnection, table: ItemsTable) -> None:
-    """Make ``clusters`` from the table of items."""
+    """Create ``clusters`` from the table of items."""
     con.execute(
         f"CREATE TABLE clusters AS SELECT CAST({name(table.item)} AS VARCHAR) AS item_key, "
         f"NULLIF(CAST({name(table.cluster)} AS VARCHAR), '') AS cluster_of_item "
         f"FROM {read_items_table(con, table)}"
     )
-    doubled = con.execute(
+    duplicates = con.execute(
         "SELECT item_key, count(*) FROM clusters GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
     ).fetchall()
-    if doubled:
-        examples = tuple(f"item {key}: {count} rows" for key, count in doubled[:3])
-        total = sum(count for _, count in doubled)
+    if duplicates:
+        examples = tuple(f"item {key}: {count} rows" for key, count in duplicates[:3])
+        total = sum(count for _, count in duplicates)
         raise refusal([Problem("duplicate_in_items_table", table.item, total, examples=examples)])
 
 
 def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> Iterator[str]:
-    """Yield conditions that cut a table into ranges of slate ids, in order; together all of it."""
+    """Yield conditions that split a table into ranges of slate ids, in order, covering all rows."""
     parts = -(-n_rows // PART_ROWS)
     if parts <= 1:
         yield "true"
@@ -164,10 +164,10 @@ def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> 
 
 
 def winsor_limits(con: duckdb.DuckDBPyConnection, log: LogEntry) -> dict[str, float]:
-    """Return for outcomes with ``winsorize`` the quantile of their positive values.
+    """Return the quantile of the positive values of each outcome with ``winsorize``.
 
-    In two passes, so that values need not be held: bins of one percent, then the values of the
-    bin in which the quantile lies.
+    In two passes, so that values need not be kept in memory: bins of one percent, then the values
+    of the bin that contains the quantile.
     """
     limits = {}
     for outcome in log.outcomes:
@@ -181,13 +181,13 @@ def winsor_limits(con: duckdb.DuckDBPyConnection, log: LogEntry) -> dict[str, fl
         total = sum(count for _, count in bins)
         if not total:
             continue
-        rank, below, place = max(ceil(total * outcome.winsorize - ROUNDING), 1), 0, 0
-        for place, count in bins:  # noqa: B007
+        rank, below, bin_index = max(ceil(total * outcome.winsorize - ROUNDING), 1), 0, 0
+        for bin_index, count in bins:  # noqa: B007
             if below + count >= rank:
                 break
             below += count
         row = con.execute(
-            f"SELECT {value} {positive} AND floor(100 * ln({value}))::INTEGER = {place} "
+            f"SELECT {value} {positive} AND floor(100 * ln({value}))::INTEGER = {bin_index} "
             f"ORDER BY 1 LIMIT 1 OFFSET {rank - below - 1}"
         ).fetchone()
         assert row is not None
@@ -197,49 +197,49 @@ def winsor_limits(con: duckdb.DuckDBPyConnection, log: LogEntry) -> dict[str, fl
 
 def outcome_columns(rows: Rows, limits: Mapping[str, float]) -> dict[str, tuple[str, str, bool]]:
     """Return the outcomes: column in items -> (outcome type, expression of a row, exact)."""
-    found: dict[str, tuple[str, str, bool]] = {}
-    for place, outcome in enumerate(rows.outcomes):
+    columns: dict[str, tuple[str, str, bool]] = {}
+    for index, outcome in enumerate(rows.outcomes):
         alias = f"o_{outcome}"
         exact, value = alias in rows.whole, name(alias)
-        column, kind = main_and_further(outcome, main=place == 0)
-        found[column] = (kind, value, exact)
+        column, kind = main_and_further(outcome, main=index == 0)
+        columns[column] = (kind, value, exact)
         if outcome in limits:
             column, kind = main_and_further(outcome + WINSORIZED, main=False)
-            found[column] = (kind, f"least({value}, {limits[outcome]!r})", False)
-    return found
+            columns[column] = (kind, f"least({value}, {limits[outcome]!r})", False)
+    return columns
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number of rows, in whole units: their sums are exact, so their order does not matter.
+    """A value of rows, in whole units: sums are exact, so the order of rows does not matter.
 
     Attributes
     ----------
     sql
-        The number of a row, in units.
+        The value of a row, in units.
     per_unit
-        What one unit is worth: 1, or a power of two.
+        The size of one unit: 1, or a power of two.
     """
 
     sql: str
     per_unit: float
 
     def sum(self, condition: str = "") -> str:
-        """Return the sum over rows that meet a condition, in units; 0 of none."""
+        """Return the sum over rows that meet a condition, in units; 0 if none does."""
         where = f" FILTER ({condition})" if condition else ""
         return f"coalesce(sum({self.sql}){where}, 0)"
 
     def number(self, units: str) -> str:
-        """Return a number of units as what it is."""
+        """Convert a number of units to the value."""
         return f"({units})::DOUBLE * {self.per_unit!r}"
 
 
 def _values(
     con: duckdb.DuckDBPyConnection, rows: Rows, limits: Mapping[str, float]
 ) -> dict[str, Value]:
-    """Return values by their expressions: of whole numbers, and others in units small enough."""
+    """Return values by their expressions: whole numbers, and others in small enough units."""
     outcomes = outcome_columns(rows, limits).values()
-    found = {value: Value(value, 1.0) for _, value, exact in outcomes if exact}
+    values = {value: Value(value, 1.0) for _, value, exact in outcomes if exact}
     inexact = [value for _, value, exact in outcomes if not exact]
     inexact += [name(column) for column in _account_covariates(rows)]
     if inexact:
@@ -251,8 +251,8 @@ def _values(
         for value, top in zip(inexact, row, strict=True):
             unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
             sql = f"TRY_CAST(round({value}::DOUBLE / {unit!r}) AS BIGINT)"
-            found[value] = Value(sql, unit)
-    return found
+            values[value] = Value(sql, unit)
+    return values
 
 
 def sum_slates(
@@ -262,10 +262,10 @@ def sum_slates(
     limits: Mapping[str, float],
     n_rows: int,
 ) -> None:
-    """Make the table ``slates``: one row per slate id, with its accounts and its problems.
+    """Create the table ``slates``: one row per slate id, with its accounts and its problems.
 
-    ``row_problems`` are the bits of its rows' problems together, ``slate_problems`` its own
-    (``SLATE_CODES``). Sorted by slate.
+    ``row_problems`` combines the bits of its rows' problems, ``slate_problems`` has the bits of its
+    own (``SLATE_CODES``). Sorted by slate.
     """
     row = con.execute(
         f"SELECT bool_and(position BETWEEN 0 AND {_BITS} AND position = floor(position)), "
@@ -290,7 +290,7 @@ def _slates_sql(
     mask: bool,
     text_items: bool,
 ) -> str:
-    """Return the query of one range; ``mask`` where positions fit into the bits of a number."""
+    """Return the query of one range; ``mask`` if positions fit into the bits of an integer."""
     same = "(NOT focal AND cluster = focal_cluster)"
     plain = {
         "slate_id": "rows.slate",
@@ -302,7 +302,7 @@ def _slates_sql(
         "positions": _MASKED if mask else "list_unique(list(position))",
         "position_min": "min(position)",
         "position_max": "max(position)",
-        # Of text, hashes: that two of a slate are alike by chance happens once in 10^17 slates.
+        # Text is hashed: two items of a slate collide by chance once in 10^17 slates.
         "items": f"list_unique(list({'hash(item)' if text_items else 'item'}))",
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
@@ -322,8 +322,8 @@ def _slates_sql(
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
     focal = ""
     if rows.experiment:
-        # Focal items first: whose cluster an item shares is known only then. Not a join of
-        # the rows with themselves where a slate has several.
+        # Focal items first: their clusters define which competitors share a cluster. Grouped, so
+        # that slates with several focal items do not multiply rows.
         focal = (
             "LEFT JOIN (SELECT slate AS focal_slate, min(cluster) AS focal_cluster, "
             f"min(position) AS focal_position FROM rows WHERE focal AND {condition} "
@@ -342,23 +342,23 @@ def _slates_sql(
 def _outcomes_sql(
     rows: Rows, limits: Mapping[str, float], values: Mapping[str, Value], same: str
 ) -> dict[str, str]:
-    """Return the outcomes, summed over components and in all; ``same`` is a row's condition."""
+    """Return the sums of outcomes, by component and in total; ``same`` is a condition on rows."""
     members = {"direct_focal": "focal", "same_cluster_competitor": same}
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for kind, sql, _ in outcome_columns(rows, limits).values():
         value = values[sql]
         sums = {}
         if rows.experiment:
-            sums = {component: value.sum(one) for component, one in members.items()}
-            # Cheaper, and the same: each row is of one component, or its slate is not used.
+            sums = {component: value.sum(condition) for component, condition in members.items()}
+            # Cheaper, and equal: each row has one component, or its slate is not used.
             sums["other_competitor"] = " - ".join([value.sum(), *sums.values()])
         sums["total"] = value.sum()
-        found |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
-    return found
+        columns |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
+    return columns
 
 
 def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
-    found = {
+    columns = {
         "n_focal": "count(*) FILTER (focal)",
         "flags": "count(focal)",
         "promotion_applied": "max(promoted)::TINYINT",
@@ -370,44 +370,44 @@ def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
         "n_displaced": "count(*) FILTER (position < focal_position)",
         "n_same_cluster_displaced": f"count(*) FILTER (position < focal_position AND {same})",
     }
-    found = {
+    columns = {
         alias: f"({sql})::INTEGER" if alias.startswith("n_") else sql
-        for alias, sql in found.items()
+        for alias, sql in columns.items()
     }
     differs = "false"
     probability = f"{log.probability!r}::DOUBLE"
     if "probability" in log.columns:
         probability = "min(probability)"
         differs = "min(probability) IS DISTINCT FROM max(probability)"
-    found["promotion_probability"] = probability
-    found["randomization_unit"] = "min(user)" if log.unit == "user" else "rows.slate"
-    found["randomization_stratum"] = "0::SMALLINT"
+    columns["promotion_probability"] = probability
+    columns["randomization_unit"] = "min(user)" if log.unit == "user" else "rows.slate"
+    columns["randomization_stratum"] = "0::SMALLINT"
     if "stratum" in log.columns:
-        found["randomization_stratum"] = "min(stratum)"
+        columns["randomization_stratum"] = "min(stratum)"
         differs += " OR min(stratum) IS DISTINCT FROM max(stratum)"
-    return found | {"probabilities": f"({differs})"}
+    return columns | {"probabilities": f"({differs})"}
 
 
 def _covariates_sql(rows: Rows, values: Mapping[str, Value]) -> dict[str, str]:
-    """Return the covariates of slates; missing where they are missing in a row."""
-    found = {}
+    """Return the covariates of slates; missing if they are missing in any row."""
+    columns = {}
     differs = []
     for column in rows.slate_covariates:
         value = name(column)
-        found[column] = f"min({value})::DOUBLE"
+        columns[column] = f"min({value})::DOUBLE"
         differs.append(f"min({value}) IS DISTINCT FROM max({value})")
         differs.append(f"count({value}) NOT IN (0, count(*))")
-    found["covariates"] = f"({' OR '.join(differs) or 'false'})"
+    columns["covariates"] = f"({' OR '.join(differs) or 'false'})"
     for column in _account_covariates(rows):
         sql = name(column)
         units, complete = values[sql], f"count({sql}) = count(*)"
         if rows.experiment:
-            found[f"focal_{column}"] = f"min({sql}::DOUBLE) FILTER (focal)"
+            columns[f"focal_{column}"] = f"min({sql}::DOUBLE) FILTER (focal)"
         mean = f"{units.number(units.sum())} / count(*)"
-        found[f"{column}_mean"] = f"CASE WHEN {complete} THEN {mean} END"
+        columns[f"{column}_mean"] = f"CASE WHEN {complete} THEN {mean} END"
         if column == "relevance":
-            found["relevance_sd"] = f"CASE WHEN {complete} THEN {_sd_sql(units)} END"
-    return found
+            columns["relevance_sd"] = f"CASE WHEN {complete} THEN {_sd_sql(units)} END"
+    return columns
 
 
 def _account_covariates(rows: Rows) -> list[str]:
@@ -419,7 +419,7 @@ def _account_covariates(rows: Rows) -> list[str]:
 
 
 def _sd_sql(value: Value) -> str:
-    """Return the standard deviation (over n) of a value, from exact sums; 0 of equal values.
+    """Return the standard deviation (over n) of a value, from exact sums; 0 for equal values.
 
     With m a whole number near the mean and r = sum x - n m, sum (x - m)^2 is
     sum x^2 - n m^2 - 2 m r, in whole numbers below 2^127.
@@ -429,41 +429,41 @@ def _sd_sql(value: Value) -> str:
     rest = f"({total} - count(*) * {whole})"
     squares = f"sum({value.sql}::HUGEINT * {value.sql})"
     around = f"({squares} - count(*) * {whole} * {whole} - 2 * {whole} * {rest})"
-    variance = f"{around}::DOUBLE / count(*)"  # but for a quarter of a squared unit at most
+    variance = f"{around}::DOUBLE / count(*)"  # exact up to a quarter of a squared unit
     return value.number(f"sqrt(greatest({variance}, 0))")
 
 
 def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
-    found = {
+    conditions = {
         "user_differs": "users",
         "covariate_differs": "covariates",
-        # Of a slate with a missing position, or two alike, gaps are no news.
+        # Gaps are not reported for slates with missing or duplicate positions.
         "duplicate_position": "n_positions = n_items AND positions < n_items",
         "position_gap": "positions = n_items AND (position_min > 1 OR position_max > n_items)",
         "duplicate_item": "items < n_items",
     }
     if not rows.experiment:
-        # What was shown, as far as it was logged: no promotion asks where an item stood before.
-        del found["position_gap"]
-        return found
-    found |= {
+        # Without a promotion, positions before it are not needed: gaps may be items not logged.
+        del conditions["position_gap"]
+        return conditions
+    conditions |= {
         "no_focal_item": "n_focal = 0 AND flags = n_items",
         "several_focal_items": "n_focal > 1",
         "promotion_differs": "promotions",
         "probability_differs": "probabilities",
     }
     if "final_position" in log.columns:
-        sound = "n_focal = 1 AND NOT promotions AND misplaced"
-        found |= {
-            "focal_not_moved": f"{sound} AND promotion_applied = 1 AND focal_final <> 1",
-            "moved_without_promotion": f"{sound} AND promotion_applied = 0",
-            "wrong_final_position": f"{sound} AND promotion_applied = 1 AND focal_final = 1",
+        consistent = "n_focal = 1 AND NOT promotions AND misplaced"
+        conditions |= {
+            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_final <> 1",
+            "moved_without_promotion": f"{consistent} AND promotion_applied = 0",
+            "wrong_final_position": f"{consistent} AND promotion_applied = 1 AND focal_final = 1",
         }
-    return found
+    return conditions
 
 
 def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
-    """Return the columns of ``slates`` that are the accounts, in the order of the accounts."""
+    """Return the columns of ``slates`` that form the accounts, in order."""
     design = ["slate_id", "user_id"]
     counts = ["n_items"]
     if rows.experiment:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 from netlift.logs.problems import Problem, first_line, refusal
 
 _STAGED = ".log-"
-"""How the names of temporary folders begin."""
+"""Prefix of temporary folders."""
 
 
 @dataclass(frozen=True)
 class CsvFiles:
-    """CSV files with one header: its names, their paths, and what stands between columns."""
+    """CSV files with the same header: its names, their paths, and the delimiter."""
 
     header: tuple[str, ...]
     files: list[str]
@@ -41,11 +41,11 @@ class Source:
     Attributes
     ----------
     sql
-        What stands after FROM.
+        The expression after FROM.
     types
         Column name -> DuckDB type; all VARCHAR for CSV.
     csv
-        The files, if the source is CSV: text, of which types are up to the reader.
+        The files, if the source is CSV, whose types the reader chooses.
     """
 
     sql: str
@@ -57,22 +57,22 @@ class Source:
 def connection(
     *, memory_mb: int, threads: int, folder: Path
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a DuckDB connection whose tables lie on disk, in a temporary folder that is removed.
+    """Yield a DuckDB connection whose tables are on disk, in a temporary folder that is removed.
 
     Parameters
     ----------
     memory_mb
-        How much DuckDB may hold in memory; beyond it, it writes to the folder.
+        Memory limit of DuckDB; beyond it, DuckDB writes to the folder.
     threads
-        How many it may use.
+        Number of threads.
     folder
-        Where the temporary folder is made; made if it does not exist.
+        Where the temporary folder is created; created if it does not exist.
     """
     import duckdb
 
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{_STAGED}*"):
-        shutil.rmtree(left)  # by a process that was killed
+    for leftover in folder.glob(f"{_STAGED}*"):
+        shutil.rmtree(leftover)  # left by a process that was killed
     with TemporaryDirectory(prefix=_STAGED, dir=folder) as temporary:
         con = duckdb.connect(str(Path(temporary) / "netlift_work.duckdb"))
         try:
@@ -102,7 +102,7 @@ def open_source(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Source:
     Raises
     ------
     LogRefusedError
-        A file cannot be read, or columns are missing or doubled; all such problems at once.
+        A file cannot be read, or columns are missing or duplicate; one message lists all.
     """
     files, columns = log.data_files(), log.needed_columns
     try:
@@ -128,8 +128,8 @@ def _refuse_missing(columns: list[str], source: Source) -> None:
 
 
 def _described(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
-    found = con.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
-    return {row[0]: row[1] for row in found}
+    rows = con.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+    return {row[0]: row[1] for row in rows}
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, files: list[str]) -> Source:
@@ -147,9 +147,9 @@ def _database(con: duckdb.DuckDBPyConnection, log: LogEntry, files: list[str]) -
         row = con.execute("SELECT current_database()").fetchone()
         assert row is not None
         if files:
-            # Names in the query are those of its own database.
+            # Names in the query refer to its own database.
             con.execute("USE team_log")
-        # Run once: it may be slow.
+        # Run it only once: it may be slow.
         con.execute(f"CREATE TABLE {name(row[0])}.main.queried AS {query}")
         con.execute(f"USE {name(row[0])}")
         return Source("queried", _described(con, "queried"))
@@ -164,30 +164,30 @@ def _csv(files: list[str], delimiter: str, needed: list[str]) -> Source:
     for file in files:
         groups.setdefault(tuple(_header(file, delimiter)), []).append(file)
     problems = []
-    for header, own in groups.items():
-        there = [*header, *_partitions(own[0])]
-        place = f" ({own[0]})" if len(files) > 1 else ""
-        doubled = Counter(header)
+    for header, paths in groups.items():
+        available = [*header, *_partitions(paths[0])]
+        where = f" ({paths[0]})" if len(files) > 1 else ""
+        counts = Counter(header)
         for column in needed:
-            problem = _missing(column, there, len(header), place)
+            problem = _missing(column, available, len(header), where)
             if problem is not None:
                 problems.append(problem)
-            elif doubled[column] > 1:
-                examples = (f"{column} stands {doubled[column]} times in the header{place}",)
+            elif counts[column] > 1:
+                examples = (f"{column} appears {counts[column]} times in the header{where}",)
                 problems.append(Problem("duplicate_column", column, examples=examples))
     if problems:
         raise refusal(problems)
     chosen = ", ".join(name(column) for column in needed)
     selects = [
-        f"SELECT {chosen} FROM {_read_csv(header, own, delimiter)}"
-        for header, own in groups.items()
+        f"SELECT {chosen} FROM {_read_csv(header, paths, delimiter)}"
+        for header, paths in groups.items()
     ]
-    parts = tuple(CsvFiles(header, own, delimiter) for header, own in groups.items())
+    parts = tuple(CsvFiles(header, paths, delimiter) for header, paths in groups.items())
     return Source(f"({' UNION ALL '.join(selects)})", dict.fromkeys(needed, "VARCHAR"), parts)
 
 
 def _read_csv(header: tuple[str, ...], files: list[str], delimiter: str) -> str:
-    # Names that stand twice are not used, but every column needs a name of its own.
+    # Duplicate names are not used, but every column needs a unique name.
     seen: Counter[str] = Counter()
     unique = []
     for column in header:
@@ -211,7 +211,7 @@ def read_items_table(con: duckdb.DuckDBPyConnection, table: ItemsTable) -> str:
     Raises
     ------
     LogRefusedError
-        A column is missing, or stands twice.
+        A column is missing or duplicate.
     """
     columns = list(dict.fromkeys([table.item, table.cluster]))
     if Path(table.path).suffix not in (".parquet", ".pq"):
@@ -239,16 +239,16 @@ def _header(file: str, delimiter: str) -> list[str]:
     return header
 
 
-def _missing(column: str, there: list[str], width: int, place: str = "") -> Problem | None:
-    if column in there:
+def _missing(column: str, names: list[str], width: int, where: str = "") -> Problem | None:
+    if column in names:
         return None
-    near = difflib.get_close_matches(column, there, n=1, cutoff=0.5)
-    alike = [found for found in there if found.strip().lower() == column.strip().lower()] or near
+    near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
+    alike = [match for match in names if match.strip().lower() == column.strip().lower()] or near
     hint = f"; did you mean {alike[0]!r}?" if alike else ""
     if width == 1:
-        hint += " Only one column was found: is delimiter right?"
+        hint += " Only one column was found: is the delimiter correct?"
     return Problem(
         "missing_column",
         column,
-        examples=(f"columns there{place}: {listed(there, limit=20)}{hint}",),
+        examples=(f"available columns{where}: {listed(names, limit=20)}{hint}",),
     )

@@ -1,6 +1,6 @@
 """Published data sets as logs: a Parquet table and the config that reads it.
 
-None of them drew promotions of a focal item at random, so none has effects: see
+None of them has randomized promotions of a focal item, so effects cannot be estimated: see
 docs/own-experiment.md for what each can and cannot answer.
 """
 
@@ -27,20 +27,20 @@ IMPORTERS: Mapping[str, Callable[[Path], Iterator[pa.Table]]] = {
 
 
 def import_log(name: str, source: Path, folder: Path) -> Path:
-    """Write a published data set as a log, and the overlay that reads it.
+    """Write a published data set as a log, and a config overlay that reads it.
 
     Parameters
     ----------
     name
         One of ``IMPORTERS``.
     source
-        The published file, or the folder that it lies in.
+        The published file, or its folder.
     folder
-        Where ``{name}.parquet`` and ``{name}.yaml`` go.
+        Where ``{name}.parquet`` and ``{name}.yaml`` are written.
 
     Returns
     -------
-    The overlay.
+    The path of the overlay.
 
     Raises
     ------
@@ -52,12 +52,12 @@ def import_log(name: str, source: Path, folder: Path) -> Path:
     table, overlay = folder / f"{name}.parquet", folder / f"{name}.yaml"
     names: list[str] = []
 
-    def noted(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        for one in tables:
-            names[:] = one.column_names
-            yield one
+    def with_names_noted(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for part in tables:
+            names[:] = part.column_names
+            yield part
 
-    write_arrow(noted(IMPORTERS[name](source)), table)
+    write_arrow(with_names_noted(IMPORTERS[name](source)), table)
     with written_whole(overlay) as temporary:
         text = yaml.safe_dump({"logs": {name: _entry(table, names)}}, sort_keys=False)
         temporary.write_text(text, encoding="utf-8")

@@ -2,8 +2,8 @@
 
 ``data.npz`` holds, for U users and T interactions of each: ``userId`` (U), ``slate`` (U, T, K) the
 items shown, ``click`` (U, T) the item clicked, ``interaction_type``, ``slate_lengths`` and
-``click_idx`` (U, T). Items 0 and 1 are no items: 0 fills up, 1 stands for no click.
-``itemattr.npz``, if it lies beside, holds ``category``, by item.
+``click_idx`` (U, T). Items 0 and 1 are not items: 0 is padding, 1 means no click.
+``itemattr.npz``, if it is in the same folder, holds ``category``, by item.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def slate_items(source: Path) -> Iterator[pa.Table]:
     Raises
     ------
     NetliftError
-        The file is not there, or lacks an array.
+        The file does not exist, or lacks an array.
     """
     path = source / "data.npz" if source.is_dir() else source
     if not path.is_file():
@@ -70,9 +70,9 @@ def _rows(
     import pyarrow as pa
 
     shown = (slates > NO_CLICK) & (clicks != FILLER)[:, :, None]
-    user, step, place = np.nonzero(shown)
-    item = slates[user, step, place]
-    position = np.cumsum(shown, axis=2)[user, step, place]
+    user, step, index = np.nonzero(shown)
+    item = slates[user, step, index]
+    position = np.cumsum(shown, axis=2)[user, step, index]
     columns = {
         "slate": (first + user).astype(np.int64) * slates.shape[1] + step,
         "user": users[user],

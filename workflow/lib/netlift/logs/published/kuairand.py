@@ -2,7 +2,7 @@
 
 ``log_*.csv``: ``user_id``, ``video_id``, ``date``, ``hourmin``, ``time_ms``, ``is_click``,
 ``play_time_ms``, ``is_rand``, ``tab`` and other signals. The feed has no pages: what a user saw in
-one tab within one minute stands for a slate, in the order of time.
+one tab within one minute is treated as a slate, in order of time.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def slate_items(source: Path) -> Iterator[pa.Table]:
     Parameters
     ----------
     source
-        A CSV file of the data set, as ``log_random_4_22_to_5_08_pure.csv``.
+        A CSV file of the data set, such as ``log_random_4_22_to_5_08_pure.csv``.
 
     Raises
     ------
     NetliftError
-        The file is not there, or lacks a column.
+        The file does not exist, or lacks a column.
     """
     yield from published_rows(source, _NEEDED, _ROWS)

@@ -1,8 +1,8 @@
-"""Open Bandit Dataset (Saito, Aihara, Matsutani and Narita 2021): items shown at three places.
+"""Open Bandit Dataset (Saito, Aihara, Matsutani and Narita 2021): items shown at three positions.
 
 A CSV of a policy and campaign: ``timestamp``, ``item_id``, ``position`` (1 left, 2 center,
-3 right), ``click``, ``propensity_score``, user features. A row is one item at one place; which
-three were shown together is not published, so each row is a slate of one item, and of one user.
+3 right), ``click``, ``propensity_score``, user features. A row is one item at one position;
+which three were shown together is not published, so each row is a slate of one item and one user.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def slate_items(source: Path) -> Iterator[pa.Table]:
     Parameters
     ----------
     source
-        A CSV file of the data set, as ``random/all/all.csv``.
+        A CSV file of the data set, such as ``random/all/all.csv``.
 
     Raises
     ------
     NetliftError
-        The file is not there, or lacks a column.
+        The file does not exist, or lacks a column.
     """
     yield from published_rows(
         source,

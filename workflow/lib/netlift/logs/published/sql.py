@@ -24,12 +24,12 @@ def published_rows(source: Path, needed: Sequence[str], query: str) -> Iterator[
     needed
         The columns that it must have.
     query
-        A SELECT in which ``{rows}`` stands for the file.
+        A SELECT in which ``{rows}`` is replaced by the file.
 
     Raises
     ------
     NetliftError
-        The file is not there, or lacks a column.
+        The file does not exist, or lacks a column.
     """
     import duckdb
     import pyarrow as pa
@@ -39,8 +39,8 @@ def published_rows(source: Path, needed: Sequence[str], query: str) -> Iterator[
     path = str(source).replace("'", "''")
     rows = f"read_csv('{path}', header = true)"
     with duckdb.connect() as con:
-        found = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
-        missing = [column for column in needed if column not in found]
+        columns = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
+        missing = [column for column in needed if column not in columns]
         if missing:
             raise NetliftError(f"{source}: no column {', '.join(missing)}")
         result = con.execute(query.format(rows=rows))
