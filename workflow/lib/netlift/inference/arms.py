@@ -69,7 +69,7 @@ class ArmMean:
             Of the slates, positive, shape (..., N).
         unit
             Number of the randomized unit of each slate, shape (N,), whose slates are all in one
-            arm; each slate its own if not given.
+            arm; by default each slate is a unit.
 
         Returns
         -------
@@ -221,7 +221,7 @@ def need_units(promoted: Booleans, unit: Integers | None = None) -> None:
     promoted
         Arm of each slate, shape (N,).
     unit
-        Number of the randomized unit of each slate, shape (N,); each slate its own if not given.
+        Number of the randomized unit of each slate, shape (N,); by default each slate is a unit.
 
     Raises
     ------
@@ -282,8 +282,8 @@ class ArmDifference:
         weights
             Of the slates, shape (..., N).
         unit
-            Number of the randomized unit of each slate, shape (N,); each slate its own if not
-            given.
+            Number of the randomized unit of each slate, shape (N,); by default each slate is
+            a unit.
 
         Returns
         -------

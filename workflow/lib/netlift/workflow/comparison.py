@@ -90,7 +90,7 @@ def difference(first: Path, second: Path) -> str:
     if first.suffix in {".csv", ".parquet"} and all(contents):
         return _table_difference(read_table(first), read_table(second))
     if first.suffix == ".json":
-        return next(_json_differences(*map(json.loads, contents), ""), "")
+        return next(_json_differences(json.loads(contents[0]), json.loads(contents[1]), ""), "")
     lines = [content.splitlines() for content in contents]
     if b"\0" in b"".join(contents):
         return f"{len(contents[0]):,} bytes against {len(contents[1]):,}, with other content"
