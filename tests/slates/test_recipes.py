@@ -236,7 +236,7 @@ def test_more_history_slates_than_the_ratings_give_is_an_error_with_numbers_and_
     with pytest.raises(NetliftError) as caught:
         history(table, n_slates=1234)
     message = str(caught.value)
-    for part in ("1,234 slates asked for", "give 3 ", "2 users", "at most 9 slates", "5 ratings"):
+    for part in ("1,234 slates requested", "give 3 ", "2 users", "at most 9 slates", "5 ratings"):
         assert part in message
     for way_out in ("slates.n_slates", "slates.max_per_user", "slates.history.window", "data set"):
         assert way_out in message
@@ -258,7 +258,7 @@ def test_more_scorer_slates_than_the_users_give_is_an_error_with_numbers_and_a_w
     with pytest.raises(NetliftError) as caught:
         by_scorer(training, n_slates=1234, **settings)
     message = str(caught.value)
-    for part in ("1,234 slates asked for", "give 6 ", "2 users with 2 unseen", "at most 3 slates"):
+    for part in ("1,234 slates requested", "give 6 ", "2 users with 2 unseen", "at most 3 slates"):
         assert part in message
     for way_out in ("slates.n_slates", "slates.max_per_user", "slates.scorer.pool", "data set"):
         assert way_out in message

@@ -130,7 +130,7 @@ def test_after_a_kill_the_next_run_goes_on_by_itself(tmp_path):
     said = run(folder, "-n", LEDGER)
     assert "would have been run" in said or "dry-run" in said, said
     said = run(folder, LEDGER)
-    assert f"Going on where a run was killed (process {process.pid} on " in said
+    assert f"Continuing where a run was killed (process {process.pid} on " in said
     assert (folder / LEDGER).exists()
     assert (folder / ".snakemake/netlift.lock").read_text() == ""
 
@@ -254,7 +254,7 @@ def test_a_damaged_file_is_named_before_it_is_used(copied, damages, noted):
     targets = [f"{SLATES}/logit/{name}" for name in NEEDED_FOR.values()]
     said = run(copied, "--keep-going", *targets, ok=False)
     no_traceback(said)
-    errors = re.findall(r"Netlift cannot go on \(\w+\):\n(.+?)\n\n", said, re.DOTALL)
+    errors = re.findall(r"Netlift cannot continue \(\w+\):\n(.+?)\n\n", said, re.DOTALL)
     for name, needed_for in NEEDED_FOR.items():
         (error,) = (error for error in errors if f"{SLATES}/logit/{name}" in error)
         assert re.search(r"Delete (it|the file) and run again", error), error
@@ -307,7 +307,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(one_world_st
         assert "the disk is full" in said, said
         assert re.search(r"results/\S+: the disk is full", said.replace("\n", " ")), said
         assert "Make room and run again" in " ".join(said.split())
-        no_traceback(said[: said.index("Netlift cannot go on")])
+        no_traceback(said[: said.index("Netlift cannot continue")])
         assert temporary_files(folder) == []
         for path in (folder / "results").rglob("*"):  # what is there is whole
             twin = one_world_study / path.relative_to(folder)
@@ -326,7 +326,7 @@ def test_a_results_folder_that_is_read_only_is_named(tmp_path):
     with small_disk(folder / "results", "ro"):
         said = run(folder, LEDGER, ok=False)
     flat = " ".join(said.split())
-    assert "results: cannot be written in (a read-only disk" in flat
+    assert "results: not writable (a read-only disk" in flat
     assert len(flat) < 300  # and nothing else
     no_traceback(said)
 

@@ -91,7 +91,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path, capsys):
     left_by(tmp_path, machine=socket.gethostname())
     with alone(tmp_path):
         assert not lock.exists()
-    assert "Going on where a run was killed (process 4321 on " in capsys.readouterr().err
+    assert "Continuing where a run was killed (process 4321 on " in capsys.readouterr().err
 
 
 def test_a_lock_from_another_machine_stays(tmp_path):
@@ -138,7 +138,7 @@ def test_jobs_that_are_still_on_a_cluster_are_named(tmp_path, monkeypatch):
     queue.write_text(f"#!/bin/sh\necho '12 {tmp_path}'\necho '13 /elsewhere'\necho '14 '\n")
     queue.chmod(0o755)
     monkeypatch.setenv("PATH", str(queue.parent), prepend=os.pathsep)
-    said = r"1 jobs that a run in .* handed to the cluster have not ended.*scancel 12,"
+    said = r"1 jobs that a run in .* submitted to the cluster have not ended.*scancel 12,"
     with pytest.raises(NetliftError, match=said), alone(tmp_path):
         pass
     assert lock.exists()

@@ -298,7 +298,7 @@ class TestBadInput:
     def test_too_many_slates_say_how_many_there_are_and_what_to_do(self, tmp_path):
         folder = checkout(tmp_path)
         output = run(folder, "slates", "--config", "slates={n_slates: 999999}", ok=False)
-        assert "999,999 slates asked for" in output
+        assert "999,999 slates requested" in output
         assert "slates.max_per_user" in output
         assert not (folder / SLATES / "slates.parquet").exists()
         assert "logs/tiny/size=6/seed=20260428/build_slates.log" in output

@@ -1,5 +1,5 @@
 # What the files of rules share: STUDY (the config, checked and parsed), the experiments of the
-# study, and what Snakemake calls with a job's wildcards.
+# study, and the functions that Snakemake calls with a job's wildcards.
 import functools
 import hashlib
 import os
@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 LIBRARY = str(Path(workflow.basedir) / "lib")
 sys.path.insert(0, LIBRARY)
-# Scripts run as processes of their own and find the library here.
+# Scripts run in separate processes, which find the library by this variable.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
 from netlift.core.errors import NetliftError
@@ -23,7 +23,7 @@ from netlift.workflow.values import settings, typed
 
 
 def plain_errors(function):
-    """Return a function whose errors in the study Snakemake tells without a traceback."""
+    """Return a function whose NetliftErrors Snakemake shows without a traceback."""
 
     @functools.wraps(function)
     def call(*arguments):
@@ -35,11 +35,11 @@ def plain_errors(function):
     return call
 
 
-# Snakemake reads values inside a mapping on the command line as texts, numbers too.
+# Snakemake reads values inside a mapping on the command line as strings, even numbers.
 update_config(config, typed(workflow.config_settings.config))
 STUDY = Study.from_config(plain_errors(check_config)(config))
 
-# Where to look for official archives is not a choice that makes a file, so no rule depends on it.
+# The folder of official archives does not change any result, so no rule depends on it.
 if "archives" in STUDY.config:
     os.environ.update(NETLIFT_ARCHIVES=os.path.abspath(STUDY.config["archives"]))
 
@@ -62,24 +62,24 @@ wildcard_constraints:
 def code(script, *modules):
     """Return the script and the modules of the library that it imports, as inputs of its rule.
 
-    They come with the workflow, also where all other files lie in a bucket.
+    They are on the local disk even if all other files are in a bucket.
     """
     return [local(os.path.relpath(path)) for path in source_files(script, *modules)]
 
 
 def world_code(script, world):
-    """Return a script and the code behind one world: of all competition models, only its own."""
+    """Return a script and the code behind one world, without the other competition models."""
     return code(script, f"netlift.worlds.models.{STUDY.model(world)}")
 
 
 def memory(used, slates=0, ratings=0):
-    """Return a function that gives the memory of a rule's jobs, from what was measured."""
+    """Return a function that gives the memory of a rule's jobs, from measurements."""
     measured = Measured(used, slates, ratings)
     return lambda wildcards, attempt: measured.memory(STUDY, dict(wildcards.items()), attempt)
 
 
 def minutes(seconds, slates=0, ratings=0):
-    """Return a function that gives the time of a rule's jobs, from what was measured."""
+    """Return a function that gives the time of a rule's jobs, from measurements."""
     measured = Measured(seconds, slates, ratings)
     return lambda wildcards, attempt: measured.minutes(STUDY, dict(wildcards.items()), attempt)
 
@@ -91,9 +91,9 @@ unit_of = plain_errors(STUDY.unit)
 
 
 def ran_beside(dataset):
-    """Return checksums of what sweep, validation and own logs left, if they were run.
+    """Return checksums of the existing results of sweep, validation and own logs.
 
-    As a setting and not as inputs, they make the front page new and are never made for it.
+    They are a setting and no inputs: a change rebuilds the front page, which never starts a run.
     """
     folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
     files = [

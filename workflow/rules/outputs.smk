@@ -62,7 +62,7 @@ def makes(rule):
 
 
 def in_report(output):
-    """Return a file as Snakemake's report shows it, or as it is."""
+    """Return a file marked for Snakemake's report, or the path of one that is not in it."""
     is_figure = isinstance(output, Figure)
     if not (is_figure or (output.answers and output.suffix == ".csv")):
         return output.path

@@ -1,4 +1,4 @@
-"""Say which sections of the analysis a log has, and why others are missing."""
+"""List the sections of the analysis that a log has, and why others are missing."""
 
 from netlift.core.tables import write_table
 from netlift.logs.sections import sections

@@ -19,13 +19,13 @@ def main(
 
 if "snakemake" in globals():
     with job(snakemake):
-        given = snakemake.input
+        inputs = snakemake.input
         settings = snakemake.params.settings
         uses_scorer = settings["builder"] == "scorer"
         main(
-            given.ratings,
-            given.movies,
-            (given.scorer_users, given.scorer_items) if uses_scorer else None,
+            inputs.ratings,
+            inputs.movies,
+            (inputs.scorer_users, inputs.scorer_items) if uses_scorer else None,
             snakemake.output.slates,
             settings,
         )

@@ -1,4 +1,4 @@
-"""Put the blocks of a sweep together, and say what they say of the estimators."""
+"""Combine the blocks of a sweep, and summarize estimates and conclusions."""
 
 from netlift.core.tables import read_table, write_table
 from netlift.studies.sweep_summary import combined, conclusion_shares, sweep_summary
@@ -8,11 +8,11 @@ from netlift.workflow.job import job
 def main(effects: list[str], conclusions: list[str], outputs: dict[str, str]) -> None:
     """Read the blocks; write the sweep's tables."""
     rows = combined(read_table(path) for path in effects)
-    judged = combined(read_table(path) for path in conclusions)
+    evaluated = combined(read_table(path) for path in conclusions)
     write_table(rows, outputs["sweep_effects"])
-    write_table(judged, outputs["sweep_conclusions"])
+    write_table(evaluated, outputs["sweep_conclusions"])
     write_table(sweep_summary(rows), outputs["sweep_summary"])
-    write_table(conclusion_shares(judged), outputs["conclusion_shares"])
+    write_table(conclusion_shares(evaluated), outputs["conclusion_shares"])
 
 
 if "snakemake" in globals():

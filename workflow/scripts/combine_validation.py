@@ -1,4 +1,4 @@
-"""Say for every case and world whether estimates, tests and verdicts kept their promises."""
+"""Summarize for every case and world whether estimates, tests and verdicts were reliable."""
 
 import logging
 
@@ -13,11 +13,11 @@ def main(inputs: dict[str, list[str]], outputs: dict[str, str], source: str) -> 
     """Read the replicates of all cases; write the tables and the page of the validation."""
     files = zip(*(inputs[name] for name in ("ledgers", "tests", "policies", "facts")), strict=True)
     cases = (CaseResults(*map(read_table, tables), read_json(facts)) for *tables, facts in files)
-    judged = validation_tables(cases)
-    for name, output in zip(judged, ("coverage", "test_rates", "gate_rates"), strict=True):
-        write_table(judged[name], outputs[output])
-    write_text(validation_report(**judged, source=source), outputs["validation_summary"])
-    for line in summary_lines(**judged):
+    results = validation_tables(cases)
+    for name, output in zip(results, ("coverage", "test_rates", "gate_rates"), strict=True):
+        write_table(results[name], outputs[output])
+    write_text(validation_report(**results, source=source), outputs["validation_summary"])
+    for line in summary_lines(**results):
         logging.getLogger("netlift.progress").info(line)
 
 

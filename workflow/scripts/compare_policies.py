@@ -1,4 +1,4 @@
-"""Compare policies, and say which slates to promote, if any."""
+"""Compare policies, and recommend which slates to promote, if any."""
 
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_json, write_table
@@ -9,7 +9,7 @@ TABLES = ("slate_items", "accounts", "slate_effects", "aipw", "who_gains")
 
 
 def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> None:
-    """Read items and what models say of slates; write policies and the verdict."""
+    """Read items and the models' results for slates; write policies and the verdict."""
     outcome = Outcome(settings["outcome"])
     compared = compare_policies(
         *(read_table(inputs[name]) for name in TABLES), **settings | {"outcome": outcome}

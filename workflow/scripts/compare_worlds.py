@@ -1,4 +1,4 @@
-"""Put the conclusions of all worlds side by side: which hold, and in how many."""
+"""Compare the conclusions of all worlds: which hold, and in how many."""
 
 from netlift.core.tables import read_table, write_table
 from netlift.effects.conclusions import robustness, robustness_statements

@@ -7,9 +7,9 @@ from netlift.worlds.item_similarity import item_similarity
 
 
 def main(inputs: dict[str, str], grid: str, settings: dict) -> None:
-    """Read the exposure table (and what says how alike items are); write the grid."""
+    """Read the exposure table (and the tables for similarity); write the grid."""
     world = settings["world"]
-    similar = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
+    tables = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
     effects = grid_effects(
         read_table(inputs["exposure"]),
         world,
@@ -17,7 +17,7 @@ def main(inputs: dict[str, str], grid: str, settings: dict) -> None:
         seed=settings["seed"],
         definitions=settings["definitions"],
         near_positions=settings["near_positions"],
-        similarity=item_similarity(world, *similar),
+        similarity=item_similarity(world, *tables),
     )
     write_table(effects, grid)
 

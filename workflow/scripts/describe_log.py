@@ -1,4 +1,4 @@
-"""Write the page of a log without a promotion: what it is, what it can say, and what it lacks."""
+"""Write the page of a log without a promotion: what it contains, shows and lacks."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from netlift.workflow.job import job
 
 
 def main(name: str, settings: dict, page: str) -> None:
-    """Read what there is of a log; write its page."""
+    """Read the tables of a log; write its page."""
     text = described_page(gather(name, settings))
     with written_whole(page) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Estimate everything that slate accounts alone can say."""
+"""Estimate everything that needs only slate accounts."""
 
 from netlift.core.tables import read_table, write_table
 from netlift.effects.account_tables import account_tables

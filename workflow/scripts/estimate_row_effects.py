@@ -1,4 +1,4 @@
-"""Estimate effects on item rows, with errors clustered, and judge the conclusions."""
+"""Estimate effects on item rows, with clustered errors, and evaluate the conclusions."""
 
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table

@@ -1,4 +1,4 @@
-"""Fit outcome models and effect models, estimate the ledger by AIPW, and see who gains."""
+"""Fit outcome models and effect models, estimate the ledger by AIPW, and estimate who gains."""
 
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
@@ -8,7 +8,7 @@ from netlift.workflow.job import job
 
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, threads: int) -> None:
-    """Read items and accounts; write the models, what they say, and the estimates."""
+    """Read items and accounts; write the models, their predictions, and the estimates."""
     outcome = Outcome(settings["outcome"])
     results = fit_models(
         read_table(items),

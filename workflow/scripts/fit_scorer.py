@@ -1,4 +1,4 @@
-"""Fit the scorer to each user's earlier ratings and judge it on the later ones."""
+"""Fit the scorer to each user's earlier ratings and evaluate it on the later ones."""
 
 from netlift.core.tables import read_pieces, write_table
 from netlift.slates.ratings import split_by_time

@@ -22,6 +22,6 @@ if "snakemake" in globals():
             snakemake.output.ratings,
             snakemake.output.movies,
             **snakemake.params.settings,
-            # Where archives lie does not say what is in them: not a setting that is tracked.
+            # The folder of archives does not change the result: not a setting that is tracked.
             archives=os.environ.get("NETLIFT_ARCHIVES"),
         )

@@ -18,8 +18,8 @@ def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> Non
     figures
         SVG files to write, by name.
     settings
-        ``figures``: of each its module and the names of its tables; ``source``: what they are
-        about; ``outcome``: what follows a number, of figures that show another one than clicks.
+        ``figures``: the module and the names of the tables of each; ``source``: what they show;
+        ``outcome``: the unit of the outcome, for figures that need it.
     """
     options = {"source": settings["source"]}
     if "outcome" in settings:

@@ -13,10 +13,10 @@ def main(grid: str, figure: str, parameters: list[str], source: str) -> None:
 
 if "snakemake" in globals():
     with job(snakemake):
-        chosen = snakemake.wildcards
+        wildcards = snakemake.wildcards
         main(
             snakemake.input.grid,
             snakemake.output.figure,
             snakemake.params.settings["parameters"],
-            f"{chosen.dataset}/grid/{chosen.grid}",
+            f"{wildcards.dataset}/grid/{wildcards.grid}",
         )

@@ -36,11 +36,11 @@ def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], sour
 
 if "snakemake" in globals():
     with job(snakemake):
-        given, chosen = snakemake.input, snakemake.wildcards
+        inputs, wildcards = snakemake.input, snakemake.wildcards
         main(
-            given.ratings,
-            given.movies,
-            given.exposure,
+            inputs.ratings,
+            inputs.movies,
+            inputs.exposure,
             dict(snakemake.output.items()),
-            f"{chosen.dataset}/size={chosen.size}/seed={chosen.seed}",
+            f"{wildcards.dataset}/size={wildcards.size}/seed={wildcards.seed}",
         )

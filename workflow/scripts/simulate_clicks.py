@@ -1,4 +1,4 @@
-"""Give every row of an experiment its click in one world, and the truth about it."""
+"""Simulate a click for every row of an experiment in one world, with its true probabilities."""
 
 from netlift.core.tables import read_optional, read_table, write_json, write_table
 from netlift.workflow.job import job
@@ -7,13 +7,13 @@ from netlift.worlds.simulation import Simulation
 
 
 def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> None:
-    """Read the exposure table (and what says how alike items are); write items and the world."""
+    """Read the exposure table (and the tables for similarity); write items and the world."""
     entry = settings["world"]
-    similar = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
+    tables = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
     simulation = Simulation.of(
         read_table(inputs["exposure"]),
         entry,
-        item_similarity(entry, *similar),
+        item_similarity(entry, *tables),
         seed=settings["seed"],
     )
     write_json(simulation.facts, outputs["world"])

@@ -1,4 +1,4 @@
-"""State in sentences what the effects of one experiment say."""
+"""State in sentences what the effects of one experiment show."""
 
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
@@ -14,11 +14,11 @@ def main(product: str, spillover: str, segments: str, decisions: str, unit: str)
 
 if "snakemake" in globals():
     with job(snakemake):
-        given = snakemake.input
+        inputs = snakemake.input
         main(
-            given.product_summary,
-            given.spillover_sensitivity,
-            given.segments,
+            inputs.product_summary,
+            inputs.spillover_sensitivity,
+            inputs.segments,
             snakemake.output.decision_statements,
             snakemake.params.settings["outcome"],
         )

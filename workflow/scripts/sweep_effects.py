@@ -9,11 +9,11 @@ from netlift.worlds.item_similarity import item_similarity
 def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> None:
     """Read the exposure tables of a block; write its rows of the sweep."""
     entry = settings["world"]
-    similar = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
+    tables = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
     effects, conclusions = sweep_block(
         read_groups(inputs["exposure"]),
         entry,
-        item_similarity(entry, *similar),
+        item_similarity(entry, *tables),
         size=settings["size"],
         world=settings["name"],
     )

@@ -1,4 +1,4 @@
-"""Test for spillover by randomization, and check the design the same way."""
+"""Run randomization tests for spillover, and check the design in the same way."""
 
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
@@ -11,8 +11,8 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
     """Read items and accounts; write the tests and the diagnostics."""
     outcome = Outcome(settings["outcome"])
     tests = randomization_tests(read_table(items), **settings | {"outcome": outcome})
-    drawn = {key: settings[key] for key in ("permutations", "seed")}
-    diagnostics = outcome.in_units(design_diagnostics(read_table(accounts), **drawn))
+    draws = {key: settings[key] for key in ("permutations", "seed")}
+    diagnostics = outcome.in_units(design_diagnostics(read_table(accounts), **draws))
     write_table(tests, outputs["randomization_tests"])
     write_table(diagnostics, outputs["design_diagnostics"])
 

@@ -8,9 +8,9 @@ from netlift.worlds.item_similarity import item_similarity
 
 
 def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> None:
-    """Read slates; write what every replicate says."""
-    similar = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
-    similarity = item_similarity(settings["world"], *similar)
+    """Read slates; write the estimates and tests of every replicate."""
+    tables = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
+    similarity = item_similarity(settings["world"], *tables)
     promotion = Promotion(**settings["promotion"])
     results = validate_case(
         read_table(inputs["slates"]), similarity, **settings | {"promotion": promotion}

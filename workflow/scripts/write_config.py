@@ -1,4 +1,4 @@
-"""Write the merged, complete configuration beside the results that it made."""
+"""Write the merged, complete configuration next to the results that it made."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from netlift.workflow.job import job
 
 
 def main(path: str, settings: dict) -> None:
-    """Write the configuration as YAML; it can be given back with --configfile."""
+    """Write the configuration as YAML; it can be used again with --configfile."""
     with written_whole(path) as temporary:
         Path(temporary).write_text(
             yaml.safe_dump(settings, allow_unicode=True, sort_keys=True), encoding="utf-8"

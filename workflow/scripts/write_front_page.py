@@ -1,4 +1,4 @@
-"""Write the front page: all experiments of the study, and what was run beside them."""
+"""Write the front page: experiments of the study, and its sweep, validation and logs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from netlift.workflow.job import job
 
 
 def main(settings: dict, page: str) -> None:
-    """Read what there is of the study; write the front page."""
+    """Read the results that exist; write the front page."""
     front = gather_front(
         settings["experiments"],
         settings["slate_sets"],

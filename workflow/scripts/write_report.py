@@ -9,12 +9,12 @@ from netlift.report.pages import experiment_page
 from netlift.workflow.job import job
 
 
-def main(name: str, settings: dict, movies: str | None, page: str, decided: str) -> None:
-    """Read all that there is of an experiment; write the page and the decision."""
-    # Not the working folder where results lie in a bucket: Snakemake keeps copies in a folder.
+def main(name: str, settings: dict, movies: str | None, page: str, decision_file: str) -> None:
+    """Read all results of an experiment; write the page and the decision."""
+    # If results are in a bucket, this is the folder in which Snakemake keeps local copies.
     root = page.removesuffix(f"results/{name}/report.html") or "."
     experiment = gather(name, settings, root=root, movies=movies)
-    write_json(decision(experiment), decided)
+    write_json(decision(experiment), decision_file)
     with written_whole(page) as temporary:
         Path(temporary).write_text(experiment_page(experiment), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Types of arrays, and the rounding that sums of floats leave."""
+"""Array types, grouped sums, and the tolerance for rounding errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 ROUNDING = 1e-12
-"""Per slate or row; an effect no larger than this is none."""
+"""Per slate or row; an effect no larger than this counts as zero."""
 
 
 def sum_groups(values: Floats, group: Integers) -> Floats:
@@ -39,7 +39,7 @@ def sum_groups(values: Floats, group: Integers) -> Floats:
 def numbered(ids: NDArray[Any]) -> Integers:
     """Number ids in their order, 0 to the number of distinct ids - 1, shape (N,).
 
-    Fast where they rise from one to the next, or are all the same.
+    Fast where they are strictly increasing, or all the same.
     """
     if np.issubdtype(ids.dtype, np.number) and len(ids):
         if bool((ids[1:] > ids[:-1]).all()):

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exception whose message is written for users."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class NetliftError(Exception):
-    """Something the user can mend: bad input, a bad setting, too little data.
+    """An error that the user can fix: bad input, a bad setting, too little data.
 
     The message says what is wrong, where, how many, and what to do. Scripts show it without a
     traceback and end with a non-zero exit code.

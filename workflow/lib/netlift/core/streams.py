@@ -1,11 +1,11 @@
-"""Named streams of chance.
+"""Named streams of random numbers.
 
-Each use of chance has its own stream, keyed by (study seed, stream name, block). A block is a
-fixed number of consecutive slates, so what slate 1,234 draws depends neither on how many slates
-come after it, nor on the number of cores, nor on how the work is cut into pieces.
+Each use of random numbers has its own stream, keyed by (study seed, stream name, block). A block is
+a fixed number of consecutive slates, so what slate 1,234 draws depends neither on how many slates
+come after it, nor on the number of cores, nor on how the work is split.
 
 The generator is Philox-4x64, counter-based (Salmon, Moraes, Dror and Shaw 2011, "Parallel random
-numbers: as easy as 1, 2, 3"): the key is made of seed and name, the block is the high word of the
+numbers: as easy as 1, 2, 3"): the key is a hash of seed and name, the block is the high word of the
 counter, so that blocks can never overlap.
 """
 
@@ -54,7 +54,7 @@ def generator(seed: int, stream: Stream, block: int = 0) -> np.random.Generator:
     seed
         The study seed, 0 or larger.
     stream
-        The name of the use of chance.
+        What the random numbers are used for.
     block
         The number of the block of slates (or of whatever else is counted), 0 or larger.
     """

@@ -1,8 +1,8 @@
 """Table input and output: the only module of the library that opens files of the study.
 
 Tables that programs read are Parquet, tables that people read are CSV. A file is written under a
-temporary name in its own folder and renamed when it is whole, so a file that exists is complete.
-Parquet pages carry checksums, and are held against them where they are read.
+temporary name in its own folder and renamed when it is complete, so a file that exists is complete.
+Parquet pages have checksums, which are verified when they are read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _LARGE = 1 << 28
-"""Bytes from which a table is not held twice while it is read."""
+"""Tables of more bytes than this are not held in memory twice while they are read."""
 
 
 @contextmanager
@@ -36,13 +36,13 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     Parameters
     ----------
     path
-        The final file. Its folder is made if it does not exist; an older file is replaced, and
-        so are temporary files of it that a killed process left.
+        The final file. Its folder is created if it does not exist; an older file is replaced, and
+        its temporary files that a killed process left are removed.
 
     Raises
     ------
     NetliftError
-        The folder cannot be written in, or its disk is full.
+        The folder is not writable, or its disk is full.
     """
     final = Path(path)
     temporary = _temporary(final)
@@ -58,8 +58,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     except Exception as error:
         if is_disk_full(error):
             raise NetliftError(
-                f"{final}: the disk is full. Nothing half-written was left. Make room and run "
-                "again: what was finished before is not made anew."
+                f"{final}: the disk is full. No half-written file was left. Make room and run "
+                "again: finished files are not made again."
             ) from error
         raise
     finally:
@@ -67,7 +67,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def _temporary(final: Path) -> Path:
-    """Make an empty file beside the final one, in place of what killed processes left of it."""
+    """Create an empty file next to the final one, and remove those that killed processes left."""
     begin, end = f".{final.stem}-", final.suffix
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -77,15 +77,15 @@ def _temporary(final: Path) -> Path:
         handle, name = tempfile.mkstemp(prefix=begin, suffix=end, dir=final.parent)
     except OSError as error:
         raise NetliftError(
-            f"{final}: cannot be written ({error.strerror}). Make {final.parent} a folder that "
-            "can be written in, with room on its disk, and run again."
+            f"{final}: cannot be written ({error.strerror}). Make {final.parent} "
+            "writable, with room on its disk, and run again."
         ) from error
     os.close(handle)
     return Path(name)
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Say whether an error comes of a full disk; libraries in C++ say so in words alone."""
+    """Return whether a disk is full; C++ libraries report it only in the error's message."""
     full = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno in full:
         return True
@@ -105,7 +105,7 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
     Raises
     ------
     NetliftError
-        The file cannot be read as what its name says, or lacks a column.
+        The file cannot be read in the format of its suffix, or lacks a column.
     """
     import pandas as pd
 
@@ -115,17 +115,17 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            there = pq.read_schema(path).names
-            _need_columns(path, wanted, there)
+            existing = pq.read_schema(path).names
+            _need_columns(path, wanted, existing)
             table = pq.read_table(path, columns=wanted, page_checksum_verification=True)
-            # Of a large table, columns are given up as they are taken over.
+            # In a large table, each column is freed once it is converted.
             large = table.nbytes > _LARGE
             frame: pd.DataFrame = table.to_pandas(split_blocks=large, self_destruct=large)
             del table
         else:
             _need_last_line(path)
-            there = pd.read_csv(path, nrows=0).columns.to_list() if wanted else []
-            _need_columns(path, wanted, there)
+            existing = pd.read_csv(path, nrows=0).columns.to_list() if wanted else []
+            _need_columns(path, wanted, existing)
             # Only an empty field is missing: a cluster may be called NA or None.
             frame = pd.read_csv(
                 path,
@@ -149,27 +149,27 @@ def _damaged(path: Path, kind: str, why: object) -> NetliftError:
 
 
 def _need_last_line(path: Path) -> None:
-    """Refuse a CSV table that was cut: its last row would be read with fields missing."""
+    """Refuse a truncated CSV table: its last row would be read with fields missing."""
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             if file.read() != b"\n":
-                raise ValueError("its last line is cut")
+                raise ValueError("its last line is incomplete")
 
 
-def _need_columns(path: Path, wanted: Sequence[str] | None, there: Sequence[str]) -> None:
-    missing = [name for name in wanted or [] if name not in there]
+def _need_columns(path: Path, wanted: Sequence[str] | None, existing: Sequence[str]) -> None:
+    missing = [name for name in wanted or [] if name not in existing]
     if missing:
         raise NetliftError(f"{path}: no column {', '.join(missing)}")
 
 
 def read_optional(path: str | Path | None) -> pd.DataFrame | None:
-    """Read a table that a rule has only sometimes; None where there is none."""
+    """Read a table that is an optional input of a rule; None without it."""
     return None if path is None else read_table(path)
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table whole or not at all, as Parquet or CSV by the ending of ``path``.
+    """Write a table whole or not at all, as Parquet or CSV by the suffix of ``path``.
 
     CSV numbers keep every digit, so reading a table back gives the same values. A missing value
     is an empty field.
@@ -255,7 +255,7 @@ def read_json(path: str | Path) -> Any:
     Raises
     ------
     NetliftError
-        The file is no JSON.
+        The file is not valid JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

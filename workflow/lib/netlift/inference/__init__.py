@@ -1,1 +1,1 @@
-"""Arrays in, estimates out: arms, clustered errors, randomization, bootstrap, power."""
+"""Estimates from arrays: arms, clustered errors, randomization, bootstrap, power."""

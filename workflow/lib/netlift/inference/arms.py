@@ -2,14 +2,14 @@
 
 Every array may have leading dimensions: outcomes are of shape (..., N, m), arms of shape (..., N).
 A table is the case without leading dimensions, 2,000 replicates of an experiment have one. Means
-without covariates are in closed form: of a mean, randomized unit g has the leverage
+without covariates are in closed form: in a mean, randomized unit g has the leverage
 k_g = W_g / W, its share of the weights, so with s_g the sum of its weighted residuals
 
     covariance = sum_g s_g s_g' / (1 - k_g) / W^2
     1 / df = sum_g (k_g / (1 - k_g))^2 (1 - 2 k_g) + (sum_g k_g^2 / (1 - k_g))^2,
 
-which are CR2 and Satterthwaite's degrees of freedom (see ``cluster_robust``). Of single slates of
-one weight they are Neyman's (1923) S / n, which is HC2, and n - 1.
+which are CR2 and Satterthwaite's degrees of freedom (see ``cluster_robust``). For single
+slates of equal weight they are Neyman's (1923) S / n, which is HC2, and n - 1.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ArmMean:
         weights: Floats | None = None,
         unit: Integers | None = None,
     ) -> Self:
-        """Average, with CR2 errors by unit (HC2 for single slates).
+        """Return means with CR2 errors by unit (HC2 for single slates).
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class ArmMean:
             Of the slates, positive, shape (..., N).
         unit
             Number of the randomized unit of each slate, shape (N,), whose slates are all in one
-            arm; each slate its own if not given.
+            arm; by default each slate is a unit.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class ArmMean:
             value = y.sum(axis=-1) / total[..., None]
             expected = value[..., None] * weight[..., None, :]
             residual = y - expected
-            # Where nothing varies, rounding would be the only residual.
+            # Without variation, rounding errors would be the only residuals.
             residual[np.abs(residual) <= ROUNDING * np.abs(expected)] = 0
             share = weight / total[..., None]
             rest = np.where(share < 1, 1 / (1 - share), 0.0)
@@ -106,18 +106,18 @@ class ArmMean:
     def of_sums(
         cls, slates: Integers, sums: Floats, products: Floats, center: Floats, size: Floats
     ) -> Self:
-        """Average single slates of one weight: Neyman's (1923) S / n, which is HC2.
+        """Return means of single slates of equal weight: Neyman's (1923) S / n, which is HC2.
 
         Parameters
         ----------
         slates
             Shape (...).
         sums, products
-            Of the outcomes less a center near their mean, shapes (..., m) and (..., m, m).
+            Of the outcomes minus a center near their mean, shapes (..., m) and (..., m, m).
         center
             Shape (..., m).
         size
-            Roots of the sums of squares over both arms, shape (..., m): what rounding is small to.
+            Roots of the sums of squares over both arms, shape (..., m): the scale of rounding.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class ArmMean:
         """
         n = np.where(slates < MIN_PER_ARM, np.nan, slates)[..., None]
         scatter = products - sums[..., :, None] * sums[..., None, :] / n[..., None]
-        # Where nothing varies, rounding would be the only scatter.
+        # Without variation, rounding errors would be the only scatter.
         scatter[np.abs(scatter) <= ROUNDING * size[..., :, None] * size[..., None, :]] = 0
         covariance = scatter / (n * (n - 1))[..., None]
         return cls(sums / n + center, covariance, np.asarray(slates - 1.0), slates)
@@ -162,7 +162,7 @@ class ArmMean:
                 f"{k} covariates and an error"
             )
         design = np.column_stack([np.ones(n), covariates])
-        # Around a first mean, sums of squares lose no digits.
+        # Centered at a first mean, sums of squares lose no digits.
         center = outcomes.mean(axis=0)
         first = np.eye(k + 1)[0]
         fit: ClusteredFit | SingleRowFit
@@ -186,7 +186,7 @@ class ArmMean:
         w = np.asarray(weights, dtype=np.float64)
         variance = np.einsum("li,...ij,lj->...l", w, self.covariance, w)
         size = np.einsum("li,...ij,lj->...l", np.abs(w), np.abs(self.covariance), np.abs(w))
-        # Of parts that vary and a sum that does not, rounding leaves a little on either side of 0.
+        # If parts vary but their sum does not, rounding errors leave a value slightly off 0.
         variance = np.where(variance <= ROUNDING * size, 0.0, variance)
         df = np.broadcast_to(self.df[..., None], variance.shape)
         return Estimates(self.value @ w.T, np.sqrt(variance), df)
@@ -200,7 +200,7 @@ def _of_single_slates(outcomes: Floats, promoted: Booleans) -> tuple[ArmMean, Ar
     """Return the arms' plain means from sums and sums of products."""
     y = np.swapaxes(outcomes, -1, -2)
     center = y.mean(axis=-1)
-    # Around a mean, sums of products lose no digits.
+    # Centered at a mean, sums of products lose no digits.
     y = y - center[..., None]
     treated, n = y * promoted[..., None, :], promoted.sum(axis=-1)
     sums, products = treated.sum(axis=-1), treated @ np.swapaxes(treated, -1, -2)
@@ -214,14 +214,14 @@ def _of_single_slates(outcomes: Floats, promoted: Booleans) -> tuple[ArmMean, Ar
 
 
 def need_units(promoted: Booleans, unit: Integers | None = None) -> None:
-    """Ask that both arms have two randomized units.
+    """Check that both arms have two randomized units.
 
     Parameters
     ----------
     promoted
         Arm of each slate, shape (N,).
     unit
-        Number of the randomized unit of each slate, shape (N,); each slate its own if not given.
+        Number of the randomized unit of each slate, shape (N,); by default each slate is a unit.
 
     Raises
     ------
@@ -248,9 +248,9 @@ class ArmDifference:
     treated, control
         The arms' means.
     pooled_df
-        Degrees of freedom where one variance stands for both arms, shape (...); None for Welch's.
+        Degrees of freedom if both arms share one variance, shape (...); None for Welch's.
     exact
-        Whether an arm without variance is known exactly, as the lift of control slates is.
+        Whether an arm without variance is known exactly, such as the lift of control slates.
     """
 
     treated: ArmMean
@@ -268,7 +268,7 @@ class ArmDifference:
         weights: Floats | None = None,
         unit: Integers | None = None,
     ) -> Self:
-        """Compare arms. Its covariance is Neyman's (1923), S1/n1 + S0/n0, for single slates.
+        """Compare arms. The covariance is Neyman's (1923), S1/n1 + S0/n0, for single slates.
 
         Parameters
         ----------
@@ -282,8 +282,8 @@ class ArmDifference:
         weights
             Of the slates, shape (..., N).
         unit
-            Number of the randomized unit of each slate, shape (N,); each slate its own if not
-            given.
+            Number of the randomized unit of each slate, shape (N,); by default each slate is
+            a unit.
 
         Returns
         -------
@@ -318,7 +318,7 @@ class ArmDifference:
 
     @classmethod
     def stacked(cls, members: Sequence[ArmDifference | None], n_outcomes: int) -> Self:
-        """Make one batch of experiments' differences in n outcomes; NaN where there is none."""
+        """Make one batch of experiments' differences in n outcomes; NaN for those without one."""
         none = ArmMean(
             np.full(n_outcomes, np.nan),
             np.full((n_outcomes, n_outcomes), np.nan),
@@ -362,9 +362,9 @@ class ArmDifference:
         n1, n0 = (arm.slates[..., None, None] for arm in arms)
         square = n1 * (n1 - 1) * self.treated.covariance + n0 * (n0 - 1) * self.control.covariance
         with np.errstate(divide="ignore", invalid="ignore"):
-            one = square / (n1 + n0 - 2)
+            variance = square / (n1 + n0 - 2)
             treated, control = (
-                replace(arm, covariance=one / n) for arm, n in zip(arms, (n1, n0), strict=True)
+                replace(arm, covariance=variance / n) for arm, n in zip(arms, (n1, n0), strict=True)
             )
         return ArmDifference(treated, control, self.treated.df + self.control.df)
 
@@ -398,7 +398,7 @@ class ArmDifference:
 def _of_arms_that_vary(
     variances: tuple[Floats, Floats], units: tuple[Floats, Floats], difference: Floats
 ) -> tuple[Floats, Floats]:
-    """Return both arms' squared errors, with one for an arm in which nothing varies."""
+    """Return both arms' squared errors, also for an arm without variation."""
     first, second = variances
     neither = (first == 0) & (second == 0) & (np.abs(difference) > ROUNDING)
     both = difference**2 / (units[0] + units[1] - 1) / (units[0] + units[1])
@@ -423,7 +423,7 @@ def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) 
 def clustered_coefficient(
     outcome: Floats, design: Floats, cluster: Integers, weights: Floats | None = None
 ) -> Estimate:
-    """Return the last coefficient of a least-squares fit, with errors clustered (CR2).
+    """Return the last coefficient of a least-squares fit, with clustered errors (CR2).
 
     Intervals use t with Satterthwaite's degrees of freedom (see ``cluster_robust``). With each
     row its own cluster the errors are HC2.
@@ -449,6 +449,6 @@ def clustered_coefficient(
     last = np.eye(design.shape[1])[-1]
     df = fit.df(last)
     if df <= 0:
-        raise NetliftError("too few clusters for an error: each is decided by the fit itself")
+        raise NetliftError("too few clusters for an error: each is fitted exactly")
     variance = max(float(fit.covariance(last)[0, 0]), 0.0)
     return Estimate(float(fit.coefficients[-1, 0]), float(np.sqrt(variance)), df)

@@ -10,16 +10,16 @@ _NO_SPREAD = 1e-8
 
 
 WRONG = 1e-4
-"""A log whose assignment has a p-value below this is refused: of sound ones, one in 10,000 for
+"""A log whose assignment has a p-value below this is refused: among valid logs, one in 10,000 for
 each of the two checks, sample ratio and covariates."""
 
 
 def imbalance(difference: Floats, covariance: Floats) -> tuple[float, Floats]:
-    """Judge whether who was promoted follows covariates, by a large-sample test.
+    """Test whether promotion depends on covariates, with a large-sample test.
 
     Hansen and Bowers (2008): d = sum over units of (D - e) x has mean 0 and, for independent draws,
     covariance V = sum e (1 - e) xx'; d' V^-1 d is chi-squared. Nothing is permuted, so that logs of
-    any size can be asked.
+    any size can be tested.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ _POWER = {"CR0": 0.0, "CR2": -0.5, "CR3": -1.0}
 
 
 _LEVERAGE_ONE = 1 - 1e-12
-"""A direction in which one cluster alone decides the fit has no residual there."""
+"""A direction that one cluster alone determines has no residual in that cluster."""
 
 
 _SAME_RANK = 1e-10
@@ -113,7 +113,7 @@ class ClusteredFit:
         return len(self.kernels)
 
     def influence(self, contrast: ArrayLike, correction: Correction = "CR2") -> Floats:
-        """Return each cluster's part in a contrast's error, shape (G, m).
+        """Return each cluster's contribution to a contrast's error, shape (G, m).
 
         The covariance of the contrast of the m outcomes is the sum of their outer products.
 
@@ -148,18 +148,18 @@ class ClusteredFit:
         """
         rotated = np.asarray(contrast, dtype=np.float64) @ self.root
         reached = np.einsum("gpq,gq->gp", self.kernels, self._powered(rotated, -0.5))
-        own = np.einsum(
+        norm = np.einsum(
             "p,gp->g", rotated, np.einsum("gpq,gq->gp", self.kernels, self._powered(rotated, -1.0))
         )
         shared = (reached**2).sum(axis=1)
-        square = (own**2).sum() - 2 * (own * shared).sum() + ((reached.T @ reached) ** 2).sum()
-        mean = (own - shared).sum()
+        square = (norm**2).sum() - 2 * (norm * shared).sum() + ((reached.T @ reached) ** 2).sum()
+        mean = (norm - shared).sum()
         return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
 
     def _powered(self, vector: Floats, power: float) -> Floats:
         """Return (I - K_g)^power times a vector, shape (G, p)."""
         values, vectors = self._eigen
-        # The eigenvalue of a direction that a cluster alone decides is 1: leave it out.
+        # The eigenvalue of a direction that one cluster alone determines is 1: leave it out.
         with np.errstate(divide="ignore"):
             factor = np.where(values < _LEVERAGE_ONE, np.abs(1 - values) ** power, 0.0)
         return np.asarray(
@@ -179,8 +179,8 @@ class ClusteredFit:
         """Return the wild cluster bootstrap's p-value for a contrast of the first outcome.
 
         Two-sided, with the null hypothesis imposed and t statistics (Cameron, Gelbach and Miller
-        2008): the signs of whole clusters' residuals are drawn anew. Where there are no more than
-        ``n_draws`` ways to set the signs, each is taken once instead.
+        2008): the signs of whole clusters' residuals are redrawn. If there are no more than
+        ``n_draws`` ways to set the signs, each is used once instead.
 
         Parameters
         ----------
@@ -194,14 +194,14 @@ class ClusteredFit:
         rotated = np.asarray(contrast, dtype=np.float64) @ self.root
         value = float(np.asarray(contrast, dtype=np.float64) @ self.coefficients[:, 0])
         reached = self.kernels @ rotated
-        # What the scores are when the fit is held to a contrast of zero.
-        held = self.scores[:, :, 0] + reached * (value / (rotated @ rotated))
-        own = held @ rotated
+        # The scores of the fit with the contrast restricted to zero.
+        scores = self.scores[:, :, 0] + reached * (value / (rotated @ rotated))
+        parts = scores @ rotated
         signs, enumerated = _signs(self.n_clusters, rng, n_draws)
-        exceeded, observed = 0, _t(np.ones((1, self.n_clusters)), held, own, reached, rotated)[0]
+        exceeded, observed = 0, _t(np.ones((1, len(parts))), scores, parts, reached, rotated)[0]
         step = max(1, _CELLS_AT_ONCE // self.n_clusters)
         for start in range(0, len(signs), step):
-            drawn = _t(signs[start : start + step], held, own, reached, rotated)
+            drawn = _t(signs[start : start + step], scores, parts, reached, rotated)
             exceeded += int((np.abs(drawn) >= np.abs(observed) * (1 - 1e-9)).sum())
         return exceeded / len(signs) if enumerated else (1 + exceeded) / (1 + len(signs))
 
@@ -233,7 +233,7 @@ class SingleRowFit:
 
     @classmethod
     def of(cls, outcomes: Floats, design: Floats, weights: Floats | None = None) -> Self:
-        """Fit; see ``ClusteredFit.of``. Rows are gone through in blocks.
+        """Fit; see ``ClusteredFit.of``. Rows are processed in blocks.
 
         Raises
         ------
@@ -252,7 +252,7 @@ class SingleRowFit:
         values, vectors = _eigen_of_gram(size, gram)
         inverse = (vectors / values) @ vectors.T / size[:, None]
         coefficients = inverse @ step
-        # The second step takes away what rounding left in the normal equations.
+        # A second step removes the rounding errors of the normal equations.
         left = sum(x.T @ (y - x @ coefficients) for x, y in unfitted._blocks())
         coefficients += inverse @ (left / size[:, None])
         root = ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None]
@@ -266,16 +266,16 @@ class SingleRowFit:
         for x, y in self._blocks():
             v = x @ self.root
             leverage = np.einsum("rp,rp->r", v, v)
-            # c'v / (1 - h)^(1/2), 0 for rows that decide a direction alone.
+            # c'v / (1 - h)^(1/2), 0 for rows that alone determine a direction.
             free = leverage < _LEVERAGE_ONE
             factor = np.where(free, 1 / np.sqrt(np.where(free, 1 - leverage, 1.0)), 0.0)
             reached = (v @ rotated) * factor
             parts = (y - x @ self.coefficients) * reached[:, None]
             covariance += parts.T @ parts
-            own = reached**2
-            both += (own[:, None] * v).T @ v
-            square += float(own**2 @ (1 - 2 * leverage))
-            mean += float(own @ (1 - leverage))
+            norm = reached**2
+            both += (norm[:, None] * v).T @ v
+            square += float(norm**2 @ (1 - 2 * leverage))
+            mean += float(norm @ (1 - leverage))
         square += float((both**2).sum())
         df = mean**2 / square if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
         return covariance, df
@@ -320,7 +320,7 @@ def _least_squares(
     values, vectors = _eigen_of_gram(size, scaled.T @ scaled)
     coefficients = (vectors / values) @ (vectors.T @ (scaled.T @ outcomes))
     residuals = outcomes - scaled @ coefficients
-    # One more step takes away what rounding left in the normal equations.
+    # A second step removes the rounding errors of the normal equations.
     step = (vectors / values) @ (vectors.T @ (scaled.T @ residuals))
     coefficients += step
     residuals -= scaled @ step
@@ -329,23 +329,23 @@ def _least_squares(
 
 
 def _signs(n_clusters: int, rng: np.random.Generator, n_draws: int) -> tuple[Floats, bool]:
-    """Return signs by draw and cluster, and whether they are all that there are."""
+    """Return signs by draw and cluster, and whether they are all possible signs."""
     if 2**n_clusters <= n_draws:
         bits = np.arange(2**n_clusters)[:, None] >> np.arange(n_clusters)
         return np.where(bits & 1, -1.0, 1.0), True
     return np.where(rng.integers(0, 2, (n_draws, n_clusters)), 1.0, -1.0), False
 
 
-def _t(signs: Floats, held: Floats, own: Floats, reached: Floats, rotated: Floats) -> Floats:
+def _t(signs: Floats, scores: Floats, parts: Floats, reached: Floats, rotated: Floats) -> Floats:
     """Return the t statistic (CR0) of each draw of signs, shape (draws,)."""
-    moved = signs @ held
+    moved = signs @ scores
     value = moved @ rotated
     square = (
-        (own**2).sum()
-        - 2 * ((signs @ (own[:, None] * reached)) * moved).sum(axis=1)
+        (parts**2).sum()
+        - 2 * ((signs @ (parts[:, None] * reached)) * moved).sum(axis=1)
         + ((moved @ (reached.T @ reached)) * moved).sum(axis=1)
     )
-    floor = _SAME_RANK * float((own**2).sum())
+    floor = _SAME_RANK * float((parts**2).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(square > floor, value / np.sqrt(np.maximum(square, 0.0)), np.inf)
     return np.where(np.abs(value) <= 1e-14, 0.0, t)
@@ -354,7 +354,7 @@ def _t(signs: Floats, held: Floats, own: Floats, reached: Floats, rotated: Float
 def clustered_mean(values: Floats, cluster: Integers) -> tuple[Floats, Floats]:
     """Return means with their joint covariance by clusters.
 
-    With z_g the sum over cluster g of the values less their mean, the covariance is
+    With z_g the sum over cluster g of the values minus their mean, the covariance is
     G / (G - 1) sum_g z_g z_g' / N^2.
 
     Parameters

@@ -45,7 +45,7 @@ class Estimate:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the 95% interval lies on one side of zero, 0 where it covers it."""
+        """1 or -1 if the 95% interval is on one side of zero, 0 if it covers zero."""
         lower, upper = self.interval
         return int(lower > ROUNDING) - int(upper < -ROUNDING)
 
@@ -71,7 +71,7 @@ class Estimates:
 
 
 def numbers(estimate: Estimate | None) -> dict[str, float | None]:
-    """Return the columns of an estimate in a table; all missing where there is none."""
+    """Return the columns of an estimate in a table; all missing without an estimate."""
     names = ("estimate", "se", "df", "ci_95_lower", "ci_95_upper")
     if estimate is None:
         return dict.fromkeys(names)

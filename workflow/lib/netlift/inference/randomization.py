@@ -29,7 +29,7 @@ _NO_SPREAD = 1e-12
 
 
 _TIE = 1e-9
-"""Statistics that differ by less than this share are the same but for rounding."""
+"""Statistics that differ by less than this share are equal up to rounding errors."""
 
 
 def assignments(
@@ -38,7 +38,7 @@ def assignments(
     """Yield blocks of assignments that the design could have made, shape (b, U), 1 is promoted.
 
     Promotions are permuted over the randomized units within strata of the design. Where
-    probabilities differ within a stratum, each unit's promotion is drawn anew instead.
+    probabilities differ within a stratum, each unit's promotion is drawn independently instead.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def assignments(
     draws
         Number of assignments in all.
     stream
-        Stream of chance; each of its blocks makes as many draws, by the number of units alone.
+        Random stream; the draws in one of its blocks depend only on the number of units.
     """
     promoted = design.of_units(design.promoted).astype(np.float64)
     stratum = design.of_units(design.stratum)
@@ -66,24 +66,24 @@ def assignments(
             yield redrawn[:size].astype(np.float64)
             continue
         drawn = np.zeros((at_once, design.n_units))
-        for own in strata:
-            _permute(rng, promoted, own, drawn)
+        for members in strata:
+            _permute(rng, promoted, members, drawn)
         yield drawn[:size]
 
 
 def _permute(
-    rng: np.random.Generator, promoted: Floats, own: NDArray[np.intp], drawn: Floats
+    rng: np.random.Generator, promoted: Floats, members: NDArray[np.intp], drawn: Floats
 ) -> None:
-    """Permute the promotions of a stratum's units anew for each row of (b, U), which are 0.
+    """Permute a stratum's promotions independently in each row of ``drawn``, (b, U), initially 0.
 
-    Of many units, which of them are promoted is chosen: less chance than their order takes.
+    In a large stratum the promoted units are chosen instead: that takes fewer random numbers.
     """
-    if len(own) < _CHOSEN_FROM:
-        drawn[:, own] = rng.permuted(np.tile(promoted[own], (len(drawn), 1)), axis=1)
+    if len(members) < _CHOSEN_FROM:
+        drawn[:, members] = rng.permuted(np.tile(promoted[members], (len(drawn), 1)), axis=1)
         return
-    n_promoted = int(promoted[own].sum())
+    n_promoted = int(promoted[members].sum())
     for row in drawn:
-        row[own[rng.choice(len(own), n_promoted, replace=False, shuffle=False)]] = 1.0
+        row[members[rng.choice(len(members), n_promoted, replace=False, shuffle=False)]] = 1.0
 
 
 def unequal_probability(design: Design) -> Floats | None:
@@ -119,7 +119,7 @@ class Statistics:
 
     @classmethod
     def of(cls, outcomes: Floats, design: Design, *, studentized: bool = True) -> Statistics:
-        """Prepare.
+        """Compute the sums.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class Statistics:
         """Return differences of means and statistics, shapes (b, m), of assignments (b, U).
 
         A statistic is 0 where the difference is, and infinite where only its error is 0 or where
-        an arm is too small for it; of an empty arm the difference is NaN.
+        an arm is too small for it; for an empty arm the difference is NaN.
         """
         m = (self.sums.shape[1] - 3) // 3
         means, variances = [], []
@@ -180,11 +180,11 @@ class Statistics:
         as_control = promoted if self.control_sums is self.sums else assigned @ self.control_sums
         for sums in (promoted, self._total - as_control):
             y, square, cross = sums[:, :m], sums[:, m : 2 * m], sums[:, 2 * m : 3 * m]
-            slates, slates_square, units = (sums[:, [place]] for place in (-3, -2, -1))
+            slates, slates_square, units = (sums[:, [column]] for column in (-3, -2, -1))
             with np.errstate(divide="ignore", invalid="ignore"):
                 mean = y / slates
                 spread = square - 2 * mean * cross + mean**2 * slates_square
-                # Of an arm that does not vary, rounding leaves a little.
+                # Without variation in an arm, rounding errors remain.
                 spread = np.where(spread > _NO_SPREAD * square, spread, 0.0)
                 variances.append(spread / slates**2 * units / (units - 1))
             means.append(mean)
@@ -210,10 +210,10 @@ def closed_test(
 ) -> list[float | None]:
     """Adjust p-values for testing several hypotheses together.
 
-    The closed test whose intersections are judged by the largest statistic, by its step-down
-    shortcut: from the most extreme statistic down, each is held against the largest of those not
-    yet passed. Needs hypotheses such that the statistics' joint distribution under an
-    intersection comes from the same draws, as it does for sharp null hypotheses on sets of rows.
+    The closed test that tests intersections by the largest statistic, by its step-down shortcut:
+    from the most extreme statistic down, each is compared with the largest of those not yet
+    tested. Needs hypotheses such that the statistics' joint distribution under an intersection
+    comes from the same draws, as for sharp null hypotheses on sets of rows.
 
     Parameters
     ----------
@@ -230,8 +230,8 @@ def closed_test(
     """
     m = len(observed)
     tested = np.ones(m, dtype=bool) if present is None else present
-    # Statistics in one scale: studentized ones have it already, nearly. What was observed counts
-    # as one draw more, so that the scale is the same whichever of the draws had happened.
+    # Statistics on one scale, which studentized ones nearly have. The observed statistic counts as
+    # one more draw, so that the scale is the same whichever of the draws was observed.
     scale = np.array([_root_mean_square(np.r_[observed[k], drawn[:, k]]) for k in range(m)])
     scaled, limits = drawn / scale, observed / scale
     adjusted: list[float | None] = [None] * m

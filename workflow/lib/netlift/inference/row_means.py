@@ -1,7 +1,7 @@
-"""Differences of row means between arms, with errors clustered (CR2), of one experiment or a batch.
+"""Differences of row means between arms, with clustered errors (CR2), of experiments or a batch.
 
 A difference of row means is a fit on two dummies, so the matrices of ``cluster_robust`` are
-diagonal: of cluster g, the leverage in arm a is its share of the arm's rows, k = n_ga / n_a. Hence
+diagonal: for cluster g, the leverage in arm a is its share of the arm's rows, k = n_ga / n_a. Hence
 CR2 and Satterthwaite's degrees of freedom in closed form, also where a cluster has rows in both
 arms, and rows of one slate can be summed first.
 """
@@ -20,7 +20,7 @@ from netlift.inference.estimate import MIN_PER_ARM, Estimates
 class _Arm:
     """One arm: mean and rows of shape (..., 1), and by cluster, with e the sum of its residuals.
 
-    ``influence`` is (1 - k)^(-1/2) e / n, ``reached`` (1 - k)^(-1/2) k / n^(1/2) and ``own``
+    ``influence`` is (1 - k)^(-1/2) e / n, ``reached`` (1 - k)^(-1/2) k / n^(1/2) and ``norm``
     k / (1 - k) / n.
     """
 
@@ -29,7 +29,7 @@ class _Arm:
     few: Booleans
     influence: Floats
     reached: Floats
-    own: Floats
+    norm: Floats
 
     @classmethod
     def of(cls, arm: Booleans, outcome: Floats, rows: Floats, cluster: Integers) -> _Arm:
@@ -40,10 +40,10 @@ class _Arm:
         root = np.sqrt(1 / n / (n - members))
         reached = members * root
         few = np.count_nonzero(members, axis=-1) < MIN_PER_ARM
-        own = reached * root
+        norm = reached * root
         reached /= np.sqrt(n)
         residual *= root
-        return cls(mean[..., 0], n[..., 0], few, residual, reached, own)
+        return cls(mean[..., 0], n[..., 0], few, residual, reached, norm)
 
 
 def row_difference(
@@ -68,9 +68,9 @@ def row_difference(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (_Arm.of(arm, outcome, rows, cluster) for arm in (promoted, ~promoted))
-        influence, own = first.influence - second.influence, first.own + second.own
+        influence, norm = first.influence - second.influence, first.norm + second.norm
         shared = first.reached**2 + second.reached**2
-        square = _dot(own, own - 2 * shared) + 2 * _dot(first.reached, second.reached) ** 2
+        square = _dot(norm, norm - 2 * shared) + 2 * _dot(first.reached, second.reached) ** 2
         square += _dot(first.reached, first.reached) ** 2
         square += _dot(second.reached, second.reached) ** 2
         numbers = (

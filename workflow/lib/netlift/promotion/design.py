@@ -16,8 +16,8 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 DESIGN_COLUMNS = ("promotion_probability", "randomization_unit", "randomization_stratum")
-"""Columns of an items or accounts table that tell the design. Without them each slate was
-randomized by itself, in one stratum, with a probability that is not known."""
+"""Columns of an items or accounts table that describe the design. Without them each slate was
+randomized by itself, in one stratum, with unknown probability."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,9 @@ class Design:
 
     @property
     def weights(self) -> Floats | None:
-        """1 / probability of the arm that happened, shape (N,); None where slates are alike in it.
+        """1 / probability of the assigned arm, shape (N,); None if it is the same for all slates.
 
-        Where probabilities differ between slates, means that are not weighted compare different
-        slates.
+        Where probabilities differ between slates, unweighted means compare different slates.
         """
         if self.probability is None or np.ptp(self.probability) <= ROUNDING:
             return None
@@ -128,7 +127,7 @@ class Design:
         return self.by_slate and bool((self.unit == np.arange(len(self.unit))).all())
 
     def inverse_probability(self) -> Floats:
-        """Return 1 / probability of the arm that happened, shape (N,).
+        """Return 1 / probability of the assigned arm, shape (N,).
 
         Raises
         ------
@@ -151,7 +150,7 @@ class Design:
         return self.probability
 
     def subset(self, chosen: Booleans) -> Design:
-        """Return the design of some of the slates, shape (N,), whole units among them."""
+        """Return the design of some of the slates, shape (N,), which must be whole units."""
         unit = numbered(self.unit[chosen])
         probability = None if self.probability is None else self.probability[chosen]
         return Design(

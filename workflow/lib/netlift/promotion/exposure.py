@@ -1,6 +1,6 @@
-"""The design: one focal item per slate, promotion by slate, and what it does to each row.
+"""The design: one focal item per slate, promotion by slate, and its effect on each position.
 
-Promotion moves the focal item to position 1; the items that stood above it move down by one; the
+Promotion moves the focal item to position 1; the items above it move down by one; the
 rest stay.
 """
 
@@ -99,7 +99,7 @@ def draw_promotions(
 
     Returns
     -------
-    Whether each slate is promoted, and the probability that it was, shapes (N,). The probability
+    Whether each slate is promoted, and with what probability, shapes (N,). The probability
     of a complete assignment is the share of the stratum's units that are promoted.
 
     Raises
@@ -118,17 +118,17 @@ def draw_promotions(
     chosen, share = np.zeros(len(first), dtype=bool), np.zeros(len(first))
     of_unit = stratum[first]
     for number in np.unique(of_unit):
-        own = order[of_unit[order] == number]
-        n_promoted = round(probability * len(own))
-        if not 0 < n_promoted < len(own):
+        members = order[of_unit[order] == number]
+        n_promoted = round(probability * len(members))
+        if not 0 < n_promoted < len(members):
             raise NetliftError(
-                f"promotion: of {len(own)} randomized units"
+                f"promotion: of {len(members)} randomized units"
                 + (f" with focal position {number}" if len(np.unique(of_unit)) > 1 else "")
                 + f", {n_promoted} would be promoted, which leaves an arm empty. Take more slates, "
                 "fewer focal positions, or promotion.assignment: bernoulli."
             )
-        chosen[own[:n_promoted]] = True
-        share[own] = n_promoted / len(own)
+        chosen[members[:n_promoted]] = True
+        share[members] = n_promoted / len(members)
     return chosen[unit], share[unit]
 
 

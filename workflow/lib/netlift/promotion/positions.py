@@ -1,4 +1,4 @@
-"""Where items stand once a slate is promoted."""
+"""Positions of items in a promoted slate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def promoted_position(position: Integers, is_focal: Booleans, is_displaced: Bool
     position
         Position before any promotion, from 1 on.
     is_focal, is_displaced
-        Whether an item is the focal one, and whether it stands above the focal one; of the shape
+        Whether an item is the focal one, and whether it is above the focal one; of the shape
         of ``position``.
     """
     return np.where(is_focal, 1, position + is_displaced)

@@ -24,7 +24,7 @@ class Promotion:
     focal_position_first, focal_position_last
         The focal item's position is uniform from first to last; None is the last of the slate.
     unit
-        What is randomized: each ``slate``, or each ``user`` with all slates of theirs.
+        What is randomized: each ``slate``, or each ``user`` with all their slates.
     """
 
     probability: float
@@ -35,7 +35,7 @@ class Promotion:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The promotion as in the config: plain values, none that is not given."""
+        """The promotion as in the config: plain values, without those that are None."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @property

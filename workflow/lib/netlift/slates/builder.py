@@ -1,4 +1,4 @@
-"""Building slates as the config asks, any number of times from one reading of the ratings."""
+"""Build slates as configured, any number of times, and read the ratings only once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SlateBuilder:
         Fitted to the training ratings; None for the builder ``history``.
     settings
         ``clusters``, ``n_slates``, ``max_per_user``, the settings of the chosen builder under its
-        name, and ``n_users`` where slates are made of some users alone.
+        name, and ``n_users`` if slates are built for some users only.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class SlateBuilder:
         self._common = {key: settings[key] for key in ("n_slates", "max_per_user")}
         self._common["n_users"] = settings.get("n_users")
         self._scorer = scorer
-        self._own = dict(settings["history" if scorer is None else "scorer"])
+        self._recipe = dict(settings["history" if scorer is None else "scorer"])
         if scorer is None:
             self._ratings = gathered(ratings)
         else:
-            share, seen = self._own.pop("train_share"), ["user_id", "item_id"]
-            self._ratings, _ = split_by_time(ratings, share, seen)
+            share, columns = self._recipe.pop("train_share"), ["user_id", "item_id"]
+            self._ratings, _ = split_by_time(ratings, share, columns)
 
     def slates(self, size: int, seed: int) -> pd.DataFrame:
         """Build the slates of one size and seed.
@@ -53,9 +53,9 @@ class SlateBuilder:
         Raises
         ------
         NetliftError
-            The ratings cannot give so many slates.
+            The ratings do not suffice for so many slates.
         """
-        given = {**self._common, **self._own, "size": size, "seed": seed}
+        options = {**self._common, **self._recipe, "size": size, "seed": seed}
         if self._scorer is None:
-            return history_slates(self._ratings, self._clusters, **given)
-        return scorer_slates(self._ratings, self._scorer, self._clusters, **given)
+            return history_slates(self._ratings, self._clusters, **options)
+        return scorer_slates(self._ratings, self._scorer, self._clusters, **options)

@@ -1,4 +1,4 @@
-"""What ratings say about users and items before any slate is built."""
+"""Features of users and items from ratings, known before any slate is built."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def rating_counts(
     rating
         Stars of each rating.
     n_groups
-        How many users or items there are.
+        Number of users or items.
 
     Returns
     -------

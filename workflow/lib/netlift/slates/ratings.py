@@ -1,4 +1,4 @@
-"""Ratings too many for one table: columns as compact arrays, and pieces of whole users.
+"""Ratings that are too many for one table: compact arrays as columns, and pieces of whole users.
 
 A *piece* is a part of the rating table: arrays of one length by column name. Pieces come in the
 order of the table, which is sorted by user.
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from netlift.core.streams import blocks
 
 ROWS_AT_ONCE = 1 << 20
-"""Ratings that work which makes copies handles at a time: copies of all would take most memory."""
+"""Ratings processed at a time in steps that make copies: copies of all would take most memory."""
 
 Columns = Mapping[str, Any]
 """Arrays of one length by column name; a pandas table serves as well."""
 
 
 def stretches(n: int) -> Iterator[slice]:
-    """Yield the slices of ``n`` rows that are handled at a time, in order."""
+    """Yield the slices of ``n`` rows that are processed at a time, in order."""
     return (rows for _, rows in blocks(n, ROWS_AT_ONCE))
 
 
 def coded(ids: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Number users or items by their ids.
 
-    What ``np.unique`` gives with ``return_inverse``, by hashing and in half the bytes.
+    The same as ``np.unique`` with ``return_inverse``, but by hashing and in half the memory.
 
     Parameters
     ----------
@@ -39,18 +39,18 @@ def coded(ids: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
 
     Returns
     -------
-    The different ids, ascending, and the number of each of ``ids`` among them, shape (n,).
+    The distinct ids, ascending, and the number of each of ``ids`` among them, shape (n,).
     """
     encoded = pa.array(ids).dictionary_encode()
-    different = encoded.dictionary.to_numpy()
-    order = np.argsort(different)
+    distinct = encoded.dictionary.to_numpy()
+    order = np.argsort(distinct)
     number = np.empty(len(order), dtype=np.int32)
     number[order] = np.arange(len(order), dtype=np.int32)
-    return different[order], number[encoded.indices.to_numpy()]
+    return distinct[order], number[encoded.indices.to_numpy()]
 
 
 class Gathering:
-    """Columns that grow, piece by piece, in the memory that they need in the end."""
+    """Columns that grow piece by piece, without more memory than they need in the end."""
 
     def __init__(self) -> None:
         self.columns: dict[str, NDArray[Any]] = {}
@@ -60,10 +60,10 @@ class Gathering:
         for name in piece:
             values = np.asarray(piece[name])[rows]
             column = self.columns.setdefault(name, np.empty(0, dtype=values.dtype))
-            have = len(column)
+            n_before = len(column)
             # The system moves a large array without copying it; joining parts holds them twice.
-            column.resize(have + len(values), refcheck=False)
-            column[have:] = values
+            column.resize(n_before + len(values), refcheck=False)
+            column[n_before:] = values
 
 
 def gathered(pieces: Iterable[Columns]) -> dict[str, NDArray[Any]]:
@@ -75,7 +75,7 @@ def gathered(pieces: Iterable[Columns]) -> dict[str, NDArray[Any]]:
 
 
 def whole_users(pieces: Iterable[Columns]) -> Iterator[dict[str, NDArray[Any]]]:
-    """Cut pieces anew, so that all ratings of a user are in the same one.
+    """Split pieces again, so that all ratings of a user are in the same one.
 
     Parameters
     ----------
@@ -129,16 +129,16 @@ def training_rows(ratings: Columns, share: float) -> NDArray[np.bool_]:
 def split_by_time(
     pieces: Iterable[Columns], share: float, columns: Sequence[str]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Split ratings into each user's first ``share``, to learn from, and the rest.
+    """Split ratings into each user's first ``share``, for training, and the rest.
 
     Parameters
     ----------
     pieces
         With ``user_id``, ``item_id`` and ``timestamp``, sorted by user.
     share
-        As `training_rows` takes it.
+        As in `training_rows`.
     columns
-        What is kept.
+        Columns to keep.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""Building slates: what a user would have been shown, before any promotion.
+"""Build slates: what a user would have been shown, before any promotion.
 
 Two builders. ``history`` is the reference study's recipe: a slate is the best of a window of the
-user's own ratings. ``scorer`` is nearer to a real surface: a slate is the top of a pool of unseen
-movies in the order of an imperfect ranker, so that good items also stand low.
+user's own ratings. ``scorer`` is closer to a real product: a slate is the top of a pool of unseen
+movies in the order of an imperfect ranker, so that good items can also be low.
 
 Slate ``s`` does not depend on the number of slates. Users come in rounds: each round is a random
 order of all eligible users, and every user gets one slate per round.
@@ -71,9 +71,9 @@ def history_slates(
     window
         Ratings in a window.
     max_per_user
-        Slates of one user at the most.
+        Maximum number of slates of one user.
     n_users
-        Users that slates are made of, drawn at random; all of them if not given.
+        Number of users to build slates for, drawn at random; all users if not given.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def history_slates(
     Raises
     ------
     NetliftError
-        The window is shorter than a slate, or the ratings cannot give as many slates.
+        The window is shorter than a slate, or the ratings do not suffice for so many slates.
     """
     _need_long_windows(window, size)
     user_id, user = coded(ratings["user_id"])
@@ -122,13 +122,13 @@ def _most_recent(
 
     Returns
     -------
-    Rows of the ratings, and for each user where theirs begin among them.
+    Rows of the ratings, and for each user the index of their first rating among them.
     """
     is_owner = np.zeros(int(user.max()) + 1, dtype=bool)
     is_owner[owner] = True
-    theirs = np.flatnonzero(is_owner[user])
-    recent = theirs[np.lexsort((item[theirs], -timestamp[theirs], user[theirs]))]
-    count = np.bincount(user[theirs], minlength=len(is_owner))
+    rows = np.flatnonzero(is_owner[user])
+    recent = rows[np.lexsort((item[rows], -timestamp[rows], user[rows]))]
+    count = np.bincount(user[rows], minlength=len(is_owner))
     return recent, np.cumsum(count) - count
 
 
@@ -194,9 +194,9 @@ def scorer_slates(
     ranker
         Weights ``score``, ``popularity`` and ``noise``.
     max_per_user
-        Slates of one user at the most.
+        Maximum number of slates of one user.
     n_users
-        Users that slates are made of, drawn at random; all of them if not given.
+        Number of users to build slates for, drawn at random; all users if not given.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def scorer_slates(
     Raises
     ------
     NetliftError
-        The pool is smaller than a slate, or the data cannot give as many slates.
+        The pool is smaller than a slate, or the data do not suffice for so many slates.
     """
     if pool < size:
         raise NetliftError(f"a pool of {pool} candidates cannot fill slates of {size} items")
@@ -248,7 +248,7 @@ def _ranker_values(
     seed: int,
     block: int,
 ) -> NDArray[np.float64]:
-    """Return by what the ranker orders the candidates of a block, shape (slates, pool)."""
+    """Return the ranker's values of the candidates of a block, shape (slates, pool)."""
     noise = generator(seed, "ranking", block).standard_normal((BLOCK, score.shape[1]))
     return (
         ranker["score"] * _standardized(score)
@@ -262,7 +262,7 @@ def _rounds(
     n_slates: int,
     n_users: int | None,
     seed: int,
-    complaint: str,
+    reason: str,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give each slate its user and the user's visit (0, 1, ...), round by round.
 
@@ -275,8 +275,8 @@ def _rounds(
     capacity = sum(len(users) for users in eligible)
     if capacity < n_slates:
         raise NetliftError(
-            f"slates.n_slates: {n_slates:,} slates asked for, but the data give {capacity:,} "
-            f"({complaint.format(users=f'{len(eligible[0]):,}')}"
+            f"slates.n_slates: {n_slates:,} slates requested, but the data give {capacity:,} "
+            f"({reason.format(users=f'{len(eligible[0]):,}')}"
         )
     owners, visits, missing = [], [], n_slates
     for visit, users in enumerate(eligible):
@@ -316,7 +316,7 @@ def _candidate_pool(
 ) -> NDArray[np.int64]:
     """Draw ``pool`` distinct unseen items for each slate of a block, by popularity.
 
-    Draws with replacement, of which repeated and seen items are refused, are successive sampling
+    Draws with replacement, from which repeated and seen items are rejected, are successive sampling
     without replacement with probability proportional to popularity.
 
     Returns
@@ -325,25 +325,25 @@ def _candidate_pool(
     """
     n_items = len(cumulative)
     owners, local = np.unique(owner, return_inverse=True)
-    refused = seen.by(owners, n_items)
+    rejected = seen.by(owners, n_items)
     padded, guide = _guide(cumulative)
-    found = np.full((len(owner), pool), -1, dtype=np.int64)
+    drawn = np.full((len(owner), pool), -1, dtype=np.int64)
     count = np.zeros(len(owner), dtype=np.int64)
     draws = generator(seed, "candidates", block)
     for _ in range(_MAX_ROUNDS):
         open_slates = np.flatnonzero(count < pool)
         if len(open_slates) == 0:
-            return found
+            return drawn
         uniforms = draws.random((BLOCK, _DRAWS_PER_ROUND * pool))[open_slates]
         item = np.minimum(_looked_up(uniforms, padded, guide), n_items - 1)
-        known = np.concatenate([found[open_slates], item], axis=1)
+        known = np.concatenate([drawn[open_slates], item], axis=1)
         fresh = _first_occurrence(known) & (known >= 0)
-        fresh[:, pool:] &= ~refused[local[open_slates, None], item]
-        # The fresh ones move to the front in the order drawn; what is over the pool falls away.
+        fresh[:, pool:] &= ~rejected[local[open_slates, None], item]
+        # The fresh ones move to the front in the order drawn; those beyond the pool are dropped.
         front = np.argsort(~fresh, axis=1, kind="stable")[:, :pool]
         chosen = np.take_along_axis(known, front, axis=1)
         n_fresh = np.minimum(fresh.sum(axis=1), pool)
-        found[open_slates] = np.where(np.arange(pool) < n_fresh[:, None], chosen, -1)
+        drawn[open_slates] = np.where(np.arange(pool) < n_fresh[:, None], chosen, -1)
         count[open_slates] = n_fresh
     raise NetliftError(
         f"slates.scorer.pool: {int((count < pool).sum()):,} slates of block {block} found fewer "
@@ -372,7 +372,7 @@ class _Seen:
     item
         Items, those of a user together, users in order.
     first, count
-        For each user where theirs begin, and how many they are.
+        For each user the index of their first item, and their number of items.
     """
 
     item: NDArray[np.int32]
@@ -400,14 +400,14 @@ class _Seen:
 
 def _rows_in(known: pd.Series, ids: Any) -> NDArray[np.int32]:
     """Return the row of each id in a column of ascending ids."""
-    different, code = coded(ids)
-    return np.searchsorted(known.to_numpy(), different).astype(np.int32)[code]
+    distinct, code = coded(ids)
+    return np.searchsorted(known.to_numpy(), distinct).astype(np.int32)[code]
 
 
 def _guide(cumulative: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return what ``_looked_up`` needs: the sums, and where each of many equal steps begins.
 
-    (The table of guides of Chen and Asau 1974.)
+    The guide table of Chen and Asau (1974).
     """
     steps = 1 << (4 * len(cumulative)).bit_length()
     guide = np.searchsorted(cumulative, np.arange(steps) / steps, side="right")
@@ -417,14 +417,14 @@ def _guide(cumulative: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 def _looked_up(
     uniforms: NDArray[np.float64], padded: NDArray[np.float64], guide: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the number of sums that are at most each uniform number, as a search would find it."""
-    place = guide[(uniforms * len(guide)).astype(np.int64)].ravel()
+    """Return how many sums are at most each uniform number, the same as a binary search."""
+    index = guide[(uniforms * len(guide)).astype(np.int64)].ravel()
     flat = uniforms.ravel()
-    behind = np.flatnonzero(padded[place] <= flat)
+    behind = np.flatnonzero(padded[index] <= flat)
     while len(behind):
-        place[behind] += 1
-        behind = behind[padded[place[behind]] <= flat[behind]]
-    return place.reshape(uniforms.shape)
+        index[behind] += 1
+        behind = behind[padded[index[behind]] <= flat[behind]]
+    return index.reshape(uniforms.shape)
 
 
 def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -437,7 +437,7 @@ def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _features(
     kind: str, ids: NDArray[Any], code: NDArray[np.int32], rating: NDArray[np.float32]
 ) -> pd.DataFrame:
-    """Return the features that all ratings give to users or items, a row for each."""
+    """Return the features of users or items from all ratings, one row for each."""
     count, liked_rate = rating_counts(code, rating, len(ids))
     volume = {"user": "user_activity", "item": "item_popularity"}[kind]
     return pd.DataFrame({f"{kind}_id": ids, volume: count, f"{kind}_liked_rate": liked_rate})
@@ -451,7 +451,7 @@ def _table(
     shown: NDArray[np.integer[Any]],
     relevance: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Lay slates out as a table from user rows (N,), item rows and relevance (N, K)."""
+    """Return slates as a table from user rows (N,), item rows and relevance (N, K)."""
     n_slates, size = shown.shape
     rows, flat = np.repeat(owner, size), shown.ravel()
     item_id = items["item_id"].to_numpy()[flat]

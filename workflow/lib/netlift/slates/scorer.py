@@ -1,7 +1,7 @@
 """The default scorer: a damped bias model plus a truncated SVD of its residuals.
 
-It learns from the first part of each user's ratings by time and is judged on the rest. Ratings are
-columns by name, a table or arrays, so that many of them need no table.
+It learns from the first part of each user's ratings by time and is evaluated on the rest. Ratings
+are columns by name: a table, or arrays, which take less memory.
 """
 
 from __future__ import annotations
@@ -152,21 +152,21 @@ def _offsets(
     user_activity: NDArray[np.int64],
     damping: float,
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.floating[Any]]]:
-    """Return the mean, the damped offsets of items and then of users, and what they leave."""
+    """Return the mean, the damped offsets of items and then of users, and the residuals."""
     mean = float(rating.mean(dtype=np.float64))
     residual: NDArray[np.floating[Any]] = rating.astype(np.float64)
     residual -= mean
-    item_offset = _take_offsets(residual, item, item_popularity + damping)
-    user_offset = _take_offsets(residual, user, user_activity + damping)
+    item_offset = _subtract_offsets(residual, item, item_popularity + damping)
+    user_offset = _subtract_offsets(residual, user, user_activity + damping)
     return mean, item_offset, user_offset, residual
 
 
-def _take_offsets(
+def _subtract_offsets(
     residual: NDArray[np.floating[Any]],
     group: NDArray[np.int32],
     damped_count: NDArray[np.floating[Any]],
 ) -> NDArray[np.float64]:
-    """Take the damped mean of each group out of the residuals, in place, and return the means."""
+    """Subtract the damped mean of each group from the residuals, in place; return the means."""
     total = np.zeros(len(damped_count))
     for rows in stretches(len(group)):
         np.add.at(total, group[rows], residual[rows])
@@ -177,10 +177,9 @@ def _take_offsets(
 
 
 def scorer_accuracy(scorer: Scorer, held_out: Columns) -> pd.DataFrame:
-    """Judge the scorer, its bias model and popularity on held-out ratings.
+    """Evaluate the scorer, its bias model and popularity on held-out ratings.
 
-    Only ratings of items with a training rating are used, for all three alike; the rest is
-    counted.
+    Only ratings of items with a training rating are used, for all three; the rest is counted.
 
     Parameters
     ----------
@@ -204,7 +203,7 @@ def scorer_accuracy(scorer: Scorer, held_out: Columns) -> pd.DataFrame:
     if len(rating) == 0:
         raise NetliftError(
             "no held-out rating is of an item with a training rating, so the scorer cannot be "
-            "judged. Lower slates.scorer.train_share or take a larger data set."
+            "evaluated. Lower slates.scorer.train_share or take a larger data set."
         )
     predictions = {
         "bias + SVD": scorer.scores(user, item),
@@ -281,7 +280,7 @@ def _mean(areas: NDArray[np.float64]) -> float | None:
 
 
 def _rows_of(wanted: NDArray[Any], sorted_ids: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the row of each id in a sorted array of ids, -1 where it is not there."""
+    """Return the row of each id in a sorted array of ids, -1 where it is missing."""
     row = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
     return np.where(sorted_ids[row] == wanted, row, -1)
 

@@ -1,1 +1,1 @@
-"""What knows Snakemake and the configuration."""
+"""The only package that knows Snakemake and the configuration."""

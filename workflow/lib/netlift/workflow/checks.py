@@ -1,4 +1,4 @@
-"""Checks of what no schema can say: keys of the configuration that must agree with each other."""
+"""Checks that no schema can express: keys of the configuration that must agree."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from netlift.worlds import registry as worlds
 
 
 def refuse(problems: Sequence[str]) -> None:
-    """Raise all problems at once, a line each.
+    """Raise all problems at once, one line each.
 
     Raises
     ------
     NetliftError
-        There are any.
+        There is at least one problem.
     """
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
@@ -32,7 +32,7 @@ def refuse(problems: Sequence[str]) -> None:
 
 
 def cross_problems(config: Json) -> Iterator[str]:
-    """Check what no schema can say: keys that must agree with each other."""
+    """Yield problems that no schema can express: keys that must agree with each other."""
     study, promotion = config["study"], Promotion(**config["promotion"])
     if config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
@@ -81,7 +81,7 @@ def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:
 
 
 def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[str]:
-    """Check that worlds exist, and that one that compares items by the scorer's factors has one."""
+    """Check that worlds exist, and that those that need the scorer's factors have a scorer."""
     for name in names:
         if name not in config["worlds"]:
             yield _unknown_name(key, name, config["worlds"])
@@ -97,12 +97,12 @@ def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[st
 def check_sweep(config: Mapping[str, Any]) -> Json:
     """Return the sweep of a checked configuration, with its seeds written out.
 
-    Checked on its own, since a study that is not swept need not be able to.
+    It is checked separately, because a study that is never swept does not need a valid sweep.
 
     Raises
     ------
     NetliftError
-        All problems at once, a line each.
+        All problems at once, one line each.
     """
     sweep = dict(config["sweep"])
     problems = list(_world_problems(dict(config), sweep["worlds"], "sweep.worlds"))
@@ -122,7 +122,7 @@ def check_validation(config: Mapping[str, Any]) -> None:
     Raises
     ------
     NetliftError
-        All problems at once, a line each.
+        All problems at once, one line each.
     """
     problems = []
     for name, case in config["validation"]["cases"].items():

@@ -1,7 +1,7 @@
-"""Checksums of what jobs made: a file that was damaged since is found before it is read.
+"""Checksums of files that jobs made: a file damaged since then is detected before it is read.
 
-Parquet pages have checksums of their own; a digit of a CSV table that has changed, or rows that are
-missing at its end, nothing else would show.
+Parquet pages have checksums of their own. In a CSV table, nothing else would reveal a changed digit
+or missing rows at the end.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ _CHUNK = 1 << 20
 
 
 def note_checksums(files: Iterable[str | Path]) -> None:
-    """Write down the checksums of files that a job has just made."""
+    """Record the checksums of files that a job has just made."""
     for file in files:
         write_text(_checksum(Path(file)), _note(file))
 
 
 def check_files(files: Iterable[str | Path]) -> None:
-    """Hold files against their checksums; those without, which no job here made, pass.
+    """Compare files with their checksums; files without one, which no job here made, pass.
 
     Raises
     ------
     NetliftError
-        A file is not as it was made.
+        A file has changed since it was made.
     """
-    changed = [file for file in files if not _is_as_made(Path(file))]
+    changed = [file for file in files if not _is_unchanged(Path(file))]
     if changed:
         raise NetliftError(
             f"{len(changed)} of the files that are needed {'is' if len(changed) == 1 else 'are'} "
-            f"not as made: damaged or edited since (the checksum differs): {listed(changed)}. "
-            f"Delete {'it' if len(changed) == 1 else 'them'} and run again: what is missing is "
-            "made anew."
+            f"damaged, or edited since they were made (the checksum differs): {listed(changed)}. "
+            f"Delete {'it' if len(changed) == 1 else 'them'} and run again: missing files are "
+            "made again."
         )
 
 
-def _is_as_made(file: Path) -> bool:
+def _is_unchanged(file: Path) -> bool:
     try:
-        noted = _note(file).read_text(encoding="utf-8")
+        recorded = _note(file).read_text(encoding="utf-8")
     except FileNotFoundError:
         return True
-    return noted == _checksum(file)
+    return recorded == _checksum(file)
 
 
 def _note(file: str | Path) -> Path:
     name = hashlib.sha256(str(file).encode()).hexdigest()
-    return FOLDER / name[:2] / name[2:32]  # no folder of thousands
+    return FOLDER / name[:2] / name[2:32]  # so that no folder has thousands of files
 
 
 def _checksum(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Are two folders of results the same: tables by value, figures and pages by content?"""
+"""Compare two folders of results: tables by value, figures and pages by content."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def compare_folders(first: Path, second: Path) -> Comparison:
     Raises
     ------
     NetliftError
-        A folder holds no file, or a table cannot be read.
+        A folder has no file, or a table cannot be read.
     """
-    found = [_files(folder) for folder in (first, second)]
+    files = [_files(folder) for folder in (first, second)]
     comparison = Comparison()
-    for name in sorted(found[0] | found[1]):
-        if name not in found[0] or name not in found[1]:
+    for name in sorted(files[0] | files[1]):
+        if name not in files[0] or name not in files[1]:
             comparison.differences.append(
-                f"{name}: only in {first if name in found[0] else second}"
+                f"{name}: only in {first if name in files[0] else second}"
             )
             continue
         suffix = Path(name).suffix
         comparison.counts[KINDS.get(suffix, "other files")] += 1
-        if said := difference(first / name, second / name):
-            comparison.differences.append(f"{name}: {said}")
+        if text := difference(first / name, second / name):
+            comparison.differences.append(f"{name}: {text}")
     return comparison
 
 
@@ -77,23 +77,23 @@ def _files(folder: Path) -> set[str]:
 
 
 def difference(first: Path, second: Path) -> str:
-    """Say where two files of one kind differ first; nothing if they are the same.
+    """Describe the first difference of two files of the same kind; empty if they are the same.
 
     Raises
     ------
     NetliftError
         A table cannot be read.
     """
-    one, other = first.read_bytes(), second.read_bytes()
-    if one == other:
+    contents = first.read_bytes(), second.read_bytes()
+    if contents[0] == contents[1]:
         return ""
-    if first.suffix in {".csv", ".parquet"} and one and other:
+    if first.suffix in {".csv", ".parquet"} and all(contents):
         return _table_difference(read_table(first), read_table(second))
     if first.suffix == ".json":
-        return next(_json_differences(json.loads(one), json.loads(other), ""), "")
-    lines = [content.splitlines() for content in (one, other)]
-    if b"\0" in one + other:
-        return f"{len(one):,} bytes against {len(other):,}, with other content"
+        return next(_json_differences(json.loads(contents[0]), json.loads(contents[1]), ""), "")
+    lines = [content.splitlines() for content in contents]
+    if b"\0" in b"".join(contents):
+        return f"{len(contents[0]):,} bytes against {len(contents[1]):,}, with other content"
     for number, (before, after) in enumerate(zip(*lines, strict=False), start=1):
         if before != after:
             return f"line {number}: {_short(before)} against {_short(after)}"
@@ -101,17 +101,17 @@ def difference(first: Path, second: Path) -> str:
 
 
 def _short(line: bytes) -> str:
-    said = line.decode(errors="replace").strip()
-    return repr(said if len(said) <= 80 else f"{said[:80]}...")
+    text = line.decode(errors="replace").strip()
+    return repr(text if len(text) <= 80 else f"{text[:80]}...")
 
 
-def _table_difference(one: pd.DataFrame, other: pd.DataFrame) -> str:
-    if list(one) != list(other):
-        return f"columns {', '.join(map(str, one))} against {', '.join(map(str, other))}"
-    if len(one) != len(other):
-        return f"{len(one):,} rows against {len(other):,}"
-    for column in one:
-        before, after = one[column], other[column]
+def _table_difference(first: pd.DataFrame, second: pd.DataFrame) -> str:
+    if list(first) != list(second):
+        return f"columns {', '.join(map(str, first))} against {', '.join(map(str, second))}"
+    if len(first) != len(second):
+        return f"{len(first):,} rows against {len(second):,}"
+    for column in first:
+        before, after = first[column], second[column]
         if before.dtype != after.dtype:
             return f"column {column}: {before.dtype} against {after.dtype}"
         same = (before == after).to_numpy(dtype=bool, na_value=False)
@@ -120,23 +120,23 @@ def _table_difference(one: pd.DataFrame, other: pd.DataFrame) -> str:
             row = int(np.argmin(same))
             return (
                 f"column {column}, row {row + 1:,}: {before.iloc[row]!r} against "
-                f"{after.iloc[row]!r} ({np.sum(~same):,} of {len(one):,} rows differ)"
+                f"{after.iloc[row]!r} ({np.sum(~same):,} of {len(first):,} rows differ)"
             )
     return ""
 
 
-def _json_differences(one: Any, other: Any, path: str) -> Iterator[str]:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in dict.fromkeys([*one, *other]):
-            if key not in one or key not in other:
-                yield f"{path}.{key} is only in the {'first' if key in one else 'second'}"
+def _json_differences(first: Any, second: Any, path: str) -> Iterator[str]:
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for key in dict.fromkeys([*first, *second]):
+            if key not in first or key not in second:
+                yield f"{path}.{key} is only in the {'first' if key in first else 'second'}"
             else:
-                yield from _json_differences(one[key], other[key], f"{path}.{key}")
-    elif _is_list(one) and _is_list(other) and len(one) == len(other):
-        for index, (before, after) in enumerate(zip(one, other, strict=True)):
+                yield from _json_differences(first[key], second[key], f"{path}.{key}")
+    elif _is_list(first) and _is_list(second) and len(first) == len(second):
+        for index, (before, after) in enumerate(zip(first, second, strict=True)):
             yield from _json_differences(before, after, f"{path}[{index}]")
-    elif one != other:
-        yield f"{path or 'value'}: {one!r} against {other!r}"
+    elif first != second:
+        yield f"{path or 'value'}: {first!r} against {second!r}"
 
 
 def _is_list(value: Any) -> bool:
@@ -144,8 +144,8 @@ def _is_list(value: Any) -> bool:
 
 
 def summary(comparison: Comparison) -> str:
-    """Write how many files of each kind were compared, and which differ."""
+    """Return how many files of each kind were compared, and which differ."""
     lines = [f"{count:6,} {kind}" for kind, count in sorted(comparison.counts.items())]
     total = sum(comparison.counts.values())
     lines.append(f"{total:6,} files compared, {len(comparison.differences):,} differences")
-    return "\n".join([*lines, *(f"DIFFERS  {said}" for said in comparison.differences)])
+    return "\n".join([*lines, *(f"DIFFERS  {text}" for text in comparison.differences)])

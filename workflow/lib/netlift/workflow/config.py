@@ -1,4 +1,4 @@
-"""Checking the configuration of a study: by its schemas, then by what no schema can say.
+"""Check the configuration of a study: by its schemas, then by rules that no schema can express.
 
 The schema is strict JSON Schema (draft 2020-12): an unknown key is an error, not a silent default.
 """
@@ -35,7 +35,7 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     Raises
     ------
     NetliftError
-        All problems at once, a line each: the key, what was given, what is allowed and, for an
+        All problems at once, one line each: the key, its value, what is allowed and, for an
         unknown key, the nearest known one.
     """
     schema = read_schema("config", schemas)
@@ -47,9 +47,9 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         ("logs", lambda _: read_schema("logs", schemas)),
     ):
         for name, entry in _entries(complete, group):
-            own = schema_of(entry)
-            complete[group][name] = completed(entry, own)
-            problems += schema_problems(complete[group][name], own, (group, name))
+            entry_schema = schema_of(entry)
+            complete[group][name] = completed(entry, entry_schema)
+            problems += schema_problems(complete[group][name], entry_schema, (group, name))
     if not problems:
         problems = list(cross_problems(complete))
     if not problems:
@@ -61,7 +61,7 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
 
 
 def _entries(config: Json, group: str) -> list[tuple[str, Json]]:
-    """Return the named entries of a group; what is no mapping the schema has complained of."""
+    """Return the named entries of a group; the schema reports those that are not mappings."""
     entries = config.get(group)
     if not isinstance(entries, Mapping):
         return []

@@ -1,4 +1,4 @@
-"""The reference of configuration keys, written from the schemas so that it cannot be wrong."""
+"""The reference of configuration keys, generated from the schemas."""
 
 from __future__ import annotations
 

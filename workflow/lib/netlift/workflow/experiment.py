@@ -1,4 +1,4 @@
-"""The identity of one experiment: the choices that made it, or the log that it was."""
+"""The identity of one experiment: its data set, size, seed and world, or its log."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Experiment:
     Attributes
     ----------
     dataset, size, seed, world
-        The choices that made a simulated experiment; None of a log.
+        The choices that define a simulated experiment; None for a log.
     log
-        The name of a team's own log; None of a simulated experiment.
+        The name of a team's own log; None for a simulated experiment.
     """
 
     dataset: str | None = None
@@ -34,7 +34,7 @@ class Experiment:
         Raises
         ------
         NetliftError
-            It is of another form.
+            The path has another form.
         """
         log = re.fullmatch(r"logs/([^/]+)", path)
         if log:
@@ -42,7 +42,7 @@ class Experiment:
         match = re.fullmatch(r"([^/]+)/size=(\d+)/seed=(\d+)/([^/]+)", path)
         if not match:
             raise NetliftError(
-                f"{path} is no experiment: it lies in DATASET/size=SIZE/seed=SEED/WORLD or logs/LOG"
+                f"{path} is no experiment: use DATASET/size=SIZE/seed=SEED/WORLD or logs/LOG"
             )
         return cls(match[1], int(match[2]), int(match[3]), match[4])
 

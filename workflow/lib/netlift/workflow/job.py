@@ -1,4 +1,4 @@
-"""What Snakemake needs of the library: the source files behind a script, and a script's frame."""
+"""The context in which Snakemake's scripts run: log, checksums of files, and errors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netlift.workflow.checksums import check_files, note_checksums
 def job(snakemake: Any) -> Iterator[logging.Logger]:
     """Run a script's work: messages go to the rule's log, an error ends it cleanly.
 
-    What is said to the logger ``netlift.progress`` is shown on the screen too: for work that may
+    Messages to the logger ``netlift.progress`` are also shown on the screen, for work that may
     take minutes.
 
-    An error that the user can mend, a full disk among them, is one message on the screen and in
-    the log; any other one leaves its traceback in both. Inputs are held against the checksums that
-    were noted when they were made.
+    An error that the user can fix, such as a full disk, is one message on the screen and in the
+    log; any other error leaves its traceback in both. Inputs are compared with the checksums that
+    were recorded when they were made.
 
     Parameters
     ----------
@@ -44,10 +44,10 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
         note_checksums(snakemake.output)
         log.info("%s: done", snakemake.rule)
     except NetliftError as error:
-        _end(snakemake, log, error)
+        _exit(snakemake, log, error)
     except BaseException as error:
         if isinstance(error, Exception) and is_disk_full(error):
-            _end(snakemake, log, f"The disk is full: {error}. Make room and run again.")
+            _exit(snakemake, log, f"The disk is full: {error}. Make room and run again.")
         log.exception("unexpected error")
         raise
     finally:
@@ -57,20 +57,20 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
 
 def _log_file(snakemake: Any) -> logging.Handler:
-    """Open a job's log; without one, say why and end."""
-    logging.raiseExceptions = False  # a log on a disk that is full is no news, and no traceback
+    """Open a job's log; if that fails, print why and exit."""
+    logging.raiseExceptions = False  # no traceback for a log on a full disk
     try:
         return logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
     except OSError as error:
-        _say(snakemake, f"{snakemake.log[0]}: cannot be written ({error.strerror})")
+        _print_error(snakemake, f"{snakemake.log[0]}: cannot be written ({error.strerror})")
         sys.exit(1)
 
 
-def _end(snakemake: Any, log: logging.Logger, error: object) -> NoReturn:
+def _exit(snakemake: Any, log: logging.Logger, error: object) -> NoReturn:
     log.error("error: %s", error)
-    _say(snakemake, error)
+    _print_error(snakemake, error)
     sys.exit(1)
 
 
-def _say(snakemake: Any, error: object) -> None:
-    print(f"\nNetlift cannot go on ({snakemake.rule}):\n{error}\n", file=sys.stderr)
+def _print_error(snakemake: Any, error: object) -> None:
+    print(f"\nNetlift cannot continue ({snakemake.rule}):\n{error}\n", file=sys.stderr)

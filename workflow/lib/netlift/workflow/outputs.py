@@ -62,7 +62,7 @@ class Output:
     section
         Section of an experiment's page that shows it; empty if none does.
     log_rule
-        The rule that makes it for a team's own log, if that is another one.
+        The rule that makes it for a team's own log, if that is a different rule.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Output:
 
     @property
     def copies(self) -> tuple[str, ...]:
-        """Paths of the same in other formats."""
+        """Paths of the same output in other formats."""
         return ()
 
     @property
@@ -134,7 +134,7 @@ class Rule:
     needs
         Names of the outputs that it reads.
     category
-        Under which Snakemake's report lists its outputs.
+        Category under which Snakemake's report lists its outputs.
     """
 
     does: str
@@ -143,14 +143,14 @@ class Rule:
 
 
 def _output(group: str, name: str, entry: Mapping[str, Any]) -> Output:
-    """Return an output of its entry; by default a CSV table of its name."""
+    """Return the output of an entry; by default a CSV table with its name."""
     within = f"{group}/" if group in ("effects", "models") else ""
     folder = FOLDERS[entry.get("folder", "experiment")]
     return Output(**{"name": name, "file": f"{within}{name}.csv", **entry, "folder": folder})
 
 
 def _figure(name: str, entry: Mapping[str, Any]) -> Figure:
-    """Return a figure of its entry; by default of the table and by the module of its name."""
+    """Return the figure of an entry; by default with the table and the module of its name."""
     folder = entry.get("folder", "experiment")
     defaults = {
         "name": name,
@@ -175,10 +175,10 @@ GROUPS: dict[str, list[Output]] = {
     for group, entries in _ENTRIES.items()
     if group not in ("figures", "rules", "grid_caption")
 }
-"""Outputs but the figures by group, in the order in which to read them."""
+"""Outputs except figures, by group, in the order in which to read them."""
 
 OUTPUTS: list[Output] = [output for group in GROUPS.values() for output in group]
-"""Every output but the figures; names are unique."""
+"""Every output except figures; names are unique."""
 
 FIGURES: list[Figure] = [_figure(name, entry) for name, entry in _ENTRIES["figures"].items()]
 """Figures, in the order of the rules that draw them."""
@@ -193,7 +193,7 @@ _BY_NAME = {output.name: output for output in OUTPUTS}
 
 
 def named(name: str) -> Output:
-    """Return the output of a name; no figure.
+    """Return the output with a name; figures are not included.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def drawings(rule: str) -> dict[str, dict[str, Any]]:
 
 
 def page_outputs() -> list[Output]:
-    """Return the outputs that the page of a simulated experiment rests on."""
+    """Return the outputs that the page of a simulated experiment depends on."""
     return [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
 
 
@@ -260,7 +260,7 @@ def maker(output: Output, *, of_log: bool = False) -> str:
 
 
 def behind(rules: Iterable[str], *, of_log: bool = False) -> list[tuple[str, str, list[str]]]:
-    """Return rules and all those that they need, in the order in which data flow.
+    """Return rules and all rules that they need, in the order in which data flow.
 
     Parameters
     ----------
@@ -274,17 +274,17 @@ def behind(rules: Iterable[str], *, of_log: bool = False) -> list[tuple[str, str
     For each rule its name, what it does, and the names of the rules that it needs.
     """
     needed: dict[str, list[str]] = {}
-    waiting = list(rules)
-    while waiting:
-        rule = waiting.pop()
+    pending = list(rules)
+    while pending:
+        rule = pending.pop()
         if rule not in needed:
             needed[rule] = sorted({maker(output, of_log=of_log) for output in needs_of(rule)})
-            waiting += needed[rule]
+            pending += needed[rule]
     return [(rule, RULES[rule].does, needed[rule]) for rule in RULES if rule in needed]
 
 
 def outputs_reference() -> str:
-    """Return the outputs that people read, and what each answers, as Markdown tables."""
+    """Return Markdown tables of the outputs that people read and the questions that they answer."""
     headings = {
         "effects": "Tables of effects of one experiment, in the order in which to read them",
         "models": "Models and policies",

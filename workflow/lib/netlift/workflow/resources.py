@@ -1,4 +1,4 @@
-"""What a job asks of a machine: what it was measured to use, and a margin."""
+"""Memory and time that a job requests: what it was measured to use, and a margin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netlift.studies.seed_blocks import block_seeds
 from netlift.workflow.study import Study
 
 SNAKEMAKE_MB = 400
-"""Memory of Snakemake beside a job on a cluster, where one process of it starts another: 367 MB."""
+"""Memory of Snakemake in a job on a cluster, where one of its processes starts another: 367 MB."""
 
 MEMORY_MARGIN = 1.5
 """Other versions of libraries, other data."""
@@ -38,7 +38,7 @@ class Measured:
     used
         At 3,000 slates of 12 items.
     slates, ratings
-        So much more at 100,000 slates, and with 32 million ratings.
+        How much more at 100,000 slates, and with 32 million ratings.
     """
 
     used: float
@@ -46,12 +46,12 @@ class Measured:
     ratings: float = 0
 
     def memory(self, study: Study, wildcards: Mapping[str, str], attempt: int) -> int:
-        """Return the memory that a job asks for, in MB."""
+        """Return the memory that a job requests, in MB."""
         grown = self.slates * slates_share(study, wildcards)
         return asked_mb(self.used + grown + self._for_ratings(study, wildcards), attempt)
 
     def minutes(self, study: Study, wildcards: Mapping[str, str], attempt: int) -> int:
-        """Return the time that a job asks for; what grows with slates does so each time."""
+        """Return the time that a job requests; the part for slates is needed in each repeat."""
         grown = self.slates * slates_share(study, wildcards) * repeats(study, wildcards)
         return asked_minutes(self.used + grown + self._for_ratings(study, wildcards), attempt)
 
@@ -72,7 +72,7 @@ def repeats(study: Study, wildcards: Mapping[str, str]) -> float:
 def slates_share(study: Study, wildcards: Mapping[str, str]) -> float:
     """Return the item rows of a job's slates over those of 100,000 slates of 12 items.
 
-    How long a log is is not known before it is read, so it is taken to be as long.
+    The length of a log is not known before it is read, so the share is taken to be 1.
     """
     path = wildcards.get("experiment") or wildcards.get("slate_set") or ""
     if path.startswith("logs/") or "log" in wildcards:
@@ -87,14 +87,14 @@ def slates_share(study: Study, wildcards: Mapping[str, str]) -> float:
 
 
 def asked_mb(used: float, attempt: int) -> int:
-    """Return the memory that a job asks for.
+    """Return the memory that a job requests.
 
     Parameters
     ----------
     used
         Largest memory that was measured for such a job, in MB.
     attempt
-        Number of the attempt, from 1: a job that was killed for its memory asks for more.
+        Number of the attempt, from 1: a job that was killed for its memory requests more.
 
     Returns
     -------
@@ -104,14 +104,14 @@ def asked_mb(used: float, attempt: int) -> int:
 
 
 def asked_minutes(seconds: float, attempt: int) -> int:
-    """Return the time that a job asks for.
+    """Return the time that a job requests.
 
     Parameters
     ----------
     seconds
         Longest time that was measured for such a job.
     attempt
-        Number of the attempt, from 1: a job that was killed for its time asks for more.
+        Number of the attempt, from 1: a job that was killed for its time requests more.
 
     Returns
     -------

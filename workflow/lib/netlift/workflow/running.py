@@ -1,8 +1,8 @@
-"""Runs of Snakemake: never two at once in a folder, and after a kill the next one goes on.
+"""Runs of Snakemake: never two at once in a folder, and the next run continues after a kill.
 
-Snakemake notes in files which outputs a run makes. After a kill they stay, and nothing in them
-tells a run that is alive from one that is dead. The operating system knows: it drops a file lock
-(``flock``) when the last process that has it ends, however that comes. So a run holds one, and so
+Snakemake records in files which outputs a run makes. After a kill they stay, and nothing in them
+shows whether the run is still alive. The operating system knows: it releases a file lock
+(``flock``) when the last process that holds it ends, however it ends. So a run holds one, and so
 do all jobs that it starts.
 """
 
@@ -25,7 +25,7 @@ from typing import IO, Any
 from netlift.core.errors import NetliftError, listed
 
 LOCK = Path(".snakemake/netlift.lock")
-"""What a run holds. A run that ends in order leaves it empty; one that is killed, its record."""
+"""The lock of a run. A run that ends normally leaves it empty; a killed run leaves its record."""
 
 WRITTEN_IN = (".snakemake", "logs", "resources", "results")
 
@@ -71,12 +71,12 @@ def run_snakemake(arguments: Sequence[str]) -> int:
 
 
 def makes_files(options: Namespace) -> bool:
-    """Say whether Snakemake, called with these options, makes files of the study."""
+    """Return whether Snakemake, called with these options, makes files of the study."""
     return not any(getattr(options, name) for name in ONLY_LOOK) or bool(options.report_after_run)
 
 
 def need_writable(folder: Path) -> None:
-    """Make sure, before anything is run, that what a run writes in can be written in.
+    """Check, before anything is run, that the folders that a run writes to are writable.
 
     Raises
     ------
@@ -84,17 +84,17 @@ def need_writable(folder: Path) -> None:
         A folder is on a disk that is read-only, or belongs to another user.
     """
     folders = [folder / name for name in WRITTEN_IN]
-    closed = [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]
-    if closed:
+    denied = [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]
+    if denied:
         raise NetliftError(
-            f"{listed(closed)}: cannot be written in (a read-only disk, or another user's folder). "
+            f"{listed(denied)}: not writable (a read-only disk, or another user's folder). "
             "Nothing was run. Change that, or run in a copy of the project."
         )
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder: no other run can, until this process and all that it started have ended.
+    """Lock a folder: no other run can start until this process and all that it started have ended.
 
     Snakemake's own lock is removed where a killed run left it.
 
@@ -106,20 +106,20 @@ def alone(folder: Path) -> Iterator[None]:
     Raises
     ------
     NetliftError
-        Another run is alive in the folder, or may be; or the folder cannot be written in.
+        Another run is alive in the folder, or may be; or the folder is not writable.
     """
     with _opened(folder / LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NetliftError(_held(folder, _record(file))) from None
+            raise NetliftError(_already_running(folder, _record(file))) from None
         except OSError as error:
             # Some network file systems have no such locks. Snakemake's own remains.
-            said = f"{folder / LOCK}: no lock ({error}); if this run is killed, use --unlock"
-            print(said, file=sys.stderr)
+            message = f"{folder / LOCK}: no lock ({error}); if this run is killed, use --unlock"
+            print(message, file=sys.stderr)
             yield
             return
-        _clear_away(folder, _record(file))
+        _remove_stale_locks(folder, _record(file))
         _write(file, {"process": os.getpid(), "machine": socket.gethostname(), "since": _now()})
         with _as_standard_input(file):
             yield
@@ -133,7 +133,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise NetliftError(
-            f"{path.parent}: cannot be written in ({error.strerror}). Run in a folder that can."
+            f"{path.parent}: cannot be written to ({error.strerror}). Run in a folder that can."
         ) from error
     with file:
         yield file
@@ -141,7 +141,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def _as_standard_input(file: IO[str]) -> Iterator[None]:
-    """Hand an open file on to every process that is started: Python passes no others on."""
+    """Pass an open file to every process that is started: Python passes on no others."""
     before = os.dup(0)
     os.dup2(file.fileno(), 0)
     try:
@@ -155,7 +155,7 @@ def _record(file: IO[str]) -> dict[str, Any] | None:
     file.seek(0)
     try:
         record = json.loads(file.read())
-    except ValueError:  # empty, or torn by a full disk
+    except ValueError:  # empty, or incomplete because of a full disk
         return None
     return record if isinstance(record, dict) else None
 
@@ -180,7 +180,7 @@ def _who(record: dict[str, Any]) -> str:
     return f"process {record['process']} on {record['machine']}, since {record['since']}"
 
 
-def _held(folder: Path, record: dict[str, Any] | None) -> str:
+def _already_running(folder: Path, record: dict[str, Any] | None) -> str:
     who = f" ({_who(record)})" if record else ""
     return (
         f"Another run is alive in {folder.resolve()}{who}, or jobs that it started still are. "
@@ -188,14 +188,14 @@ def _held(folder: Path, record: dict[str, Any] | None) -> str:
     )
 
 
-def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
-    """Remove what a killed run left of Snakemake's, if it is known to be dead."""
+def _remove_stale_locks(folder: Path, killed: dict[str, Any] | None) -> None:
+    """Remove Snakemake's locks and scripts of a run that is known to have been killed."""
     if not any((folder / SNAKEMAKES_LOCKS).glob("*.lock")):
         return
     where, unlock = folder.resolve(), "make run ARGS=--unlock"
     if jobs := _jobs_on_slurm(folder):
         raise NetliftError(
-            f"{len(jobs)} jobs that a run in {where} handed to the cluster have not ended. "
+            f"{len(jobs)} jobs that a run in {where} submitted to the cluster have not ended. "
             "Nothing was changed. Wait until they have; or, if the run itself was killed, type "
             f"scancel {' '.join(jobs)}, then run again."
         )
@@ -216,24 +216,24 @@ def _clear_away(folder: Path, killed: dict[str, Any] | None) -> None:
         )
     for left in (SNAKEMAKES_LOCKS, SNAKEMAKES_SCRIPTS):
         shutil.rmtree(folder / left, ignore_errors=True)
-    print(f"Going on where a run was killed ({_who(killed)}).", file=sys.stderr)
+    print(f"Continuing where a run was killed ({_who(killed)}).", file=sys.stderr)
 
 
 def _snakemakes(folder: Path) -> list[int]:
     """Return the processes that run Snakemake in a folder and were not started by Netlift."""
     import psutil
 
-    where, found = str(folder.resolve()), []
+    where, processes = str(folder.resolve()), []
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
         words = process.info["cmdline"] or []
         named = any(Path(word).name == "snakemake" for word in words)
         if named and "netlift" not in words and process.info["cwd"] == where:
-            found.append(process.info["pid"])
-    return found
+            processes.append(process.info["pid"])
+    return processes
 
 
 def _jobs_on_slurm(folder: Path) -> list[str]:
-    """Return the numbers of this user's jobs in Slurm's queue that were handed in from a folder."""
+    """Return the numbers of this user's jobs in Slurm's queue that were submitted from a folder."""
     if not shutil.which("squeue"):
         return []
     command = ["squeue", "--me", "--noheader", "--format=%A %Z"]

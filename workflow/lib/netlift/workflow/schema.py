@@ -1,4 +1,4 @@
-"""JSON Schemas of the configuration: defaults filled in, and each violation put into words."""
+"""JSON Schemas of the configuration: fill in defaults, and describe each violation in words."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def dataset_schema(entry: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     schema = read_schema("datasets", schemas)
     for branch in schema["allOf"]:
         if branch["if"]["properties"]["kind"]["const"] == entry.get("kind"):
-            found: Json = {"type": "object", **branch["then"]}
-            return found
+            kind_schema: Json = {"type": "object", **branch["then"]}
+            return kind_schema
     return {key: value for key, value in schema.items() if key != "allOf"}
 
 
@@ -80,7 +80,7 @@ def completed(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Name numbers that are not numbers: every comparison with a range lets NaN pass."""
+    """Yield a problem for each NaN or infinity: NaN passes every comparison with a range."""
     if isinstance(value, Mapping | list):
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, item in pairs:
@@ -90,7 +90,7 @@ def not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
-    """Name each violation of a schema, with its key."""
+    """Yield each violation of a schema, with its key."""
     from jsonschema import Draft202012Validator
 
     for error in sorted(Draft202012Validator(schema).iter_errors(value), key=str):
@@ -98,7 +98,7 @@ def schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> I
 
 
 def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]:
-    """Say one violation of the schema in words for people who do not program."""
+    """Describe one violation of the schema in words for people who do not program."""
     path = (*prefix, *(str(part) for part in error.absolute_path))
     key = ".".join(path) or "the configuration"
     schema: Any = error.schema

@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 _NOT_READ = re.compile(r"#.*|\\\n|\bas\s+\w+")
-"""Comments, the ends of lines that go on, and names given to what is imported."""
+"""Comments, line continuations, and the names after ``as``."""
 
 
 _IMPORT = re.compile(
@@ -47,19 +47,19 @@ def source_files(script: str, *modules: str) -> list[Path]:
     NetliftError
         There is no such script or module.
     """
-    found: set[Path] = set()
+    files: set[Path] = set()
     start = SCRIPTS / f"{script}.py"
-    waiting = [start, *(_module_file(module) for module in modules)]
-    for path in waiting:
+    pending = [start, *(_module_file(module) for module in modules)]
+    for path in pending:
         if path is None or not path.is_file():
             raise NetliftError(f"no source file for {script} {' '.join(modules)}")
-    while waiting:
-        path = waiting.pop()
-        if path is None or path in found:
+    while pending:
+        path = pending.pop()
+        if path is None or path in files:
             continue
-        found.add(path)
-        waiting += _imports(path)
-    return sorted(found)
+        files.add(path)
+        pending += _imports(path)
+    return sorted(files)
 
 
 @cache
@@ -74,20 +74,20 @@ def _imports(path: Path) -> tuple[Path, ...]:
 
 
 def imported_modules(source: str) -> set[str]:
-    """Return what a source text imports of the library, by full name; a name may be no module.
+    """Return the full names that a source text imports from the library; not all are modules.
 
-    By pattern and not by Python's parser, which took a third of each start of Snakemake. Anything
-    that looks like an import counts, in a text too: a module too many only rebuilds too much.
+    By pattern and not by Python's parser, which took a third of Snakemake's start-up time.
+    Anything that looks like an import counts, even in a string: an extra module only rebuilds more.
     """
-    found = set()
+    imported = set()
     for module, names, modules in _IMPORT.findall(_NOT_READ.sub("", source)):
         if module:
             # A name that is imported from a package may be one of its modules.
-            found |= {module, *(f"{module}.{word}" for word in re.findall(r"\w+", names))}
-        found |= {
+            imported |= {module, *(f"{module}.{word}" for word in re.findall(r"\w+", names))}
+        imported |= {
             name for name in re.findall(r"[\w.]+", modules) if name.split(".")[0] == "netlift"
         }
-    return found
+    return imported
 
 
 @cache

@@ -21,18 +21,18 @@ from netlift.workflow.values import settings
 from netlift.worlds.registry import model_class
 
 OF_THE_SCORER = ("damping", "factors")
-"""Keys of the recipe ``scorer`` that reach the slates through the scorer's files alone."""
+"""Keys of the recipe ``scorer`` that affect slates only through the scorer's files."""
 
 SHARED_BY_RECIPES = ("clusters", "n_slates", "max_per_user")
 """Keys of ``slates`` that every recipe uses."""
 
 EXAMPLE_LOG = r"results/[^/]+/size=\d+/seed=\d+/[^/]+/log\.csv"
-"""A simulated experiment as a log: Snakemake makes it."""
+"""A simulated experiment as a log, which Snakemake makes."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep runs: every seed, size and world, so many seeds in a block."""
+    """The seeds, sizes and worlds of a sweep, and the number of seeds in a block."""
 
     seeds: tuple[int, ...]
     sizes: tuple[int, ...]
@@ -42,20 +42,20 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Case:
-    """A case of the validation; what its entry does not say is that of the study.
+    """A case of the validation; values that its entry leaves out are those of the study.
 
     Attributes
     ----------
     size, n_slates, n_users
-        Of its slates; with ``n_users`` they are its own, else the first of the study's.
+        Of its slates: with ``n_users`` the case has its own, otherwise the first of the study.
     worlds
-        In which it is drawn.
+        Worlds in which it is drawn.
     promotion
         The promotion, as the settings of a rule.
     changes
-        What differs in every world.
+        Parameters to change in every world.
     model_replicates
-        Replicates of which models and policies are judged.
+        Number of replicates whose models and policies are evaluated.
     """
 
     size: int
@@ -81,7 +81,7 @@ class Study:
     dataset
         The data set of the study's experiments.
     seeds, sizes, worlds
-        An experiment is made for each.
+        An experiment is made for each combination.
     grids
         The sensitivity grids that are computed.
     promotion
@@ -111,7 +111,7 @@ class Study:
             **study,
         )
 
-    # --- What there is -------------------------------------------------------------------------
+    # --- Contents of the study -----------------------------------------------------------------
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -135,7 +135,7 @@ class Study:
         Raises
         ------
         NetliftError
-            There is none.
+            There is no such log.
         """
         if name not in self.logs:
             known = ", ".join(self.logs) or "none; give the file that names it with --configfile"
@@ -197,7 +197,7 @@ class Study:
     def movies(self, path: str) -> str | list[str]:
         """Return the table of titles, where an experiment's items are those of a data set.
 
-        One file, and not a list of one: so the script is given its path.
+        One file and not a list of one, so that the script gets its path.
         """
         dataset = Experiment.parse(path).dataset
         return _movies(dataset) if dataset in self.config["datasets"] else []
@@ -208,7 +208,7 @@ class Study:
         Raises
         ------
         NetliftError
-            There is no such log, or a path leads to no file.
+            There is no such log, or one of its files does not exist.
         """
         log = self.log(name)
         if len(log.paths) == 1 and re.fullmatch(EXAMPLE_LOG, log.paths[0]):
@@ -219,7 +219,7 @@ class Study:
             raise NetliftError(f"logs.{name}: {error}") from error
 
     def similarity_tables(self, dataset: str, world: str) -> dict[str, str]:
-        """Return the tables that say how alike items are, for a world that needs them."""
+        """Return the tables for the similarity of items, if a world needs it."""
         entry = self.world(world)
         return _similarity_tables(dataset, entry)
 
@@ -274,9 +274,9 @@ class Study:
     # --- Settings of the rules that make experiments ---------------------------------------------
 
     def config_settings(self) -> Json:
-        """Return the configuration that is written beside results.
+        """Return the configuration that is written next to the results.
 
-        Where archives lie is a matter of one machine and not of the study.
+        The folder of archives depends on the machine and not on the study.
         """
         return settings(**{key: value for key, value in self.config.items() if key != "archives"})
 
@@ -291,7 +291,7 @@ class Study:
         return settings(**{key: scorer[key] for key in ("train_share", *OF_THE_SCORER)})
 
     def slate_settings(self, **choices: int) -> Json:
-        """Return the settings of the chosen recipe alone, with ``size`` and ``seed`` as given."""
+        """Return the settings of the chosen recipe only, with choices such as the ``seed``."""
         slates = self.config["slates"]
         recipe = slates["builder"]
         used = {key: value for key, value in slates[recipe].items() if key not in OF_THE_SCORER}
@@ -306,7 +306,7 @@ class Study:
         """Return the settings of the simulation of one world."""
         return settings(seed=seed, world=self.world(world))
 
-    # --- Settings of the rules that analyse experiments ------------------------------------------
+    # --- Settings of the rules that analyze experiments ------------------------------------------
 
     def seed(self, path: str) -> int:
         """Return the study seed of an experiment; for a log, the study's first."""
@@ -314,12 +314,12 @@ class Study:
         return self.seeds[0] if seed is None else seed
 
     def units(self, path: str) -> dict[str, str]:
-        """Return what follows a number of each outcome, by outcome type: clicks, minutes."""
+        """Return the unit of each outcome, such as clicks or minutes, by outcome type."""
         log = Experiment.parse(path).log
         return {MAIN_OUTCOME: "clicks"} if log is None else self.log(log).units
 
     def unit(self, path: str) -> str:
-        """Return what follows a number of the main outcome."""
+        """Return the unit of the main outcome."""
         return self.units(path)[MAIN_OUTCOME]
 
     def _inference(self, *keys: str) -> Json:
@@ -340,7 +340,7 @@ class Study:
         )
 
     def randomization_settings(self, path: str) -> Json:
-        """Return the settings of tests by randomization."""
+        """Return the settings of randomization tests."""
         used = self._inference("permutations", "studentized", "near_positions")
         return settings(**self._seed_and_outcome(path), **used)
 
@@ -358,7 +358,7 @@ class Study:
         return changed_world(self.world(grid["world"]), grid["changes"])
 
     def grid_settings(self, name: str) -> Json:
-        """Return the settings of a grid: its world with changes made, and what is varied."""
+        """Return the settings of a grid: its world with its changes, and the parameters to vary."""
         grid = self.grid(name)
         return settings(
             world=self._grid_world(grid),
@@ -378,7 +378,7 @@ class Study:
         return settings(name=world, world=self.world(world), size=size)
 
     def case_slate_settings(self, name: str) -> Json:
-        """Return the settings of slates that a case has of its own: those of a few users."""
+        """Return the settings of a case's own slates: those of a few users."""
         case = self.case(name)
         assert case.n_users is not None, f"{name} is drawn on the slates of the study"
         return self.slate_settings(
@@ -406,7 +406,7 @@ class Study:
     # --- Settings of logs and pages --------------------------------------------------------------
 
     def log_settings(self, name: str) -> Json:
-        """Return the settings of the reading of a log."""
+        """Return the settings for reading a log."""
         self.log(name)
         return settings(**log_settings(self.config["logs"][name]))
 
@@ -416,9 +416,9 @@ class Study:
         return settings(experiment=log.is_experiment, row_stages=log.row_stages)
 
     def page_settings(self, path: str) -> Json:
-        """Return the choices that made one experiment, and no others.
+        """Return the choices that define one experiment, and no others.
 
-        Of a log that this study does not name, its entry is empty.
+        For a log that is not in this study, the entry is empty.
         """
         experiment = Experiment.parse(path)
         analysis = {key: self.config[key] for key in ("inference", "models", "policy")}
@@ -441,7 +441,7 @@ class Study:
         )
 
     def front_page_settings(self, **files: Any) -> Json:
-        """Return the settings of the front page; ``files`` are checksums of what else exists."""
+        """Return the settings of the front page; ``files`` are checksums of other results."""
         return settings(
             experiments=[experiment.path for experiment in self.experiments],
             slate_sets=self.slate_sets,
@@ -458,7 +458,7 @@ def _movies(dataset: str | None) -> str:
 
 
 def _similarity_tables(dataset: str, entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tables that say how alike items are, for a world's entry."""
+    """Return the tables for the similarity of items, if a world's entry needs it."""
     if not model_class(entry["model"]).NEEDS_SIMILARITY:
         return {}
     tables = {"movies": _movies(dataset)}

@@ -9,15 +9,15 @@ from typing import Any
 def settings(**values: Any) -> dict[str, Any]:
     """Return a rule's one parameter: plain values with sorted keys, only those that it uses.
 
-    Snakemake compares parameters as a set of their texts, without names. One sorted mapping is
-    the only form in which no change can hide.
+    Snakemake compares parameters as a set of strings, without names. One sorted mapping is the
+    only form in which it notices every change.
     """
     plain: dict[str, Any] = canonical(values)
     return plain
 
 
 def canonical(value: Any) -> Any:
-    """Return plain built-in values with sorted keys: what Snakemake may compare by ``repr``."""
+    """Return plain built-in values with sorted keys, which Snakemake can compare by ``repr``."""
     if isinstance(value, Mapping):
         return {str(key): canonical(value[key]) for key in sorted(value)}
     if isinstance(value, list | tuple):
@@ -28,9 +28,9 @@ def canonical(value: Any) -> Any:
 
 
 def typed(value: Any) -> Any:
-    """Return values given as texts on the command line as the numbers or words that YAML reads.
+    """Convert strings from the command line to the numbers or words that YAML reads.
 
-    Only numbers, true, false and null change; every other text stays as it is.
+    Only numbers, true, false and null change; every other string stays as it is.
     """
     import yaml
 

@@ -72,15 +72,15 @@ def attention(size: int, settings: Mapping[str, Any]) -> NDArray[np.float64]:
     Raises
     ------
     NetliftError
-        The curve's own parameter is missing, another curve's is given, or the table is too short.
+        The curve's parameter is missing, another curve's is set, or the table is too short.
     """
     curve = settings["curve"]
-    given = set(settings) - {"curve"}
-    wanted = {_PARAMETER[curve]} if curve in _PARAMETER else set()
-    if given != wanted:
+    parameters = set(settings) - {"curve"}
+    expected = {_PARAMETER[curve]} if curve in _PARAMETER else set()
+    if parameters != expected:
         raise NetliftError(
-            f"attention: the curve {curve} takes {', '.join(wanted) or 'no parameter'}, "
-            f"but was given {', '.join(sorted(given)) or 'none'}"
+            f"attention: the curve {curve} takes {', '.join(expected) or 'no parameter'}, "
+            f"but was given {', '.join(sorted(parameters)) or 'none'}"
         )
     position = np.arange(1, size + 1, dtype=np.float64)
     if curve == "log2":

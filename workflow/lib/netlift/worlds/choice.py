@@ -24,8 +24,8 @@ class ChoiceWorld(OrderedWorld):
     """A world in which a user clicks at most one item of a slate.
 
     Its parameters are those of ``UTILITY``, and perhaps more. Clicks are drawn by the Gumbel-max
-    method. Noise belongs to items and not to positions, so an item has the same in both arms.
-    Clicking nothing has the last sheet, first column.
+    method. Noise belongs to items and not to positions, so it is the same in both arms. The noise
+    of clicking nothing is in the first column of the last sheet.
     """
 
     SHEETS = 2

@@ -1,4 +1,4 @@
-"""How alike two items are: by the scorer's factors, by genres, or both."""
+"""Similarity of two items: by the scorer's factors, by genres, or both."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class ItemSimilarity:
     item_id
         Sorted ids, shape (M,).
     factors
-        Factors of length 1 (or 0), shape (M, d); None where only genres count.
+        Factors of length 1 (or 0), shape (M, d); None if only genres are used.
     genres
-        1 where an item has a genre, shape (M, g); None where only factors count.
+        1 where an item has a genre, shape (M, g); None if only factors are used.
     genre_weight
-        Share of the genres where both count.
+        Weight of the genres if both are used.
     """
 
     item_id: Integers
@@ -50,23 +50,23 @@ class ItemSimilarity:
         source: Source,
         genre_weight: float,
     ) -> Self:
-        """Take the tables apart.
+        """Build the arrays from tables.
 
         Parameters
         ----------
         movies
             ``item_id``, ``genres``.
         scored_items
-            The scorer's items, with their factors; an item without any is like no other.
+            The scorer's items, with their factors; an item without factors is similar to no other.
         source
-            Which of them count.
+            Which of them are used.
         genre_weight
-            Share of the genres in a blend.
+            Weight of the genres in a blend.
 
         Raises
         ------
         NetliftError
-            Factors are asked for, but slates were not built by the scorer.
+            Factors are needed, but slates were not built by the scorer.
         """
         movies = movies.sort_values("item_id")
         item_id = movies["item_id"].to_numpy(dtype=np.int64)
@@ -77,14 +77,14 @@ class ItemSimilarity:
                     f"similarity from {source} needs the scorer's item factors, which slates of "
                     "the builder history do not have; take source: genres"
                 )
-            known = scored_items.filter(regex="^factor_").to_numpy(dtype=np.float32)
-            length = np.linalg.norm(known, axis=1, keepdims=True)
-            factors = np.zeros((len(item_id), known.shape[1]), dtype=np.float32)
+            scored = scored_items.filter(regex="^factor_").to_numpy(dtype=np.float32)
+            length = np.linalg.norm(scored, axis=1, keepdims=True)
+            factors = np.zeros((len(item_id), scored.shape[1]), dtype=np.float32)
             rows = np.searchsorted(item_id, scored_items["item_id"].to_numpy())
-            factors[rows] = known / np.where(length > 0, length, 1.0)
+            factors[rows] = scored / np.where(length > 0, length, 1.0)
         if source in {"genres", "blend"}:
-            listed = movies["genres"].replace(NO_GENRE, "")
-            genres = listed.str.get_dummies("|").to_numpy(dtype=np.float32)
+            genre_lists = movies["genres"].replace(NO_GENRE, "")
+            genres = genre_lists.str.get_dummies("|").to_numpy(dtype=np.float32)
         weight = {"factors": 0.0, "genres": 1.0, "blend": genre_weight}[source]
         return cls(item_id, factors, genres, weight)
 
@@ -111,8 +111,8 @@ class ItemSimilarity:
             np.clip(_products(self.factors[rows]), 0.0, 1.0, out=similarity)
             similarity *= 1.0 - self.genre_weight
         if self.genres is not None:
-            own = self.genres[rows]
-            shared, count = _products(own), own.sum(axis=2)
+            item_genres = self.genres[rows]
+            shared, count = _products(item_genres), item_genres.sum(axis=2)
             either = count[:, :, None] + count[:, None, :]
             either -= shared
             shared /= np.maximum(either, 1.0, out=either)
@@ -130,7 +130,7 @@ def _products(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def item_similarity(
     world: Mapping[str, Any], movies: pd.DataFrame | None, scored_items: pd.DataFrame | None
 ) -> ItemSimilarity | None:
-    """Return how alike items are for a world that asks (it is given movies); None for others."""
+    """Return the similarity of items for a world that needs it (only then are there movies)."""
     if movies is None:
         return None
     return ItemSimilarity.of(movies, scored_items, world["source"], world["genre_weight"])

@@ -1,7 +1,7 @@
-"""Making a world that looks like one's own test: parameters from given effects (``match:``).
+"""Fit a world to the effects of one's own test: parameters from known effects (``match:``).
 
 The method of moments: the free parameters are those that bring the known direct, same-cluster and
-other effects, and the control click rate, as near as they can be to given numbers.
+other effects, and the control click rate, as close as possible to the target numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from netlift.worlds.world import ADD_ONS, World
 
 EFFECTS = ("direct", "same_cluster", "other")
 TOLERANCE = 0.002
-"""Clicks per slate by which a wanted effect may be missed."""
+"""Clicks per slate by which a target effect may be missed."""
 
 SCHEMA: dict[str, Any] = {
     "description": (
@@ -64,18 +64,18 @@ _INTERCEPTS = (-12.0, 12.0)
 
 @dataclass(frozen=True)
 class Match:
-    """What matching found.
+    """Result of matching.
 
     Attributes
     ----------
     world
-        The world with the parameters found.
+        The world with the fitted parameters.
     targets
-        For each wanted number: ``wanted``, ``reached``, its unit, and whether it is met.
+        For each target: ``wanted``, ``reached``, its unit, and whether it is met.
     parameters
-        For each free parameter: its value, its range, and whether it stands at an end of it.
+        For each free parameter: its value, its range, and whether it is at an end of its range.
     why
-        In words, why a wanted number was not reached; empty if all were.
+        In words, why a target was not reached; empty if all were.
     """
 
     world: World
@@ -110,15 +110,15 @@ def match(world: World, slates: Slates, wanted: Mapping[str, Any]) -> Match:
     def residuals(values: Floats) -> Floats:
         return _moments(_with(world, names, values), slates, goal) - np.array(list(goal.values()))
 
-    own = np.array([_value(world, name) for name in names])
+    initial = np.array([_value(world, name) for name in names])
     best = None
-    for start in _starting_points(own, low, high):
-        found = least_squares(
+    for start in _starting_points(initial, low, high):
+        result = least_squares(
             residuals, start, bounds=(low, high), xtol=1e-12, ftol=1e-12, max_nfev=_MAX_EVALUATIONS
         )
-        if best is None or found.cost < best.cost:
-            best = found
-        if np.abs(found.fun).max() < TOLERANCE / 100:
+        if best is None or result.cost < best.cost:
+            best = result
+        if np.abs(result.fun).max() < TOLERANCE / 100:
             break
     assert best is not None
     solved = _with(world, names, best.x)
@@ -136,7 +136,7 @@ def match(world: World, slates: Slates, wanted: Mapping[str, Any]) -> Match:
 
 
 def _goal(wanted: Mapping[str, Any], size: int) -> dict[str, float]:
-    """Return the wanted numbers, all in clicks per slate."""
+    """Return the targets, all in clicks per slate."""
     goal = {name: float(wanted[name]) for name in EFFECTS}
     if "click_rate" in wanted:
         goal["click_rate"] = float(wanted["click_rate"]) * size
@@ -144,7 +144,7 @@ def _goal(wanted: Mapping[str, Any], size: int) -> dict[str, float]:
 
 
 def _moments(world: World, slates: Slates, goal: Mapping[str, float]) -> Floats:
-    """Return what a world gives of the goal's numbers, in clicks per slate."""
+    """Return a world's values of the goal's numbers, in clicks per slate."""
     sums = np.zeros(4)
     for _, block in slates.split():
         control = world.probabilities(block, "control")
@@ -159,7 +159,7 @@ def _moments(world: World, slates: Slates, goal: Mapping[str, float]) -> Floats:
 
 
 def _bounds(world: World, name: str) -> tuple[float, float]:
-    """Return the range of a parameter as its schema has it; open ends are moved in a little."""
+    """Return the range of a parameter from its schema; open ends are moved inward a little."""
     if name == "intercept":
         return _INTERCEPTS
     schema = {**world.PARAMETERS, **ADD_ONS}[name]
@@ -173,18 +173,18 @@ def _value(world: World, name: str) -> float:
 
 
 def _with(world: World, names: tuple[str, ...], values: Floats) -> World:
-    given = dict(zip(names, (float(value) for value in values), strict=True))
-    intercept = given.pop("intercept", world.intercept)
-    return replace(world, parameters={**world.parameters, **given}, intercept=intercept)
+    changed = dict(zip(names, (float(value) for value in values), strict=True))
+    intercept = changed.pop("intercept", world.intercept)
+    return replace(world, parameters={**world.parameters, **changed}, intercept=intercept)
 
 
-def _starting_points(own: Floats, low: Floats, high: Floats) -> list[Floats]:
-    """Return the own parameters, then points spread over their neighborhood, all inside."""
+def _starting_points(initial: Floats, low: Floats, high: Floats) -> list[Floats]:
+    """Return the initial parameters, then points around them, all inside the range."""
     width = np.minimum(high - low, 6.0)
-    points = [own]
+    points = [initial]
     for number in range(1, _STARTS):
-        shift = np.cos(np.arange(1, len(own) + 1) * number * 2.4)
-        points.append(own + 0.35 * shift * width)
+        shift = np.cos(np.arange(1, len(initial) + 1) * number * 2.4)
+        points.append(initial + 0.35 * shift * width)
     margin = 1e-3 * (high - low)
     return [np.clip(point, low + margin, high - margin) for point in points]
 
@@ -213,7 +213,7 @@ def _why(
     if not missed:
         return ""
     ends = [
-        f"{name} stands at the end of its range ({parameter['value']:.4g})"
+        f"{name} is at the end of its range ({parameter['value']:.4g})"
         for name, parameter in parameters.items()
         if parameter["at_an_end"]
     ]

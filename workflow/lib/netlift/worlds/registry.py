@@ -22,8 +22,8 @@ def models() -> list[str]:
 
 def model_class(model: str) -> type[World]:
     """Return the class of a competition model by its name."""
-    found: type[World] = importlib.import_module(f"{models_package.__name__}.{model}").Model
-    return found
+    world_class: type[World] = importlib.import_module(f"{models_package.__name__}.{model}").Model
+    return world_class
 
 
 def schema(model: str) -> dict[str, Any]:
@@ -49,13 +49,13 @@ def fit(entry: Mapping[str, Any], slates: Slates, similarity: Similarity | None 
     """
     properties = schema(entry["model"])["properties"]
     defaults = {key: value["default"] for key, value in properties.items() if "default" in value}
-    given = {key: value for key, value in entry.items() if key not in {"model", "match"}}
-    parameters = {**defaults, **given}
+    values = {key: value for key, value in entry.items() if key not in {"model", "match"}}
+    parameters = {**defaults, **values}
     return model_class(entry["model"]).fit(parameters, slates, similarity)
 
 
 def set_parameter(entry: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
-    """Return a world's entry with one parameter set; a name with a dot leads into a mapping.
+    """Return a world's entry with one parameter set; a dot in the name leads into a mapping.
 
     Raises
     ------

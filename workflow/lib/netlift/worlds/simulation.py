@@ -20,7 +20,7 @@ from netlift.worlds.world import Similarity, World
 def fit_world(
     entry: Mapping[str, Any], slates: Slates, similarity: Similarity | None = None
 ) -> tuple[World, Match | None]:
-    """Fit a world of the config to slates, and match it to given effects if it asks for that.
+    """Fit a world of the config to slates, and match it to known effects if its entry says so.
 
     Parameters
     ----------
@@ -29,17 +29,17 @@ def fit_world(
     slates
         The slates of the study.
     similarity
-        How alike items are, for models that ask.
+        Similarity of items, for models that need it.
 
     Returns
     -------
-    The world, and what matching found (None where nothing was to be matched).
+    The world, and the result of matching (None without ``match``).
     """
     world = worlds.fit(entry, slates, similarity)
     if "match" not in entry:
         return world, None
-    found = match(world, slates, entry["match"])
-    return found.world, found
+    matched = match(world, slates, entry["match"])
+    return matched.world, matched
 
 
 def world_description(
@@ -111,7 +111,7 @@ def _total_variance(slates: Slates, world: World, arm: Arm) -> Floats:
 def simulate_clicks(
     exposure: pd.DataFrame, slates: Slates, world: World, *, seed: int
 ) -> pd.DataFrame:
-    """Give every row its click and the truth about it.
+    """Add to every row its click and its true probabilities.
 
     Both arms, and all worlds of a study, use the same uniform numbers (common random numbers), so
     that differences between them are differences of the model and not of chance.
@@ -130,7 +130,7 @@ def simulate_clicks(
     Returns
     -------
     The exposure table with ``click``, ``p_control`` and ``p_promoted`` (click probability of the
-    row in each arm), ``expected_click`` (in the arm that happened), ``known_lift``
+    row in each arm), ``expected_click`` (in the assigned arm), ``known_lift``
     (``expected_click`` - ``p_control``), ``click_control`` and ``click_promoted`` (both potential
     outcomes), ``slate_variance_control`` and ``slate_variance_promoted`` (exact variance of the
     clicks of the row's slate in each arm).
@@ -160,7 +160,7 @@ def simulate_clicks(
 
 @dataclass(frozen=True)
 class Simulation:
-    """An exposure table that was given the clicks of one world.
+    """An exposure table with the simulated clicks of one world.
 
     Attributes
     ----------
@@ -169,7 +169,7 @@ class Simulation:
     world
         Fitted to the slates.
     items
-        The table with clicks and the truth about them (see ``simulate_clicks``).
+        The table with clicks and true probabilities (see ``simulate_clicks``).
     facts
         The fitted world in plain values (see ``world_description``).
     """
@@ -197,7 +197,7 @@ class Simulation:
         entry
             Config entry of the world.
         similarity
-            How alike items are, for models that ask (see ``item_similarity``).
+            Similarity of items, for models that need it (see ``item_similarity``).
         seed
             Study seed.
 

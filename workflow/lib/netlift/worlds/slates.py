@@ -21,7 +21,7 @@ Arm = Literal["control", "promoted"]
 
 
 BLOCK_ROWS = 1 << 12
-"""Slates that are worked on at once: arrays of this many stay in a processor's cache."""
+"""Slates that are processed at once: arrays of this size stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Slates:
 
     @cached_property
     def is_displaced(self) -> Booleans:
-        """Whether an item stands above the focal item before promotion, shape (N, K)."""
+        """Whether an item is above the focal item before promotion, shape (N, K)."""
         return np.asarray(np.arange(self.size) < self.focal[:, None])
 
     @cached_property
@@ -207,20 +207,20 @@ def unshown(values: Array, focal: Integers) -> Array:
 
 
 def user_effects(user: Integers, seed: int) -> Floats:
-    """Draw a standard normal number for each user id, the same wherever the id stands."""
-    distinct, place = np.unique(user, return_inverse=True)
+    """Draw a standard normal number for each user id, the same wherever the id occurs."""
+    distinct, index = np.unique(user, return_inverse=True)
     drawn = np.empty(len(distinct))
     for block in np.unique(distinct // BLOCK):
         inside = distinct // BLOCK == block
         numbers = generator(seed, "user_effect", int(block)).standard_normal(BLOCK)
         drawn[inside] = numbers[distinct[inside] % BLOCK]
-    return drawn[place]
+    return drawn[index]
 
 
 def cluster_sums(values: Floats, cluster: Integers) -> Floats:
     """Sum values over the items of one cluster in one slate, for each item; shape (N, K)."""
     n_slates = len(values)
     n_clusters = int(cluster.max(initial=0)) + 1
-    place = cluster + n_clusters * np.arange(n_slates)[:, None]
-    sums = np.bincount(place.ravel(), values.ravel(), n_slates * n_clusters)
-    return sums[place]
+    index = cluster + n_clusters * np.arange(n_slates)[:, None]
+    sums = np.bincount(index.ravel(), values.ravel(), n_slates * n_clusters)
+    return sums[index]

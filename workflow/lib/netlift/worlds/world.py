@@ -62,7 +62,7 @@ ADD_ONS: dict[str, Any] = {
 
 
 class Similarity(Protocol):
-    """How alike items are."""
+    """Similarity of items."""
 
     def among(self, item: Integers) -> Floats:
         """Return S, shape (N, K, K), of item ids of shape (N, K): in [0, 1], 0 with itself."""
@@ -83,7 +83,7 @@ class World(ABC):
     intercept
         b0 on the logit scale.
     similarity
-        How alike items are, for models that ask.
+        Similarity of items, for models that need it.
     """
 
     PARAMETERS: ClassVar[dict[str, Any]]
@@ -99,13 +99,13 @@ class World(ABC):
     FREE: ClassVar[tuple[str, ...]] = ("promotion_badge",)
     """Parameters that ``match`` solves for, if it does not name others."""
     NEEDS_SIMILARITY: ClassVar[bool] = False
-    """Whether the model asks how alike items are."""
+    """Whether the model needs the similarity of items."""
     SHEETS: ClassVar[int] = 1
     """Uniform numbers that a draw uses per item; the first is shared by all worlds."""
 
     @classmethod
     def check(cls, parameters: Mapping[str, Any], size: int) -> None:
-        """Check what the schema of the parameters cannot say, for slates of ``size`` items.
+        """Check what the schema of the parameters cannot express, for slates of ``size`` items.
 
         Raises
         ------
@@ -113,16 +113,14 @@ class World(ABC):
             Two parameters contradict each other, or do not fit the size.
         """
         if "intercept" in parameters and "target_click_rate" in parameters:
-            raise NetliftError(
-                "give intercept or target_click_rate, not both (null takes a key out)"
-            )
+            raise NetliftError("give intercept or target_click_rate, not both (null removes a key)")
         match = parameters.get("match", {})
         if "click_rate" in match and (
             "intercept" in parameters or "target_click_rate" in parameters
         ):
             raise NetliftError(
-                "match.click_rate solves for the intercept: take intercept and target_click_rate "
-                "out (null takes a key out)"
+                "match.click_rate solves for the intercept: remove intercept and target_click_rate "
+                "(null removes a key)"
             )
         known = {**cls.PARAMETERS, **ADD_ONS}
         for name in match.get("free", ()):
@@ -135,7 +133,7 @@ class World(ABC):
     def fit(
         cls, parameters: Mapping[str, Any], slates: Slates, similarity: Similarity | None = None
     ) -> Self:
-        """Fix the scale and, if a target click rate is asked for, find b0 by bracketing.
+        """Fix the scale and, if a target click rate is set, find b0 by bracketing.
 
         Parameters
         ----------
@@ -144,17 +142,17 @@ class World(ABC):
         slates
             The slates of the study.
         similarity
-            How alike items are, for models that ask.
+            Similarity of items, for models that need it.
 
         Raises
         ------
         NetliftError
-            No intercept between -30 and 30 gives the wanted click rate.
+            No intercept between -30 and 30 gives the target click rate.
         """
         b0 = float(parameters.get("intercept", cls.INTERCEPT))
         world = cls(parameters, Scale.of(slates), b0, similarity)
         target = parameters.get("target_click_rate")
-        return world if target is None else world._meeting(float(target), slates)
+        return world if target is None else world._with_click_rate(float(target), slates)
 
     def base(self, slates: Slates, arm: Arm) -> Floats:
         """Return what is added to each item's logit (or utility): intercept, user, badge.
@@ -186,7 +184,7 @@ class World(ABC):
         total = sum(self.probabilities(block, arm).sum() for _, block in slates.split())
         return float(total) / slates.relevance.size
 
-    def _meeting(self, target: float, slates: Slates) -> Self:
+    def _with_click_rate(self, target: float, slates: Slates) -> Self:
         low, high = -30.0, 30.0
         rates = [replace(self, intercept=b0).click_rate(slates) for b0 in (low, high)]
         if not rates[0] <= target <= rates[1]:
@@ -196,13 +194,13 @@ class World(ABC):
             )
         from scipy.optimize import brentq
 
-        found = brentq(
+        intercept = brentq(
             lambda b0: replace(self, intercept=b0).click_rate(slates) - target,
             low,
             high,
             xtol=1e-12,
         )
-        return replace(self, intercept=float(found))
+        return replace(self, intercept=float(intercept))
 
 
 class IndependentClicks(World):
@@ -254,7 +252,7 @@ class ShownSlates:
 
 
 class OrderedWorld(World):
-    """A world that knows a slate only by the order in which it is shown.
+    """A world in which clicks depend on a slate only as it is shown.
 
     Both arms come from one function, so that every effect is a consequence of the order (and of
     the badge, if there is one).

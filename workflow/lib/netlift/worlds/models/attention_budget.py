@@ -14,7 +14,7 @@ from netlift.worlds.world import IndependentClicks, OrderedWorld, ShownSlates, p
 class Model(OrderedWorld, IndependentClicks):
     """p_k = (1 - e^-A_k) sigmoid(b0 + b_r r_k), A_k = B w_k / sum_j w_j, w_k = theta e^(kappa r_k).
 
-    The attention A sums to B in both arms: it is moved, never made. 1 - e^-A is the probability
+    The attention A sums to B in both arms: it is moved, never created. 1 - e^-A is the probability
     that an item is looked at, if looks arrive at random at rate A.
     """
 

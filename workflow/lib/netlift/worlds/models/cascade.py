@@ -16,7 +16,7 @@ class Model(OrderedWorld):
 
     Chapelle and Zhang (2009), "A dynamic Bayesian network click model for web search ranking". The
     user examines the first item; an examined item is clicked with probability a; a click satisfies
-    with probability s, and then the user leaves; otherwise they go on with probability g.
+    with probability s, and then the user leaves; otherwise they continue with probability g.
     """
 
     SHEETS = 3
@@ -39,16 +39,16 @@ class Model(OrderedWorld):
     def shown_probabilities(self, shown: ShownSlates) -> Floats:
         """Return the click probability of each position of slates as shown, shape (N, K)."""
         a = self.attraction(shown)
-        going_on = self.parameters["g"] * (1.0 - self.parameters["s"] * a[:, :-1])
+        p_continue = self.parameters["g"] * (1.0 - self.parameters["s"] * a[:, :-1])
         p = a
-        p[:, 1:] *= np.cumprod(going_on, axis=1)
+        p[:, 1:] *= np.cumprod(p_continue, axis=1)
         return p
 
     def draw(self, slates: Slates, arm: Arm, uniforms: Floats) -> Booleans:
         """Return clicks of one arm, shape (N, K), from U(0, 1) numbers of shape (3, N, K).
 
         An item's three numbers say whether it attracts, whether it satisfies, and whether the user
-        goes on after it; it has the same in both arms.
+        continues after it; they are the same in both arms.
         """
         shown = self.shown(slates, arm)
         if arm == "promoted":

@@ -15,7 +15,7 @@ class Model(ChoiceWorld):
     """p_k = e^V_k / (1 + sum_j e^V_j), V_k = b0 + b_r r_k + b_v ln theta(pos_k).
 
     McFadden (1974), "Conditional logit analysis of qualitative choice behavior". The utility of
-    clicking nothing is 0, so b0 stands for -V_0.
+    clicking nothing is 0, so b0 is -V_0.
     """
 
     INTERCEPT = -1.0
@@ -28,7 +28,7 @@ class Model(ChoiceWorld):
         return weight / (1.0 + weight.sum(axis=1, keepdims=True))
 
     def choose(self, utility: Floats, cluster: Integers, noise: Floats) -> Booleans:
-        """Return clicks by item, shape (N, K): the largest V plus noise, if it beats nothing's."""
+        """Return clicks by item, shape (N, K): the largest V plus noise, or none."""
         noisy = utility + noise[0]
         best = np.arange(noisy.shape[1]) == noisy.argmax(axis=1)[:, None]
         return np.asarray(best & (noisy > noise[-1][:, :1]))

@@ -17,7 +17,7 @@ class Model(ChoiceWorld):
 
     Nests are spillover clusters; V_k = b0 + b_r r_k + b_v ln theta(pos_k). McFadden (1978),
     "Modelling the choice of residential location". The utility of clicking nothing is 0, so b0
-    stands for -V_0. With lam = 1 this is ``mnl``.
+    is -V_0. With lam = 1 this is ``mnl``.
     """
 
     SHEETS = 3
@@ -41,7 +41,7 @@ class Model(ChoiceWorld):
         weight, inclusive = self._nests(utility - largest, shown.cluster)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = weight * inclusive ** (self.parameters["lam"] - 1.0)
-        share[weight == 0] = 0.0  # beyond the smallest number, from lam near 0
+        share[weight == 0] = 0.0  # underflow, for lam near 0
         return share / (np.exp(-largest) + share.sum(axis=1, keepdims=True))
 
     def choose(self, utility: Floats, cluster: Integers, noise: Floats) -> Booleans:

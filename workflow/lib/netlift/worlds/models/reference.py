@@ -1,7 +1,7 @@
-"""The reference study's click model, in closed form and kept as it is.
+"""The reference study's click model, in closed form and unchanged.
 
-Its flaw, also kept: 93% of its total effect comes from four terms that are switched on in promoted
-slates, and not from the order of the slate.
+Its flaw, kept as well: 93% of its total effect comes from four terms that are added only in
+promoted slates, and not from the order of the slate.
 """
 
 from __future__ import annotations

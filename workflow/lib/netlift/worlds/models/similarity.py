@@ -50,7 +50,7 @@ class Model(OrderedWorld, IndependentClicks):
     def shown_probabilities(self, shown: ShownSlates) -> Floats:
         """Return the click probability of each position of slates as shown, shape (N, K)."""
         if self.similarity is None:
-            raise NetliftError("the model similarity needs to know how alike items are")
+            raise NetliftError("the model similarity needs the similarity of items")
         b = self.parameters
         theta = attention.attention(shown.relevance.shape[1], b["attention"])
         weight = theta * np.exp(b["kappa"] * shown.relevance)
@@ -58,8 +58,8 @@ class Model(OrderedWorld, IndependentClicks):
         crowding = np.empty_like(weight)
         for start in range(0, len(weight), _SLATES_AT_ONCE):
             part = slice(start, start + _SLATES_AT_ONCE)
-            alike = self.similarity.among(shown.item[part])
-            crowding[part] = np.matmul(alike, weight[part, :, None])[:, :, 0]
+            similarity = self.similarity.among(shown.item[part])
+            crowding[part] = np.matmul(similarity, weight[part, :, None])[:, :, 0]
         return sigmoid(
             b["b_r"] * shown.relevance + (shown.base + b["b_v"] * theta) - b["g"] * crowding
         )
