@@ -121,7 +121,7 @@ def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> p
                 [read_table(movies), read_table(factors)] if "source" in entry else [None, None]
             )
             similarity = item_similarity(entry, *tables)
-            items = Simulation.of(exposure, entry, similarity, seed=seed).items
+            items = Simulation.from_exposure(exposure, entry, similarity, seed=seed).items
             with tempfile.TemporaryDirectory() as folder:
                 results = measured(items, config, seed, Path(folder))
             rows.append({"world": name, "seed": seed, **results})

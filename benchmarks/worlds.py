@@ -59,7 +59,9 @@ def random_similarity() -> ItemSimilarity:
     factors = pd.DataFrame(rng.standard_normal((N_ITEMS, N_FACTORS))).add_prefix("factor_")
     names = np.array([f"genre {number}" for number in range(N_CLUSTERS)])
     genres = ["|".join(rng.choice(names, 2, replace=False)) for _ in range(N_ITEMS)]
-    return ItemSimilarity.of(items.assign(genres=genres), items.join(factors), "blend", 0.5)
+    return ItemSimilarity.from_movies(
+        items.assign(genres=genres), items.join(factors), "blend", 0.5
+    )
 
 
 def main() -> int:

@@ -164,7 +164,7 @@ def test_models_of_minutes_are_called_what_was_fitted(tmp_path: Path):
 
     items = random_items(8, 200, 6).drop(columns=["p_control", "p_promoted"])
     minutes = items["click"] * np.random.default_rng(2).gamma(4.0, 5.0, len(items))
-    data = ModelData.of(items.assign(click=minutes))
+    data = ModelData.from_items(items.assign(click=minutes))
     fitted = fit_all(data, seed=1, threads=1)
     assert "row_linear" in fitted
     assert "row_logistic" not in fitted

@@ -53,7 +53,7 @@ def batch(tables: list[pd.DataFrame]) -> tuple[np.ndarray, Design, Covariates]:
     """Put experiments on the same slates together: outcomes, design with arms of each."""
     outcomes = np.array([table[COLUMNS].to_numpy(dtype=float) for table in tables])
     promoted = np.array([table["promotion_applied"] == 1 for table in tables])
-    return outcomes, replace(Design.of(tables[0]), promoted=promoted), Covariates(tables[0])
+    return outcomes, replace(Design.from_table(tables[0]), promoted=promoted), Covariates(tables[0])
 
 
 def check_members(tables: list[pd.DataFrame], estimator: str) -> None:
@@ -101,7 +101,7 @@ def test_each_member_has_the_covariates_that_its_arms_can_hold():
     }
     tables = [table.assign(**odd) for table in tables]
     check_members(tables, "lin")
-    chosen = [Covariates(table).chosen(Design.of(table)) for table in tables]
+    chosen = [Covariates(table).chosen(Design.from_table(table)) for table in tables]
     assert len({tuple(fate.items()) for _, fate in chosen}) > 1
     for (values, fate), table in zip(chosen, tables, strict=True):
         used = [name for name in COVARIATES if fate[name] == "used"]
@@ -129,7 +129,7 @@ def test_what_does_not_vary_in_an_arm_has_no_variance_but_for_the_other_arms(val
         outcomes = np.random.default_rng(6).random((40, 3))
         outcomes[arm] = value
         for name in ("difference_in_means", "hajek"):
-            arms = ESTIMATORS[name].compare(outcomes, Design.of(table), None)
+            arms = ESTIMATORS[name].compare(outcomes, Design.from_table(table), None)
             mine = arms.treated if arm is promoted else arms.control
             assert (mine.combinations(WEIGHTS).se == 0).all()
             assert (arms.combinations(WEIGHTS).se > 0).all()

@@ -19,7 +19,7 @@ def changed(column: str, value: object) -> pd.DataFrame:
     return log
 
 
-@pytest.mark.parametrize("read", [slate_outcomes, ItemRows.of])
+@pytest.mark.parametrize("read", [slate_outcomes, ItemRows.from_items])
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
@@ -41,7 +41,7 @@ def test_rows_that_are_not_as_agreed_are_counted_and_the_first_is_named(read, co
         read(changed(column, value))
 
 
-@pytest.mark.parametrize("read", [slate_outcomes, ItemRows.of])
+@pytest.mark.parametrize("read", [slate_outcomes, ItemRows.from_items])
 @pytest.mark.parametrize("column", ["click", "user_id", "is_focal_item", "promotion_applied"])
 def test_a_column_that_is_not_there_is_named(read, column):
     with pytest.raises(NetliftError, match=f"items table: no column {column}$"):
@@ -52,14 +52,16 @@ def test_flags_may_be_0_and_1():
     flags = {"is_focal_item": int, "is_displaced": int}
     numbers = LOG.astype(flags)
     pd.testing.assert_frame_equal(slate_outcomes(numbers), slate_outcomes(LOG))
-    assert (ItemRows.of(numbers).member(NON_FOCAL) == ItemRows.of(LOG).member(NON_FOCAL)).all()
+    assert (
+        ItemRows.from_items(numbers).member(NON_FOCAL) == ItemRows.from_items(LOG).member(NON_FOCAL)
+    ).all()
 
 
 @pytest.mark.parametrize("column", ["randomization_unit", "randomization_stratum"])
 def test_a_design_that_is_missing_in_some_slates_is_an_error(column):
     log = LOG.assign(**{column: LOG["slate_id"].astype(float).where(LOG["slate_id"] != 3)})
     with pytest.raises(NetliftError, match=rf"{column}: missing in 1 of 40 slates"):
-        ItemRows.of(log)
+        ItemRows.from_items(log)
 
 
 @pytest.mark.parametrize("promoted", [0, 1])

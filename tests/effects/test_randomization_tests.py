@@ -153,8 +153,10 @@ def test_statistics_of_every_assignment_are_statsmodels_clustered_means(case):
     design = design_of(np.arange(12) < 6, **STATISTIC_CASES[case])
     assigned = every_assignment(design.n_units, design.n_units // 2)
     assigned = assigned[rng.permutation(len(assigned))[:60]]
-    difference, t = Statistics.of(outcomes, design)(assigned.astype(float))
-    plain, same = Statistics.of(outcomes, design, studentized=False)(assigned.astype(float))
+    difference, t = Statistics.from_outcomes(outcomes, design)(assigned.astype(float))
+    plain, same = Statistics.from_outcomes(outcomes, design, studentized=False)(
+        assigned.astype(float)
+    )
     assert np.array_equal(plain, same)
     assert np.array_equal(plain, difference)
     for row, chosen in enumerate(assigned):
@@ -335,7 +337,7 @@ def p_values_of(
 def test_a_true_sharp_null_is_rejected_as_often_as_said_and_no_more(case):
     outcomes = clicks_that_differ_by_unit(SIZE_CASES[case], 1)[:, :1]
     statistics = {
-        studentized: Statistics.of(outcomes, SIZE_CASES[case], studentized=studentized)
+        studentized: Statistics.from_outcomes(outcomes, SIZE_CASES[case], studentized=studentized)
         for studentized in (True, False)
     }
     small = dict.fromkeys(statistics, 0)
@@ -354,7 +356,9 @@ def test_the_whole_test_is_the_statistics_of_the_assignments_of_the_design():
     table = results(log, permutations=99, seed=17)
     first = log.groupby("slate_id").first().reset_index()
     p, extreme, reached = p_values_of(
-        Statistics.of(sums_by_hand(log), Design.of(first)), Design.of(first), 17
+        Statistics.from_outcomes(sums_by_hand(log), Design.from_table(first)),
+        Design.from_table(first),
+        17,
     )
     assert table["p_value"].tolist() == p.tolist()
     assert table["p_value_adjusted"].tolist() == closed_test(extreme, reached)
@@ -428,7 +432,7 @@ def test_the_chance_to_reject_any_true_hypothesis_is_controlled(false_ones, stud
     adjusted_alarms = raw_alarms = found = 0
     for run, made in enumerate(redrawn(design, 600)):
         y = outcomes + 6.0 * made.promoted[:, None] * moved
-        statistics = Statistics.of(y, made, studentized=studentized)
+        statistics = Statistics.from_outcomes(y, made, studentized=studentized)
         p, extreme, reached = p_values_of(statistics, made, run)
         adjusted = np.array(closed_test(extreme, reached), dtype=float)
         adjusted_alarms += (adjusted[~moved] <= 0.05).any()

@@ -256,7 +256,7 @@ def paule_mandel(values: np.ndarray, errors: np.ndarray) -> float:
 
 
 def test_heterogeneity_by_hand():
-    spread = Heterogeneity.of(np.array([0.0, 1.0]), np.array([0.5, 0.5]))
+    spread = Heterogeneity.from_effects(np.array([0.0, 1.0]), np.array([0.5, 0.5]))
     # Weights of 4: Q = 4 (1/4 + 1/4) = 2. Half of it, 1, is left with a variance of 1/4 more.
     assert spread.q == pytest.approx(2, rel=1e-14)
     assert spread.p_value == pytest.approx(stats.chi2.sf(2, 1), rel=1e-12)
@@ -285,7 +285,7 @@ def test_tau_is_paule_and_mandels_whatever_the_unit(seed, scale):
     k = int(rng.integers(2, 9))
     errors = scale * rng.uniform(0.1, 1.0, k)
     values = scale * rng.normal(0, 1.5, k)
-    spread = Heterogeneity.of(values, errors)
+    spread = Heterogeneity.from_effects(values, errors)
     weights = errors**-2
     mean = (weights * values).sum() / weights.sum()
     q = (weights * (values - mean) ** 2).sum()

@@ -66,7 +66,7 @@ def test_another_unit_scales_the_estimate_and_its_error_but_not_the_verdict():
 
 def test_difference_and_neyman_error_by_hand():
     outcomes = np.array([[1.0], [3.0], [0.0], [0.0], [3.0]])
-    arms = ArmDifference.of(outcomes, np.array([True, True, False, False, False]))
+    arms = ArmDifference.from_outcomes(outcomes, np.array([True, True, False, False, False]))
     # Means 2 and 1; variances 2 and 3; 2/2 + 3/3 = 2.
     estimate = arms.combination((1,))
     assert estimate.value == 1.0
@@ -81,7 +81,7 @@ def test_difference_and_neyman_error_by_hand():
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_errors_are_hc2_and_plain_ols_of_statsmodels(weights):
     outcomes, promoted = experiment()
-    arms = ArmDifference.of(outcomes, promoted)
+    arms = ArmDifference.from_outcomes(outcomes, promoted)
     ols = sm.OLS(outcomes @ np.array(weights), sm.add_constant(promoted.astype(float)))
     robust, plain = arms.combination(weights), arms.pooled().combination(weights)
     assert robust.value == plain.value == pytest.approx(ols.fit().params[1], rel=1e-12)
@@ -95,14 +95,14 @@ def test_intervals_are_those_of_welchs_test(weights):
     outcomes, promoted = experiment()
     y = outcomes @ np.array(weights)
     welch = stats.ttest_ind(y[promoted], y[~promoted], equal_var=False)
-    estimate = ArmDifference.of(outcomes, promoted).combination(weights)
+    estimate = ArmDifference.from_outcomes(outcomes, promoted).combination(weights)
     assert estimate.df == pytest.approx(welch.df, rel=1e-12)
     assert estimate.interval == pytest.approx(tuple(welch.confidence_interval()), rel=1e-10)
 
 
 def test_joint_covariance_is_that_of_all_pairs_of_outcomes():
     outcomes, promoted = experiment()
-    arms = ArmDifference.of(outcomes, promoted)
+    arms = ArmDifference.from_outcomes(outcomes, promoted)
     for i in range(3):
         for j in range(3):
             plus = sm.OLS(outcomes[:, i] + outcomes[:, j], sm.add_constant(promoted * 1.0))
@@ -123,12 +123,12 @@ def test_an_arm_with_fewer_than_two_slates_is_an_error_that_says_which(promoted,
     with pytest.raises(
         NetliftError, match=rf"^{n} {name} slates of 5 slates: .*at least 2 .*Take more"
     ):
-        ArmDifference.of(outcomes, np.arange(5) < promoted)
+        ArmDifference.from_outcomes(outcomes, np.arange(5) < promoted)
 
 
 def test_constant_outcomes_have_zero_error_and_no_missing_number():
     outcomes = np.column_stack([np.full(6, 2.0), np.zeros(6)])
-    arms = ArmDifference.of(outcomes, np.arange(6) < 3)
+    arms = ArmDifference.from_outcomes(outcomes, np.arange(6) < 3)
     for weights in ((1, 0), (0, 1)):
         for estimate in (arms.combination(weights), arms.pooled().combination(weights)):
             assert (estimate.value, estimate.se) == (0.0, 0.0)
@@ -138,18 +138,20 @@ def test_constant_outcomes_have_zero_error_and_no_missing_number():
 def test_an_arm_in_which_nothing_varies_has_the_other_arms_variance():
     promoted = np.arange(8) < 2
     outcomes = np.array([0, 0, 1, 3, 0, 2, 1, 5], dtype=float)[:, None]
-    estimate = ArmDifference.of(outcomes, promoted).combination((1,))
+    estimate = ArmDifference.from_outcomes(outcomes, promoted).combination((1,))
     one = np.var([1, 3, 0, 2, 1, 5], ddof=1)
     assert estimate.se == pytest.approx((one / 2 + one / 6) ** 0.5, rel=1e-12)
     # Welch, with the two promoted slates' single degree of freedom.
     assert estimate.df == pytest.approx((1 / 2 + 1 / 6) ** 2 / (1 / 4 + 1 / 36 / 5), rel=1e-12)
-    exact = replace(ArmDifference.of(outcomes, promoted), exact=True).combination((1,))
+    exact = replace(ArmDifference.from_outcomes(outcomes, promoted), exact=True).combination((1,))
     assert exact.se == pytest.approx((one / 6) ** 0.5, rel=1e-12)
 
 
 def test_arms_that_differ_and_do_not_vary_have_the_variance_of_all_slates_together():
     promoted = np.arange(7) < 3
-    estimate = ArmDifference.of(np.where(promoted, 1.0, 0.0)[:, None], promoted).combination((1,))
+    estimate = ArmDifference.from_outcomes(
+        np.where(promoted, 1.0, 0.0)[:, None], promoted
+    ).combination((1,))
     variance = np.var(promoted.astype(float), ddof=1) * (1 / 3 + 1 / 4)
     assert estimate.se == pytest.approx(variance**0.5, rel=1e-12)
     assert 0 < estimate.df < 6
@@ -163,7 +165,7 @@ def test_rare_clicks_in_a_small_arm_are_covered():
     promoted, covered = np.arange(100) < 12, 0
     for _ in range(1000):
         clicks = (rng.random((100, 1)) < 0.02).astype(float)
-        lower, upper = ArmDifference.of(clicks, promoted).combination((1,)).interval
+        lower, upper = ArmDifference.from_outcomes(clicks, promoted).combination((1,)).interval
         covered += lower <= 0 <= upper
     assert covered > 950 - 4 * 6.9
 
@@ -175,7 +177,7 @@ def test_intervals_cover_a_known_difference_as_often_as_they_say():
     for _ in range(2000):
         outcomes = rng.normal(size=(40, 2)) * np.where(promoted, 3.0, 1.0)[:, None]
         outcomes[promoted] += 0.7
-        lower, upper = ArmDifference.of(outcomes, promoted).combination((1, 1)).interval
+        lower, upper = ArmDifference.from_outcomes(outcomes, promoted).combination((1, 1)).interval
         covered += lower <= 1.4 <= upper
     # 1,900 expected, standard deviation 9.7: 4 of them (Welch's interval is not quite exact).
     assert abs(covered - 1900) < 4 * 9.7
@@ -270,7 +272,7 @@ def test_a_sum_that_never_varies_has_no_error_and_not_an_error_that_is_no_number
     # Rounding leaves w'Vw a little below zero in about half of these.
     parts, promoted = experiment(seed)
     outcomes = np.column_stack([parts[:, :2], 7.3 - parts[:, :2].sum(axis=1)])
-    arms = ArmDifference.of(outcomes, promoted)
+    arms = ArmDifference.from_outcomes(outcomes, promoted)
     for estimate in (arms.combination((1, 1, 1)), arms.pooled().combination((1, 1, 1))):
         assert 0 <= estimate.se < 1e-6
         assert np.isfinite(estimate.interval).all()
@@ -283,7 +285,7 @@ def test_one_click_among_many_slates_leaves_the_other_arm_without_variance(n, cl
     promoted = np.arange(n) % 2 == 0
     outcomes = np.zeros((n, 2))
     outcomes[[promoted, ~promoted][not clicked].argmax(), 0] = 1
-    arms = ArmDifference.of(outcomes, promoted)
+    arms = ArmDifference.from_outcomes(outcomes, promoted)
     here, there = (arms.treated, arms.control)[:: 1 if clicked else -1]
     assert here.combination((1, 0)).se == pytest.approx(1 / here.slates, rel=1e-9)
     assert there.combinations([(1, 0), (0, 1), (1, 1)]).se.tolist() == [0, 0, 0]

@@ -41,7 +41,7 @@ def fitted(case: str) -> tuple[ClusteredFit, np.ndarray]:
     design = np.column_stack([np.ones(len(rows)), rows[regressors].to_numpy(dtype=float)])
     weights = None if weight is None else rows[weight].to_numpy()
     click = rows[["click"]].to_numpy(dtype=float)
-    return ClusteredFit.of(click, design, rows[cluster].to_numpy(), weights), np.eye(
+    return ClusteredFit.fit(click, design, rows[cluster].to_numpy(), weights), np.eye(
         design.shape[1]
     )[-1]
 
@@ -95,13 +95,13 @@ def test_differences_are_estimatrs(place):
     name, promoted = OUTCOMES[place], SLATES["promoted"].to_numpy() == 1
     values = SLATES[OUTCOMES].to_numpy(dtype=float)
     weights = np.eye(4)[place]
-    plain = ArmDifference.of(values, promoted).combination(weights)
+    plain = ArmDifference.from_outcomes(values, promoted).combination(weights)
     expected = EXPECTED[f"difference_{name}"]
     found = (plain.value, plain.se, plain.df)
     assert found == pytest.approx(tuple(expected[["estimate", "se", "df"]]), rel=1e-9)
     assert plain.se == pytest.approx(EXPECTED[f"hc2_{name}"]["se"], rel=1e-9)
     covariates = SLATES[["x1", "x2", "x3", "x4"]].to_numpy(dtype=float)
-    lin = ArmDifference.of(values, promoted, covariates=covariates).combination(weights)
+    lin = ArmDifference.from_outcomes(values, promoted, covariates=covariates).combination(weights)
     assert (lin.value, lin.se) == pytest.approx(
         tuple(EXPECTED[f"lin_{name}"][["estimate", "se"]]), rel=1e-9
     )
@@ -130,7 +130,7 @@ def test_differences_by_users_are_estimatrs(place):
     values = SLATES[OUTCOMES].to_numpy(dtype=float)
     unit = np.unique(SLATES["user"], return_inverse=True)[1]
     covariates = SLATES[["x1", "x2", "x3", "x4"]].to_numpy(dtype=float)
-    lin = ArmDifference.of(values, promoted, covariates=covariates, unit=unit)
+    lin = ArmDifference.from_outcomes(values, promoted, covariates=covariates, unit=unit)
     found = lin.combination(np.eye(4)[place])
     assert (found.value, found.se) == pytest.approx(
         tuple(EXPECTED[f"lin_user_{name}"][["estimate", "se"]]), rel=1e-8
@@ -141,7 +141,7 @@ def test_a_total_by_users_is_estimatrs():
     promoted = SLATES["promoted_by_user"].to_numpy() == 1
     unit = np.unique(SLATES["user"], return_inverse=True)[1]
     total = SLATES["total"].to_numpy(dtype=float)
-    arms = ArmDifference.of(total[:, None], promoted, unit=unit).combination((1,))
+    arms = ArmDifference.from_outcomes(total[:, None], promoted, unit=unit).combination((1,))
     whole = clustered_coefficient(total, sm.add_constant(promoted * 1.0), unit)
     expected = tuple(EXPECTED["user_total"][["estimate", "se"]])
     assert (arms.value, arms.se) == pytest.approx(expected, rel=1e-9)
@@ -158,7 +158,7 @@ def test_cr0_is_statsmodels_and_cr3_is_pyfixests_jackknife(seed):
 
     outcome, design, cluster = drawn(seed, 25, 4)
     last = np.eye(4)[-1]
-    fit = ClusteredFit.of(outcome[:, None], design, cluster)
+    fit = ClusteredFit.fit(outcome[:, None], design, cluster)
     ols = sm.OLS(outcome, design)
     plain = ols.fit(cov_type="cluster", cov_kwds={"groups": cluster, "use_correction": False})
     assert np.sqrt(fit.covariance(last, "CR0")[0, 0]) == pytest.approx(plain.bse[-1], rel=1e-8)
@@ -193,7 +193,7 @@ def test_the_wild_bootstrap_is_pyfixests():
     theirs = pyfixest.feols("y ~ a + c", frame, vcov={"CRV1": "g"}).wildboottest(
         param="c", cluster="g", reps=4999, seed=1
     )
-    fit = ClusteredFit.of(outcome[:, None], design, cluster)
+    fit = ClusteredFit.fit(outcome[:, None], design, cluster)
     p = fit.wild_bootstrap_p_value((0, 0, 1), rng, 4999)
     # Two simulated shares near 0.3 of 4,999 draws each: standard deviation 0.009; 4 of them.
     assert 0.02 < p < 0.98
@@ -214,7 +214,7 @@ def test_the_randomization_test_is_pyfixests():
         "d", reps=2000, type="randomization-c", rng=np.random.default_rng(1)
     )
     design = Design(promoted, np.arange(40), np.zeros(40, dtype=int), None, "slate")
-    statistics = Statistics.of(outcome[:, None], design, studentized=False)
+    statistics = Statistics.from_outcomes(outcome[:, None], design, studentized=False)
     (observed,) = np.abs(statistics(promoted[None] * 1.0)[0][0])
     reached = [statistics(block)[0] for block in assignments(design, seed=2, draws=9999)]
     p = p_value(observed, np.abs(np.concatenate(reached))[:, 0])
@@ -240,7 +240,7 @@ def test_cr2_and_its_degrees_of_freedom_are_those_of_whole_matrices(seed, p):
         variance += (adjusted @ (residual_maker @ outcome)[own]) ** 2
         vectors.append(residual_maker[:, own] @ adjusted)
     products = np.array(vectors) @ np.array(vectors).T
-    fit = ClusteredFit.of(outcome[:, None], design, cluster)
+    fit = ClusteredFit.fit(outcome[:, None], design, cluster)
     assert fit.covariance(contrast)[0, 0] == pytest.approx(variance, rel=1e-10)
     df = np.trace(products) ** 2 / (products**2).sum()
     assert fit.df(contrast) == pytest.approx(df, rel=1e-10)
@@ -251,7 +251,7 @@ def test_cr2_is_unbiased_where_its_working_model_is_true():
     last = np.eye(4)[-1]
     rng = np.random.default_rng(3)
     outcomes = rng.normal(size=(len(design), 20_000))
-    fit = ClusteredFit.of(outcomes, design, cluster)
+    fit = ClusteredFit.fit(outcomes, design, cluster)
     variances = (fit.influence(last) ** 2).sum(axis=0)
     truth = np.linalg.inv(design.T @ design)[-1, -1]
     # Its relative spread is sqrt(2 / df): within 4 Monte Carlo errors, false alarm 0.006%.
@@ -262,9 +262,9 @@ def test_cr2_is_unbiased_where_its_working_model_is_true():
 def test_joint_covariance_is_that_of_every_combination_of_outcomes():
     outcome, design, cluster = drawn(4, 20, 3)
     outcomes = np.column_stack([outcome, np.sin(outcome), design[:, 1] * outcome])
-    joint = ClusteredFit.of(outcomes, design, cluster).covariance((0, 1, -1))
+    joint = ClusteredFit.fit(outcomes, design, cluster).covariance((0, 1, -1))
     for weights in ((1, 0, 0), (1, 1, 1), (0, -2, 5)):
-        alone = ClusteredFit.of((outcomes @ weights)[:, None], design, cluster)
+        alone = ClusteredFit.fit((outcomes @ weights)[:, None], design, cluster)
         assert weights @ joint @ np.array(weights) == pytest.approx(
             alone.covariance((0, 1, -1))[0, 0], rel=1e-10
         )
@@ -299,7 +299,7 @@ def test_the_wild_bootstrap_takes_every_way_to_set_the_signs_once_where_they_are
         for signs in product((1, -1), repeat=8)
     ]
     p = np.mean(np.array(reached) >= abs(t_statistic(outcome)) * (1 - 1e-9))
-    fit = ClusteredFit.of(outcome[:, None], design, cluster)
+    fit = ClusteredFit.fit(outcome[:, None], design, cluster)
     rng = np.random.default_rng(0)
     assert fit.wild_bootstrap_p_value((0, 0, 1), rng, 256) == pytest.approx(p, abs=1e-12)
     sampled = fit.wild_bootstrap_p_value((0, 0, 1), rng, 255)
@@ -317,7 +317,7 @@ def test_the_wild_bootstrap_takes_every_way_to_set_the_signs_once_where_they_are
 )
 def test_dependent_regressors_are_an_error(design):
     with pytest.raises(NetliftError, match=r"regressor"):
-        ClusteredFit.of(np.arange(6.0)[:, None], design.astype(float), np.arange(6))
+        ClusteredFit.fit(np.arange(6.0)[:, None], design.astype(float), np.arange(6))
 
 
 def test_a_fit_that_leaves_no_residual_has_no_error_and_says_so():
@@ -335,14 +335,14 @@ def test_single_rows_have_the_errors_of_clusters_of_one(weighted, block, monkeyp
     design = np.column_stack([np.ones(40), rng.normal(size=(40, 2)), np.arange(40) == 17])
     outcomes = rng.normal(size=(40, 3))
     weights = rng.uniform(0.5, 3, 40) if weighted else None
-    single = cluster_robust.SingleRowFit.of(outcomes, design, weights)
-    clustered = cluster_robust.ClusteredFit.of(outcomes, design, np.arange(40), weights)
+    single = cluster_robust.SingleRowFit.fit(outcomes, design, weights)
+    clustered = cluster_robust.ClusteredFit.fit(outcomes, design, np.arange(40), weights)
     assert np.allclose(single.coefficients, clustered.coefficients, rtol=1e-12)
     for contrast in ([1, 0, 0, 0], [0, 1, -2, 0.5], [0, 0, 0, 1]):
         expected = clustered.covariance(contrast)
         assert np.allclose(single.errors(contrast)[0], expected, rtol=1e-9, atol=1e-15)
         assert np.isclose(single.errors(contrast)[1], clustered.df(contrast), rtol=1e-9)
     with pytest.raises(NetliftError, match="linearly dependent"):
-        cluster_robust.SingleRowFit.of(outcomes, np.column_stack([design, design[:, 1]]))
+        cluster_robust.SingleRowFit.fit(outcomes, np.column_stack([design, design[:, 1]]))
     with pytest.raises(NetliftError, match="zero in all rows"):
-        cluster_robust.SingleRowFit.of(outcomes, np.column_stack([design, np.zeros(40)]))
+        cluster_robust.SingleRowFit.fit(outcomes, np.column_stack([design, np.zeros(40)]))

@@ -12,7 +12,7 @@ from netlift.inference.row_means import row_difference
 
 def arrays_of(items):
     """Return one experiment's arms, clicks and rows by component, and users, by slate."""
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     members = [rows.member(definition) for _, definition in OBSERVED_EFFECTS[:3]]
     clicks = np.array([rows.per_slate(rows.click * member) for member in members])
     counts = np.array([rows.per_slate(member) for member in members])
@@ -21,7 +21,7 @@ def arrays_of(items):
 
 def test_the_groups_are_those_of_the_table():
     items = random_items(1, 30, 6)
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     parts = np.array([rows.member(definition) for _, definition in OBSERVED_EFFECTS])
     np.testing.assert_array_equal(MEMBERS @ parts[:3], parts)
 
@@ -30,7 +30,7 @@ def test_the_groups_are_those_of_the_table():
 @pytest.mark.parametrize("weighted", [False, True])
 def test_estimates_and_errors_are_those_of_the_fit_on_rows(n_users, weighted):
     items = random_items(3, 160, 6, n_users=n_users)
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     weight = np.random.default_rng(1).uniform(0.5, 3, 160) if weighted else np.ones(160)
     # Of two experiments on the same slates, the second has the arms of the first swapped.
     promoted = np.array([rows.design.promoted, ~rows.design.promoted])

@@ -317,11 +317,13 @@ def test_models_of_rows_do_not_take_minutes_for_probabilities():
     items = random_items(8, 400, 6)
     rng = np.random.default_rng(2)
     minutes = items["click"] * rng.gamma(4.0, 5.0, len(items)) + items["relevance"]
-    data = ModelData.of(items.drop(columns=["p_control", "p_promoted"]).assign(click=minutes))
+    data = ModelData.from_items(
+        items.drop(columns=["p_control", "p_promoted"]).assign(click=minutes)
+    )
     assert not data.binary
     assert data.fitted_as("row_logistic") == "row_linear"
     assert data.fitted_as("row_lightgbm") == "row_lightgbm"
-    assert ModelData.of(items).fitted_as("row_logistic") == "row_logistic"
+    assert ModelData.from_items(items).fitted_as("row_logistic") == "row_logistic"
     fold = user_folds(data.user, n_folds=3, seed=1)
     found = {
         model: cross_fit(data, model, fold, seed=1, threads=1)

@@ -60,15 +60,15 @@ def test_a_perfect_model_of_outcomes_without_noise_leaves_only_the_spread_of_eff
     observed = np.where(arm[:, None], promoted, control)
     scores = aipw_scores(observed, Predictions(control, promoted), design)
     assert scores == pytest.approx(promoted - control, abs=1e-12)
-    mean = MeanScore.of(scores, design)
+    mean = MeanScore.from_scores(scores, design)
     assert mean.covariance == pytest.approx(np.cov((promoted - control).T) / 50, rel=1e-10)
 
 
 def test_without_a_model_it_is_the_expanded_difference():
     accounts = experiment()
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     nothing = Predictions(np.zeros((300, 3)), np.zeros((300, 3)))
-    mean = MeanScore.of(aipw_scores(outcomes_of(accounts), nothing, design), design)
+    mean = MeanScore.from_scores(aipw_scores(outcomes_of(accounts), nothing, design), design)
     effects = component_effects(accounts)
     line = effects[
         (effects["estimator"] == "horvitz_thompson")
@@ -89,9 +89,11 @@ def test_parts_add_up_in_every_row_of_the_table():
         values = part.set_index("line")["estimate"]
         assert abs(values.iloc[:3].sum() - values["total"]) < 1e-12
     totals = table[table["line"] == "total"].set_index("estimator")
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     each = [
-        MeanScore.of(aipw_scores(outcomes_of(accounts), found, design), design).combination(ZERO)
+        MeanScore.from_scores(
+            aipw_scores(outcomes_of(accounts), found, design), design
+        ).combination(ZERO)
         for found in (repetition["three"] for repetition in repetitions)
     ]
     values = [found.value for found in each]
@@ -113,9 +115,9 @@ def test_errors_are_by_users_where_users_were_randomized():
     accounts = accounts.assign(
         user_id=user, randomization_unit=user, promotion_applied=(user % 2 == 0).astype(int)
     )
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     scores = aipw_scores(outcomes_of(accounts), some_predictions(1, 120), design)
-    mean = MeanScore.of(scores, design)
+    mean = MeanScore.from_scores(scores, design)
     sums = np.array([(scores - scores.mean(axis=0))[user == one].sum(axis=0) for one in range(30)])
     assert mean.covariance == pytest.approx(30 / 29 * sums.T @ sums / 120**2, rel=1e-10)
     assert mean.df == 29
@@ -134,10 +136,10 @@ def test_the_bound_by_hand():
         }
     )
     # Slates: .5/.25 + .3/.75 + 1 = 3.4 and .25/.25 + .6/.75 + 1 = 2.8; mean 3.1 over two slates.
-    bound = efficiency_bound(accounts, Design.of(accounts))
+    bound = efficiency_bound(accounts, Design.from_table(accounts))
     assert bound == pytest.approx(1.55**0.5, rel=1e-12)
     without = accounts.drop(columns="known_effect_total")
-    assert efficiency_bound(without, Design.of(without)) is None
+    assert efficiency_bound(without, Design.from_table(without)) is None
 
 
 def test_the_true_expectations_reach_the_bound():
@@ -152,7 +154,7 @@ def test_the_true_expectations_reach_the_bound():
         clicks = rng.random((400, 5)) < np.where(arm[:, None], p1, p0)
         design = Design(arm, np.arange(400), np.zeros(400, dtype=int), probability, "slate")
         scores = aipw_scores(clicks.sum(axis=1)[:, None].astype(float), expected, design)
-        variances.append(MeanScore.of(scores, design).covariance[0, 0])
+        variances.append(MeanScore.from_scores(scores, design).covariance[0, 0])
     accounts = pd.DataFrame(
         {
             "slate_id": np.arange(400),
@@ -164,7 +166,7 @@ def test_the_true_expectations_reach_the_bound():
             "slate_variance_promoted": (p1 * (1 - p1)).sum(axis=1),
         }
     )
-    bound = efficiency_bound(accounts, Design.of(accounts))
+    bound = efficiency_bound(accounts, Design.from_table(accounts))
     # A variance estimate from 400 slates is off by about 9%, the mean of 400 of them by 0.45%.
     assert np.mean(variances) == pytest.approx(bound**2, rel=0.02)
 

@@ -43,7 +43,7 @@ def experiment(probability: str, users: np.ndarray | None = None) -> tuple[Model
         randomization_unit=unit[row],
         user_id=unit[row],
     )
-    data = ModelData.of(log)
+    data = ModelData.from_items(log)
     fold = user_folds(data.user, n_folds=N_FOLDS, seed=3)
     return data, cross_fit(data, "row_logistic", fold, seed=1, threads=1)
 
@@ -82,7 +82,7 @@ def total_scores(data: ModelData, predictions: Predictions) -> np.ndarray:
 def test_the_mean_score_is_doublemls_average_effect(probability):
     data, predictions = experiment(probability)
     scores = aipw_scores(data.outcomes, predictions, data.design)
-    ours = MeanScore.of(scores, data.design).combination((1, 1, 1))
+    ours = MeanScore.from_scores(scores, data.design).combination((1, 1, 1))
     theirs = of_doubleml(data, predictions)
     assert ours.value == pytest.approx(theirs.coef[0], abs=1e-10)
     # DoubleML divides by n where we divide by n - 1.
@@ -96,7 +96,7 @@ def test_errors_by_user_are_doublemls_clustered_ones():
     users = np.repeat(np.arange(60), 5)
     data, predictions = experiment("0.5", users)
     scores = aipw_scores(data.outcomes, predictions, data.design)
-    ours = MeanScore.of(scores, data.design).combination((1, 1, 1))
+    ours = MeanScore.from_scores(scores, data.design).combination((1, 1, 1))
     theirs = of_doubleml(data, predictions, users)
     assert ours.value == pytest.approx(theirs.coef[0], abs=1e-10)
     assert ours.se == pytest.approx(theirs.se[0] * (60 / 59) ** 0.5, abs=1e-10)

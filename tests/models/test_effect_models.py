@@ -14,7 +14,7 @@ from netlift.models.outcome_models import STACKED, ModelData, Predictions, cross
 from netlift.promotion.design import Design
 
 LOG = random_items(1, 900, 4, n_users=300).assign(promotion_probability=0.5)
-DATA = ModelData.of(LOG)
+DATA = ModelData.from_items(LOG)
 FOLD = user_folds(DATA.user, n_folds=3, seed=1)
 ARM = DATA.design.promoted[:, None]
 

@@ -81,7 +81,7 @@ SAID_OF = {"item_popularity": "popularity"}
 def test_a_leak_is_refused_and_named(leak):
     column, values = LEAKS[leak]
     with pytest.raises(NetliftError) as error:
-        ModelData.of(LOG.assign(**{column: values(LOG)}))
+        ModelData.from_items(LOG.assign(**{column: values(LOG)}))
     said = str(error.value)
     assert said.startswith("features that were not known before promotion: ")
     assert SAID_OF.get(column, column) in said
@@ -92,7 +92,9 @@ def test_a_leak_is_refused_and_named(leak):
 
 
 def test_the_log_without_leaks_is_not_refused():
-    assert ModelData.of(LOG).slate_names == tuple(slate_features(LOG).columns.drop("n_items"))
+    assert ModelData.from_items(LOG).slate_names == tuple(
+        slate_features(LOG).columns.drop("n_items")
+    )
 
 
 def test_leaks_are_found_where_users_were_randomized_and_probabilities_differ():
@@ -106,16 +108,16 @@ def test_leaks_are_found_where_users_were_randomized_and_probabilities_differ():
         user_id=user, randomization_unit=user, promotion_applied=(user * 7 % 3 == 0).astype(int)
     )
     for log in (by_slate, by_user):
-        ModelData.of(log)
+        ModelData.from_items(log)
         moved = log["relevance"] + 3 * log["promotion_applied"] * log["is_focal_item"]
         with pytest.raises(NetliftError, match="focal_relevance differs between promoted and con"):
-            ModelData.of(log.assign(relevance=moved))
+            ModelData.from_items(log.assign(relevance=moved))
 
 
 def test_all_leaks_are_told_at_once():
     leaking = LOG.assign(relevance=LOG["click"], user_activity=total(LOG))
     with pytest.raises(NetliftError) as error:
-        ModelData.of(leaking)
+        ModelData.from_items(leaking)
     said = str(error.value)
     assert "relevance tells clicked items from others (area under the ROC curve 1.000)" in said
     assert "user_activity explains 100% of the variance of the slates' clicks" in said
@@ -166,7 +168,7 @@ def honest(design: str, seed: int) -> pd.DataFrame:
 def test_honest_features_are_never_refused(design):
     # 210 experiments in all. One in a million is refused by chance: 0.02% that any of these is.
     for seed in range(35):
-        ModelData.of(honest(design, seed))
+        ModelData.from_items(honest(design, seed))
 
 
 def test_chance_alone_would_have_refused_at_the_usual_5_percent():
@@ -194,7 +196,7 @@ def test_few_slates_and_few_clicks_are_never_refused(rate, by_user):
         unit = user if by_user else np.arange(n)
         arm = (rng.permutation(unit.max() + 1) % 2)[unit]
         row = own["slate_id"].to_numpy()
-        ModelData.of(
+        ModelData.from_items(
             own.assign(
                 user_id=user[row],
                 randomization_unit=unit[row],
@@ -206,7 +208,7 @@ def test_few_slates_and_few_clicks_are_never_refused(rate, by_user):
 
 def test_one_slate_in_an_arm_is_no_leak():
     log = items(["AAB"] * 5, [3] * 5, [1, 0, 0, 0, 0], ["010"] * 5)
-    ModelData.of(log.assign(relevance=log["click"]))
+    ModelData.from_items(log.assign(relevance=log["click"]))
 
 
 def test_a_count_that_foretells_clicks_is_no_leak():
@@ -216,14 +218,14 @@ def test_a_count_that_foretells_clicks_is_no_leak():
     log["click"] = (rng.random(len(log)) < 0.5).astype(int)
     size, clicks = (log.groupby("slate_id")["click"].agg(how) for how in ("size", "sum"))
     assert np.corrcoef(size, clicks)[0, 1] ** 2 > ALMOST_THE_OUTCOME
-    ModelData.of(log)
+    ModelData.from_items(log)
     assert set(OF_THE_SHAPE) == set(slate_features(items(["AB"], [2], [1], ["00"])))
 
 
 def test_missing_features_are_no_leak():
     bare = LOG.drop(columns=["relevance", "item_liked_rate", "item_popularity", "user_activity"])
-    ModelData.of(bare)
-    ModelData.of(LOG.assign(relevance=np.nan))
+    ModelData.from_items(bare)
+    ModelData.from_items(LOG.assign(relevance=np.nan))
 
 
 # --- Where the line is ---------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def test_nothing_that_follows_the_promotion_enters_a_feature():
     log = random_items(1, 60, (3, 9))
     other = scrambled(log)
     pd.testing.assert_frame_equal(slate_features(log), slate_features(other))
-    ours, theirs = RowFeatures.of(log), RowFeatures.of(other)
+    ours, theirs = RowFeatures.from_items(log), RowFeatures.from_items(other)
     assert ours.names == theirs.names
     assert (ours.control == theirs.control).all()
     assert (ours.promoted == theirs.promoted).all()
@@ -38,7 +38,7 @@ def test_nothing_that_follows_the_promotion_enters_a_feature():
 def test_row_features_by_hand():
     # Focal item third; in the promoted arm the order is 3, 1, 2, 4.
     log = items(["ABAA"], [3], [0], ["0000"])
-    found = RowFeatures.of(log)
+    found = RowFeatures.from_items(log)
     attention = 1 / np.log2(np.arange(1, 5) + 1)
     expected = {
         "control": {
@@ -71,7 +71,7 @@ def test_row_features_by_hand():
 def test_relevance_of_the_item_and_of_the_others_by_hand():
     # Two slates of relevance 1, 2, 3 and 4, 4, 4: of mean 3 and variance 8/6.
     log = items(["ABA", "AAB"], [3, 2], [1, 0], ["000"] * 2).assign(relevance=[1, 2, 3, 4, 4, 4])
-    found = RowFeatures.of(log)
+    found = RowFeatures.from_items(log)
     z = (np.array([1, 2, 3, 4, 4, 4]) - 3) / (8 / 6) ** 0.5
     # Seen with attention 1, 0.63 and 0.5 before promotion, wherever an item stands after it.
     first, second, third = 1, 1 / np.log2(3), 1 / 2
@@ -91,12 +91,12 @@ def test_relevance_of_the_item_and_of_the_others_by_hand():
     moved = found.names.index("attention_x_relevance")
     attention = np.array([second, third, first, second, first, third])
     assert found.promoted[:, moved] == pytest.approx(attention * z, abs=1e-12)
-    without = RowFeatures.of(log.drop(columns="relevance")).names
+    without = RowFeatures.from_items(log.drop(columns="relevance")).names
     assert not {"relevance_squared", "attention_x_relevance", "others_relevance"} & set(without)
 
 
 def test_what_the_others_are_worth_is_the_same_in_both_arms():
-    found = RowFeatures.of(random_items(4, 50, (2, 7)))
+    found = RowFeatures.from_items(random_items(4, 50, (2, 7)))
     for name in ("relevance", "relevance_squared", "others_relevance", "user_liked_rate"):
         place = found.names.index(name)
         assert (found.control[:, place] == found.promoted[:, place]).all(), name
@@ -105,9 +105,9 @@ def test_what_the_others_are_worth_is_the_same_in_both_arms():
 
 def test_slates_do_not_look_at_each_other():
     log = random_items(2, 40, (3, 8))
-    whole = RowFeatures.of(log)
+    whole = RowFeatures.from_items(log)
     part = log["slate_id"] >= 20
-    alone = RowFeatures.of(log[part].reset_index(drop=True))
+    alone = RowFeatures.from_items(log[part].reset_index(drop=True))
     for name in ("attention", "same_cluster_above", "others_above"):
         place = whole.names.index(name)
         assert whole.promoted[part.to_numpy(), place] == pytest.approx(alone.promoted[:, place])
@@ -116,7 +116,7 @@ def test_slates_do_not_look_at_each_other():
 def test_items_without_a_cluster_share_none():
     log = items(["ABAA"], [3], [1], ["0000"])
     log["spillover_cluster"] = None
-    found = RowFeatures.of(log)
+    found = RowFeatures.from_items(log)
     assert (found.control[:, found.names.index("same_cluster_above")] == 0).all()
 
 
@@ -143,7 +143,7 @@ def test_missing_features_are_left_out_and_missing_values_are_the_mean():
     assert "relevance_mean" not in slate_features(bare)
     log = bare.assign(relevance=[1.0, np.nan, 3.0] * 4)
     assert (slate_features(log)["focal_relevance"] == 2.0).all()
-    assert np.isfinite(RowFeatures.of(log).control).all()
+    assert np.isfinite(RowFeatures.from_items(log).control).all()
 
 
 @pytest.mark.parametrize("n_folds", [2, 5])

@@ -74,7 +74,7 @@ def decided(log: pd.DataFrame, seed: int, cost: float = 0.0) -> tuple[dict, pd.S
 
     Also return the value of promoting all slates, and the p-value of the slope of effects.
     """
-    data = ModelData.of(log)
+    data = ModelData.from_items(log)
     fold = user_folds(data.user, n_folds=4, seed=seed)
     given = {"seed": seed, "threads": 1, "models": FAST}
     found = cross_fit_all(data, fold, **given)[STACKED]

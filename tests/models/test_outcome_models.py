@@ -26,7 +26,7 @@ from netlift.models.policies import compare_rules, verdict
 from netlift.models.scoring import N_BINS, calibration_table, model_scores
 
 LOG = random_items(1, 250, 6, n_users=90).assign(promotion_probability=0.5)
-DATA = ModelData.of(LOG)
+DATA = ModelData.from_items(LOG)
 FOLD = user_folds(DATA.user, n_folds=3, seed=1)
 
 
@@ -35,7 +35,7 @@ def test_no_model_sees_the_clicks_that_it_predicts(model):
     own = FOLD == 1
     rng = np.random.default_rng(2)
     clicks = np.where(own[LOG["slate_id"]], rng.integers(0, 2, len(LOG)), LOG["click"])
-    other = ModelData.of(LOG.assign(click=clicks))
+    other = ModelData.from_items(LOG.assign(click=clicks))
     first, second = (cross_fit(data, model, FOLD, seed=1, threads=1) for data in (DATA, other))
     assert (first.control[own] == second.control[own]).all()
     assert (first.promoted[own] == second.promoted[own]).all()
@@ -159,7 +159,7 @@ def test_the_true_probabilities_are_calibrated():
 def test_without_a_truth_nothing_of_it_is_said():
     truth = [name for name in LOG if name.startswith(("p_c", "p_p", "click_", "exp", "known"))]
     log = LOG.drop(columns=truth)
-    data = ModelData.of(log)
+    data = ModelData.from_items(log)
     table = model_scores(
         data, {"linear": cross_fit(data, "linear", FOLD, seed=1, threads=1)}, slate_outcomes(log)
     )
@@ -171,7 +171,7 @@ def test_shuffled_clicks_have_no_effect_and_no_rule_is_recommended():
     passed, far = 0, 0
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        data = ModelData.of(LOG.assign(click=rng.permutation(LOG["click"].to_numpy())))
+        data = ModelData.from_items(LOG.assign(click=rng.permutation(LOG["click"].to_numpy())))
         found = cross_fit(data, "row_logistic", FOLD, seed=1, threads=1)
         scores = aipw_scores(data.outcomes, found, data.design).sum(axis=1)
         in_order = cross_fit(data, "row_logistic", FOLD, seed=1, threads=1, sequential=True)

@@ -26,11 +26,11 @@ def results() -> ModelResults:
 
 
 def test_the_effects_of_slates_are_those_behind_the_other_tables(results):
-    effects, design = results.slate_effects, Design.of(ACCOUNTS)
+    effects, design = results.slate_effects, Design.from_table(ACCOUNTS)
     scores = effects["aipw_score"].to_numpy()
     ledger = results.aipw.set_index(["estimator", "component"])
     row = ledger.loc[(f"aipw_{STACKED}", "Full slate")]
-    total = MeanScore.of(scores[:, None], design).combination([1.0])
+    total = MeanScore.from_scores(scores[:, None], design).combination([1.0])
     assert row["estimate"] == pytest.approx(total.value, rel=1e-12)
     assert row["se"] == pytest.approx(total.se, rel=1e-12)
     judged = ScoredSlates.of_later_folds(scores, effects["fold"].to_numpy(), design, 3, None)

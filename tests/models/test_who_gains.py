@@ -92,23 +92,23 @@ def test_rates_are_the_means_of_the_toc_that_define_them_with_ties_and_without(n
     predicted = rng.permutation(n) * 1.0 if n_values is None else rng.integers(0, n_values, n) * 1.0
     scores = rng.normal(2, 1, n)
     autoc, qini, toc = by_definition(predicted, scores)
-    ranking = Ranking.of(fold_ranks(predicted, np.zeros(n, dtype=int)))
+    ranking = Ranking.from_ranks(fold_ranks(predicted, np.zeros(n, dtype=int)))
     assert ranking.rates(scores) == pytest.approx([autoc, qini], abs=1e-13)
     assert ranking.toc(scores, np.arange(1, n + 1) / n) == pytest.approx(toc, abs=1e-13)
-    assert Ranking.of(predicted).rates(scores) == pytest.approx([autoc, qini], abs=1e-13)
+    assert Ranking.from_ranks(predicted).rates(scores) == pytest.approx([autoc, qini], abs=1e-13)
 
 
 def test_rates_of_four_slates_by_hand():
     # In order of the prediction: 4, 2, -1, 3, of mean 2. TOC: 4, 3, 5/3 and 2, each less 2.
     scores, predicted = np.array([-1.0, 4.0, 3.0, 2.0]), np.array([0.1, 0.9, 0.0, 0.5])
-    ranking = Ranking.of(fold_ranks(predicted, np.zeros(4, dtype=int)))
+    ranking = Ranking.from_ranks(fold_ranks(predicted, np.zeros(4, dtype=int)))
     assert ranking.order.tolist() == [1, 3, 0, 2]
     assert ranking.toc(scores, np.arange(1, 5) / 4) == pytest.approx([2, 1, -1 / 3, 0])
     autoc, qini = ranking.rates(scores)
     assert autoc == pytest.approx((2 + 1 - 1 / 3) / 4)
     assert qini == pytest.approx((2 / 4 + 2 / 4 - 3 / 4 / 3) / 4)
     # The second and the third are predicted alike: they count as 0.5 each.
-    tied = Ranking.of(fold_ranks(np.array([0.5, 0.9, 0.0, 0.5]), np.zeros(4, dtype=int)))
+    tied = Ranking.from_ranks(fold_ranks(np.array([0.5, 0.9, 0.0, 0.5]), np.zeros(4, dtype=int)))
     assert tied.toc(scores, np.arange(1, 5) / 4) == pytest.approx([2, 0.25, -1 / 3, 0])
 
 
@@ -121,7 +121,7 @@ def test_weights_of_slates_add_up_to_zero(n):
 
 
 def test_a_share_too_small_for_a_slate_is_the_first_slate():
-    ranking = Ranking.of(np.array([0.1, 0.9, 0.5]))
+    ranking = Ranking.from_ranks(np.array([0.1, 0.9, 0.5]))
     toc = ranking.toc(np.array([0.0, 3.0, 0.0]), np.array([0.05, 0.4, 1.0]))
     assert toc == pytest.approx([2, 2, 0])
 
@@ -314,7 +314,7 @@ def test_intervals_cover_the_known_area_of_a_linear_effect(monkeypatch):
     truth, estimates, errors = np.array([1 / 4, 1 / 12, 1 / 4]) * 1.5, [], []
     for _ in range(300):
         found, predicted = drawn(rng, 300, slope=1.5)
-        ranking, half = Ranking.of(fold_ranks(predicted, found.fold)), np.array([0.5])
+        ranking, half = Ranking.from_ranks(fold_ranks(predicted, found.fold)), np.array([0.5])
         own = ranking.half_samples(found.scores, found.unit, half, seed=found.seed)
         errors.append(np.concatenate(own))
         rates, toc = ranking.rates(found.scores), ranking.toc(found.scores, half)

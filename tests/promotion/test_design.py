@@ -156,7 +156,7 @@ def test_the_design_reaches_the_accounts_and_the_analysis(unit):
     slates = log.iloc[::SIZE].reset_index(drop=True)
     for column in DESIGN_COLUMNS:
         assert accounts[column].tolist() == slates[column].tolist()
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     assert design.unit_name == unit
     assert design.n_units == (60 if unit == "slate" else len(set(users.tolist())))
     assert design.units_per_arm()[0] == round(0.4 * design.n_units)
@@ -172,7 +172,7 @@ def accounts_with(**columns: object) -> pd.DataFrame:
 
 
 def test_without_columns_of_the_design_each_slate_was_randomized_by_itself():
-    design = Design.of(accounts_with())
+    design = Design.from_table(accounts_with())
     assert design.unit.tolist() == list(range(6))
     assert design.stratum.tolist() == [0] * 6
     assert design.probability is None
@@ -189,7 +189,7 @@ def test_without_columns_of_the_design_each_slate_was_randomized_by_itself():
     ],
 )
 def test_units_are_named_for_what_they_are(units, name, per_arm):
-    design = Design.of(accounts_with(randomization_unit=units))
+    design = Design.from_table(accounts_with(randomization_unit=units))
     assert design.unit_name == name
     assert design.units_per_arm() == per_arm
 
@@ -210,13 +210,13 @@ def test_units_are_named_for_what_they_are(units, name, per_arm):
 def test_a_promotion_or_stratum_that_differs_within_a_unit_is_an_error(columns, said):
     table = accounts_with(randomization_unit=[9, 9, 4, 4, 4, 7], **columns)
     with pytest.raises(NetliftError, match=said):
-        Design.of(table)
+        Design.from_table(table)
     # Of single slates, nothing can differ.
-    assert Design.of(table.drop(columns="randomization_unit")).n_units == 6
+    assert Design.from_table(table.drop(columns="randomization_unit")).n_units == 6
 
 
 def test_slates_are_summed_over_their_unit_wherever_they_stand():
-    design = Design.of(
+    design = Design.from_table(
         accounts_with(
             user_id=[9, 4, 9, 4, 7, 4],
             promotion_applied=[1, 0, 1, 0, 1, 0],
@@ -339,13 +339,13 @@ def test_weights_of_one_probability_change_nothing():
 
 def test_without_probabilities_there_is_no_weighted_difference():
     with pytest.raises(NetliftError, match="probabilities of promotion are not known"):
-        weighted_difference(Design.of(accounts_with()), np.zeros((6, 1)))
+        weighted_difference(Design.from_table(accounts_with()), np.zeros((6, 1)))
 
 
 def test_an_arm_of_one_user_has_no_error():
     table = accounts_with(randomization_unit=[9, 9, 4, 4, 4, 7])
     with pytest.raises(NetliftError, match="1 control randomized units of 6 slates"):
-        difference(Design.of(table), np.zeros((6, 1)))
+        difference(Design.from_table(table), np.zeros((6, 1)))
 
 
 # --- The exposure mapping ------------------------------------------------------------------------
@@ -423,7 +423,7 @@ WRONG_ROWS = {
 
 
 @pytest.mark.parametrize("said", WRONG_ROWS)
-@pytest.mark.parametrize("reader", [slate_outcomes, ItemRows.of, slates_of_rows])
+@pytest.mark.parametrize("reader", [slate_outcomes, ItemRows.from_items, slates_of_rows])
 def test_rows_that_make_no_slates_are_an_error(said: str, reader: Callable[..., object]):
     with pytest.raises(NetliftError, match=said):
         reader(WRONG_ROWS[said]())
@@ -441,7 +441,7 @@ def test_item_rows_and_accounts_read_the_same_design():
     log["user_id"] = users[log["slate_id"]]
     log["promotion_applied"] = log["user_id"] % 2
     log["randomization_unit"] = log["user_id"]
-    rows, accounts = ItemRows.of(log), Design.of(slate_outcomes(log))
+    rows, accounts = ItemRows.from_items(log), Design.from_table(slate_outcomes(log))
     assert rows.design.unit_name == accounts.unit_name == "user"
     for name in ("promoted", "unit", "stratum", "probability"):
         assert np.array_equal(getattr(rows.design, name), getattr(accounts, name))

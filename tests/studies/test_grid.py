@@ -18,7 +18,7 @@ PARAMETERS = {"attention.eta": [0.5, 1.0, 2.0], "g_c": [0.0, 1.0]}
 
 
 def experiment(world: dict) -> pd.DataFrame:
-    return Simulation.of(EXPOSURE, world, seed=7).items
+    return Simulation.from_exposure(EXPOSURE, world, seed=7).items
 
 
 def test_points_are_all_combinations_and_leave_the_world_alone():

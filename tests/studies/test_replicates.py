@@ -28,9 +28,11 @@ def replicates(model: str = "logit", *, n_slates: int = 120, **promotion) -> Rep
     from netlift.workflow.schema import completed
     from netlift.worlds.registry import schema
 
-    made = Simulation.of(exposure, completed(WORLDS[model], schema(model)), seed=5)
-    design = Design.of(slate_outcomes(made.items))
-    return Replicates.of(made.slates, made.world, design, assignment=given["assignment"], seed=5)
+    made = Simulation.from_exposure(exposure, completed(WORLDS[model], schema(model)), seed=5)
+    design = Design.from_table(slate_outcomes(made.items))
+    return Replicates.from_slates(
+        made.slates, made.world, design, assignment=given["assignment"], seed=5
+    )
 
 
 @pytest.mark.parametrize("model", WORLDS)

@@ -99,7 +99,7 @@ def test_a_block_has_the_rows_of_its_experiments_and_names_the_seeds_that_fail()
     groups = [table.assign(seed=seed) for seed, table in tables.items()]
     ledgers, judged = sweep_block(groups, entry, **keys)
     for seed, table in tables.items():
-        items = Simulation.of(table, entry, seed=seed).items
+        items = Simulation.from_exposure(table, entry, seed=seed).items
         accounts = slate_outcomes(items)
         expected = experiment_rows(component_effects(accounts), accounts, seed=seed, **keys)
         found = ledgers[ledgers["seed"] == seed].reset_index(drop=True)

@@ -263,4 +263,4 @@ def test_intervals_cover_in_a_small_experiment():
     assert (table["coverage_95"] <= 0.96 + room).all()
     there = table.dropna(subset=["bias"])
     assert (there["bias"].abs() <= 4 * there["bias_mc_error"]).all()
-    assert ItemRows.of(experiment.items).n_slates == 300
+    assert ItemRows.from_items(experiment.items).n_slates == 300

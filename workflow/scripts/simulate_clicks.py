@@ -10,7 +10,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
     """Read the exposure table (and the tables for similarity); write items and the world."""
     entry = settings["world"]
     tables = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
-    simulation = Simulation.of(
+    simulation = Simulation.from_exposure(
         read_table(inputs["exposure"]),
         entry,
         item_similarity(entry, *tables),

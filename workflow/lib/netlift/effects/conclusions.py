@@ -104,7 +104,7 @@ def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
     """Return the truth about each conclusion's number, over the slates of both arms."""
     effects = known_effects(accounts)
     assert effects is not None
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     assert rows.known is not None
     same, other = (
         rows.known[rows.member(item_rows.SAME_CLUSTER)],
@@ -245,7 +245,7 @@ def _ratio_verdict(diversion: Ratio) -> str:
 
 def _same_against_other(items: pd.DataFrame) -> Estimate:
     """Return the difference of the row effects on same-cluster and on other competitors."""
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     chosen = rows.member(item_rows.NON_FOCAL)
     promoted = rows.promoted[chosen].astype(np.float64)
     same = rows.member(item_rows.SAME_CLUSTER)[chosen].astype(np.float64)
@@ -260,5 +260,5 @@ def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
     depth = depth - depth.mean()
     design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
     clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)
-    assignment = Design.of(accounts)
+    assignment = Design.from_table(accounts)
     return clustered_coefficient(clicks, design, assignment.unit, assignment.weights)

@@ -37,7 +37,7 @@ class _Line:
     upper: float
 
     @classmethod
-    def of(cls, product: pd.DataFrame, metric: str) -> _Line:
+    def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
         row = product.loc[product["metric"] == metric].iloc[0]
         return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
 
@@ -75,7 +75,7 @@ def decision_statements(
     with interval and unit.
     """
     direct, same, indirect, total = (
-        _Line.of(product, metric)
+        _Line.from_product(product, metric)
         for metric in (FOCAL_GAIN, SAME_CLUSTER_CHANGE, COMPETITOR_CHANGE, NET_CHANGE)
     )
     offset = product.loc[product["metric"] == OFFSET_RATIO].iloc[0]

@@ -73,7 +73,7 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
       95% interval of the total effect excludes zero (5% expected), and for each component one such
       split.
     """
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
     rows += _placebo(accounts, design, permutations, seed)
     table = CLICKS.in_units(pd.DataFrame(rows))
@@ -146,7 +146,9 @@ def _balance(
     values = accounts[kept].to_numpy(dtype=np.float64)
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     independent = _independent(values, design)
-    statistics = Statistics.of(np.column_stack([values, independent]), design, studentized=False)
+    statistics = Statistics.from_outcomes(
+        np.column_stack([values, independent]), design, studentized=False
+    )
     observed = statistics(design.of_units(design.promoted).astype(np.float64)[None, :])[0][0]
     blocks = assignments(design, seed=seed, draws=permutations, stream="balance_test")
     drawn = np.concatenate([statistics(block)[0] for block in blocks])
@@ -223,12 +225,14 @@ def _placebo(
     """Split control slates at random, where no effect can be."""
     subject, unit = "total effect, false alarms", SHARE_OF_SPLITS
     control = accounts[~design.promoted]
-    split = _halves(Design.of(control.assign(promotion_applied=0))) if len(control) else None
+    split = (
+        _halves(Design.from_table(control.assign(promotion_applied=0))) if len(control) else None
+    )
     if split is None or min(split.units_per_arm()) < MIN_PER_ARM:
         why = f"too few control {design.unit_name}s to split"
         return [_row(PLACEBO, subject, unit, expected=0.05, note=why)]
     components = control[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
-    statistics = Statistics.of(components.sum(axis=1, keepdims=True), split)
+    statistics = Statistics.from_outcomes(components.sum(axis=1, keepdims=True), split)
     draws = min(permutations, PLACEBO_SPLITS)
     blocks = assignments(split, seed=seed, draws=draws, stream="placebo_test")
     drawn = np.concatenate([statistics(block)[1][:, 0] for block in blocks])

@@ -54,7 +54,7 @@ def difference(design: Design, outcomes: Floats, covariates: Floats | None = Non
     NetliftError
         In one experiment, an arm has too few units.
     """
-    return ArmDifference.of(
+    return ArmDifference.from_outcomes(
         outcomes,
         design.promoted,
         covariates=covariates,
@@ -71,7 +71,7 @@ def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
     NetliftError
         In one experiment, an arm has too few units.
     """
-    return ArmDifference.of(outcomes, design.promoted, unit=design.unit_or_none)
+    return ArmDifference.from_outcomes(outcomes, design.promoted, unit=design.unit_or_none)
 
 
 def lin_difference(
@@ -240,7 +240,9 @@ ESTIMATORS: Mapping[str, Estimator] = {
             "Means, plain OLS errors",
             "the same",
             "plain OLS: one variance for both arms, as the reference study has it",
-            lambda outcomes, design, _: ArmDifference.of(outcomes, design.promoted).pooled(),
+            lambda outcomes, design, _: ArmDifference.from_outcomes(
+                outcomes, design.promoted
+            ).pooled(),
             _ols_note,
         ),
         Estimator(
@@ -274,7 +276,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 def main_estimator(accounts: pd.DataFrame) -> str:
     """Return the estimator of statements and figures: Hajek's where probabilities differ."""
-    return MAIN if Design.of(accounts).weights is None else HAJEK
+    return MAIN if Design.from_table(accounts).weights is None else HAJEK
 
 
 def label_of(name: str) -> str:

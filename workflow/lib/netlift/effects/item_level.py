@@ -90,7 +90,7 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
     NetliftError
         An arm has fewer than two randomized units, or no promoted slate has another item.
     """
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     total = rows.per_slate(rows.click)
     known_net = None if rows.known is None else float(rows.known.sum() / rows.n_slates)
     table = []
@@ -199,7 +199,7 @@ def _ols_se(outcome: Floats, group: np.ndarray) -> float | None:
     """Return plain OLS' error of a difference in means, rows taken as independent."""
     if min(int(group.sum()), int((~group).sum())) < MIN_PER_ARM:
         return None
-    arms = ArmDifference.of(outcome[:, None], group).pooled()
+    arms = ArmDifference.from_outcomes(outcome[:, None], group).pooled()
     return arms.combination((1,)).se
 
 

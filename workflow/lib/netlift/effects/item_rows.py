@@ -155,14 +155,14 @@ class ItemRows:
     design: Design
 
     @classmethod
-    def of(cls, items: pd.DataFrame) -> ItemRows:
+    def from_items(cls, items: pd.DataFrame) -> ItemRows:
         """Take the arrays from an items table.
 
         Raises
         ------
         NetliftError
             The table is not as agreed (see ``slates_of_rows``) or has no clicks, or its design is
-            not (see ``Design.of``).
+            not (see ``Design.from_table``).
         """
         starts, slate = slates_of_rows(items)
         if "click" not in items:
@@ -182,7 +182,7 @@ class ItemRows:
             slate=slate,
             starts=starts,
             known=known,
-            design=Design.of(first[columns]),
+            design=Design.from_table(first[columns]),
         )
 
     @property

@@ -57,7 +57,7 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
     NetliftError
         An arm has fewer than two randomized units.
     """
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     table = [
         row
         for definition in SPILLOVER_DEFINITIONS

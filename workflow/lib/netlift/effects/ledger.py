@@ -59,7 +59,7 @@ def arm_difference(
         An arm has too few randomized units, or the estimator asks for what is not known.
     """
     names = component_columns(outcome) if columns is None else list(columns)
-    values, design = accounts[names].to_numpy(dtype=np.float64), Design.of(accounts)
+    values, design = accounts[names].to_numpy(dtype=np.float64), Design.from_table(accounts)
     if estimator is None:
         arms = difference(design, values)
     else:
@@ -107,7 +107,7 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     NetliftError
         An arm has fewer than two randomized units.
     """
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
     rows = []
     for outcome, estimator, arms, note in ledgers(accounts):
@@ -144,7 +144,7 @@ def ledgers(
     """
     outcomes = outcome_types(accounts)
     columns = [name for outcome in outcomes for name in component_columns(outcome)]
-    design, covariates = Design.of(accounts), Covariates(accounts)
+    design, covariates = Design.from_table(accounts), Covariates(accounts)
     values = accounts[columns].to_numpy(dtype=np.float64)
     compared = {name: _estimated(values, design, covariates, name) for name in ESTIMATORS}
     for index, outcome in enumerate(outcomes):
@@ -167,7 +167,7 @@ def estimated(
         The difference in means itself, on which all else rests, cannot be estimated.
     """
     values = accounts[component_columns(outcome)].to_numpy(dtype=np.float64)
-    arms, note = _estimated(values, Design.of(accounts), Covariates(accounts), estimator)
+    arms, note = _estimated(values, Design.from_table(accounts), Covariates(accounts), estimator)
     if arms is not None and outcome == "known_lift":
         arms = replace(arms, exact=True)
     return arms, note

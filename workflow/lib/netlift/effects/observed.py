@@ -70,7 +70,7 @@ def observed_effects(
     ``note``. The draws: one column per line, one row per resample; missing where
     a resample has no row of the group in an arm, which ``bootstrap_draws`` leaves out of its count.
     """
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     need_units(rows.design.promoted, rows.design.unit)
     everything = np.ones(len(items), dtype=bool)
     effects, sums = [], []

@@ -112,10 +112,10 @@ def randomization_tests(
     NetliftError
         An arm has fewer than two randomized units.
     """
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     _need_units(rows.design)
     members = hypothesis_rows(rows, near_positions)
-    tests = DrawnTests.of(rows, members, permutations, seed, studentized=studentized)
+    tests = DrawnTests.from_rows(rows, members, permutations, seed, studentized=studentized)
     present, table = [bool(member.any()) for member in members], []
     for k, numbers in enumerate(tests.rows(present)):
         row = {
@@ -159,7 +159,7 @@ class DrawnTests:
     studentized: bool
 
     @classmethod
-    def of(
+    def from_rows(
         cls,
         rows: ItemRows,
         members: list[NDArray[np.bool_]],
@@ -171,7 +171,7 @@ class DrawnTests:
         """Compute the statistics of sets of rows as observed, and in so many draws."""
         design = rows.design
         outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
-        statistics = Statistics.of(outcomes, design, studentized=studentized)
+        statistics = Statistics.from_outcomes(outcomes, design, studentized=studentized)
         made = design.of_units(design.promoted).astype(np.float64)[None, :]
         difference, statistic = (values[0] for values in statistics(made))
         drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]

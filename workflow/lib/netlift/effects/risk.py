@@ -123,7 +123,7 @@ def _risk(
 
 def has_units(accounts: pd.DataFrame) -> bool:
     """Say whether both arms have randomized units enough for an error."""
-    return min(Design.of(accounts).units_per_arm()) >= MIN_PER_ARM
+    return min(Design.from_table(accounts).units_per_arm()) >= MIN_PER_ARM
 
 
 def _verdict(estimate: Estimate | None) -> str:

@@ -73,7 +73,7 @@ class Heterogeneity:
     segments: int
 
     @classmethod
-    def of(cls, values: Floats, errors: Floats) -> Heterogeneity:
+    def from_effects(cls, values: Floats, errors: Floats) -> Heterogeneity:
         """Estimate from at least two segments' effects and standard errors, all above zero."""
         from scipy.special import chdtrc
         from statsmodels.stats.meta_analysis import combine_effects
@@ -146,7 +146,7 @@ def segments(
     """
     table: list[dict[str, object]] = []
     differing: list[dict[str, object]] = []
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     for segment_type, segment_of, order, why_not in _segmentations(accounts):
         if why_not:
             row: dict[str, object] = {"segment_type": segment_type, "unit_code": PER_SLATE}
@@ -154,7 +154,7 @@ def segments(
             continue
         members = {name: (segment_of == name).to_numpy() for name in order}
         parts = [
-            _Segment.of(name, accounts[member], min_slates)
+            _Segment.from_accounts(name, accounts[member], min_slates)
             for name, member in members.items()
             if member.any()
         ]
@@ -216,9 +216,9 @@ class _Segment:
     note: str | None
 
     @classmethod
-    def of(cls, name: str, accounts: pd.DataFrame, min_slates: int) -> _Segment:
+    def from_accounts(cls, name: str, accounts: pd.DataFrame, min_slates: int) -> _Segment:
         clicks = accounts[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
-        design = Design.of(accounts)
+        design = Design.from_table(accounts)
         return cls(name, clicks, design, known_effects(accounts), _too_few(design, min_slates))
 
     @property
@@ -256,7 +256,7 @@ class _Segment:
     def wild(self, weights: tuple[int, ...], rng: np.random.Generator, draws: int) -> float | None:
         outcome = self.clicks @ np.array(weights, dtype=np.float64)
         regressors = np.column_stack([np.ones(len(outcome)), self.design.promoted])
-        fit = ClusteredFit.of(outcome[:, None], regressors, self.design.unit, self.design.weights)
+        fit = ClusteredFit.fit(outcome[:, None], regressors, self.design.unit, self.design.weights)
         return fit.wild_bootstrap_p_value((0, 1), rng, draws)
 
 
@@ -266,7 +266,7 @@ def _spread(estimates: list[Estimate]) -> tuple[Heterogeneity | None, int]:
     if len(varying) < 2:
         return None, len(varying)
     values = np.array([[estimate.value, estimate.se] for estimate in varying])
-    return Heterogeneity.of(values[:, 0], values[:, 1]), len(varying)
+    return Heterogeneity.from_effects(values[:, 0], values[:, 1]), len(varying)
 
 
 def _segmentations(

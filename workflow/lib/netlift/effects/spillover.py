@@ -32,7 +32,7 @@ def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFra
 
     Slates are counted as slates: those with at least one row of the definition.
     """
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     n_non_focal = int((~items["is_focal_item"]).sum())
     table = []
     for definition in SPILLOVER_DEFINITIONS:
@@ -84,7 +84,7 @@ def spillover_sensitivity(
 
     A definition without rows in two units of each arm has missing numbers and says so in ``note``.
     """
-    rows = ItemRows.of(items)
+    rows = ItemRows.from_items(items)
     table = []
     for number, definition in enumerate(SPILLOVER_DEFINITIONS):
         member = rows.member(definition, near_positions)
@@ -148,7 +148,7 @@ def _row_effect(
     promoted = rows.promoted[member]
     weight = rows.weight[member]
     _need_units(unit, promoted)
-    fit = ClusteredFit.of(click[:, None], design, unit, weight)
+    fit = ClusteredFit.fit(click[:, None], design, unit, weight)
     last = np.eye(design.shape[1])[-1]
     estimate = Estimate(
         float(fit.coefficients[-1, 0]), float(np.sqrt(fit.covariance(last)[0, 0])), fit.df(last)

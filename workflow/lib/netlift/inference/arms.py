@@ -49,7 +49,7 @@ class ArmMean:
     slates: Integers
 
     @classmethod
-    def of(
+    def from_outcomes(
         cls,
         outcomes: Floats,
         arm: Booleans,
@@ -167,9 +167,9 @@ class ArmMean:
         first = np.eye(k + 1)[0]
         fit: ClusteredFit | SingleRowFit
         if unit is None:
-            fit = SingleRowFit.of(outcomes - center, design, weights)
+            fit = SingleRowFit.fit(outcomes - center, design, weights)
         else:
-            fit = ClusteredFit.of(outcomes - center, design, unit, weights)
+            fit = ClusteredFit.fit(outcomes - center, design, unit, weights)
         covariance, df = fit.errors(first)
         return cls(fit.coefficients[0] + center, covariance, np.asarray(df), np.asarray(n))
 
@@ -259,7 +259,7 @@ class ArmDifference:
     exact: bool = False
 
     @classmethod
-    def of(
+    def from_outcomes(
         cls,
         outcomes: Floats,
         promoted: Booleans,
@@ -301,7 +301,7 @@ class ArmDifference:
             if weights is None and unit is None:
                 return cls(*_of_single_slates(outcomes, promoted))
             treated, control = (
-                ArmMean.of(outcomes, arm, weights=weights, unit=unit) for arm in arms
+                ArmMean.from_outcomes(outcomes, arm, weights=weights, unit=unit) for arm in arms
             )
             return cls(treated, control)
         center = covariates.mean(axis=0)
@@ -445,7 +445,7 @@ def clustered_coefficient(
         The regressors are linearly dependent, or so few clusters have them that no error can be
         estimated.
     """
-    fit = ClusteredFit.of(outcome[:, None], design, cluster, weights)
+    fit = ClusteredFit.fit(outcome[:, None], design, cluster, weights)
     last = np.eye(design.shape[1])[-1]
     df = fit.df(last)
     if df <= 0:

@@ -65,7 +65,7 @@ class ClusteredFit:
     scores: Floats
 
     @classmethod
-    def of(
+    def fit(
         cls, outcomes: Floats, design: Floats, cluster: Integers, weights: Floats | None = None
     ) -> Self:
         """Fit.
@@ -232,8 +232,8 @@ class SingleRowFit:
     weights: Floats | None
 
     @classmethod
-    def of(cls, outcomes: Floats, design: Floats, weights: Floats | None = None) -> Self:
-        """Fit; see ``ClusteredFit.of``. Rows are processed in blocks.
+    def fit(cls, outcomes: Floats, design: Floats, weights: Floats | None = None) -> Self:
+        """Fit; see ``ClusteredFit.fit``. Rows are processed in blocks.
 
         Raises
         ------

@@ -118,7 +118,9 @@ class Statistics:
     studentized: bool
 
     @classmethod
-    def of(cls, outcomes: Floats, design: Design, *, studentized: bool = True) -> Statistics:
+    def from_outcomes(
+        cls, outcomes: Floats, design: Design, *, studentized: bool = True
+    ) -> Statistics:
         """Compute the sums.
 
         Parameters

@@ -32,7 +32,7 @@ class _Arm:
     norm: Floats
 
     @classmethod
-    def of(cls, arm: Booleans, outcome: Floats, rows: Floats, cluster: Integers) -> _Arm:
+    def from_rows(cls, arm: Booleans, outcome: Floats, rows: Floats, cluster: Integers) -> _Arm:
         members, residual = sum_groups(arm * rows, cluster), sum_groups(arm * outcome, cluster)
         n = members.sum(axis=-1)[..., None]
         mean = residual.sum(axis=-1)[..., None] / n
@@ -67,7 +67,9 @@ def row_difference(
     The difference, shape (..., 1); NaN where an arm has rows of fewer than two clusters.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = (_Arm.of(arm, outcome, rows, cluster) for arm in (promoted, ~promoted))
+        first, second = (
+            _Arm.from_rows(arm, outcome, rows, cluster) for arm in (promoted, ~promoted)
+        )
         influence, norm = first.influence - second.influence, first.norm + second.norm
         shared = first.reached**2 + second.reached**2
         square = _dot(norm, norm - 2 * shared) + 2 * _dot(first.reached, second.reached) ** 2

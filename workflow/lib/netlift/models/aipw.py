@@ -82,7 +82,7 @@ class MeanScore:
     df: float
 
     @classmethod
-    def of(cls, scores: Floats, design: Design) -> MeanScore:
+    def from_scores(cls, scores: Floats, design: Design) -> MeanScore:
         """Average scores of slates, shape (N, m).
 
         Raises
@@ -157,7 +157,7 @@ def aipw_table(
     NetliftError
         The probabilities of promotion are not known.
     """
-    design = Design.of(accounts)
+    design = Design.from_table(accounts)
     bound = efficiency_bound(accounts, design)
     table = []
     for estimator in PLAIN:
@@ -172,7 +172,7 @@ def aipw_table(
             table.append(_row(estimator, line, _measured(estimate, line, bound)))
     for model in repetitions[0]:
         found = [
-            MeanScore.of(aipw_scores(outcomes, predictions[model], design), design)
+            MeanScore.from_scores(aipw_scores(outcomes, predictions[model], design), design)
             for predictions in repetitions
         ]
         middle = found[median_repetition(found)]

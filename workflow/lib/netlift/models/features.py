@@ -66,7 +66,7 @@ class RowFeatures:
     promoted: Floats
 
     @classmethod
-    def of(cls, items: pd.DataFrame) -> RowFeatures:
+    def from_items(cls, items: pd.DataFrame) -> RowFeatures:
         """Compute the features from an items table.
 
         Raises

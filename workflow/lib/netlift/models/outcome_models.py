@@ -80,7 +80,7 @@ class ModelData:
     user: Integers
 
     @classmethod
-    def of(cls, items: pd.DataFrame) -> ModelData:
+    def from_items(cls, items: pd.DataFrame) -> ModelData:
         """Take what models need from an items table.
 
         Raises
@@ -88,7 +88,7 @@ class ModelData:
         NetliftError
             A feature was not known before promotion (see ``leaks``).
         """
-        rows = ItemRows.of(items)
+        rows = ItemRows.from_items(items)
         features = slate_features(items)
         refuse_leaks(
             features,
@@ -105,7 +105,7 @@ class ModelData:
         return cls(
             slates=(values - values.mean(axis=0)) / values.std(axis=0),
             slate_names=tuple(features.columns),
-            rows=RowFeatures.of(items),
+            rows=RowFeatures.from_items(items),
             outcomes=np.column_stack(
                 [rows.per_slate(rows.click * (component == k)) for k in range(3)]
             ),

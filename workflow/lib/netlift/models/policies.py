@@ -255,7 +255,7 @@ def policy_values(
     """
     names = list(chosen)
     gains = np.column_stack([chosen[name] * (scores - cost) for name in names])
-    mean = MeanScore.of(gains, design)
+    mean = MeanScore.from_scores(gains, design)
     critical = simultaneous_quantile(mean.covariance, mean.df, seed)
     oracle = None if known is None else _oracle(known - cost, max_share)
     table = [_none(oracle, len(scores))]

@@ -66,7 +66,7 @@ def compare_policies(
         slate_features(items),
         slate_effects["aipw_score"].to_numpy(),
         slate_effects["fold"].to_numpy(),
-        Design.of(accounts),
+        Design.from_table(accounts),
         cost=cost,
         max_share=max_share,
         seed=seed,

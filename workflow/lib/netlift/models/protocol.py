@@ -97,7 +97,7 @@ def fit_models(
         There are too few slates or users, a feature was not known before promotion, or the
         probabilities of promotion are not known.
     """
-    data = ModelData.of(items)
+    data = ModelData.from_items(items)
     dealt = [
         user_folds(data.user, n_folds=folds, seed=seed, repetition=repetition)
         for repetition in range(repetitions)

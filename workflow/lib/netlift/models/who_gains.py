@@ -112,7 +112,7 @@ class Ranking:
     tie: Integers
 
     @classmethod
-    def of(cls, ranks: Floats) -> Ranking:
+    def from_ranks(cls, ranks: Floats) -> Ranking:
         """Order slates by their ranks, the highest first."""
         order = np.argsort(-ranks, kind="stable")
         tie = np.cumsum(np.r_[0, np.abs(np.diff(ranks[order])) > ROUNDING])
@@ -265,7 +265,7 @@ def detectable_spread(scored: ScoredSlates) -> dict[str, object]:
     A perfect prediction's calibration slope is 1 with an error of se(total) / sd(effects), so a 5%
     test finds it four times in five where sd(effects) is 2.8 errors of the total.
     """
-    fit = ClusteredFit.of(scored.scores[:, None], np.ones((len(scored.scores), 1)), scored.unit)
+    fit = ClusteredFit.fit(scored.scores[:, None], np.ones((len(scored.scores), 1)), scored.unit)
     error = float(np.sqrt(fit.covariance(np.ones(1))[0, 0]))
     factor = quantile_t(1 - _SIGNIFICANT / 2, np.inf) + quantile_t(POWER, np.inf)
     row: dict[str, object] = {
@@ -309,7 +309,7 @@ def _group_effects(scored: ScoredSlates, effects: Floats) -> list[dict[str, obje
     group = np.minimum((N_GROUPS * fold_ranks(effects, scored.fold)).astype(np.int64), N_GROUPS - 1)
     numbers_of, place = np.unique(group, return_inverse=True)
     members = np.eye(len(numbers_of))[place]
-    fit = ClusteredFit.of(scored.scores[:, None], members, scored.unit)
+    fit = ClusteredFit.fit(scored.scores[:, None], members, scored.unit)
     rows = []
     for column, number in enumerate(numbers_of):
         own = place == column
@@ -334,7 +334,7 @@ def _group_effects(scored: ScoredSlates, effects: Floats) -> list[dict[str, obje
 def _calibration_slope(scored: ScoredSlates, effects: Floats) -> dict[str, object]:
     """Regress scores on predictions, both as they differ from the mean of their fold."""
     within, scores = (_within(values, scored.fold) for values in (effects, scored.scores))
-    fit = ClusteredFit.of(scores[:, None], within[:, None], scored.unit)
+    fit = ClusteredFit.fit(scores[:, None], within[:, None], scored.unit)
     row: dict[str, object] = {"measure": SLOPE, **_tested(_estimate(fit, np.ones(1)))}
     if scored.known is not None:
         row["known"] = float(within @ scored.known / (within @ within))
@@ -350,7 +350,7 @@ def _rank_weighted(
     scored: ScoredSlates, effects: Floats
 ) -> tuple[list[dict[str, object]], pd.DataFrame]:
     """Return AUTOC and Qini, and the TOC at each twentieth of slates."""
-    ranking = Ranking.of(fold_ranks(effects, scored.fold))
+    ranking = Ranking.from_ranks(fold_ranks(effects, scored.fold))
     scores, known = scored.scores, scored.known
     rate_errors, toc_errors = ranking.half_samples(
         scores, scored.unit, TOC_SHARES, seed=scored.seed
@@ -368,7 +368,7 @@ def _rank_weighted(
     curve |= {"ci_95_lower": toc - half, "ci_95_upper": toc + half}
     if known is not None:
         curve["known_toc"] = ranking.toc(known, TOC_SHARES)
-        curve["best_toc"] = Ranking.of(known).toc(known, TOC_SHARES)
+        curve["best_toc"] = Ranking.from_ranks(known).toc(known, TOC_SHARES)
     return rows, pd.DataFrame(curve)
 
 

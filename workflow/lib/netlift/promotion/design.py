@@ -45,7 +45,7 @@ class Design:
     unit_name: str
 
     @classmethod
-    def of(cls, slates: pd.DataFrame) -> Self:
+    def from_table(cls, slates: pd.DataFrame) -> Self:
         """Read the design from a table with one row per slate.
 
         Raises

@@ -210,7 +210,7 @@ def scorer_slates(
     if pool < size:
         raise NetliftError(f"a pool of {pool} candidates cannot fill slates of {size} items")
     n_items = len(scorer.items)
-    seen = _Seen.of(training, scorer)
+    seen = _Seen.from_ratings(training, scorer)
     eligible = [np.flatnonzero(n_items - seen.count >= pool)] * max_per_user
     owner, _ = _rounds(eligible, n_slates, n_users, seed, _too_few_sessions(pool, max_per_user))
     shown, relevance = _top_of_pools(owner, seen, scorer, ranker, pool, size, seed)
@@ -380,7 +380,7 @@ class _Seen:
     count: NDArray[np.int64]
 
     @classmethod
-    def of(cls, training: Columns, scorer: Scorer) -> _Seen:
+    def from_ratings(cls, training: Columns, scorer: Scorer) -> _Seen:
         user = _rows_in(scorer.users["user_id"], training["user_id"])
         item = _rows_in(scorer.items["item_id"], training["item_id"])
         if (user[1:] < user[:-1]).any():

@@ -102,7 +102,7 @@ def grid_effects(
     (-(same + other) / direct) and the share of slates whose known total effect is above zero.
     """
     slates = Slates.from_exposure(exposure, seed=seed)
-    design = Design.of(exposure.iloc[:: slates.size])
+    design = Design.from_table(exposure.iloc[:: slates.size])
     masks = _masks(exposure, slates, definitions, near_positions)
     sheets = None
     tables = []

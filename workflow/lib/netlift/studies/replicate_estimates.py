@@ -104,12 +104,12 @@ class Case:
         if promotion.unit == "user":
             # Slates of a unit stand together, as the array form of the estimators asks.
             exposure = exposure.sort_values("user_id", kind="stable", ignore_index=True)
-        made = Simulation.of(exposure, entry, similarity, seed=seed)
+        made = Simulation.from_exposure(exposure, entry, similarity, seed=seed)
         accounts = slate_outcomes(made.items)
-        replicates = Replicates.of(
+        replicates = Replicates.from_slates(
             made.slates,
             made.world,
-            Design.of(accounts),
+            Design.from_table(accounts),
             assignment=promotion.assignment,
             seed=seed,
         )
@@ -280,7 +280,7 @@ def replicate_tests(
     One row per replicate and hypothesis: ``p_value``, ``p_value_adjusted``, and ``known_null``,
     whether the click probabilities fulfill the hypothesis.
     """
-    base = ItemRows.of(case.items)
+    base = ItemRows.from_items(case.items)
     members = hypothesis_rows(base, near_positions)
     present = [bool(member.any()) for member in members]
     assert base.known is not None
@@ -294,7 +294,9 @@ def replicate_tests(
             promoted=promoted[base.slate],
             design=replace(base.design, promoted=promoted),
         )
-        tests = DrawnTests.of(drawn, members, permutations, case.replicates.seed, studentized=True)
+        tests = DrawnTests.from_rows(
+            drawn, members, permutations, case.replicates.seed, studentized=True
+        )
         single, adjusted = tests.p_values(present)
         for k, hypothesis in enumerate(HYPOTHESES):
             if present[k]:
@@ -314,7 +316,7 @@ def replicate_models(
     the verdict: what is recommended, its known value, its lower bound, the oracle's value, and
     whether all lower bounds lie below their rules' known values.
     """
-    base = ModelData.of(case.items)
+    base = ModelData.from_items(case.items)
     design, features = case.replicates.design, slate_features(case.items)
     truth = np.r_[case.known, case.known.sum()]
     known = case.accounts["known_effect_total"].to_numpy(dtype=np.float64)
@@ -333,7 +335,7 @@ def replicate_models(
         found = cross_fit_all(data, fold, **fitting)
         for name, predictions in found.items():
             scores = aipw_scores(data.outcomes, predictions, data.design)
-            mean = MeanScore.of(scores, data.design)
+            mean = MeanScore.from_scores(scores, data.design)
             lines = [mean.combination(weights) for weights in WEIGHTS]
             parts.append(_long(range(number, number + 1), f"{AIPW}{name}", _one(lines), truth))
         total = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)

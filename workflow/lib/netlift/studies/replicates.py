@@ -52,7 +52,7 @@ class Replicates:
     p_promoted: Floats
 
     @classmethod
-    def of(
+    def from_slates(
         cls, slates: Slates, world: World, design: Design, *, assignment: str, seed: int
     ) -> Replicates:
         """Prepare; ``assignment`` as in the config."""

@@ -58,7 +58,7 @@ def sweep_block(
     """
 
     def experiment(seed: int, exposure: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        items = Simulation.of(exposure, entry, similarity, seed=seed).items
+        items = Simulation.from_exposure(exposure, entry, similarity, seed=seed).items
         accounts = slate_outcomes(items)
         keys: dict[str, Any] = {"seed": seed, "size": size, "world": world}
         ledger = experiment_rows(component_effects(accounts), accounts, **keys)

@@ -43,7 +43,7 @@ class ItemSimilarity:
     genre_weight: float
 
     @classmethod
-    def of(
+    def from_movies(
         cls,
         movies: pd.DataFrame,
         scored_items: pd.DataFrame | None,
@@ -133,4 +133,4 @@ def item_similarity(
     """Return the similarity of items for a world that needs it (only then are there movies)."""
     if movies is None:
         return None
-    return ItemSimilarity.of(movies, scored_items, world["source"], world["genre_weight"])
+    return ItemSimilarity.from_movies(movies, scored_items, world["source"], world["genre_weight"])

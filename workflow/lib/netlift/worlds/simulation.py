@@ -180,7 +180,7 @@ class Simulation:
     facts: dict[str, Any]
 
     @classmethod
-    def of(
+    def from_exposure(
         cls,
         exposure: pd.DataFrame,
         entry: Mapping[str, Any],

@@ -166,7 +166,7 @@ class Scale:
     log_popularity_sd: float
 
     @classmethod
-    def of(cls, slates: Slates) -> Self:
+    def from_slates(cls, slates: Slates) -> Self:
         """Measure the scale over all items of all slates (population standard deviations)."""
         return cls(
             relevance_mean=float(slates.relevance.mean()),

@@ -150,7 +150,7 @@ class World(ABC):
             No intercept between -30 and 30 gives the target click rate.
         """
         b0 = float(parameters.get("intercept", cls.INTERCEPT))
-        world = cls(parameters, Scale.of(slates), b0, similarity)
+        world = cls(parameters, Scale.from_slates(slates), b0, similarity)
         target = parameters.get("target_click_rate")
         return world if target is None else world._with_click_rate(float(target), slates)
 
