@@ -113,7 +113,7 @@ def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame) -> Non
     draw_balance(axes, balance)
     wide_enough(axes)
     axes.set(
-        title="Balance of covariates known before promotion",
+        title="Balance of covariates before promotion",
         xlabel="Promoted minus control slates, in standard deviations",
     )
     columns = {
@@ -152,7 +152,7 @@ def write_checks(axes: Axes, checks: pd.DataFrame) -> None:
     for row, unit in enumerate(checks["unit"]):
         axes.text(0.01, row, str(unit), va="center", size=SMALL)
     columns = {
-        "Observed": [_number(value) for value in checks["value"]],
+        "Value": [_number(value) for value in checks["value"]],
         "Expected": [_number(value) for value in checks["expected"]],
         "95% interval": [_range(line) for _, line in checks.iterrows()],
         "p-value": [p_value(p) for p in checks["p_value"]],
