@@ -67,7 +67,7 @@ def items(
 
 
 def slates_of(exposed: pd.DataFrame) -> pd.DataFrame:
-    """Take the design and the mapping away again: what stood there before any promotion."""
+    """Remove the design and the mapping: return the table as it was before promotion."""
     columns = ["slate_id", "user_id", "item_id", "spillover_cluster", "slate_position_seed"]
     return exposed[columns].copy()
 

@@ -1,4 +1,4 @@
-"""A bucket on this machine: as much of S3 as Snakemake's storage plugin asks for."""
+"""A bucket on this machine: the part of S3 that Snakemake's storage plugin needs."""
 
 import hashlib
 import threading
@@ -15,7 +15,7 @@ class Bucket(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)

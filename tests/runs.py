@@ -1,4 +1,4 @@
-"""Runs of the workflow in a folder of their own, as a user runs it."""
+"""Runs of the workflow in their own folders, as a user runs it."""
 
 import os
 import re
@@ -20,7 +20,7 @@ TARGETS = ["all", "sweep"]
 
 
 def checkout(folder: Path) -> Path:
-    """Copy what a study needs of the project into an empty folder."""
+    """Copy the parts of the project that a study needs into an empty folder."""
     for name in ("workflow", "config", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "environment.yml", folder)
@@ -91,12 +91,12 @@ def command(*arguments: str, module: str = "netlift") -> list[str]:
 
 
 def begin(folder: Path, *arguments: str, module: str = "netlift") -> subprocess.Popen:
-    """Start a run as `make run` does, in a process group of its own."""
+    """Start a run as `make run` does, in its own process group."""
     return start(folder, command(*arguments, module=module))
 
 
 def start(folder: Path, words: list[str]) -> subprocess.Popen:
-    """Start a command in a folder, in a process group of its own; what it says goes to a file."""
+    """Start a command in a folder, in its own process group; its output goes to a file."""
     environment = os.environ | {"PYTHONPATH": str(folder / "workflow/lib")}
     environment.pop("OMP_NUM_THREADS", None)
     with (folder / "said.txt").open("w") as said:
@@ -112,7 +112,7 @@ def start(folder: Path, words: list[str]) -> subprocess.Popen:
 
 
 def run_alone(folder: Path, *arguments: str, ok: bool = True, module: str = "netlift") -> str:
-    """Run to the end; return what was said."""
+    """Run to the end; return the output."""
     code = begin(folder, *arguments, module=module).wait(timeout=900)
     said = (folder / "said.txt").read_text()
     assert (code == 0) == ok, said

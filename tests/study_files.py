@@ -1,6 +1,6 @@
 """A small finished study, made by the scripts of the workflow in one process: for tests of pages.
 
-Beside two simulated worlds it holds a log of which no models were run: the same clicks without what
+Besides two simulated worlds it has a log of which no models were run: the same clicks without what
 only a simulation knows. The titles of the slates that pages show are as nasty as titles can be.
 Figures take most of the time, so they are drawn once and copied.
 """

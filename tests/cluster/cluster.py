@@ -26,7 +26,7 @@ STATE = Path("/tmp/netlift-cluster")
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "munged")
 PARTITIONS = {"main": ("n1", "n2"), "faults": ("n3", "n4")}
-"""The first is what jobs get that name none; a node of the other may be killed beside them."""
+"""The first is the default of jobs; in the other, a node may be killed while they run."""
 NODES = tuple(node for nodes in PARTITIONS.values() for node in nodes)
 CONTROLLER_PORT, FIRST_NODE_PORT = 16817, 16821
 # More than the machine may have: nodes of two CPUs let a group run two steps at a time.
@@ -34,7 +34,7 @@ NODE_CPUS, NODE_MB = 2, 6000
 
 # jobacct_gather/linux samples the memory of a job's processes each second, and OverMemoryKill ends
 # the job that is over: that needs no cgroups, which a container seldom lets Slurm have. A job of a
-# node that failed starts again after cred_expire seconds, 120 if not said.
+# node that failed starts again after cred_expire seconds, 120 by default.
 TEMPLATE = """{mark}ClusterName=netlift
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
@@ -72,7 +72,7 @@ SchedulerParameters=sched_min_interval=100000,batch_sched_delay=1
 
 
 class NoCluster(Exception):
-    """No cluster can be had here; the message says why."""
+    """No cluster can be started here; the message says why."""
 
 
 def install() -> None:
@@ -81,7 +81,7 @@ def install() -> None:
     Raises
     ------
     NoCluster
-        If that takes root or apt, and there is none, or apt fails.
+        If root or apt is needed and missing, or apt fails.
     """
     if os.geteuid() != 0:
         raise NoCluster("it takes root to start slurmctld and slurmd")
@@ -201,7 +201,7 @@ class Cluster:
             self.pids, self.owner = kept["pids"], kept["owner"]
 
     def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a daemon in the foreground of a session of its own."""
+        """Start a daemon in the foreground of its own session."""
         with (STATE / f"{name}.out").open("a") as out:
             process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         self.pids[name] = process.pid
@@ -245,7 +245,7 @@ class Cluster:
         wait_for(lambda: self.states().count("idle") == len(NODES), "Slurm")
 
     def _start_munge(self) -> None:
-        """Start munge with a key and a socket of its own: another one may be running."""
+        """Start munge with its own key and socket: another one may be running."""
         key, address = STATE / "munge.key", STATE / "munge.socket"
         key.write_bytes(os.urandom(64))
         key.chmod(0o400)

@@ -1,4 +1,4 @@
-"""Measure what a job on Slurm costs beside its work: a sweep here, and through profiles/slurm.
+"""Measure what a job on Slurm costs besides its work: a sweep here, and through profiles/slurm.
 
     .venv/bin/python tests/cluster/overhead.py [--seeds 1-100] [--block-size 50] [--grouped no]
 

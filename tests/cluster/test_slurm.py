@@ -1,6 +1,6 @@
 """Runs through profiles/slurm on a real cluster: the same tables as a local run, and faults.
 
-All runs are begun at once, each in a folder of its own, since most of their time they wait.
+All runs are started at once, each in its own folder, since most of their time they wait.
 """
 
 import os
@@ -60,7 +60,7 @@ def jobs_of(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def wait_for_job(folder: Path, what: str) -> dict[str, str]:
-    """Wait until a job whose comment holds ``what`` has started its work, and return it."""
+    """Wait until a job whose comment contains ``what`` has started its work, and return it."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         for job in jobs_of(folder).values():
@@ -81,7 +81,7 @@ def scripts_of(job: str) -> list[int]:
 
 
 class Run(NamedTuple):
-    """A run that has ended: where, what it said, and the job to which something was done."""
+    """A run that has ended: its folder, its output, and the job that was disturbed."""
 
     folder: Path
     said: str
@@ -97,7 +97,7 @@ def undisturbed(slurm: daemons.Cluster, folder: Path) -> Run:
 
 
 def over_its_time(slurm: daemons.Cluster, folder: Path) -> Run:
-    """The scorer hangs, and its job has one minute."""
+    """The scorer does not end, and its job has one minute."""
     limit = ["--set-resources", "fit_scorer:runtime=1", "--retries", "0"]
     with ThreadPoolExecutor(1) as pool:
         targets = ["--", SCORER, "results/tiny/config.yaml"]
@@ -152,7 +152,7 @@ RUNS = (local, undisturbed, over_its_time, out_of_memory, node_killed, snakemake
 
 @pytest.fixture(scope="module")
 def runs(slurm, tmp_path_factory):
-    """Every run, as the future of what it gives."""
+    """Every run, as the future of its result."""
     with ThreadPoolExecutor(len(RUNS)) as pool:
         folders = [checkout(tmp_path_factory.mktemp(run.__name__)) for run in RUNS]
         yield {
@@ -170,7 +170,7 @@ def test_small_steps_share_a_job_and_nothing_is_left_to_do(runs):
     starts = ["experiment", "fit_scorer", "grid", "slates"]
     starts += ["sweep_summary", "sweep_sweep_effects", "sweep_sweep_effects"]
     assert [what[: len(start)] for what, start in zip(whats, starts, strict=True)] == starts
-    # Not the front page, which shows a sweep when it is written anew.
+    # Not the front page, which shows a sweep when it is written again.
     stages = ["effects", "models", "grids", "figures", "sweep"]
     assert "Nothing to be done" in locally(folder, "--", *stages)
 
@@ -218,7 +218,7 @@ def test_after_a_kill_of_snakemake_its_jobs_are_named_and_then_the_run_goes_on(r
 
 
 def logs_of(folder: Path) -> str:
-    """Return what the jobs that failed left in their logs."""
+    """Return the logs of the failed jobs."""
     logs = (folder / ".snakemake/slurm_logs").rglob("*.log")
     return "\n".join(log.read_text() for log in logs)
 

@@ -1,4 +1,4 @@
-"""Labels stand beside codes, and never in their place."""
+"""Labels are next to codes, and never replace them."""
 
 import pandas as pd
 import pytest

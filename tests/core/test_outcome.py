@@ -1,4 +1,4 @@
-"""Words for outcomes: minutes are said wherever a simulated study says clicks, and nowhere else."""
+"""Units of outcomes: "minutes" replaces "clicks" in all texts, and nowhere else."""
 
 import re
 from pathlib import Path

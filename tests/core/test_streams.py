@@ -1,4 +1,4 @@
-"""Chance: what a slate draws depends on seed, stream and slate, and on nothing else."""
+"""Random numbers: what a slate draws depends on seed, stream and slate, and on nothing else."""
 
 import hashlib
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""Tables on disk: whole or not at all, and the same when they are read back."""
+"""Tables on disk: written completely or not at all, and unchanged when read back."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ def frame() -> pd.DataFrame:
 
 
 class Interrupted(Exception):
-    """Stands for whatever ends a write half-way."""
+    """Represents anything that interrupts a write."""
 
 
 # --- Whole or not at all -------------------------------------------------------------------------

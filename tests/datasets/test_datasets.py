@@ -87,7 +87,7 @@ def mini_zip(path: Path, **changes: str | bytes) -> Path:
 
 
 class Out:
-    """Where an import goes, and what it left there."""
+    """The folder of an import, and the files in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -127,7 +127,7 @@ def archives() -> Path:
 
 
 def fails(out: Out, entry: dict, *words: str, archives: Path | None = None) -> str:
-    """Import a damaged data set; check the message, and that nothing half-made is left."""
+    """Import a damaged data set; check the message, and that no partial files are left."""
     with pytest.raises(NetliftError) as caught:
         out.run(entry, archives)
     message = str(caught.value)

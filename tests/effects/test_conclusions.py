@@ -1,4 +1,4 @@
-"""Conclusions: verdicts that follow from intervals, and sentences that count worlds right."""
+"""Conclusions: verdicts that follow from intervals, and sentences that count worlds correctly."""
 
 import pandas as pd
 import pytest

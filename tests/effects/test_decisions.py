@@ -37,7 +37,7 @@ TRIPLE = re.compile(rf"{NUMBER} \(95% interval {NUMBER} to {NUMBER}\)")
 
 
 def effects(**states: str) -> dict[str, tuple[float, float, float]]:
-    """Give each line numbers of its own that are in the wanted state."""
+    """Give each line its own numbers in the requested state."""
     return {
         line: tuple((1 + step / 10) * number for number in STATES[states.get(line, "+")])
         for step, line in enumerate(METRICS)

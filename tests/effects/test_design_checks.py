@@ -1,4 +1,4 @@
-"""Design diagnostics: broken randomizations are seen, sound ones pass, and silence is explained."""
+"""Design diagnostics: broken randomizations fail, valid ones pass, and gaps are explained."""
 
 from itertools import combinations, pairwise
 
@@ -200,7 +200,7 @@ def test_promotion_that_depends_on_activity_is_seen_and_named():
 
 
 def looked_into(accounts: pd.DataFrame, n_experiments: int, permutations: int) -> int:
-    """Count what is to be looked into in sound experiments with the same slates."""
+    """Count false alarms in valid experiments with the same slates."""
     looks = 0
     for seed in range(n_experiments):
         sound = promoted_by_activity(accounts, seed, broken=False)
@@ -288,7 +288,7 @@ def test_slates_that_are_there_four_times_over_say_no_more_of_their_users():
 
 
 def is_honest(table: pd.DataFrame) -> bool:
-    """Say whether a number stands behind every verdict, and a note where there is none."""
+    """Return whether every verdict has a number, or a note where it has none."""
     checked = table["verdict"] != "not_checked"
     numbers = table.loc[checked, ["value", "expected"]].astype(float)
     tested = table.loc[checked & ~table["check"].eq(PLACEBO), "p_value"].astype(float)

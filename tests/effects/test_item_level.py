@@ -229,7 +229,7 @@ def test_the_ratio_of_claim_to_net_change_has_the_ends_where_a_test_changes_its_
 
 
 def noisy(promoted: str, control: str, n: int = 60) -> pd.DataFrame:
-    """Write slates "AAB", the focal item first, that click as told but for one item in six."""
+    """Write slates "AAB", the focal item first, that click as given, except for one item in six."""
     rng = np.random.default_rng(11)
     clicks = []
     for arm in [1, 0] * (n // 2):

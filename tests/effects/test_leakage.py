@@ -1,4 +1,4 @@
-"""Leakage: what falls on rows that a definition of spillover leaves out, by plain pandas."""
+"""Leakage: effects on rows that a definition calls unexposed, checked by plain pandas."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Power: against the noncentral t distribution, by simulation, and turned around."""
+"""Power: compared with the noncentral t distribution and simulation, and inverted."""
 
 import numpy as np
 import pandas as pd

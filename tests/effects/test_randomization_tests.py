@@ -1,4 +1,4 @@
-"""Randomization tests, against every assignment there is, and in thousands of experiments."""
+"""Randomization tests, compared with all possible assignments, and in many experiments."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
@@ -263,7 +263,7 @@ def test_a_p_value_counts_draws_at_least_as_extreme_and_the_observed_one():
     assert p_value(6.0, np.array([0.0, 1.9, 2.0, 5.0])) == 1 / 5
     assert p_value(0.0, np.zeros(3)) == 1.0
     assert p_value(np.inf, np.array([1.0, np.inf])) == 2 / 3
-    # A tie but for rounding is a tie.
+    # A tie up to rounding is a tie.
     assert p_value(0.1 + 0.2, np.array([0.3, 0.29])) == 2 / 3
 
 

@@ -243,7 +243,7 @@ def test_heterogeneity_is_found_where_it_is_and_elsewhere_as_rarely_as_p_values_
 
 
 def paule_mandel(values: np.ndarray, errors: np.ndarray) -> float:
-    """Solve for the variance at which the weighted squares are what they should be: k - 1."""
+    """Solve for the variance at which the weighted squares equal k - 1."""
 
     def excess(tau2: float) -> float:
         weights = 1 / (tau2 + errors**2)

@@ -1,4 +1,4 @@
-"""Shares of the focal gain: parts that add up, and sets against tests of one share at a time."""
+"""Shares of the focal gain: parts that add up, and sets compared with tests of single shares."""
 
 import numpy as np
 import pandas as pd

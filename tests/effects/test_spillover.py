@@ -23,7 +23,7 @@ def observed(log: pd.DataFrame, draws: int = 20) -> pd.DataFrame:
 
 
 def groups(log: pd.DataFrame) -> dict[str, pd.Series]:
-    """Say in pandas which rows each observed effect is about."""
+    """Return in pandas the rows of each observed effect."""
     return {
         "direct": log["is_focal_item"],
         "same_cluster": ~log["is_focal_item"]
@@ -34,7 +34,7 @@ def groups(log: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def definitions(log: pd.DataFrame, near: int) -> dict[str, pd.Series]:
-    """Say in pandas which rows each definition of spillover is about."""
+    """Return in pandas the rows of each definition of spillover."""
     above = log["focal_seed_position"] - log["slate_position_seed"]
     same_cluster = groups(log)["same_cluster"]
     return {

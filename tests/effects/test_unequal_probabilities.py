@@ -1,4 +1,4 @@
-"""Where probabilities of promotion differ between slates, no table takes that for an effect."""
+"""Unequal probabilities of promotion are not mistaken for an effect in any table."""
 
 import numpy as np
 import pandas as pd

@@ -104,13 +104,13 @@ def experiment(tmp_path_factory):
 
 
 def drawn(axes, label):
-    """Return where the lines with a label stand: their row and their x values."""
+    """Return the row and the x values of the lines with a label."""
     found = [line for line in axes.lines if line.get_label() == label]
     return {round(float(line.get_ydata()[0]), 6): list(line.get_xdata()) for line in found}
 
 
 def bands(axes):
-    """Return the rows and the ends of what chance alone gives."""
+    """Return the rows and the ends of the ranges by chance alone."""
     found = [band for band in axes.patches if band.get_label() == BAND]
     ends = [pytest.approx([band.get_x(), band.get_x() + band.get_width()]) for band in found]
     return {
@@ -195,7 +195,7 @@ def test_leakage_shows_both_parts_and_says_what_was_detected(experiment):
     there = table["estimate"].notna()
     ends = rows_of(table[there], *CI).values()
     assert drawn(figure.axes[0], INTERVAL) == dict(zip(places[there].round(6), ends, strict=True))
-    assert {"no unexposed items", "nothing is left to leak to"} <= set(texts(figure))
+    assert {"no unexposed items", "no leakage possible"} <= set(texts(figure))
     for _, line in table[there & (table["row_group"] == audit.UNEXPOSED)].iterrows():
         said = "leakage detected" if line["leakage_detected"] else "leakage not detected"
         said += f"; 80% power for a change of {line['minimum_detectable_leakage']:.3f}"
@@ -280,7 +280,7 @@ def test_the_dose_is_said_and_not_drawn(experiment, kind):
     dose = tables["spillover_sensitivity"].set_index("definition").loc[row_effects.DOSE]
     number = with_interval(dose["estimate"], *dose[CI], 4)
     said = " ".join(texts(figure))
-    assert f"against items that stay: {number} clicks per item row and position" in said
+    assert f"compared with items that stay: {number} clicks per item row and position" in said
     assert ("; known: " in said) == (kind == "known")
 
 

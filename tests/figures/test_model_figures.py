@@ -87,7 +87,7 @@ def experiment(tmp_path_factory):
 
 
 def without_numbers(tables):
-    """Take away what may be missing: a model, an estimator's numbers, a prediction that differs."""
+    """Remove what may be missing: a model, an estimator's numbers, a prediction that differs."""
     models, effects = tables["outcome_models"], tables["aipw"]
     models.loc[0, ["rmse", "r2", "mse_minus_best", "excess_over_floor"]] = np.nan
     models.loc[models["model"] == "row_logistic", "calibration_slope"] = np.nan

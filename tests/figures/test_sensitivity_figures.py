@@ -77,7 +77,7 @@ def test_a_grid_without_any_effect_is_drawn_and_its_missing_ratio_said():
 def test_further_parameters_are_held_and_the_figure_says_where():
     parts = [grid_table(TOTAL * scale, c=c) for c, scale in (("x", 5), ("y", 1), ("z", 7))]
     figure = grid_heat_maps(pd.concat(parts), ["b", "a", "c"])
-    assert any("Held at: c = y." in text.get_text() for text in figure.texts)
+    assert any("Fixed at: c = y." in text.get_text() for text in figure.texts)
     assert cells(figure.axes[0])[(0, 0)] == "\N{MINUS SIGN}0.200"
 
 

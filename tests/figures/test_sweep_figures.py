@@ -76,7 +76,9 @@ def test_every_seed_has_its_interval_and_those_that_miss_stand_out():
         held = part["known_effect"].between(part["ci_95_lower"], part["ci_95_upper"])
         crossed = next(line for line in lines if line.get_marker() == "X")
         assert list(crossed.get_xdata()) == list(order[~held])
-        assert axes.get_title(loc="left").endswith(f"{held.sum()} of {len(part)} intervals hold")
+        assert axes.get_title(loc="left").endswith(
+            f"{held.sum()} of {len(part)} cover the known effect"
+        )
     assert any("1 experiments have no estimate" in text for text in texts(figure))
 
 

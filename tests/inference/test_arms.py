@@ -1,4 +1,4 @@
-"""Estimates, joint covariances and confidence sets, against other people's code and by hand."""
+"""Estimates, joint covariances and confidence sets, compared with other packages and by hand."""
 
 from dataclasses import replace
 

@@ -1,6 +1,6 @@
-"""Clustered errors against R's clubSandwich and estimatr, statsmodels, pyfixest, and definitions.
+"""Clustered errors compared with clubSandwich, estimatr, statsmodels, pyfixest, definitions.
 
-The numbers from R lie in fixtures/r, beside the script that makes them.
+The numbers from R are in fixtures/r, next to the script that computes them.
 """
 
 from itertools import product

@@ -1,4 +1,4 @@
-"""Logs: accounts by DuckDB against those of the items; estimates against a known truth."""
+"""Logs: accounts by DuckDB compared with those of items; estimates with known effects."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ def entry(path, **changes):
 
 
 def parsed(values):
-    """Parse an entry on the way that a job goes: by its settings."""
+    """Parse an entry as a job does: from its settings."""
     return LogEntry.from_config(canonical(log_settings(completed(values, SCHEMA))))
 
 
@@ -41,7 +41,7 @@ def account(said, folder):
 
 
 def write(log, folder, kind):
-    """Write a log in one of the forms that logs have; return what the config says of it."""
+    """Write a log in one of the supported formats; return its entry in the config."""
     if kind == "csv":
         log.to_csv(folder / "log.csv", index=False)
         return {"path": str(folder / "log.csv")}

@@ -1,4 +1,4 @@
-"""CSV logs of plain numbers go a faster way; whatever is not plain is read as text, as before."""
+"""CSV logs of plain numbers take a faster path; all others are read as text, as before."""
 
 import io
 from contextlib import contextmanager

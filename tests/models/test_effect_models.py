@@ -1,4 +1,4 @@
-"""Effect models: out of fold, finding what is there, and nothing where there is nothing."""
+"""Effect models: out of fold; they detect real differences between slates, and no others."""
 
 from dataclasses import replace
 

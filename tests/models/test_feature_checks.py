@@ -31,7 +31,7 @@ def total(log: pd.DataFrame, name: str = "click") -> pd.Series:
 
 
 def first_is_clicked(log: pd.DataFrame) -> pd.Series:
-    """Whether the item that stands first, promoted or not, was clicked."""
+    """Whether the item shown first, promoted or not, was clicked."""
     clicked = log["click"].where(log["final_position"] == 1, 0)
     return clicked.groupby(log["slate_id"]).transform("sum")
 
@@ -134,7 +134,7 @@ TABLES = {
 
 
 def honest(design: str, seed: int) -> pd.DataFrame:
-    """Draw arms and clicks anew; clicks follow the features, and the promotion."""
+    """Draw arms and clicks again; clicks follow the features, and the promotion."""
     rng = np.random.default_rng([DESIGNS.index(design), seed])
     log = TABLES["ragged" if design == "ragged" else "slates"]
     row = log["slate_id"].to_numpy()
@@ -232,7 +232,7 @@ def test_missing_features_are_no_leak():
 
 
 def refused(slates: pd.DataFrame, rows: dict | None = None, **given: np.ndarray) -> str:
-    """Return what is said of leaks; nothing if there are none."""
+    """Return the message on leaks; empty if there are none."""
     n = len(slates)
     arm = given.get("arm", np.arange(n) % 2 == 0)
     design = Design(arm, np.arange(n), np.zeros(n, dtype=int), None, "slate")

@@ -13,7 +13,7 @@ AFTER = ["click", "final_position", "position_change", "promotion_applied"]
 
 
 def scrambled(log: pd.DataFrame) -> pd.DataFrame:
-    """Draw all anew that promotion or what follows it decides, and drop the truth."""
+    """Redraw all columns that depend on promotion, and drop the known effects."""
     rng = np.random.default_rng(9)
     arm = rng.integers(0, 2, log["slate_id"].max() + 1)[log["slate_id"]]
     truth = [name for name in log if name.startswith(("p_", "click_", "expected", "known"))]

@@ -57,13 +57,13 @@ def promotion_does_nothing(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def shuffled_labels(rng: np.random.Generator) -> pd.DataFrame:
-    """Draw an experiment in which promotion does a lot, and deal its clicks out anew, by slate."""
+    """Draw an experiment in which promotion does a lot, and shuffle its clicks by slate."""
     log = something_works(rng)
     return log.assign(click=rng.permutation(log["click"].to_numpy().reshape(N_SLATES, -1)).ravel())
 
 
 def shuffled_arms(rng: np.random.Generator) -> pd.DataFrame:
-    """Draw an experiment in which promotion does a lot, and deal its promotions out anew."""
+    """Draw an experiment in which promotion does a lot, and shuffle its promotions."""
     log = something_works(rng)
     arm = rng.permutation(log["promotion_applied"].to_numpy()[::4])
     return log.assign(promotion_applied=arm[ROW])

@@ -1,4 +1,4 @@
-"""Policies: rules by exact search, honest values, and a gate that knows when to promote nothing."""
+"""Policies: rules by exact search, honest values, and a gate that can promote nothing."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Who gains: group effects, calibration, and ranks hold their definitions, errors their promise."""
+"""Who gains: group effects, calibration and ranks match their definitions; errors are right."""
 
 import numpy as np
 import pandas as pd

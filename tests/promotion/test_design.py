@@ -1,4 +1,4 @@
-"""The design as the analysis needs it: who was randomized together, and with what chance."""
+"""The design as the analysis needs it: who was randomized together, and with what probability."""
 
 from collections.abc import Callable
 

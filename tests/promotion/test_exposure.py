@@ -26,7 +26,7 @@ MAPPED = [
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Take categories and small integers for what they mean."""
+    """Convert categories and small integers to plain types."""
     return table[MAPPED].astype(
         dict.fromkeys(["focal_spillover_cluster", "component"], object)
         | dict.fromkeys(table[MAPPED].select_dtypes("integer"), "int64")

@@ -66,7 +66,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser, small_study):
-    """Open a page by its name; at the end nothing was asked of the network, no error was said."""
+    """Open a page by its name; at the end, no network request and no error was logged."""
     said, asked, contexts = [], [], []
 
     def open_page(name, *, width=1400, scheme="light", scripts=True):
@@ -102,7 +102,7 @@ def as_number(text):
 
 
 def shown_numbers(page):
-    """Return the numbers beside the bars of the ledger that is shown."""
+    """Return the numbers next to the bars of the ledger that is shown."""
     return [
         as_number(text)
         for text in page.locator(".ledger:visible .bar-number strong").all_inner_texts()

@@ -1,4 +1,4 @@
-"""What pages and decisions say: held against the tables, the workflow and hand-made cases."""
+"""What pages and decisions say: compared with the tables, the workflow and hand-made cases."""
 
 import copy
 import itertools
@@ -628,7 +628,7 @@ class TestNotebook:
             netlift.open_experiment(tmp_path)
 
     def test_the_example_runs(self, small_study, monkeypatch):
-        """Its code cells are run as they stand, on the small study in the default study's place."""
+        """Its code cells run unchanged, on the small study instead of the default study."""
         notebook = json.loads((ROOT / "docs/example.ipynb").read_text())
         assert not [cell for cell in notebook["cells"] if cell.get("outputs")]
         cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]

@@ -1,4 +1,4 @@
-"""Every label in a table has a code of a known enumeration beside it."""
+"""Every label in a table has a code of a known enumeration next to it."""
 
 import re
 from functools import cache

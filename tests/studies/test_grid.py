@@ -1,4 +1,4 @@
-"""Grids: every point is the experiment that its parameters make."""
+"""Grids: every point is the experiment with its parameters."""
 
 import numpy as np
 import pandas as pd

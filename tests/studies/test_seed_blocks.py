@@ -1,4 +1,4 @@
-"""Seeds in blocks: every seed once, blocks that there are taken again, only new seeds run."""
+"""Seeds in blocks: every seed once, existing blocks reused, only new seeds run."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sweeps: blocks change no value; what they say of estimators and conclusions is counted right."""
+"""Sweeps: blocks change no value; their counts of estimators and conclusions are right."""
 
 import numpy as np
 import pandas as pd

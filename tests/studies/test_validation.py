@@ -186,7 +186,7 @@ def test_coverage_by_hand():
 
 
 def normal(n: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
-    """Quantiles of a normal distribution: coverage is exact but for steps of 1 / n."""
+    """Quantiles of a normal distribution: coverage is exact up to steps of 1 / n."""
     from scipy.stats import norm
 
     return shift + scale * norm.ppf((np.arange(n) + 0.5) / n)

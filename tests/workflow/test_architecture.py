@@ -1,4 +1,4 @@
-"""The recipes of docs/architecture.md, carried out in a copy of the project as they are written."""
+"""The recipes of docs/architecture.md, followed literally in a copy of the project."""
 
 import re
 import textwrap

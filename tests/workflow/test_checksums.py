@@ -1,4 +1,4 @@
-"""A file that is not as it was made is found, whatever was done to it."""
+"""Every changed file is detected, whatever the change."""
 
 import pytest
 

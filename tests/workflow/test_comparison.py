@@ -1,4 +1,4 @@
-"""Two folders of results compared: what is planted is found, and named by its first value."""
+"""Two folders of results compared: differences are found, and reported by first value."""
 
 import importlib
 import re
@@ -120,7 +120,7 @@ def test_folders_without_files_are_no_match(tmp_path):
 def test_reproduce_runs_a_study_in_each_way_and_fails_if_one_differs(
     other, monkeypatch, tmp_path, capsys
 ):
-    """Snakemake's words are as they were given; what follows -- stays last."""
+    """Snakemake's arguments are unchanged; those after -- stay last."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     reproduce = importlib.import_module("reproduce")
     begun = {}

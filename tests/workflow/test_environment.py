@@ -1,4 +1,4 @@
-"""The files that name package versions agree, and the locks can be trusted anywhere."""
+"""The files that name package versions agree, and the locks are valid on any machine."""
 
 import re
 import tomllib

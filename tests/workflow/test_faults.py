@@ -1,4 +1,4 @@
-"""Runs that are killed, disks that fill up, files that are damaged: all tables, or a clear word."""
+"""Runs that are killed, disks that fill up, files that are damaged: all tables or a clear error."""
 
 import json
 import os
@@ -46,12 +46,12 @@ def wait_until(holds, process: subprocess.Popen | None = None, seconds: float = 
 
 
 def begun(folder: Path) -> set[str]:
-    """Return the scripts of jobs that have begun and not ended, each by a name of its own."""
+    """Return the scripts of jobs that have begun and not ended, each with its own name."""
     return {path.name for path in (folder / ".snakemake/scripts").glob("*.py")}
 
 
 def moment(folder: Path, process: subprocess.Popen, number: int, rng: random.Random) -> None:
-    """Wait for what a kill follows: a job that begins, or a file that is there, or the end."""
+    """Wait for the event before a kill: a job that starts, a file that exists, or the end."""
     jobs, files, seen = begun(folder), count_files(folder), set()
     wanted = 1 + rng.randrange(3)
 

@@ -1,4 +1,4 @@
-"""What jobs ask for, and the profile that asks a cluster for it."""
+"""The resources that jobs request, and the profile that requests them from a cluster."""
 
 import re
 import subprocess
@@ -65,7 +65,7 @@ def test_the_slurm_profile_places_every_rule():
 
 
 def record(folder, rule, *, mb, seconds):
-    """Write what one job used, as Snakemake does; it asked for 500 MB and 5 minutes."""
+    """Write what one job used, as Snakemake does; it requested 500 MB and 5 minutes."""
     asked = {"mem_mb": 500, "runtime": 5, "_cores": 1}
     row = {"s": seconds, "max_rss": mb, "rule_name": rule, "resources": asked}
     folder.mkdir(parents=True, exist_ok=True)

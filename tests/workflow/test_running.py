@@ -1,4 +1,4 @@
-"""One run at a time in a folder: who may go on, and who has to wait."""
+"""One run at a time in a folder: which may continue, and which has to wait."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which source files stand behind a script: held against what Python's own parser reads."""
+"""The source files behind a script, compared with what Python's own parser finds."""
 
 import ast
 
@@ -10,7 +10,7 @@ SOURCES = sorted([*SCRIPTS.glob("*.py"), *(LIBRARY / "netlift").rglob("*.py")])
 
 
 def parsed(source: str) -> set[str]:
-    """Return what a source text imports of the library, by its syntax tree."""
+    """Return what a source text imports from the library, by its syntax tree."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

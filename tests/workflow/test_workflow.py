@@ -153,7 +153,7 @@ def test_one_core_and_two_give_the_same_values(study, tmp_path):
 
 
 class TestStaleness:
-    """One edit at a time, and exactly what it makes stale."""
+    """One edit at a time, and exactly the outputs that become outdated."""
 
     logit = "target_click_rate: 0.2\n    b_r: 0.8\n    b_v: 1.2\n    g_c: 0.8\n"
 

@@ -1,4 +1,4 @@
-"""Matching a world to given effects: what was made is found again, and what cannot be is said."""
+"""Matching a world to given effects: parameters recovered, impossible effects reported."""
 
 import math
 

@@ -39,7 +39,7 @@ from netlift.figures.outcome_models import MODEL_NAMES
 from netlift.models.aipw import AIPW, PLAIN
 
 BOUND = "_bound"
-"""Label of the line at the least possible standard error."""
+"""Label of the line at the smallest possible standard error."""
 
 _ROW = 0.32
 
@@ -52,7 +52,7 @@ def aipw(
     source: str = "",
     outcome: Outcome = CLICKS,
 ) -> Figure:
-    """Draw the total effect by each estimator, and its standard error against the bound.
+    """Draw the total effect by each estimator, and its standard error compared with the bound.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def aipw(
     observed_effects
         ``observed_effects.csv``, for the known effect over all slates, which may be missing.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     totals = aipw[aipw["line"] == TOTAL_LINE.code]
@@ -76,7 +76,7 @@ def aipw(
     if np.isfinite(known):
         legend.append(known_key())
     if with_bound:
-        legend.append(best_key("least possible error"))
+        legend.append(best_key("smallest possible error"))
     figure = sheet(
         _ROW * len(totals) + 1,
         title="Do outcome models make the effect on the whole slate more precise?",
@@ -97,7 +97,7 @@ def aipw(
 
 
 def known_total(observed_effects: pd.DataFrame) -> float:
-    """Return the known mean effect on all slates, promoted or not; NaN without a truth."""
+    """Return the known mean effect on all slates, promoted or not; NaN if unknown."""
     whole = observed_effects[observed_effects["line"] == TOTAL_LINE.code].iloc[0]
     return float(whole.get("known_effect", np.nan))
 
@@ -121,7 +121,7 @@ def draw_totals(axes: Axes, totals: pd.DataFrame, known: float, outcome: Outcome
 
 
 def draw_errors(axes: Axes, totals: pd.DataFrame, outcome: Outcome) -> None:
-    """Draw the standard errors, and the bound as an upright line."""
+    """Draw the standard errors, and the bound as a vertical line."""
     for row, (_, line) in enumerate(totals.iterrows()):
         draw_point(axes, row, line["se"], **_look(line))
     if has_known(totals, "bound_se"):
@@ -142,8 +142,8 @@ def _look(line: pd.Series) -> dict[str, Any]:
 def write_numbers(axes: Axes, totals: pd.DataFrame, *, with_bound: bool) -> None:
     """Write the estimates with their intervals, and the share of the bound that is reached."""
     numbers = [with_interval(*interval_of(line), 3) for _, line in totals.iterrows()]
-    place = 0.73 if with_bound else 1.0
-    column_of_text(axes, place, "Estimate (95% interval)", numbers)
+    edge = 0.73 if with_bound else 1.0
+    column_of_text(axes, edge, "Estimate (95% interval)", numbers)
     if with_bound:
         shares = ["" if pd.isna(share) else f"{share:.0f}%" for share in totals["efficiency"]]
         column_of_text(axes, 1, "Efficiency", shares)
@@ -152,13 +152,13 @@ def write_numbers(axes: Axes, totals: pd.DataFrame, *, with_bound: bool) -> None
 def _note(totals: pd.DataFrame, *, with_bound: bool) -> str:
     """Say what AIPW is, what the bound is, and why an estimator has no numbers."""
     notes = [
-        "AIPW: a model's prediction, corrected by what was observed with the known probability of "
-        "promotion, so that a wrong model costs precision alone."
+        "AIPW: a model's prediction, corrected with observed outcomes and the known probability of "
+        "promotion, so that a wrong model costs only precision."
     ]
     if with_bound:
         notes.append(
-            "Least possible error: from the known variance of clicks. Efficiency: its square over "
-            "that of the standard error, which is estimated, so that it may come out above 100%."
+            "Smallest possible error: from the known variance of clicks. Efficiency: its square "
+            "over that of the standard error, which is estimated, so it can exceed 100%."
         )
     missing = totals.dropna(subset=["note"])
     return " ".join([*notes, *reasons(missing["estimator"].map(name_of), missing["note"])])

@@ -1,4 +1,4 @@
-"""Design diagnostics: balance, checks of the randomization, and what could have been detected."""
+"""Design diagnostics: balance, checks of the randomization, and minimum detectable effects."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ WORDS = {
 """Checks and covariates in words."""
 
 MOST_EFFECTS = 6
-"""Given effects whose power is written; of more, the first."""
+"""Effects whose power is written, at most; the smallest come first."""
 
 _DECOR = 0.95
 """Height of a panel's title, ticks and label, in inches."""
@@ -58,18 +58,18 @@ _POWER_ROW = 0.46
 def design_diagnostics(
     diagnostics: pd.DataFrame, power: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
-    """Draw the checks of the randomization, and what effects the experiment could have shown.
+    """Draw the checks of the randomization, and the effects that the experiment could detect.
 
     Parameters
     ----------
     diagnostics
-        ``design_diagnostics.csv``; a check that was not made has no numbers.
+        ``design_diagnostics.csv``; a check that was not run has no numbers.
     power
         ``power.csv``; an estimator may lack numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     balance = diagnostics[diagnostics["check"] == BALANCE]
     checks = whole_checks(diagnostics)
@@ -82,9 +82,9 @@ def design_diagnostics(
     ]
     figure = sheet(
         sum(heights),
-        title="Was the promotion randomized as it should be, and what could be detected?",
+        title="Was the promotion randomized as designed, and what could be detected?",
         subtitle="Before promotion, only chance can make promoted and control slates differ. "
-        f"Power: of this experiment's {count(power['slates'].max())} slates.",
+        f"Power: with this experiment's {count(power['slates'].max())} slates.",
         legend=_legend(balance),
         note=_note(diagnostics, power),
         source=source,
@@ -113,7 +113,7 @@ def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame) -> Non
     draw_balance(axes, balance)
     wide_enough(axes)
     axes.set(
-        title="Balance of what promotion cannot change",
+        title="Balance of covariates before promotion",
         xlabel="Promoted minus control slates, in standard deviations",
     )
     columns = {
@@ -125,7 +125,7 @@ def _balance_panel(figure: Figure, grid: GridSpec, balance: pd.DataFrame) -> Non
 
 
 def draw_balance(axes: Axes, balance: pd.DataFrame) -> None:
-    """Draw each covariate's difference between arms against what random assignment gives."""
+    """Draw each covariate's difference between arms, with its range under random assignment."""
     theme = current_theme()
     row_axis(axes, [WORDS.get(name, name) for name in balance["subject"]])
     zero_line(axes)
@@ -140,19 +140,19 @@ def draw_balance(axes: Axes, balance: pd.DataFrame) -> None:
 
 
 def whole_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
-    """Return the checks of the randomization as a whole; of the A/A test, the false alarms."""
+    """Return one row per overall check of the randomization; for the A/A test, false alarms."""
     checks = diagnostics[diagnostics["check"].isin([SAMPLE_RATIO, OMNIBUS, PLACEBO])]
     return checks.drop_duplicates("check")
 
 
 def write_checks(axes: Axes, checks: pd.DataFrame) -> None:
-    """Write the checks of the randomization as a whole, one in each row."""
+    """Write the overall checks of the randomization, one per row."""
     text_rows(axes, [WORDS[check] for check in checks["check"]])
     axes.set_title("Checks of the randomization")
     for row, unit in enumerate(checks["unit"]):
         axes.text(0.01, row, str(unit), va="center", size=SMALL)
     columns = {
-        "Found": [_number(value) for value in checks["value"]],
+        "Value": [_number(value) for value in checks["value"]],
         "Expected": [_number(value) for value in checks["expected"]],
         "95% interval": [_range(line) for _, line in checks.iterrows()],
         "p-value": [p_value(p) for p in checks["p_value"]],
@@ -169,32 +169,34 @@ def _power_panel(
     draw_detectable(axes, power, list(lines))
     axes.set_xlim(left=0)
     axes.set(
-        title="Smallest effect shown with 80% power",
+        title="Smallest effect detected with 80% power",
         xlabel=f"Change in {outcome.of(PER_SLATE)}",
     )
-    beside = text_axis(figure, grid[2, 1], axes)
+    table_axes = text_axis(figure, grid[2, 1], axes)
     columns = power_columns(power, list(lines))
-    columns_of_text(beside, {f"{effect:g}": texts for effect, texts in columns.items()})
+    columns_of_text(table_axes, {f"{effect:g}": texts for effect, texts in columns.items()})
     if columns:
-        beside.set_title("Power to show a change of \N{HORIZONTAL ELLIPSIS}", pad=20, loc="right")
+        table_axes.set_title(
+            "Power to detect a change of \N{HORIZONTAL ELLIPSIS}", pad=20, loc="right"
+        )
 
 
 def draw_detectable(axes: Axes, power: pd.DataFrame, lines: list[str]) -> None:
-    """Draw the minimum detectable effect of each line by each estimator."""
+    """Draw the minimum detectable effect of each line for each estimator."""
     for _, line in power[power["question"] == MINIMUM].iterrows():
-        place = lines.index(line["line"]) + shift_of(line["estimator"])
+        y = lines.index(line["line"]) + shift_of(line["estimator"])
         marker, filled = ESTIMATORS[line["estimator"]]
         look = {"color": current_theme().data, "marker": marker, "filled": filled}
-        if not draw_point(axes, place, line["effect_per_slate"], **look):
-            say_missing(axes, place, "no estimate")
+        if not draw_point(axes, y, line["effect_per_slate"], **look):
+            say_missing(axes, y, "no estimate")
 
 
 def power_columns(power: pd.DataFrame, lines: list[str]) -> dict[float, dict[float, str]]:
-    """Return the power for each given effect, by place on the y axis."""
-    given = power[power["question"] == GIVEN]
+    """Return the power for each effect, by position on the y axis."""
+    effects = power[power["question"] == GIVEN]
     columns: dict[float, dict[float, str]] = {}
-    for effect in sorted(set(given["effect_per_slate"]))[:MOST_EFFECTS]:
-        part = given[given["effect_per_slate"] == effect]
+    for effect in sorted(set(effects["effect_per_slate"]))[:MOST_EFFECTS]:
+        part = effects[effects["effect_per_slate"] == effect]
         columns[effect] = {
             lines.index(name) + shift_of(estimator): f"{100 * chance:.0f}%"
             for name, estimator, chance in zip(
@@ -205,7 +207,7 @@ def power_columns(power: pd.DataFrame, lines: list[str]) -> dict[float, dict[flo
 
 
 def shift_of(estimator: str) -> float:
-    """Return how far an estimator's mark stands from the middle of its row."""
+    """Return the offset of an estimator's mark from the middle of its row."""
     return -SHIFT if estimator == next(iter(ESTIMATORS)) else SHIFT
 
 
@@ -214,7 +216,7 @@ def _number(value: float) -> str:
 
 
 def _range(line: pd.Series) -> str:
-    """Write an interval, or a range that has but an upper end."""
+    """Write an interval, or a range that has only an upper end."""
     lower, upper = line["lower_95"], line["upper_95"]
     if np.isfinite(lower):
         return f"{lower:.3f} to {upper:.3f}"
@@ -224,7 +226,7 @@ def _range(line: pd.Series) -> str:
 def _note(diagnostics: pd.DataFrame, power: pd.DataFrame) -> str:
     notes = [
         "Sample ratio: interval of the share. All covariates: range of random assignment. "
-        "A/A test: control slates are split at random, so that no effect can be; the interval is "
+        "A/A test: control slates are split at random, so there is no effect; the interval is "
         "that of the simulated share of splits whose 95% interval excludes zero."
     ]
     unchecked = whole_checks(diagnostics)

@@ -36,7 +36,7 @@ _HEIGHT = 0.66
 def observed_effects(
     effects: pd.DataFrame, draws: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
-    """Draw the observed effects, each unit on an axis of its own, beside their bootstrap.
+    """Draw the observed effects, one axis per unit, and their bootstrap distributions.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def observed_effects(
     draws
         ``bootstrap_draws.parquet``: one column per line, one row per resample of slates.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     units = list(dict.fromkeys(effects["unit_code"]))
     parts = [effects[effects["unit_code"] == unit] for unit in units]
@@ -55,19 +55,19 @@ def observed_effects(
         _ROW * len(effects) + _DECOR * len(units),
         title=f"Observed effects of promotion on {outcome.unit}",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
-        "slates. Each unit has an axis of its own.",
+        "slates. Each unit has its own axis.",
         legend=[
             estimate_key(current_theme().muted, "estimate, 95% interval"),
             *known_keys(effects),
         ],
         note=f"Right: the estimate in {count(len(draws))} resamples of slates, each effect scaled "
-        "to its own height; upright line: the estimate; bar: 95% percentile interval.",
+        "to its own height; vertical line: the estimate; bar: 95% percentile interval.",
         source=source,
     )
     grid = figure.add_gridspec(len(units), 2, height_ratios=[len(part) for part in parts])
-    for place, (unit, part) in enumerate(zip(units, parts, strict=True)):
-        left = figure.add_subplot(grid[place, 0])
-        right = figure.add_subplot(grid[place, 1], sharex=left)
+    for index, (unit, part) in enumerate(zip(units, parts, strict=True)):
+        left = figure.add_subplot(grid[index, 0])
+        right = figure.add_subplot(grid[index, 1], sharex=left)
         draw_effects(left, part, digits=DIGITS.get(unit, 3))
         draw_bootstrap(right, part, draws)
         wide_enough(left)
@@ -82,10 +82,10 @@ def draw_effects(axes: Axes, effects: pd.DataFrame, *, digits: int) -> None:
     """Draw one row per effect, labeled with its number."""
     row_axis(axes, [f"{row['component']}\n{_number(row, digits)}" for _, row in effects.iterrows()])
     zero_line(axes)
-    for place, (_, row) in enumerate(effects.iterrows()):
+    for row_index, (_, row) in enumerate(effects.iterrows()):
         color = current_theme().component(row["line"])
-        draw_estimate(axes, place, interval_of(row), color=color)
-        draw_known(axes, place, row.get("known_effect", np.nan))
+        draw_estimate(axes, row_index, interval_of(row), color=color)
+        draw_known(axes, row_index, row.get("known_effect", np.nan))
 
 
 def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame) -> None:
@@ -93,8 +93,8 @@ def draw_bootstrap(axes: Axes, effects: pd.DataFrame, draws: pd.DataFrame) -> No
     theme = current_theme()
     row_axis(axes, [""] * len(effects))
     zero_line(axes)
-    for place, (_, row) in enumerate(effects.iterrows()):
-        color, base = theme.component(row["line"]), place + 0.32
+    for row_index, (_, row) in enumerate(effects.iterrows()):
+        color, base = theme.component(row["line"]), row_index + 0.32
         axes.axhline(base, color=theme.grid, linewidth=0.8)
         if row["line"] in draws:
             drawn = draws[row["line"]].to_numpy(dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The ledger by every estimator, and how the errors of its parts go together."""
+"""The ledger by every estimator, and the correlations between the errors of its parts."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def estimators(
     component_covariance
         ``component_covariance.csv``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     effects = by_line(component_effects[component_effects["outcome_type"] == "observed_clicks"])
     main = effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0]
@@ -67,7 +67,7 @@ def estimators(
         sum(heights),
         title="The same changes by several estimators",
         subtitle=f"Observed {outcome.of(PER_SLATE)}, {count(first['treated_slates'])} promoted "
-        f"against {count(first['control_slates'])} control slates.",
+        f"and {count(first['control_slates'])} control slates.",
         legend=[estimate_key(current_theme().muted, "estimate, 95% interval")],
         note=_note(effects),
         source=source,
@@ -83,7 +83,7 @@ def estimators(
 
 
 def by_line(effects: pd.DataFrame) -> pd.DataFrame:
-    """Put all estimators of a line together, lines and estimators in the order of the table."""
+    """Group the estimators of each line, lines and estimators in the order of the table."""
     return pd.concat([part for _, part in effects.groupby("line", sort=False)])
 
 
@@ -100,13 +100,13 @@ def draw_estimators(axes: Axes, effects: pd.DataFrame) -> list[int]:
         labels += [label_of(name) for name in part["estimator"]]
     row_axis(axes, labels)
     zero_line(axes)
-    for place in headings:
-        axes.get_yticklabels()[place].set_fontweight("bold")
-        axes.axhline(place - 0.5, color=theme.grid, linewidth=0.8)
-    for place, (_, line) in zip(rows, effects.iterrows(), strict=True):
+    for row in headings:
+        axes.get_yticklabels()[row].set_fontweight("bold")
+        axes.axhline(row - 0.5, color=theme.grid, linewidth=0.8)
+    for row, (_, line) in zip(rows, effects.iterrows(), strict=True):
         values = interval_of(line, "estimate_per_slate")
-        if not draw_estimate(axes, place, values, color=theme.component(line["line"])):
-            say_missing(axes, place, "not estimated")
+        if not draw_estimate(axes, row, values, color=theme.component(line["line"])):
+            say_missing(axes, row, "not estimated")
     return rows
 
 
@@ -124,7 +124,7 @@ def write_numbers(axes: Axes, effects: pd.DataFrame, rows: list[int]) -> None:
 
 
 def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str]) -> None:
-    """Draw the correlations of the parts' estimates as a matrix, the stronger the darker."""
+    """Draw the correlations of the parts' estimates as a matrix, darker where stronger."""
     for first, second, value in zip(
         pairs["component_1"], pairs["component_2"], pairs["correlation"], strict=True
     ):
@@ -149,15 +149,15 @@ def draw_correlations(axes: Axes, pairs: pd.DataFrame, parts: list[str]) -> None
     axes.spines["bottom"].set_visible(False)
     axes.set(
         xlim=(-0.5, len(parts) - 0.5),
-        title="How the errors of the parts go together",
+        title="Correlations between the errors of the parts",
         xlabel="Correlation of the two estimates, without unit",
     )
 
 
 def _note(effects: pd.DataFrame) -> str:
-    """Say what the estimators are, and what the table notes about them."""
-    said = [f"{label_of(HAJEK)}: means weighted by the design's probabilities."]
+    """Return what the estimators are, and the table's notes on them."""
+    sentences = [f"{label_of(HAJEK)}: means weighted by the design's probabilities."]
     notes = effects.dropna(subset=["note"]).drop_duplicates(["estimator", "note"])
     for estimator, note in zip(notes["estimator"], notes["note"], strict=True):
-        said.append(f"{label_of(estimator)}: {str(note).rstrip('.')}.")
-    return " ".join(said)
+        sentences.append(f"{label_of(estimator)}: {str(note).rstrip('.')}.")
+    return " ".join(sentences)

@@ -16,7 +16,7 @@ EXAMPLE_ROW = 0.2
 """Height of a row of an example, in inches."""
 
 MAX_ROWS = 24
-"""Items of a slate that are written out; of a longer one, the first, the focal and the last."""
+"""Items of a slate that are written out; of a longer slate, the first, the focal and the last."""
 
 TITLE_WIDTH, CLUSTER_WIDTH = 158.0, 68.0
 """Room for a movie's title and its cluster, in points."""
@@ -33,7 +33,7 @@ def example_rows(exposure: pd.DataFrame) -> int:
 def draw_examples(
     figure: Figure, where: SubplotSpec, movies: pd.DataFrame, exposure: pd.DataFrame
 ) -> None:
-    """Draw the first promoted and the first control slate side by side, in the order before.
+    """Draw the first promoted and the first control slate side by side, as before promotion.
 
     Parameters
     ----------

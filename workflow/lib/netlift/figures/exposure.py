@@ -20,19 +20,19 @@ LABELS = {
     "same_cluster_competitor": "Same-cluster\ncompetitors",
     "other_competitor": "Other\ncompetitors",
 }
-"""How the components are named beside an axis."""
+"""Names of the components next to an axis."""
 
 
 @styled
 def exposure_mapping(exposure: pd.DataFrame, *, source: str = "") -> Figure:
-    """Draw what the design rests on: rows by component, displacement, slates by cluster.
+    """Draw the basis of the design: rows by component, displacement, slates by cluster.
 
     Parameters
     ----------
     exposure
         Slate items with the design (``exposure.parquet``).
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
     slates = slates_by_cluster(exposure)
@@ -77,13 +77,13 @@ def draw_component_rows(axes: Axes, exposure: pd.DataFrame) -> None:
 
 
 def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame) -> None:
-    """Draw how far the rows of each component move in promoted slates, one axis for each."""
+    """Draw how far the rows of each component move in promoted slates, one axis per component."""
     grid = where.subgridspec(len(COMPONENTS), 1, hspace=0.05)
     moved = exposure[exposure["promotion_applied"] == 1]
     change = moved["position_change"].to_numpy(dtype=np.int64)
     shared: Axes | None = None
-    for place, name in enumerate(COMPONENTS):
-        axes = figure.add_subplot(grid[place], sharex=shared)
+    for index, name in enumerate(COMPONENTS):
+        axes = figure.add_subplot(grid[index], sharex=shared)
         shared = shared or axes
         values, number = np.unique(change[moved["component"] == name], return_counts=True)
         share = 100 * number / max(number.sum(), 1)
@@ -95,8 +95,8 @@ def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame
             LABELS[name].replace("\n", " ") if len(values) else "no such rows in promoted slates"
         )
         axes.text(0.02, 0.93, label, transform=axes.transAxes, va="top", weight="bold", size=9)
-        axes.tick_params(axis="x", labelbottom=place == len(COMPONENTS) - 1)
-        if place == 0:
+        axes.tick_params(axis="x", labelbottom=index == len(COMPONENTS) - 1)
+        if index == 0:
             axes.set_title("Displacement in promoted slates")
     lowest = min(-1, int(change.min(initial=0)))
     axes.set_xlim(lowest - 0.7, max(1, int(change.max(initial=0))) + 0.7)
@@ -111,10 +111,10 @@ def draw_cluster_slates(axes: Axes, slates: pd.DataFrame) -> None:
     promoted, control = slates["promoted"].to_numpy(), slates["control"].to_numpy()
     axes.barh(rows, promoted, height=0.72, color=theme.promoted)
     axes.barh(rows, control, left=promoted, height=0.72, color=theme.control)
-    for row, (one, other) in enumerate(zip(promoted, control, strict=True)):
+    for row, (treated, rest) in enumerate(zip(promoted, control, strict=True)):
         axes.annotate(
-            f"{count(one)} + {count(other)}",
-            (one + other, row),
+            f"{count(treated)} + {count(rest)}",
+            (treated + rest, row),
             (4, 0),
             textcoords="offset points",
             va="center",
@@ -127,7 +127,7 @@ def draw_cluster_slates(axes: Axes, slates: pd.DataFrame) -> None:
 
 
 def slates_by_cluster(exposure: pd.DataFrame) -> pd.DataFrame:
-    """Count slates, never rows, by focal cluster and arm; the largest cluster first."""
+    """Count slates, not rows, by focal cluster and arm; the largest cluster first."""
     slates = exposure[exposure["is_focal_item"].to_numpy()]
     arm = slates["promotion_applied"].map({1: "promoted", 0: "control"})
     counts = pd.crosstab(slates["focal_spillover_cluster"].astype(str), arm)

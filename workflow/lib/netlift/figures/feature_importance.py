@@ -1,4 +1,4 @@
-"""What each outcome model rests on."""
+"""Which features each outcome model uses."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from netlift.models.outcome_models import ROW_LINEAR
 
 LOGISTIC, TREES_BY_ROW = "row_logistic", "row_lightgbm"
 REGRESSIONS = (LOGISTIC, ROW_LINEAR)
-"""Models of item rows that have coefficients; one of them is fitted, by what the outcome is."""
+"""Models of item rows that have coefficients; one of them is fitted, depending on the outcome."""
 
 TREES = {"random_forest": ("s", True), "xgboost": ("o", False), "lightgbm": ("o", True)}
-"""Models of trees that predict slates, with the marker of each and whether it is filled."""
+"""Tree models that predict slates, with the marker of each and whether it is filled."""
 
 INTERCEPT = "intercept"
 
@@ -41,23 +41,23 @@ _DECOR = 0.95
 def feature_importance(
     feature_importance: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
-    """Draw the coefficients of the regression of item rows, and shares of what trees gain.
+    """Draw the coefficients of the regression of item rows, and shares of the gain in tree models.
 
     Parameters
     ----------
     feature_importance
         ``feature_importance.csv``; a model that was not fitted is not in it.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     rows, slates = features_of_rows(feature_importance), features_of_slates(feature_importance)
-    found = [name for name in TREES if name in slates]
+    models = [name for name in TREES if name in slates]
     colors = dict(zip(TREES, (theme.muted, theme.data, theme.data), strict=True))
     legend: list[Artist] = [estimate_key(theme.total, "by item row", interval=False)]
-    for name in found:
+    for name in models:
         marker, filled = TREES[name]
         words = f"by slate: {MODEL_NAMES[name]}"
         legend.append(
@@ -68,27 +68,27 @@ def feature_importance(
     ]
     figure = sheet(
         sum(heights),
-        title="What do the outcome models rest on?",
-        subtitle=f"Models of all slates. Importance says what predicts {outcome.unit}, not what "
+        title="Which features do the outcome models use?",
+        subtitle=f"Models of all slates. Importance shows what predicts {outcome.unit}, not what "
         "promotion changes.",
         legend=legend,
         note="Without the intercept. Relevance, popularity and liked rates are in standard "
         "deviations; attention is 1 / log2(position + 1); promoted: 0 or 1, by component. Share: "
-        "of what all splits gain; of the random forest, of the decrease of variance.",
+        "of the gain of all splits; for the random forest, of the decrease of variance.",
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[1.25, 1])
     _row_panels(figure, grid, rows, outcome)
     axes = figure.add_subplot(grid[1, :])
-    draw_shares(axes, slates, {name: (colors[name], *TREES[name]) for name in found})
+    draw_shares(axes, slates, {name: (colors[name], *TREES[name]) for name in models})
     axes.set_title(f"Trees by slate: the {len(slates)} features with the largest mean share")
     return figure
 
 
 def features_of_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return coefficient and share of each feature of item rows, the largest coefficient first."""
-    own = [*REGRESSIONS, TREES_BY_ROW]
-    part = table[table["model"].isin(own) & (table["feature"] != INTERCEPT)]
+    models = [*REGRESSIONS, TREES_BY_ROW]
+    part = table[table["model"].isin(models) & (table["feature"] != INTERCEPT)]
     wide = part.pivot(index="feature", columns="model", values="importance")
     regression = ROW_LINEAR if ROW_LINEAR in wide else LOGISTIC
     wide = wide.reindex(columns=[regression, TREES_BY_ROW])
@@ -121,7 +121,7 @@ def _row_panels(figure: Figure, grid: GridSpec, rows: pd.DataFrame, outcome: Out
 
 
 def draw_values(axes: Axes, values: pd.Series, outcome: Outcome) -> None:
-    """Draw one mark per feature; where the model was not fitted, say so."""
+    """Draw one mark per feature; where the model was not fitted, write so."""
     zero_line(axes)
     for row, value in enumerate(values):
         draw_point(axes, row, value, color=current_theme().total)
@@ -134,12 +134,12 @@ def draw_shares(axes: Axes, slates: pd.DataFrame, marks: dict[str, tuple[str, st
     """Draw the share of each feature in each model."""
     row_axis(axes, words(slates))
     zero_line(axes)
-    for place, (name, (color, marker, filled)) in enumerate(marks.items()):
-        shift = SHIFT * (place - (len(marks) - 1) / 2)
+    for index, (name, (color, marker, filled)) in enumerate(marks.items()):
+        shift = SHIFT * (index - (len(marks) - 1) / 2)
         for row, value in enumerate(slates[name]):
             draw_point(axes, row + shift, value, color=color, marker=marker, filled=filled)
     if not marks:
-        say_missing(axes, 0, "no model of trees")
+        say_missing(axes, 0, "no tree model")
     wide_enough(axes)
     axes.set_xlabel("Share of the gain (random forest: of the decrease of variance)")
 

@@ -24,10 +24,10 @@ _DECOR = 0.85
 
 _PANELS = (
     (TOTAL_LINE.code, "Total effect, clicks per slate", "{:+.3f}", 0.0),
-    (DIVERSION, "Diversion ratio: loss of the others over the focal gain", "{:.2f}", 1.0),
+    (DIVERSION, "Diversion ratio: competitors' loss over the focal gain", "{:.2f}", 1.0),
     (GAINING, "Share of slates that gain", "{:.0%}", None),
 )
-"""Quantity, title, how a value is written, and the value at which the colors turn."""
+"""Quantity, title, format of a value, and the midpoint of the colors."""
 
 
 @styled
@@ -39,43 +39,43 @@ def grid_heat_maps(effects: pd.DataFrame, parameters: Sequence[str], *, source: 
     effects
         Table of a grid (``grid/{grid}.parquet``).
     parameters
-        Its parameters in the order of the config: the first is drawn upward, the second across.
-        Further ones are held at the middle of their values, which the figure says.
+        Its parameters in the order of the config: the first is the y axis, the second the x axis.
+        Others are fixed at the middle of their values, as the subtitle states.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
-    up, across, *held = parameters
-    part, held_at = _slice(effects, held)
+    up, across, *fixed = parameters
+    part, fixed_at = _slice(effects, fixed)
     rows, columns = (list(dict.fromkeys(part[name])) for name in (up, across))
     figure = sheet(
         len(_PANELS) * (1.1 * ROW * len(rows) + _DECOR),
-        title="How the effects depend on two assumptions of the competition model",
-        subtitle="Known effects, from exact click probabilities, over all slates." + held_at,
-        legend=[Line2D([], [], label="the total changes its sign", **_border())],
+        title="How the effects depend on two parameters of the competition model",
+        subtitle="Known effects, from exact click probabilities, over all slates." + fixed_at,
+        legend=[Line2D([], [], label="the total changes sign", **_border())],
         source=source,
     )
     panels = np.ravel(figure.subplots(len(_PANELS), 1))
     total = _matrix(part, TOTAL_LINE.code, up, across, rows, columns)
-    for axes, (quantity, title, form, turn) in zip(panels, _PANELS, strict=True):
+    for axes, (quantity, title, form, midpoint) in zip(panels, _PANELS, strict=True):
         values = _matrix(part, quantity, up, across, rows, columns)
-        _draw_panel(axes, values, form, turn)
+        _draw_panel(axes, values, form, midpoint)
         _draw_sign_change(axes, total)
-        axes.set_xticks(range(len(columns)), [_said(value) for value in columns])
-        axes.set_yticks(range(len(rows)), [_said(value) for value in rows])
+        axes.set_xticks(range(len(columns)), [_text(value) for value in columns])
+        axes.set_yticks(range(len(rows)), [_text(value) for value in rows])
         axes.tick_params(length=0)
         axes.set(title=title, xlabel=across, ylabel=up)
     return figure
 
 
-def _slice(effects: pd.DataFrame, held: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """Hold all but two parameters at the middle of their values; say so in words."""
-    said = []
-    for name in held:
+def _slice(effects: pd.DataFrame, fixed: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Fix all but two parameters at the middle of their values, and return a note on it."""
+    texts = []
+    for name in fixed:
         values = list(dict.fromkeys(effects[name]))
         value = values[len(values) // 2]
         effects = effects[effects[name] == value]
-        said.append(f"{name} = {_said(value)}")
-    return effects, f" Held at: {', '.join(said)}." if said else ""
+        texts.append(f"{name} = {_text(value)}")
+    return effects, f" Fixed at: {', '.join(texts)}." if texts else ""
 
 
 def _matrix(
@@ -88,10 +88,10 @@ def _matrix(
 
 
 def _draw_panel(
-    axes: Axes, values: np.ndarray[Any, np.dtype[np.float64]], form: str, turn: float | None
+    axes: Axes, values: np.ndarray[Any, np.dtype[np.float64]], form: str, midpoint: float | None
 ) -> None:
     """Draw one heat map, with its values written into the cells."""
-    colors, norm = _colors(values, turn)
+    colors, norm = _colors(values, midpoint)
     axes.imshow(values, cmap=colors, norm=norm, aspect="auto", origin="lower")
     for (row, column), value in np.ndenumerate(values):
         if not np.isfinite(value):
@@ -112,15 +112,15 @@ def _draw_panel(
 
 
 def _colors(
-    values: np.ndarray[Any, np.dtype[np.float64]], turn: float | None
+    values: np.ndarray[Any, np.dtype[np.float64]], midpoint: float | None
 ) -> tuple[Colormap, Normalize]:
-    """Return a color-blind-safe map: of two hues around a turning point, or of one."""
-    if turn is None:
+    """Return a color-blind-safe map: diverging around a midpoint, or sequential."""
+    if midpoint is None:
         return colormaps["cividis"], Normalize(0.0, 1.0)
-    reach = float(np.nanmax(np.abs(values - turn), initial=0.0)) or 1.0
-    better_high = turn == 0.0
+    reach = float(np.nanmax(np.abs(values - midpoint), initial=0.0)) or 1.0
+    better_high = midpoint == 0.0
     return colormaps["PuOr_r" if better_high else "PuOr"].reversed(), TwoSlopeNorm(
-        turn, turn - reach, turn + reach
+        midpoint, midpoint - reach, midpoint + reach
     )
 
 
@@ -138,5 +138,5 @@ def _border() -> dict[str, Any]:
     return {"color": current_theme().ink, "linewidth": 2.5}
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)

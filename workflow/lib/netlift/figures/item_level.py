@@ -1,4 +1,4 @@
-"""What analyses of single items would claim, against what happens to whole slates."""
+"""What analyses of single items would claim, compared with the change of whole slates."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from netlift.figures.drawing.text import signed, with_interval
 from netlift.figures.drawing.themes import current_theme
 
 NET = "Net change of whole slates"
-"""Name of what the claims are held against."""
+"""Name of what the claims are compared with."""
 
 _ROW = 1.0
 
 
 @styled
 def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
-    """Draw each item-level claim against the net change of whole slates.
+    """Draw each item-level claim and the net change of whole slates.
 
     Parameters
     ----------
     table
         ``item_level_claim.csv``; ``known_claim`` and ``known_net_change`` may be missing.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     figure = sheet(
@@ -63,7 +63,7 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome 
             *known_keys(table, column="known_net_change", label="known value"),
         ],
         note="Intervals by randomized unit, not those that an item-level analysis would report. "
-        "Verdicts by the intervals of claim, net change and their difference.",
+        "Verdicts follow from the intervals of claim, net change and their difference.",
         source=source,
     )
     grid = figure.add_gridspec(1, 3, width_ratios=[0.75, 1.1, 0.7])
@@ -76,7 +76,7 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome 
         draw_row(axes, row, values_of(line, "claim"), known, "no estimate", color=theme.focal)
     wide_enough(axes)
     axes.set_xlabel(capitalized(outcome.of(PER_1000)))
-    net = f"{outcome.unit} on all items, promoted against control slates"
+    net = f"{outcome.unit} on all items, promoted minus control slates"
     names, meanings = [NET, *table["metric_label"]], [net, *table["calculation"]]
     write_definitions(text_axis(figure, grid[0], axes), names, meanings)
     texts = words_beside(table)
@@ -97,9 +97,9 @@ def draw_net(axes: Axes, line: pd.Series) -> None:
 
 
 def words_beside(table: pd.DataFrame) -> dict[float, str]:
-    """Return, by their place on the y axis, the numbers of all rows, and the verdict on each claim.
+    """Return the numbers of all rows and the verdict on each claim, by position on the y axis.
 
-    Below a claim stands its difference from the net change.
+    A claim is followed by its difference from the net change.
     """
     net = with_interval(*values_of(table.iloc[0], "net_change"), 1)
     texts: dict[float, str] = {0.0: net or "no estimate"}

@@ -1,4 +1,4 @@
-"""Leakage audit: what falls on the items that a definition of spillover leaves out."""
+"""Leakage audit: the change on the items that a definition of spillover calls unexposed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from netlift.figures.drawing.style import (
 from netlift.figures.drawing.text import with_interval
 from netlift.figures.drawing.themes import current_theme
 
-CALLED = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
-"""What a definition calls items: marker, whether it is filled, distance from the row's middle."""
+GROUPS = {EXPOSED: ("o", True, -0.17), UNEXPOSED: ("s", False, 0.17)}
+"""Marker of exposed and unexposed items, whether it is filled, offset from the row's middle."""
 
 _ROW = 0.78
 
@@ -47,17 +47,17 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     table
         ``leakage.csv``; ``known_effect`` may be missing, and a part without rows has no numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     definitions = list(dict.fromkeys(table["definition"]))
     legend: list[Artist] = [
         estimate_key(
-            theme.competitors, f"{called} items, 95% interval", marker=marker, filled=filled
+            theme.competitors, f"{group} items, 95% interval", marker=marker, filled=filled
         )
-        for called, (marker, filled, _) in CALLED.items()
+        for group, (marker, filled, _) in GROUPS.items()
     ]
     legend += known_keys(table)
     if any(map(is_true, table["coarsest_sufficient"])):
@@ -66,11 +66,11 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
         _ROW * len(definitions) + 0.75,
         title="Leakage: does spillover reach items that are called unexposed?",
         subtitle=f"Change in {outcome.unit} on the items that each definition calls exposed, and "
-        "on those that it calls unexposed. Leakage: a change on unexposed items.",
+        "on those it calls unexposed. Leakage: a change on unexposed items.",
         legend=legend,
         note="Per slate: the sum over such items, averaged over all slates; the two parts add up "
-        "to the change on all non-focal items. Coarsest sufficient: of the definitions that leave "
-        "no leakage detectable, the one that calls the fewest items exposed.",
+        "to the change on all non-focal items. Coarsest sufficient: among the definitions without "
+        "detectable leakage, the one that calls the fewest items exposed.",
         source=source,
     )
     grid = figure.add_gridspec(1, 3, width_ratios=[0.72, 1.2, 0.72])
@@ -89,11 +89,11 @@ def leakage(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
 
 
 def draw_parts(axes: Axes, table: pd.DataFrame, definitions: list[str]) -> dict[float, str]:
-    """Draw both parts of every definition; return their numbers by their place on the y axis."""
+    """Draw both parts of every definition; return their numbers by their position on the y axis."""
     theme = current_theme()
     texts = {}
     for _, line in table.iterrows():
-        marker, filled, shift = CALLED[line["row_group"]]
+        marker, filled, shift = GROUPS[line["row_group"]]
         row = definitions.index(line["definition"])
         values = interval_of(line)
         color = theme.competitors
@@ -106,16 +106,16 @@ def draw_parts(axes: Axes, table: pd.DataFrame, definitions: list[str]) -> dict[
 
 
 def verdict(line: pd.Series) -> str:
-    """Say what the unexposed items show of leakage, and what they could have shown."""
-    said = "leakage detected" if is_true(line["leakage_detected"]) else "leakage not detected"
+    """Return whether leakage was detected on unexposed items, and what was detectable."""
+    message = "leakage detected" if is_true(line["leakage_detected"]) else "leakage not detected"
     if not np.isfinite(line["estimate"]):
-        said = "nothing is left to leak to"
+        message = "no leakage possible"
     smallest = line["minimum_detectable_leakage"]
     if np.isfinite(smallest):
-        said += f"; 80% power for a change of {smallest:.3f}"
-    return f"{said}; coarsest sufficient" if is_true(line["coarsest_sufficient"]) else said
+        message += f"; 80% power for a change of {smallest:.3f}"
+    return f"{message}; coarsest sufficient" if is_true(line["coarsest_sufficient"]) else message
 
 
 def is_true(value: object) -> bool:
-    """Say whether a cell that may be missing holds true."""
+    """Return whether a cell, which may be missing, is true."""
     return not pd.isna(value) and bool(value)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Figures 2b, 4a and 4b: known lift by slate, the ledger, and the ledger against the truth."""
+"""Figures 2b, 4a and 4b: known lift by slate, the ledger, and the ledger with known effects."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ _OBSERVED = (
     "Clicks per promoted slate minus clicks per control slate.",
 )
 _AGAINST_KNOWN = (
-    "What was observed, against what is known about this simulated world",
-    "The same change three times: in the clicks that were drawn, in the probabilities behind them, "
-    "and of each promoted slate against what it would have been.",
+    "What was observed, compared with the known effects in this simulated world",
+    "The same change three times: in the simulated clicks, in their probabilities, and for each "
+    "promoted slate compared with the same slate without promotion.",
 )
 _NO_CHANGE = 1e-12
 _BINS = 50
@@ -67,9 +67,9 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome =
     effects
         ``component_effects.csv``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     lines = ledger_lines(effects, "observed_clicks")
     first = lines.iloc[0]
@@ -89,20 +89,20 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome =
 
 
 def draw_waterfall(axes: Axes, lines: pd.DataFrame) -> None:
-    """Draw lines of the ledger, per 1,000 promoted slates, as bars that build on each other."""
+    """Draw lines of the ledger, per 1,000 promoted slates, as cumulative bars."""
     theme = current_theme()
     names = lines["line"].to_list()
     values = lines[list(_PER_1000)].to_numpy(dtype=np.float64)
     starts = waterfall_starts(names, values[:, 0])
     zero_line(axes, vertical=False)
-    for place, name in enumerate(names):
-        if not np.isfinite(values[place, 0]):
-            axes.text(place, 0, "no estimate", ha="center", va="bottom", color=theme.muted)
+    for index, name in enumerate(names):
+        if not np.isfinite(values[index, 0]):
+            axes.text(index, 0, "no estimate", ha="center", va="bottom", color=theme.muted)
             continue
-        _draw_bar(axes, place, starts[place], values[place], theme.component(name))
-        if place + 1 < len(names):
-            end = starts[place] + values[place, 0]
-            axes.plot([place, place + 1], [end, end], color=theme.muted, linewidth=0.8, zorder=0)
+        _draw_bar(axes, index, starts[index], values[index], theme.component(name))
+        if index + 1 < len(names):
+            end = starts[index] + values[index, 0]
+            axes.plot([index, index + 1], [end, end], color=theme.muted, linewidth=0.8, zorder=0)
     axes.set_xticks(range(len(names)), [_BAR_LABELS[name] for name in names], size=9.5)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -113,31 +113,31 @@ def draw_waterfall(axes: Axes, lines: pd.DataFrame) -> None:
 
 
 def waterfall_starts(names: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where each bar of a waterfall starts: at the sum so far, the whole slate at 0."""
+    """Return where each bar of a waterfall starts: at the sum so far; the total at 0."""
     starts = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values))[:-1]])
-    starts[[place for place, name in enumerate(names) if name == TOTAL_LINE.code]] = 0.0
+    starts[[index for index, name in enumerate(names) if name == TOTAL_LINE.code]] = 0.0
     return starts
 
 
 @styled
 def observed_against_known(effects: pd.DataFrame, *, source: str = "") -> Figure:
-    """Draw every line of the ledger as observed clicks, expected clicks and known lift say it.
+    """Draw every line of the ledger by observed clicks, expected clicks and known lift.
 
     Parameters
     ----------
     effects
-        ``component_effects.csv``; outcome types that it lacks are left out.
+        ``component_effects.csv``; missing outcome types are left out.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
-    found = [name for name in OUTCOMES if (effects["outcome_type"] == name).any()]
+    outcomes = [name for name in OUTCOMES if (effects["outcome_type"] == name).any()]
     legend: list[Artist] = [
         estimate_key(theme.muted, f"{words}, 95% interval", marker=marker, filled=filled)
-        for words, marker, filled in (OUTCOMES[name] for name in found)
+        for words, marker, filled in (OUTCOMES[name] for name in outcomes)
     ]
-    names = ledger_lines(effects, found[0])["component"].to_list()
-    title, subtitle = _OBSERVED if found == ["observed_clicks"] else _AGAINST_KNOWN
+    names = ledger_lines(effects, outcomes[0])["component"].to_list()
+    title, subtitle = _OBSERVED if outcomes == ["observed_clicks"] else _AGAINST_KNOWN
     figure = sheet(
         0.72 * len(names) + 0.7, title=title, subtitle=subtitle, legend=legend, source=source
     )
@@ -145,14 +145,14 @@ def observed_against_known(effects: pd.DataFrame, *, source: str = "") -> Figure
     axes = figure.add_subplot(grid[0])
     row_axis(axes, names, size=9.5)
     zero_line(axes)
-    shifts = np.linspace(-0.27, 0.27, len(found)) if len(found) > 1 else np.zeros(1)
+    shifts = np.linspace(-0.27, 0.27, len(outcomes)) if len(outcomes) > 1 else np.zeros(1)
     numbers: dict[float, str] = {}
-    for outcome, shift in zip(found, shifts, strict=True):
+    for outcome, shift in zip(outcomes, shifts, strict=True):
         numbers |= _draw_outcome(axes, ledger_lines(effects, outcome), outcome, shift)
     for row in range(1, len(names)):
         axes.axhline(row - 0.5, color=theme.grid, linewidth=0.8)
-    beside = text_axis(figure, grid[1], axes)
-    column_of_text(beside, 1, "Estimate (95% interval)", numbers)
+    table_axes = text_axis(figure, grid[1], axes)
+    column_of_text(table_axes, 1, "Estimate (95% interval)", numbers)
     wide_enough(axes)
     axes.set_xlabel("Change in clicks per slate")
     return figure
@@ -173,7 +173,7 @@ def known_lift_by_slate(accounts: pd.DataFrame, *, source: str = "") -> Figure:
     accounts
         ``slate_outcomes.parquet`` of a simulated world: ``known_effect_total``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
     effect = accounts["known_effect_total"].to_numpy(dtype=np.float64)
@@ -199,10 +199,10 @@ def known_lift_by_slate(accounts: pd.DataFrame, *, source: str = "") -> Figure:
 
 
 def draw_known_effects(axes: Axes, effect: NDArray[np.float64]) -> None:
-    """Draw a histogram of effects by slate; no bin holds both gains and losses."""
+    """Draw a histogram of effects by slate; no bin contains both gains and losses."""
     theme = current_theme()
     step = float(np.ptp(np.r_[effect, 0.0])) / _BINS or 0.01
-    # One bin more at either end, lest rounding leaves the outermost slates out.
+    # One more bin at each end, so that rounding does not leave out the outermost slates.
     edges = step * np.arange(np.floor(effect.min() / step) - 1, np.ceil(effect.max() / step) + 2)
     for part, color in ((effect < 0, theme.loses), (effect > 0, theme.gains)):
         if part.any():
@@ -233,17 +233,17 @@ def draw_known_effects(axes: Axes, effect: NDArray[np.float64]) -> None:
 
 
 def _draw_bar(
-    axes: Axes, place: int, start: float, values: NDArray[np.float64], color: str
+    axes: Axes, index: int, start: float, values: NDArray[np.float64], color: str
 ) -> None:
     """Draw one bar from ``start``, the interval around its end, and its numbers above both."""
     theme = current_theme()
     value, lower, upper = values
-    axes.bar(place, value, bottom=start, width=0.56, color=color, edgecolor=color)
+    axes.bar(index, value, bottom=start, width=0.56, color=color, edgecolor=color)
     highest = max(0.0, start, start + value)
     texts = [(signed(value, 1), 10.5, "bold")]
     if np.isfinite([lower, upper]).all():
         ends = [start + lower, start + upper]
-        where = [place, place]
+        where = [index, index]
         axes.plot(where, ends, color=theme.paper, linewidth=3.2, solid_capstyle="butt")
         axes.plot(where, ends, color=theme.muted, linewidth=1.6, marker="_", label=INTERVAL)
         highest = max(highest, ends[1])
@@ -251,7 +251,7 @@ def _draw_bar(
     for line, (text, size, weight) in enumerate(texts):
         axes.annotate(
             text,
-            (place, highest),
+            (index, highest),
             (0, 6 + 14 * line),
             textcoords="offset points",
             ha="center",
@@ -262,12 +262,12 @@ def _draw_bar(
 
 
 def _draw_outcome(axes: Axes, lines: pd.DataFrame, outcome: str, shift: float) -> dict[float, str]:
-    """Draw one outcome type's marks, and return its numbers by their place on the y axis."""
+    """Draw one outcome type's marks, and return its numbers by position on the y axis."""
     _, marker, filled = OUTCOMES[outcome]
     numbers = {}
-    for place, (_, line) in enumerate(lines.iterrows()):
+    for row, (_, line) in enumerate(lines.iterrows()):
         values = (line[_PER_SLATE[0]], line[_PER_SLATE[1]], line[_PER_SLATE[2]])
         color = current_theme().component(line["line"])
-        draw_estimate(axes, place + shift, values, color=color, marker=marker, filled=filled)
-        numbers[place + shift] = with_interval(*values, 3) or "no estimate"
+        draw_estimate(axes, row + shift, values, color=color, marker=marker, filled=filled)
+        numbers[row + shift] = with_interval(*values, 3) or "no estimate"
     return numbers

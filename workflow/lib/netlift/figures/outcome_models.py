@@ -1,4 +1,4 @@
-"""How well each outcome model predicts the clicks of slates that it has not seen."""
+"""How well each outcome model predicts the clicks of slates not used to fit it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MODEL_NAMES = {
 """Outcome models and effect models in words."""
 
 DIAGONAL = "_diagonal"
-"""Label of the line on which a prediction is what happens."""
+"""Label of the line on which predictions equal outcomes."""
 
 EXCESS = "excess_over_floor"
 
@@ -64,26 +64,26 @@ def outcome_models(
     source: str = "",
     outcome: Outcome = CLICKS,
 ) -> Figure:
-    """Draw the held-out error of each model, and the calibration of those of item rows.
+    """Draw the held-out error of each model, and the calibration of models of item rows.
 
     Parameters
     ----------
     outcome_models
-        ``outcome_models.csv``; without a truth it has no floor, and the errors themselves are
-        drawn.
+        ``outcome_models.csv``; without known effects it has no floor, and the errors themselves
+        are drawn.
     calibration
         ``calibration.csv``: a model may have no bins.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     by_row = outcome_models[outcome_models["level"] == "row"]
-    # Of an outcome that is not 0 or 1 nothing is calibrated, and there is nothing to draw.
+    # Only an outcome of 0 or 1 has a calibration to draw.
     unbinned = (by_row["model"] == ROW_LINEAR).any()
     figure = sheet(
         _PANEL * max(len(by_row), 2),
-        title=f"How well do models predict the {outcome.unit} of slates that they have not seen?",
+        title=f"How well do models predict the {outcome.unit} of unseen slates?",
         subtitle=f"{capitalized(outcome.of(PER_SLATE))}, each slate predicted by models fitted on "
         "other users' slates.",
         legend=_legend(outcome, calibrated=not unbinned),
@@ -101,7 +101,7 @@ def outcome_models(
 
 
 def _legend(outcome: Outcome, *, calibrated: bool) -> list[Artist]:
-    """Return the key to errors, and to the panels of calibration if there are any."""
+    """Return the legend of the errors, and of the calibration panels if there are any."""
     theme = current_theme()
     if not calibrated:
         return [estimate_key(theme.data, "error", interval=False)]
@@ -112,7 +112,7 @@ def _legend(outcome: Outcome, *, calibrated: bool) -> list[Artist]:
 
 
 def draw_errors(axes: Axes, models: pd.DataFrame, outcome: Outcome) -> None:
-    """Draw each model's error above the floor; without a truth, its error."""
+    """Draw each model's error above the floor; if the floor is unknown, its error."""
     row_axis(axes, [MODEL_NAMES.get(name, name) for name in models["model"]])
     column = EXCESS if has_known(models, EXCESS) else "rmse"
     if column == EXCESS:
@@ -150,13 +150,13 @@ def _calibration_panels(
     outcome: Outcome,
 ) -> None:
     axes: Axes | None = None
-    for place, (_, model) in enumerate(models.iterrows()):
-        axes = figure.add_subplot(grid[place, 2], sharex=axes, sharey=axes)
+    for row, (_, model) in enumerate(models.iterrows()):
+        axes = figure.add_subplot(grid[row, 2], sharex=axes, sharey=axes)
         slope = model["calibration_slope"]
-        said = f"slope {slope:.2f}" if np.isfinite(slope) else "no slope"
+        slope_text = f"slope {slope:.2f}" if np.isfinite(slope) else "no slope"
         name = str(model["model"])
         axes.set(
-            title=f"Calibration, {said}\n{MODEL_NAMES.get(name, name)}",
+            title=f"Calibration, {slope_text}\n{MODEL_NAMES.get(name, name)}",
             ylabel=capitalized(outcome.mean),
         )
         draw_calibration(axes, calibration[calibration["model"] == name])
@@ -182,16 +182,16 @@ def draw_calibration(axes: Axes, bins: pd.DataFrame) -> None:
 
 
 def _note(models: pd.DataFrame, *, calibrated: bool) -> str:
-    """Say what the columns are, and what no model can do better than."""
+    """Explain the columns and the floor that no model can beat."""
     notes = []
     if has_known(models, EXCESS):
         notes.append(
-            f"Floor: an RMSE of {models['floor_rmse'].iloc[0]:.4f}. Clicks are drawn by chance, so "
-            "no model can be below it, but by luck; above it is what errors of the predicted "
-            "expectation add."
+            f"Floor: an RMSE of {models['floor_rmse'].iloc[0]:.4f}. Clicks are random, so a model "
+            "is below it only by chance; the excess comes from errors of the predicted "
+            "expectation."
         )
     notes.append(
-        "MSE over best: mean squared error less that of the best model on the same slates, with "
+        "MSE over best: mean squared error minus that of the best model on the same slates, with "
         "its standard error."
     )
     if calibrated:

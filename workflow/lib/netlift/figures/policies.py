@@ -53,7 +53,7 @@ def policies(
     source: str = "",
     outcome: Outcome = CLICKS,
 ) -> Figure:
-    """Draw the value of each rule, with bounds that hold for all rules at once.
+    """Draw the value of each rule, with simultaneous bounds.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def policies(
     verdict
         ``verdict.json``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     ships = verdict["verdict"] == PROMOTE
     figure = sheet(
@@ -75,9 +75,9 @@ def policies(
         else "Promote nothing: no rule is shown to gain",
         subtitle=printable(verdict["statement"]),
         legend=_legend(policies),
-        note="Bounds: intervals that hold for all rules at once in 95% of experiments; "
-        "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of slates "
-        "than those it is valued on.",
+        note="Bounds: simultaneous 95% intervals for all rules; "
+        "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of "
+        "slates than those on which it is evaluated.",
         source=source,
     )
     grid = figure.add_gridspec(1, 2, width_ratios=[1.9, 1])
@@ -92,13 +92,13 @@ def policies(
 
 def _legend(policies: pd.DataFrame) -> list[Artist]:
     theme = current_theme()
-    found = {verdict_of(line) for _, line in policies.iterrows()}
+    verdicts = {verdict_of(line) for _, line in policies.iterrows()}
     keys: list[Artist] = [
         estimate_key(getattr(theme, verdict), f"{verdict}, bounds", marker=marker)
         for verdict, marker in MARKERS.items()
-        if verdict in found
+        if verdict in verdicts
     ]
-    keys.append(Line2D([], [], label="own 95% interval", **_own(theme.muted)))
+    keys.append(Line2D([], [], label="own 95% interval", **_own_look(theme.muted)))
     keys += known_keys(policies, column="known_value", label="known value")
     if has_known(policies, "oracle_value"):
         keys.append(best_key("best possible"))
@@ -106,7 +106,7 @@ def _legend(policies: pd.DataFrame) -> list[Artist]:
 
 
 def verdict_of(rule: pd.Series) -> str:
-    """Say what the simultaneous bounds say of a rule; promoting none is undecided."""
+    """Return a rule's verdict by its simultaneous bounds; promoting nothing is undecided."""
     if rule["lower_bound"] > ROUNDING:
         return "gains"
     return "loses" if rule["upper_bound"] < -ROUNDING else "undecided"
@@ -123,8 +123,8 @@ def draw_rules(axes: Axes, policies: pd.DataFrame) -> None:
         if not draw_estimate(axes, row, values, color=color, marker=marker):
             say_missing(axes, row, "no value")
             continue
-        own = [line["ci_95_lower"], line["ci_95_upper"]]
-        axes.plot(own, [row, row], label=OWN, zorder=2.5, **_own(color))
+        interval = [line["ci_95_lower"], line["ci_95_upper"]]
+        axes.plot(interval, [row, row], label=OWN, zorder=2.5, **_own_look(color))
         draw_known(axes, row, line.get("known_value", np.nan))
     if has_known(policies, "oracle_value"):
         oracle = float(policies["oracle_value"].max())
@@ -142,5 +142,5 @@ def write_values(axes: Axes, policies: pd.DataFrame) -> None:
     columns_of_text(axes, columns, (0.24, 0.52, 1))
 
 
-def _own(color: str) -> dict[str, Any]:
+def _own_look(color: str) -> dict[str, Any]:
     return {"color": color, "linewidth": 6, "solid_capstyle": "butt", "alpha": 0.4}

@@ -1,4 +1,4 @@
-"""Predicted against known effects, slate by slate."""
+"""Predicted and known effects, slate by slate."""
 
 from __future__ import annotations
 
@@ -51,40 +51,40 @@ def predicted_effects(slate_effects: pd.DataFrame, *, source: str = "") -> Figur
     slate_effects
         ``slate_effects.parquet`` of a simulated world: ``known_effect`` and predicted effects.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
-    found = [name for name in PREDICTORS if f"{_PREFIX}{name}" in slate_effects]
-    n_rows = max(-(-len(found) // _COLUMNS), 1)
+    predictors = [name for name in PREDICTORS if f"{_PREFIX}{name}" in slate_effects]
+    n_rows = max(-(-len(predictors) // _COLUMNS), 1)
     known = slate_effects["known_effect"].to_numpy(dtype=np.float64)
     figure = sheet(
         _PANEL * n_rows + 0.2,
-        title="Do models find which slates gain? Predicted against known effects",
-        subtitle=f"Of {count(len(known))} slates, each predicted by models fitted on other users' "
+        title="Do models find the slates that gain? Predicted and known effects",
+        subtitle=f"{count(len(known))} slates, each predicted by models fitted on other users' "
         "slates.",
         legend=[
             Line2D([], [], label="slate", alpha=1, **_slates()),
-            Line2D([], [], label="mean of a twentieth of slates, by prediction", **_means()),
-            Line2D([], [], label="known as predicted", **diagonal_look()),
+            Line2D([], [], label="mean of each twentieth of slates, by prediction", **_means()),
+            Line2D([], [], label="known equals predicted", **diagonal_look()),
         ],
         note=_note(len(known)),
         source=source,
     )
     grid = figure.add_gridspec(n_rows, _COLUMNS)
     first: Axes | None = None
-    for place, name in enumerate(found):
-        axes = figure.add_subplot(grid[divmod(place, _COLUMNS)], sharey=first)
+    for index, name in enumerate(predictors):
+        axes = figure.add_subplot(grid[divmod(index, _COLUMNS)], sharey=first)
         first = first or axes
         predicted = slate_effects[f"{_PREFIX}{name}"].to_numpy(dtype=np.float64)
         draw_effects(axes, predicted, known)
-        said = agreement(predicted, known)
-        axes.set(title=f"{MODEL_NAMES[name]}\n{said}", xlabel="Predicted, clicks per slate")
-        if place % _COLUMNS == 0:
+        correlation = agreement(predicted, known)
+        axes.set(title=f"{MODEL_NAMES[name]}\n{correlation}", xlabel="Predicted, clicks per slate")
+        if index % _COLUMNS == 0:
             axes.set_ylabel("Known, clicks per slate")
     return figure
 
 
 def agreement(predicted: Floats, known: Floats) -> str:
-    """Say how predicted and known effects go together, or why that cannot be said."""
+    """Return the correlation of predicted and known effects, or why there is none."""
     if np.ptp(known) <= ROUNDING:
         return "known effects are all equal"
     if np.ptp(predicted) <= ROUNDING:
@@ -93,7 +93,7 @@ def agreement(predicted: Floats, known: Floats) -> str:
 
 
 def draw_effects(axes: Axes, predicted: Floats, known: Floats) -> None:
-    """Draw slates, the means of twentieths of them, and where both effects are the same."""
+    """Draw slates, the means of twentieths of them, and the line where both effects are equal."""
     every = -(-len(known) // POINTS)
     axes.plot(
         predicted[::every],
@@ -116,22 +116,22 @@ def draw_effects(axes: Axes, predicted: Floats, known: Floats) -> None:
 def twentieths(predicted: Floats, known: Floats) -> tuple[Floats, Floats]:
     """Return the mean predicted and known effect of each twentieth of slates by prediction.
 
-    Slates that are predicted alike stay together, so that there may be fewer groups.
+    Slates with equal predictions stay in one group, so there may be fewer groups.
     """
     cuts = np.unique(np.quantile(predicted, np.arange(1, N_GROUPS) / N_GROUPS))
-    place = np.unique(np.searchsorted(cuts, predicted), return_inverse=True)[1]
-    counts = np.bincount(place)
-    return np.bincount(place, predicted) / counts, np.bincount(place, known) / counts
+    group = np.unique(np.searchsorted(cuts, predicted), return_inverse=True)[1]
+    counts = np.bincount(group)
+    return np.bincount(group, predicted) / counts, np.bincount(group, known) / counts
 
 
 def _note(n_slates: int) -> str:
-    """Say what is drawn, and how to read it."""
+    """Explain what is drawn, and how to read it."""
     every = -(-n_slates // POINTS)
     drawn = "All slates are drawn" if every == 1 else f"One slate in {every} is drawn"
     return (
-        f"{drawn}; means and correlations are of all. Panels share the upright axis alone. Means "
-        "flatter than the dashed line: predictions spread more than the effects that they stand "
-        "for. Stripes: each fold of slates has a model of its own."
+        f"{drawn}; means and correlations use all. Panels share only the y axis. Means "
+        "flatter than the dashed line: predictions vary more than the effects that they "
+        "predict. Stripes: each fold of slates has its own model."
     )
 
 

@@ -1,4 +1,4 @@
-"""Randomization tests: what was observed against what chance alone gives."""
+"""Randomization tests: observed differences compared with random assignment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROW = 0.84
 def randomization_tests(
     table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
-    """Draw each observed difference against its 95% range under the null hypothesis.
+    """Draw each observed difference and its 95% range under the null hypothesis.
 
     Parameters
     ----------
@@ -37,16 +37,16 @@ def randomization_tests(
         ``randomization_tests.csv``; ``known_null`` may be missing, and a hypothesis without item
         rows has no numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     figure = sheet(
         _ROW * len(table) + 0.75,
         title="Could this be chance? Randomization tests for spillover",
         subtitle=f"{outcome.per_arm}, on the items named. Null hypothesis: promotion changes no "
-        f"{outcome.one} of theirs, in any slate.",
+        f"{outcome.one} on them, in any slate.",
         legend=[
             estimate_key(theme.data, "observed", interval=False),
             band_key("95% range under the null hypothesis"),
@@ -65,15 +65,17 @@ def randomization_tests(
     wide_enough(axes)
     axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel(f"Change in {outcome.of(PER_SLATE)}")
-    # The sentence is the same for all but for the items, which stand behind its colon.
-    meanings = [str(said).rpartition(": ")[2].rstrip(".") for said in table["null_hypothesis"]]
+    # Sentences differ only in the items, which follow the colon.
+    meanings = [
+        str(sentence).rpartition(": ")[2].rstrip(".") for sentence in table["null_hypothesis"]
+    ]
     write_definitions(text_axis(figure, grid[0], axes), table["hypothesis_label"], meanings)
     columns_of_text(text_axis(figure, grid[2], axes), columns_beside(table))
     return figure
 
 
 def columns_beside(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Return what is written beside the plot: a heading and one text per hypothesis."""
+    """Return the columns next to the plot: a heading and one text per hypothesis."""
     columns = {
         "Observed": [signed(x, 3) if np.isfinite(x) else "" for x in table["estimate"]],
         "p-value": [p_value(p) for p in table["p_value"]],
@@ -85,7 +87,7 @@ def columns_beside(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _note(table: pd.DataFrame) -> str:
-    """Say how the p-values were made, and what the table notes."""
+    """Explain how the p-values were computed, and add the table's notes."""
     first = table.iloc[0]
     notes = [
         f"p-values: two-sided, by {first['statistic_text']}, over {count(first['permutations'])} "

@@ -1,4 +1,4 @@
-"""Figure 1: the ratings, and the slates that were made from them."""
+"""Figure 1: the ratings, and the slates built from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netlift.figures.drawing.themes import current_theme
 from netlift.figures.example_slates import EXAMPLE_ROW, draw_examples, example_rows
 
 MAX_GENRES = 24
-"""Genres that get a bar of their own; the rest, the rarest, are drawn as one."""
+"""Genres with their own bar, at most; the rarest are drawn as one."""
 
 _KEY: dict[str, Any] = {"columnspacing": 1.0, "handletextpad": 0.4, "handlelength": 1.4}
 
@@ -37,14 +37,14 @@ def ratings_and_slates(
     exposure
         Slate items with the design (``exposure.parquet``).
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     genres = genre_counts(movies["genres"])
     top = max(3.9, 0.19 * len(genres) + 0.9)
     bottom = EXAMPLE_ROW * (example_rows(exposure) + 3.2)
     figure = sheet(
         top + bottom,
-        title="Ratings, and the slates made from them",
+        title="Ratings, and the slates built from them",
         subtitle=f"{count(len(ratings))} ratings of a catalog of {count(len(movies))} movies; "
         f"{count(exposure['slate_id'].nunique())} slates of "
         f"{int(exposure['slate_position_seed'].max())} items",
@@ -77,22 +77,22 @@ def draw_relevance(axes: Axes, exposure: pd.DataFrame) -> None:
     theme = current_theme()
     position = exposure["slate_position_seed"].to_numpy()
     order = np.argsort(position, kind="stable")
-    places, starts = np.unique(position[order], return_index=True)
+    positions, starts = np.unique(position[order], return_index=True)
     groups = np.split(exposure["relevance"].to_numpy(dtype=np.float64)[order], starts[1:])
     lower, median, upper = np.array(
         [np.nanquantile(group, (0.25, 0.5, 0.75)) for group in groups]
     ).T
     axes.fill_between(
-        places, lower, upper, color=theme.data, alpha=0.25, linewidth=0, label="middle half"
+        positions, lower, upper, color=theme.data, alpha=0.25, linewidth=0, label="middle half"
     )
-    marker = "o" if len(places) <= 30 else ""
-    axes.plot(places, median, color=theme.data, marker=marker, markersize=4, label="median")
+    marker = "o" if len(positions) <= 30 else ""
+    axes.plot(positions, median, color=theme.data, marker=marker, markersize=4, label="median")
     axes.set(
         title="Relevance",
         xlabel="Position in the slate before promotion",
         ylabel="Relevance (stars)",
     )
-    axes.set_xticks(places[:: -(-len(places) // 12)])
+    axes.set_xticks(positions[:: -(-len(positions) // 12)])
     axes.grid(visible=True, axis="y")
     axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1), borderaxespad=0, **_KEY)
 
@@ -112,7 +112,7 @@ def draw_genres(axes: Axes, genres: pd.Series) -> None:
 
 
 def genre_counts(genres: pd.Series) -> pd.Series:
-    """Count movies by genre, the most frequent first; the rarest of very many as one."""
+    """Count movies by genre, the most frequent first; if there are very many, the rarest as one."""
     counted = Counter(name for listed in genres.dropna() for name in str(listed).split("|"))
     ordered = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
     counts = pd.Series(dict(ordered), dtype=np.int64)

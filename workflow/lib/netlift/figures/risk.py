@@ -53,9 +53,9 @@ def risk(
         ``risk_by_position.csv``, ``risk_by_cluster.csv``; ``known_effect`` may be missing.
         Segments with too few slates have no estimate.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     parts = [table[table["line"] == TOTAL_LINE.code] for table in (by_position, by_cluster)]
     keys = [
@@ -74,17 +74,17 @@ def risk(
         2, 2, height_ratios=[max(len(part), 1) for part in parts], width_ratios=[3, 1]
     )
     axes: Axes | None = None
-    for place, (part, (column, title)) in enumerate(zip(parts, SEGMENTS.items(), strict=True)):
-        axes = figure.add_subplot(grid[place, 0], sharex=axes)
+    for index, (part, (column, title)) in enumerate(zip(parts, SEGMENTS.items(), strict=True)):
+        axes = figure.add_subplot(grid[index, 0], sharex=axes)
         draw_segments(axes, part, column)
-        write_slates(text_axis(figure, grid[place, 1], axes), part)
+        write_slates(text_axis(figure, grid[index, 1], axes), part)
         wide_enough(axes)
         axes.set(title=title, xlabel=f"Change in {outcome.of(PER_SLATE)}")
     return figure
 
 
 def draw_segments(axes: Axes, segments: pd.DataFrame, name: str) -> None:
-    """Draw one row per segment; where there are too few slates, that is said in words."""
+    """Draw one row per segment; where there are too few slates, write so."""
     theme = current_theme()
     row_axis(axes, [shortened(segment, 130, size=9) for segment in segments[name]])
     zero_line(axes)
@@ -99,14 +99,17 @@ def draw_segments(axes: Axes, segments: pd.DataFrame, name: str) -> None:
 def write_slates(axes: Axes, segments: pd.DataFrame) -> None:
     """Write the number of slates of each segment, as the sum of its arms."""
     counts = segments[["slates", "treated_slates", "control_slates"]].to_numpy()
-    texts = [f"{count(both)} = {count(one)} + {count(other)}" for both, one, other in counts]
+    texts = [
+        f"{count(total)} = {count(promoted)} + {count(control)}"
+        for total, promoted, control in counts
+    ]
     column_of_text(axes, 1, "Slates = promoted + control", texts)
 
 
 def chance_note(parts: list[pd.DataFrame]) -> str:
-    """Say how many segments would stand out by chance alone."""
+    """Return how many segments would stand out by chance alone."""
     tested = sum(int(part["estimate"].notna().sum()) for part in parts)
     return (
         f"{tested} segments have numbers, each judged at 95%: about {0.05 * tested:.1f} of them "
-        "would stand out by chance alone. Position and cluster cut the same slates in two ways."
+        "would stand out by chance alone. Position and cluster divide the same slates in two ways."
     )

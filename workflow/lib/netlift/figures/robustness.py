@@ -25,7 +25,7 @@ def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
     table
         ``robustness.csv``; ``known_verdict`` may be missing.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
     conclusions = list(dict.fromkeys(table["conclusion"]))
@@ -35,7 +35,11 @@ def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
         _CELL * len(conclusions) + 0.4,
         title="Which conclusions hold in which world",
         subtitle="Verdict on the observed clicks at 95%, with the estimate behind it"
-        + ("; below, what the known effects say." if has_known(table, "known_verdict") else "."),
+        + (
+            "; below, the verdict of the known effects."
+            if has_known(table, "known_verdict")
+            else "."
+        ),
         legend=[color_key(color, VERDICTS[verdict]) for verdict, color in colors.items()],
         note="Units: clicks per slate; ratio; clicks per item row; clicks per slate and position.",
         source=source,

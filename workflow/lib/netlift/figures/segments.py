@@ -27,7 +27,7 @@ SHIFT = 0.2
 """Distance of a mark from the middle of its row: raw above, shrunken below."""
 
 MOST_WITHOUT = 3
-"""Segments without numbers that have a row each; more are said in one."""
+"""Segments without numbers that have a row each; more are combined in one."""
 
 _ROW = 0.44
 _DECOR = 1.1
@@ -42,7 +42,7 @@ def segments(
     source: str = "",
     outcome: Outcome = CLICKS,
 ) -> Figure:
-    """Draw the effect on whole slates by segment, each segmentation in a panel.
+    """Draw the effect on whole slates by segment, one panel per segmentation.
 
     Parameters
     ----------
@@ -52,43 +52,43 @@ def segments(
     heterogeneity
         ``heterogeneity.csv``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     panels = [rows_of(part) for _, part in segments.groupby("segment_type", sort=False)]
     figure = sheet(
         sum(_ROW * len(rows) + _DECOR for rows in panels),
         title="Do some slates lose more? The effect on the whole slate, by segment",
-        subtitle=f"{outcome.per_arm}, of the observed {outcome.unit}.",
+        subtitle=f"{outcome.per_arm}, by the observed {outcome.unit}.",
         legend=[
             estimate_key(theme.total, "raw, simultaneous 95% interval"),
             estimate_key(theme.data, "shrunken, 95% interval", marker="s", filled=False),
             *known_keys(*panels),
         ],
-        note="Simultaneous: at 95%, the intervals of all segments of a panel hold at once. "
-        "Shrunken: drawn towards the panel's mean, the more so the less its slates say. p: of no "
-        "difference between segments; tau: standard deviation of their true effects.",
+        note="Simultaneous: 95% intervals that are valid for all segments of a panel together. "
+        "Shrunken: pulled towards the panel's mean, more so with a larger standard error. p: for "
+        "no difference between segments; tau: standard deviation of their true effects.",
         source=source,
     )
     heights = [_ROW * len(rows) + _DECOR for rows in panels]
     grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[3, 1])
     axes: Axes | None = None
-    for place, rows in enumerate(panels):
-        axes = figure.add_subplot(grid[place, 0], sharex=axes)
+    for index, rows in enumerate(panels):
+        axes = figure.add_subplot(grid[index, 0], sharex=axes)
         draw_segments(axes, rows)
-        write_slates(text_axis(figure, grid[place, 1], axes), rows.dropna(subset=["slates"]))
+        write_slates(text_axis(figure, grid[index, 1], axes), rows.dropna(subset=["slates"]))
         wide_enough(axes)
         axes.set(
-            title=said_title(str(rows["segment_type"].iloc[0]), heterogeneity, outcome),
+            title=panel_title(str(rows["segment_type"].iloc[0]), heterogeneity, outcome),
             xlabel=f"Change in {outcome.of(PER_SLATE)}",
         )
     return figure
 
 
 def rows_of(part: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of one segmentation's panel: the full slate, many empty ones as one row."""
+    """Return the rows of one segmentation's panel, with many empty segments in one row."""
     whole = part[part["line"] == TOTAL_LINE.code]
     if not len(whole):
         return part.iloc[:1].assign(segment="")
@@ -108,12 +108,12 @@ def rows_of(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def reason(note: object) -> str:
-    """Return why a segment has no numbers, without the counts, which stand beside it."""
+    """Return why a segment has no numbers, without the counts, which are next to it."""
     return str(note).partition(":")[0]
 
 
 def draw_segments(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw the raw and the shrunken effect of each segment; where there is none, say why."""
+    """Draw the raw and the shrunken effect of each segment; where it is missing, write why."""
     theme = current_theme()
     row_axis(axes, [shortened(segment, 130, size=9) for segment in rows["segment"]])
     zero_line(axes)
@@ -129,15 +129,15 @@ def draw_segments(axes: Axes, rows: pd.DataFrame) -> None:
         draw_known(axes, row, line.get("known_effect", np.nan))
 
 
-def said_title(segment_type: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
-    """Return a panel's title: how the slates are cut, and how much the segments differ."""
+def panel_title(segment_type: str, heterogeneity: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
+    """Return a panel's title: the segmentation, and how much the segments differ."""
     title = f"By {SEGMENT_TYPES[segment_type]}"
-    found = heterogeneity[
+    tested = heterogeneity[
         (heterogeneity["segment_type"] == segment_type) & (heterogeneity["line"] == TOTAL_LINE.code)
     ]
-    if not len(found):
+    if not len(tested):
         return title
-    line = found.iloc[0]
+    line = tested.iloc[0]
     if not np.isfinite(line["p_value"]):
         return f"{title}\nNot tested: {line['note']}"
     p = p_value(line["p_value"])

@@ -1,4 +1,4 @@
-"""Shares of the focal gain that are taken from others, with Fieller's sets."""
+"""Shares of the focal gain that are taken from other items, with Fieller sets."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ SHIFT = 0.17
 """Distance of an estimator's mark from the middle of its row."""
 
 FARTHEST = 10.0
-"""No axis goes farther from 0: a set that does ends in an arrow, and its numbers are beside it."""
+"""Largest distance of an axis limit from 0; a set beyond it ends in an arrow."""
 
 ARROW = "_arrow"
-"""Label of the marks at the ends of a set that leaves the axis."""
+"""Label of the marks where a set extends beyond the axis."""
 
 _ROW = 0.64
-_ROOM = 0.06
+_MARGIN = 0.06
 
 
 @styled
 def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS) -> Figure:
-    """Draw each share with Fieller's 95% set, bounded or not.
+    """Draw each share with its 95% Fieller set, bounded or not.
 
     Parameters
     ----------
     shares
         ``shares.csv``; ``known_value`` may be missing, and an estimator may lack numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     theme = current_theme()
     part = shares[shares["estimator"].isin(ESTIMATORS)]
@@ -71,7 +71,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     figure = sheet(
         _ROW * len(names) + 0.7,
         title="What a promotion takes from the items around it",
-        subtitle=f"Shares of observed {outcome.unit}, with Fieller's sets. What is taken from all "
+        subtitle=f"Shares of observed {outcome.unit}, with Fieller sets. What is taken from all "
         "competitors and what is left for the slate add up to 1.",
         legend=[*keys, *known_keys(part, column="known_value", label="known share")],
         note=_note(part),
@@ -87,36 +87,36 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
     meanings = "of " + names["denominator_label"]
     write_definitions(text_axis(figure, grid[0], axes), names["metric_label"], meanings)
     column_of_text(text_axis(figure, grid[2], axes), 1, "Estimate (95% set)", texts)
-    axes.set_xlabel("Share (ratio, without unit); dashed: 1, all of it")
+    axes.set_xlabel("Share (ratio, without unit); dashed: 1, the whole")
     return figure
 
 
 def limits(table: pd.DataFrame) -> tuple[float, float]:
-    """Return the ends of an axis that shows every finite number, but no farther than it may go."""
+    """Return the ends of an axis that shows every finite number, up to FARTHEST."""
     names = ["estimate", "ci_95_lower", "ci_95_upper", "known_value"]
     values = table[[name for name in names if name in table]].to_numpy(dtype=np.float64)
     values = np.clip(np.r_[values[np.isfinite(values)], 0.0, 1.0], -FARTHEST, FARTHEST)
-    room = _ROOM * float(np.ptp(values))
-    return float(values.min()) - room, float(values.max()) + room
+    margin = _MARGIN * float(np.ptp(values))
+    return float(values.min()) - margin, float(values.max()) + margin
 
 
 def draw_shares(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float, str]:
-    """Draw the shares of every estimator; return their numbers by their place on the y axis."""
+    """Draw the shares of every estimator; return their numbers by their position on the y axis."""
     texts = {}
     shifts = dict(zip(ESTIMATORS, (-SHIFT, SHIFT), strict=True))
     for _, line in table.iterrows():
         row = names.index(line["metric"])
-        place = row + shifts[line["estimator"]]
+        y = row + shifts[line["estimator"]]
         marker, filled = ESTIMATORS[line["estimator"]]
         ends = (line["ci_95_lower"], line["ci_95_upper"])
         for lower, upper in pieces(str(line["interval_kind"]), *ends):
-            _draw_piece(axes, place, lower, upper)
+            _draw_piece(axes, y, lower, upper)
         if abs(line["estimate"]) <= FARTHEST:
             look = {"color": current_theme().data, "marker": marker, "filled": filled}
-            draw_point(axes, place, line["estimate"], **look)
+            draw_point(axes, y, line["estimate"], **look)
         elif pd.isna(line["interval_kind"]):
-            say_missing(axes, place, "not estimated")
-        texts[place] = said(line["estimate"], *ends, str(line["interval_kind"]))
+            say_missing(axes, y, "not estimated")
+        texts[y] = estimate_text(line["estimate"], *ends, str(line["interval_kind"]))
     for metric, part in table.groupby("metric", sort=False):
         draw_known(axes, names.index(str(metric)), part.iloc[0].get("known_value", np.nan))
     return texts
@@ -131,7 +131,7 @@ def pieces(kind: str, lower: float, upper: float) -> list[tuple[float, float]]:
     }.get(kind, [])
 
 
-def said(estimate: float, lower: float, upper: float, kind: str) -> str:
+def estimate_text(estimate: float, lower: float, upper: float, kind: str) -> str:
     """Write an estimate with its confidence set."""
     number = signed(estimate, 2) if math.isfinite(estimate) else "no estimate"
     if kind == "interval":
@@ -142,7 +142,7 @@ def said(estimate: float, lower: float, upper: float, kind: str) -> str:
 
 
 def _draw_piece(axes: Axes, row: float, lower: float, upper: float) -> None:
-    """Draw a piece of a set; where it leaves the axis, it ends in an arrow."""
+    """Draw a piece of a set; where it extends beyond the axis, it ends in an arrow."""
     theme = current_theme()
     left, right = axes.get_xlim()
     ends = np.clip([lower, upper], left, right)
@@ -161,17 +161,17 @@ def _draw_piece(axes: Axes, row: float, lower: float, upper: float) -> None:
 
 
 def _note(table: pd.DataFrame) -> str:
-    """Say what arrows mean, and why an estimator has no numbers."""
+    """Explain arrows, and why an estimator has no numbers."""
     notes = []
     ends = table[["ci_95_lower", "ci_95_upper"]].to_numpy(dtype=np.float64)
     if (np.abs(ends) > FARTHEST).any():
-        notes.append("Arrow: the set goes on beyond the axis.")
+        notes.append("Arrow: the set continues beyond the axis.")
     if (table["interval_kind"] == "outside").any():
         notes.append(
-            "Arrows and a gap: every number but those in the gap, since what it is a share of may "
+            "Arrows and a gap: every number except those in the gap, because the denominator may "
             "be zero."
         )
     if (table["interval_kind"] == "everything").any():
-        notes.append("Arrows, no gap: any number, since what it is a share of may be zero.")
+        notes.append("Arrows, no gap: any number, because the denominator may be zero.")
     missing = table.dropna(subset=["note"]).drop_duplicates("estimator")
     return " ".join([*notes, *reasons(missing["estimator"].map(label_of), missing["note"])])

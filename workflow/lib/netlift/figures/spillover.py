@@ -26,7 +26,7 @@ from netlift.figures.drawing.text import count, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
 
 _IN_CLUSTER = ("same_cluster", "same_cluster_displaced")
-"""Definitions that look at the focal item's cluster alone."""
+"""Definitions limited to the focal item's cluster."""
 
 _ROW = 0.66
 _LABEL_PER_LINE = 34
@@ -37,26 +37,26 @@ _DIGITS = 4
 def spillover_sensitivity(
     spillover: pd.DataFrame, support: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS
 ) -> Figure:
-    """Draw the spillover under every definition, each unit in a panel of its own.
+    """Draw the spillover under every definition, one panel per unit.
 
     Parameters
     ----------
     spillover
-        ``spillover_sensitivity.csv``; ``known_effect`` may be missing, and estimates too. What one
-        position changes is no definition of who is exposed: it is said in words.
+        ``spillover_sensitivity.csv``; ``known_effect`` may be missing, and estimates too. The
+        effect per position is not a definition of exposure: it is written in the note.
     support
         ``spillover_support.csv``: what each definition means, its rows and its slates.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     by_position = spillover["unit_code"] == PER_POSITION
     spillover, dose = spillover[~by_position], spillover[by_position]
     units = list(dict.fromkeys(spillover["unit_code"]))
     figure = sheet(
         _ROW * len(support) + 0.85,
-        title=f"Spillover: how {outcome.unit} on other items change, by who counts as exposed",
+        title=f"Spillover: how {outcome.unit} on other items change, by which items are exposed",
         subtitle=f"{capitalized(outcome.unit)} in promoted slates minus {outcome.unit} in control "
         "slates, on the items that each definition picks.",
         legend=[
@@ -64,13 +64,13 @@ def spillover_sensitivity(
             *known_keys(spillover),
         ],
         note="Slates: those with at least one such item. Per slate: the sum over such items, "
-        "averaged over all slates." + said_dose(dose, outcome),
+        "averaged over all slates." + dose_note(dose, outcome),
         source=source,
     )
     widths = [0.7, *([1.0] * len(units)), 0.42]
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
-    for place, unit in enumerate(units, start=1):
-        axes = figure.add_subplot(grid[place])
+    for column, unit in enumerate(units, start=1):
+        axes = figure.add_subplot(grid[column])
         part = spillover[spillover["unit_code"] == unit].set_index("definition")
         part = part.reindex(support["definition"])
         row_axis(axes, [""] * len(support))
@@ -88,20 +88,20 @@ def spillover_sensitivity(
     return figure
 
 
-def said_dose(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
-    """Say what moving down by one position changes; nothing where the table does not have it."""
-    said = ""
+def dose_note(dose: pd.DataFrame, outcome: Outcome = CLICKS) -> str:
+    """Return a note on the effect of moving down by one position; empty if not in the table."""
+    note = ""
     for _, row in dose.iterrows():
         number = with_interval(*interval_of(row), _DIGITS)
-        said += " For each position that an item moves down, against items that stay: "
-        said += f"{number} {outcome.of(PER_POSITION)}" if number else "no estimate"
+        note += " For each position that an item moves down, compared with items that stay: "
+        note += f"{number} {outcome.of(PER_POSITION)}" if number else "no estimate"
         known = row.get("known_effect", np.nan)
-        said += f"; known: {signed(known, _DIGITS)}." if np.isfinite(known) else "."
-    return said
+        note += f"; known: {signed(known, _DIGITS)}." if np.isfinite(known) else "."
+    return note
 
 
 def draw_definitions(axes: Axes, estimates: pd.DataFrame) -> None:
-    """Draw one row per definition; where an estimate is missing, say so."""
+    """Draw one row per definition; where an estimate is missing, write so."""
     theme = current_theme()
     zero_line(axes)
     for row, (definition, line) in enumerate(estimates.iterrows()):

@@ -1,4 +1,4 @@
-"""In what share of the seeds of a sweep each conclusion holds."""
+"""The share of a sweep's seeds in which each conclusion holds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "") -> Figure:
     shares
         ``sweep/conclusion_shares.csv``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
     conclusions = list(dict.fromkeys(shares["conclusion"]))
@@ -49,24 +49,24 @@ def sweep_conclusions(shares: pd.DataFrame, *, source: str = "") -> Figure:
         "observed clicks.",
         legend=[color_key(color, VERDICTS[verdict]) for verdict, color in colors.items()],
         note="Known: the share of seeds in which the known effects, without the noise of clicks, "
-        "say that the conclusion holds. Wrong: verdicts that they contradict; at 95%, at most 2.5% "
-        "are expected.",
+        "show that the conclusion holds. Wrong: verdicts that the known effects contradict; at "
+        "95%, at most 2.5% are expected.",
         source=source,
     )
     grid = figure.add_gridspec(len(conclusions), 2, width_ratios=[4, 1])
-    for place, conclusion in enumerate(conclusions):
+    for index, conclusion in enumerate(conclusions):
         part = shares[shares["conclusion"] == conclusion]
-        axes = figure.add_subplot(grid[place, 0])
+        axes = figure.add_subplot(grid[index, 0])
         draw_shares(axes, part, colors)
         axes.set_title(CONCLUSIONS[conclusion])
-        if place == len(conclusions) - 1:
+        if index == len(conclusions) - 1:
             axes.set_xlabel("Share of seeds")
-        write_known(text_axis(figure, grid[place, 1], axes), part)
+        write_known(text_axis(figure, grid[index, 1], axes), part)
     return figure
 
 
 def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str]) -> None:
-    """Draw one bar per world and slate size, made of the shares of the verdicts."""
+    """Draw one bar per world and slate size, stacked from the shares of the verdicts."""
     labels = [
         f"{shortened(world, _LABEL, size=SMALL)}, {size}"
         for world, size in zip(part["world"], part["size"], strict=True)
@@ -95,7 +95,7 @@ def draw_shares(axes: Axes, part: pd.DataFrame, colors: dict[str, str]) -> None:
 
 
 def write_known(axes: Axes, part: pd.DataFrame) -> None:
-    """Write in what share of seeds the known effects say so, and the share of wrong verdicts."""
+    """Write the share of seeds in which the known effects hold, and that of wrong verdicts."""
     names = {"Known: holds": "holds_by_known_effects", "Wrong": "wrong"}
     columns = {heading: [f"{share:.0%}" for share in part[name]] for heading, name in names.items()}
     columns_of_text(axes, columns, (0.5, 0.95))

@@ -24,7 +24,7 @@ _ROW = 0.42
 _DECOR = 0.62
 """Height of a panel's title and ticks, in inches."""
 _DEPTH = 0.3
-"""How far below its row a seed's point may lie."""
+"""Largest distance of a seed's point below its row."""
 
 
 @styled
@@ -36,7 +36,7 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "") -> Figure:
     effects
         ``sweep/effects.parquet``, of which the main estimator is drawn.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     rows = effects[effects["is_main"].astype(bool)].dropna(subset=["estimate_per_slate"])
     sizes = sorted(map(int, effects["size"].unique()))
@@ -45,11 +45,11 @@ def sweep_distribution(effects: pd.DataFrame, *, source: str = "") -> Figure:
     heights = len(worlds) * (_ROW * len(sizes) + _DECOR)
     seeds = effects.groupby(["world", "size"])["seed"].nunique()
     most, least = count(seeds.max()), count(seeds.min())
-    said = most if most == least else f"{least} to {most}"
+    seeds_text = most if most == least else f"{least} to {most}"
     figure = sheet(
         heights + 0.2,
         title="How estimates spread over seeds, by slate size and world",
-        subtitle=f"{said} seeds in each row. Change in clicks per slate by the promotion.",
+        subtitle=f"{seeds_text} seeds in each row. Change in clicks per slate due to promotion.",
         legend=_legend(),
         note="The known effect is the mean over seeds, whose slates differ a little.",
         source=source,
@@ -75,7 +75,7 @@ def _legend() -> list[Artist]:
     theme = current_theme()
     look: dict[str, Any] = {"color": theme.muted, "solid_capstyle": "butt"}
     return [
-        Line2D([], [], marker=".", linestyle="none", color=theme.muted, label="a seed"),
+        Line2D([], [], marker=".", linestyle="none", color=theme.muted, label="one seed"),
         Line2D([], [], linewidth=5, label="middle half of the seeds", **look),
         Line2D([], [], linewidth=1.5, label="middle 95%", **look),
         known_key(),
@@ -85,8 +85,8 @@ def _legend() -> list[Artist]:
 def draw_spread(axes: Axes, part: pd.DataFrame, sizes: list[int], color: str) -> None:
     """Draw one row per slate size: seeds as points, their quantiles, and the known effect."""
     for row, size in enumerate(sizes):
-        own = part[part["size"] == size]
-        values = own["estimate_per_slate"].to_numpy()
+        cell = part[part["size"] == size]
+        values = cell["estimate_per_slate"].to_numpy()
         if not len(values):
             continue
         axes.plot(
@@ -113,9 +113,9 @@ def draw_spread(axes: Axes, part: pd.DataFrame, sizes: list[int], color: str) ->
                 solid_capstyle="butt",
                 label=label,
             )
-        draw_known(axes, row - 0.12, float(own["known_effect"].mean()))
+        draw_known(axes, row - 0.12, float(cell["known_effect"].mean()))
 
 
 def scattered(n: int) -> NDArray[np.float64]:
-    """Return numbers from 0 to 1 that spread evenly, without chance (multiples of a fraction)."""
+    """Return evenly spread, deterministic numbers from 0 to 1 (multiples of a fraction)."""
     return np.asarray(np.arange(n) * 0.6180339887498949 % 1)

@@ -1,4 +1,4 @@
-"""The total effect of every seed of a sweep, with its interval, against the known effect."""
+"""The total effect of every seed of a sweep, with its interval, compared with the known effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PANEL = 2.15
 
 @styled
 def sweep_estimates(effects: pd.DataFrame, *, source: str = "") -> Figure:
-    """Draw each seed's total effect with its interval, a panel for each slate size and world.
+    """Draw each seed's total effect with its interval, one panel per slate size and world.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "") -> Figure:
         ``sweep/effects.parquet``, of which the main estimator's total is drawn; an experiment may
         lack numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     totals = effects[effects["is_main"].astype(bool) & (effects["line"] == TOTAL_LINE.code)]
     sizes, worlds = sorted(totals["size"].unique()), list(dict.fromkeys(totals["world"]))
@@ -40,12 +40,11 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "") -> Figure:
     missing = int(totals["estimate_per_slate"].isna().sum())
     figure = sheet(
         _PANEL * per_size * len(sizes),
-        title="The same experiment with many seeds: total effect on a slate",
-        subtitle="Each line is one seed: its estimate with a 95% interval, in the order of the "
-        "estimates.",
+        title="The same experiment with many seeds: total effect per slate",
+        subtitle="Each line is one seed: its estimate with a 95% interval, sorted by estimate.",
         legend=_legend(),
-        note="Of 100 intervals 5 are expected to miss. A seed draws the same numbers at all sizes "
-        "and in all worlds, so panels go together."
+        note="Of 100 intervals, 5 are expected to miss. A seed draws the same numbers at all sizes "
+        "and in all worlds, so panels are correlated."
         + (f" {count(missing)} experiments have no estimate." if missing else ""),
         source=source,
     )
@@ -53,14 +52,14 @@ def sweep_estimates(effects: pd.DataFrame, *, source: str = "") -> Figure:
     for axes in panels.ravel():
         axes.set_axis_off()
     for band, size in enumerate(sizes):
-        for place, world in enumerate(worlds):
-            axes = panels[band * per_size + place // columns, place % columns]
+        for index, world in enumerate(worlds):
+            axes = panels[band * per_size + index // columns, index % columns]
             axes.set_axis_on()
             part = totals[(totals["size"] == size) & (totals["world"] == world)]
             draw_seeds(axes, part.dropna(subset=["estimate_per_slate"]))
             name = shortened(f"{world}, {size} items", 72 * WIDTH / columns - 60, size=SMALL)
-            axes.set_title(f"{name}\n{_held(part)}", size=SMALL)
-            if place % columns == 0:
+            axes.set_title(f"{name}\n{_coverage(part)}", size=SMALL)
+            if index % columns == 0:
                 axes.set_ylabel("Clicks per slate")
     return figure
 
@@ -75,18 +74,18 @@ def _legend() -> list[Artist]:
 
 
 def misses(part: pd.DataFrame) -> pd.Series:
-    """Say which experiments' intervals do not hold their known effect."""
-    held = part["known_effect"].between(part["ci_95_lower"], part["ci_95_upper"])
-    return ~held & part["estimate_per_slate"].notna()
+    """Return which experiments' intervals do not cover their known effect."""
+    covered = part["known_effect"].between(part["ci_95_lower"], part["ci_95_upper"])
+    return ~covered & part["estimate_per_slate"].notna()
 
 
-def _held(part: pd.DataFrame) -> str:
+def _coverage(part: pd.DataFrame) -> str:
     n = int(part["estimate_per_slate"].notna().sum())
-    return f"{count(n - misses(part).sum())} of {count(n)} intervals hold"
+    return f"{count(n - misses(part).sum())} of {count(n)} cover the known effect"
 
 
 def draw_seeds(axes: Axes, part: pd.DataFrame) -> None:
-    """Draw one upright interval per seed, those that miss in another color and with a cross."""
+    """Draw one vertical interval per seed, with another color and a cross where it misses."""
     theme = current_theme()
     part = part.sort_values("estimate_per_slate", kind="stable")
     x, missed = np.arange(1, len(part) + 1), misses(part).to_numpy()
@@ -96,8 +95,8 @@ def draw_seeds(axes: Axes, part: pd.DataFrame) -> None:
     width = float(np.clip(100 / max(len(part), 1), 0.35, 2))
     for chosen, color, marker in ((~missed, theme.data, "."), (missed, theme.loses, "X")):
         lines = [
-            [(place, low), (place, high)]
-            for place, (low, high) in zip(x[chosen], ends[chosen], strict=True)
+            [(seed, low), (seed, high)]
+            for seed, (low, high) in zip(x[chosen], ends[chosen], strict=True)
         ]
         axes.add_collection(
             LineCollection(

@@ -1,4 +1,4 @@
-"""Bias of every estimator in Monte Carlo errors, and its standard errors against the true ones."""
+"""Bias of every estimator in Monte Carlo errors, and its standard errors over the true ones."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from netlift.figures.validation_coverage import without_twins
 from netlift.studies.validation import FAIL, MC_ERRORS, PASS
 
 _FURTHEST = 5.0
-"""Monte Carlo errors that are drawn at their place."""
+"""Largest bias drawn to scale, in Monte Carlo errors."""
 _RATIO = (0.8, 1.25)
 _ROW = 1.35 * ROW
 
 
 @styled
 def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
-    """Draw bias and standard errors of all estimators, a row for each case and world.
+    """Draw bias and standard errors of all estimators, one row per case and world.
 
     Parameters
     ----------
     coverage
         ``validation/coverage.csv``; an estimator may lack numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
     table, _ = without_twins(coverage.dropna(subset=["bias"]))
@@ -52,7 +52,7 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
     names = [label_of(name) for name in order]
     figure = sheet(
         _ROW * len(labels) + DECOR,
-        title="Are estimates right on average, and do they know how wrong they may be?",
+        title="Are estimates unbiased, and are their standard errors right?",
         subtitle="Each mark is one line of one estimator; in a row from the top: "
         f"{'; '.join(names)}.",
         legend=[
@@ -60,15 +60,12 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
             *verdict_keys()[:2],
             band_key("3 Monte Carlo errors"),
         ],
-        note="One in 370 unbiased estimates lies more than 3 Monte Carlo errors off; cases share "
-        "their draws. Right: below 1 errors are stated too small; where they are right, chance "
-        f"moves marks by {_by_chance(table)}. Arrows: further out.",
+        note="One in 370 unbiased estimates is more than 3 Monte Carlo errors off; cases share "
+        "their draws. Right: below 1, standard errors are too small; where they are right, "
+        f"chance moves marks by {_by_chance(table)}. Arrows: outside the axis.",
         source=source,
     )
     bias, ratio = figure.subplots(1, 2)
-
-    def place(names: pd.Series) -> pd.Series:
-        return names.map(order.index)
 
     rows = row_numbers(table)
     for axes, shown in ((bias, labels), (ratio, [""] * len(labels))):
@@ -95,14 +92,14 @@ def validation_bias(coverage: pd.DataFrame, *, source: str = "") -> Figure:
 def _look(line: pd.Series, wrong: bool) -> dict[str, Any]:
     color = line_color(str(line["line"]))
     verdict = str(line["verdict"])
-    # A claim may be broken by the coverage, and not by what is drawn here.
+    # The verdict may fail for coverage, and not for what is drawn here.
     if verdict == FAIL and not wrong:
         verdict = PASS
     return mark_of(verdict, color) | ({"markersize": 3} if verdict != FAIL else {})
 
 
 def draw_bias(axes: Axes, row: float, line: pd.Series) -> None:
-    """Draw a bias in Monte Carlo errors; nothing where it has none."""
+    """Draw a bias in Monte Carlo errors; draw nothing if they are missing or zero."""
     if not line["bias_mc_error"] > 0:
         return
     value = float(line["bias"] / line["bias_mc_error"])
@@ -119,14 +116,14 @@ def draw_ratio(axes: Axes, row: float, line: pd.Series) -> None:
         return
     value = float(line["mean_se"] / line["sd"])
     look = _look(line, wrong=False)
-    placed = float(np.clip(value, *_RATIO))
-    if placed != value:
-        look["marker"] = ">" if value > placed else "<"
-    axes.plot([placed], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
+    drawn = float(np.clip(value, *_RATIO))
+    if drawn != value:
+        look["marker"] = ">" if value > drawn else "<"
+    axes.plot([drawn], [row], linestyle="none", label=ESTIMATE, zorder=4, **look)
 
 
 def _by_chance(table: pd.DataFrame) -> str:
-    """Say how far off a standard deviation of so many normal numbers is, for each number."""
+    """Return the relative error by chance of a standard deviation, by number of replicates."""
     numbers = sorted(set(table["replicates"]))
     ends = dict.fromkeys((numbers[0], numbers[-1]))
     return " and ".join(f"{1.96 / np.sqrt(2 * n):.0%} ({n:,} replicates)" for n in ends)

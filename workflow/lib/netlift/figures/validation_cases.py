@@ -1,4 +1,4 @@
-"""What the figures of the validation share: rows of cases and worlds, columns, and verdicts."""
+"""Shared parts of the validation figures: rows of cases and worlds, columns, and verdicts."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _OTHERS = {
     BY_SLATE: "Item rows, by slate",
     BY_USER: "Item rows, by user",
 }
-"""Labels of what is estimated beside the ledger."""
+"""Labels of other estimates than the ledger's."""
 
 _TITLE = 15
-"""Letters in a line of a column's title."""
+"""Characters in a line of a column's title."""
 
 _LINES = {
     "direct": "focal",
@@ -65,7 +65,7 @@ class Block:
     part
         Their part of the table.
     labels
-        Of the rows of the figure: each case followed by its worlds.
+        Labels of the figure's rows: each case followed by its worlds.
     """
 
     columns: list[str]
@@ -74,7 +74,7 @@ class Block:
 
     @property
     def height(self) -> float:
-        """In inches."""
+        """Height in inches."""
         return ROW * len(self.labels) + DECOR
 
 
@@ -88,18 +88,18 @@ def case_labels(table: pd.DataFrame) -> list[str]:
 
 
 def row_numbers(table: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Return the row of each case and world in such a figure."""
-    rows, place = {}, 0
+    """Return the row of each case and world in the figure."""
+    rows, row = {}, 0
     for case, part in table.groupby("case", sort=False):
         for world in dict.fromkeys(part["world"]):
-            place += 1
-            rows[(str(case), str(world))] = place
-        place += 1
+            row += 1
+            rows[(str(case), str(world))] = row
+        row += 1
     return rows
 
 
 def blocks(table: pd.DataFrame, column: str, order: Sequence[str]) -> Iterator[Block]:
-    """Yield as many columns at a time as fit beside each other.
+    """Yield blocks of as many columns as fit next to each other.
 
     Parameters
     ----------
@@ -108,13 +108,13 @@ def blocks(table: pd.DataFrame, column: str, order: Sequence[str]) -> Iterator[B
     column
         Its name.
     order
-        Its values. Those that the same cases and worlds have stand together.
+        Its values. Values with the same cases and worlds are in the same block.
     """
-    there = [name for name in order if (table[column] == name).any()]
-    cells = {name: table.loc[table[column] == name, ["case", "world"]] for name in there}
+    present = [name for name in order if (table[column] == name).any()]
+    cells = {name: table.loc[table[column] == name, ["case", "world"]] for name in present}
     most = max((len(part.drop_duplicates()) for part in cells.values()), default=0)
-    full = [name for name in there if len(cells[name].drop_duplicates()) >= most / 2]
-    for group in (full, [name for name in there if name not in full]):
+    full = [name for name in present if len(cells[name].drop_duplicates()) >= most / 2]
+    for group in (full, [name for name in present if name not in full]):
         for start in range(0, len(group), _PER_BLOCK):
             chosen = group[start : start + _PER_BLOCK]
             part = table[table[column].isin(chosen)]
@@ -122,7 +122,7 @@ def blocks(table: pd.DataFrame, column: str, order: Sequence[str]) -> Iterator[B
 
 
 def draw_blocks(
-    figure: Figure, found: Sequence[Block], column: str, titles: Callable[[str], str], draw: Draw
+    figure: Figure, layout: Sequence[Block], column: str, titles: Callable[[str], str], draw: Draw
 ) -> list[Axes]:
     """Draw an axis for each column, marks of one row spread around its middle.
 
@@ -130,30 +130,30 @@ def draw_blocks(
     ----------
     figure
         An empty sheet.
-    found
+    layout
         From ``blocks``.
     column
-        What is laid out.
+        Column that is laid out.
     titles
-        Gives the title of a column.
+        Returns the title of a column.
     draw
-        Draws one row of the table at a height.
+        Draws one row of the table at a y position.
 
     Returns
     -------
     The axes, block by block.
     """
     panels = []
-    width = max(len(block.columns) for block in found)
-    grid = figure.add_gridspec(len(found), width, height_ratios=[block.height for block in found])
-    for number, block in enumerate(found):
+    width = max(len(block.columns) for block in layout)
+    grid = figure.add_gridspec(len(layout), width, height_ratios=[block.height for block in layout])
+    for number, block in enumerate(layout):
         rows = row_numbers(block.part)
-        for place, name in enumerate(block.columns):
-            axes = figure.add_subplot(grid[number, place])
-            case_axis(axes, block.labels if place == 0 else [""] * len(block.labels))
+        for index, name in enumerate(block.columns):
+            axes = figure.add_subplot(grid[number, index])
+            case_axis(axes, block.labels if index == 0 else [""] * len(block.labels))
             axes.set_title(titles(name), size=SMALL)
-            own = block.part[block.part[column] == name]
-            for key, cell in own.groupby(["case", "world"], sort=False):
+            cells = block.part[block.part[column] == name]
+            for key, cell in cells.groupby(["case", "world"], sort=False):
                 for offset, (_, line) in zip(spread(len(cell)), cell.iterrows(), strict=True):
                     draw(axes, rows[(str(key[0]), str(key[1]))] + offset, line)
             panels.append(axes)
@@ -163,25 +163,25 @@ def draw_blocks(
 def case_axis(axes: Axes, labels: Sequence[str]) -> None:
     """Label the rows, cases in bold; a case is a label with its number of slates."""
     row_axis(axes, [shortened(label, _LABEL, size=SMALL) for label in labels])
-    for place, label in enumerate(labels):
+    for row, label in enumerate(labels):
         if label.endswith(")"):
-            axes.get_yticklabels()[place].set_fontweight("bold")
-            axes.axhline(place - 0.5, color=current_theme().grid, linewidth=0.8, zorder=1.3)
+            axes.get_yticklabels()[row].set_fontweight("bold")
+            axes.axhline(row - 0.5, color=current_theme().grid, linewidth=0.8, zorder=1.3)
 
 
 def spread(n: int) -> list[float]:
     """Return n offsets around the middle of a row, the first above."""
-    return [_SPREAD * ((place + 0.5) / n - 0.5) for place in range(n)]
+    return [_SPREAD * ((index + 0.5) / n - 0.5) for index in range(n)]
 
 
 def in_order(estimators: pd.Series) -> list[str]:
     """Return the estimators of a table in the order of the figures."""
-    there = list(dict.fromkeys(estimators))
-    return sorted(there, key=[*ESTIMATORS, *_OTHERS, *there].index)
+    present = list(dict.fromkeys(estimators))
+    return sorted(present, key=[*ESTIMATORS, *_OTHERS, *present].index)
 
 
 def label_of(estimator: str) -> str:
-    """Return the label of an estimator or of what is estimated beside the ledger."""
+    """Return the label of an estimator or of other estimates than the ledger's."""
     return _OTHERS.get(estimator) or name_of(estimator)
 
 
@@ -211,16 +211,16 @@ def verdict_keys() -> list[Artist]:
     """Return the legend's handles of the verdicts."""
     words = {PASS: "kept", FAIL: "not kept", NO_CLAIM: "no claim"}
     return [
-        Line2D([], [], linestyle="none", label=said, **mark_of(verdict, current_theme().muted))
-        for verdict, said in words.items()
+        Line2D([], [], linestyle="none", label=label, **mark_of(verdict, current_theme().muted))
+        for verdict, label in words.items()
     ]
 
 
 def line_keys(table: pd.DataFrame) -> list[Artist]:
     """Return the legend's handles of the lines of the ledger and the groups of rows."""
-    there = dict.fromkeys(table["line"])
+    present = dict.fromkeys(table["line"])
     return [
-        Line2D([], [], color=line_color(name), linewidth=4, label=said)
-        for name, said in _LINES.items()
-        if name in there
+        Line2D([], [], color=line_color(name), linewidth=4, label=label)
+        for name, label in _LINES.items()
+        if name in present
     ]

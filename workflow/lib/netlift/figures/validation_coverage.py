@@ -24,7 +24,7 @@ from netlift.figures.validation_cases import (
 from netlift.studies.validation import CLAIMED, CLAIMED_FROM, FAIL, PASS, covers
 
 _LOWEST = 0.85
-"""Lowest coverage that is drawn at its place."""
+"""Lowest coverage drawn to scale."""
 
 
 @styled
@@ -36,23 +36,23 @@ def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
     coverage
         ``validation/coverage.csv``; an estimator may lack numbers.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     table, note = without_twins(coverage.dropna(subset=["coverage_95"]))
-    found = list(blocks(table, "estimator", in_order(table["estimator"])))
+    layout = list(blocks(table, "estimator", in_order(table["estimator"])))
     figure = sheet(
-        sum(block.height for block in found),
-        title="Do 95% intervals hold the truth in 95% of experiments?",
-        subtitle="Share of replicates whose interval holds the known effect, with 1.96 Monte Carlo "
-        "errors. In brackets the number of slates.",
+        sum(block.height for block in layout),
+        title="Do 95% intervals cover the known effect in 95% of experiments?",
+        subtitle="Share of replicates whose interval covers the known effect, with 1.96 Monte "
+        "Carlo errors. In brackets: number of slates.",
         legend=[*line_keys(table), *verdict_keys(), band_key("claimed")],
-        note=f"Claimed: {CLAIMED[0]:.0%} to {CLAIMED[1]:.0%}, but for 3 Monte Carlo errors, from "
-        f"{CLAIMED_FROM} slates on; of plain OLS errors nothing is claimed."
+        note=f"Claimed: {CLAIMED[0]:.0%} to {CLAIMED[1]:.0%}, up to 3 Monte Carlo errors, from "
+        f"{CLAIMED_FROM} slates on; nothing is claimed for plain OLS errors."
         f" Arrows: below {_LOWEST:.0%}. {note}",
         source=source,
     )
 
-    for axes in draw_blocks(figure, found, "estimator", title_of, draw_coverage):
+    for axes in draw_blocks(figure, layout, "estimator", title_of, draw_coverage):
         axes.axvspan(*CLAIMED, color=current_theme().control, alpha=0.3, linewidth=0, zorder=0.5)
         axes.set_xlim(_LOWEST - 0.01, 1.005)
         axes.set_xticks([0.9, 1.0], ["90", "100%"])
@@ -60,24 +60,24 @@ def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
 
 
 def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Leave Hajek's estimator out where it is the difference in means; say so."""
+    """Leave Hajek's estimator out where it equals the difference in means, with a note."""
     keys = ["case", "world", "line"]
     means = table[table["estimator"] == MAIN].set_index(keys)["mean_estimate"]
-    own = table[table["estimator"] == HAJEK].set_index(keys)["mean_estimate"]
-    if own.empty or not np.allclose(own, means.reindex(own.index), rtol=1e-9, atol=1e-12):
+    hajek = table[table["estimator"] == HAJEK].set_index(keys)["mean_estimate"]
+    if hajek.empty or not np.allclose(hajek, means.reindex(hajek.index), rtol=1e-9, atol=1e-12):
         return table, ""
     return table[table["estimator"] != HAJEK], (
-        "Hajek's estimator is the difference in means here, where all slates have one probability."
+        "Hajek's estimator equals the difference in means here: all slates have one probability."
     )
 
 
 def draw_coverage(axes: Axes, row: float, line: pd.Series) -> None:
-    """Draw one coverage with its Monte Carlo error, or an arrow where it lies too low."""
+    """Draw one coverage with its Monte Carlo error, or an arrow where it is too low."""
     value, error = float(line["coverage_95"]), 1.96 * float(line["coverage_mc_error"])
     color = line_color(str(line["line"]))
     verdict = str(line["verdict"])
     if verdict == FAIL and covers(line):
-        verdict = PASS  # what is not kept is the bias, which another figure shows
+        verdict = PASS  # the failure is in the bias, which another figure shows
     look = mark_of(verdict, color)
     if value < _LOWEST:
         value, look = _LOWEST, look | {"marker": "<"}

@@ -1,4 +1,4 @@
-"""How the gate of the policies did: how often it promoted, at a loss, and what that was worth."""
+"""How often the policy gate promoted, how often at a loss, and the value of its choices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHARES = {
     "promoted_at_a_loss": ("\N{HORIZONTAL ELLIPSIS} at a loss", 0.05),
     "bounds_hold": ("All bounds hold", 0.95),
 }
-"""Columns that are shares, their titles, and what is claimed of them."""
+"""Columns that are shares, their titles, and their claimed values."""
 
 
 @styled
@@ -42,7 +42,7 @@ def validation_policies(policies: pd.DataFrame, *, source: str = "") -> Figure:
     policies
         ``validation/policies.csv``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     if policies.empty:
         return _empty(source)
@@ -51,15 +51,15 @@ def validation_policies(policies: pd.DataFrame, *, source: str = "") -> Figure:
         _ROW * len(labels) + DECOR,
         title="Does the gate let harmful rules pass?",
         subtitle=f"Share of {policies['replicates'].max():,} experiments in which a rule is "
-        "recommended, in which its known value is not above zero (at most 5% are claimed), and in "
-        "which all lower bounds lie below the known values (at least 95%).",
+        "recommended, in which its known value is not above zero (claimed: at most 5%), and in "
+        "which all lower bounds are below the known values (at least 95%).",
         legend=[
             *verdict_keys(),
             Line2D([], [], color=current_theme().ink, linewidth=1, label="claimed"),
             best_key("best possible value"),
         ],
         note="Value: mean known value of what is recommended, 0 where nothing is; best possible: "
-        "promoting just the slates that gain. Lines: 1.96 Monte Carlo errors.",
+        "promoting only the slates that gain. Lines: 1.96 Monte Carlo errors.",
         source=source,
     )
     panels = figure.subplots(1, len(_SHARES) + 1)
@@ -77,7 +77,7 @@ def _empty(source: str) -> Figure:
     figure = sheet(
         0.3,
         title="No case of the validation compares policies",
-        subtitle="Give a case model_replicates, and the gate is judged.",
+        subtitle="Set model_replicates for a case to evaluate the gate.",
         source=source,
     )
     figure.subplots().set_axis_off()
@@ -91,7 +91,7 @@ def draw_share(
     claimed: float | None,
     rows: dict[tuple[str, str], int],
 ) -> None:
-    """Draw a share with its Monte Carlo error, beside what is claimed of it."""
+    """Draw a share with its Monte Carlo error, and the claimed value."""
     theme = current_theme()
     for _, line in policies.iterrows():
         row, value = rows[(line["case"], line["world"])], float(line[name])

@@ -24,24 +24,24 @@ _REACH = 1.96
 
 @styled
 def validation_tests(tests: pd.DataFrame, *, source: str = "") -> Figure:
-    """Draw how often each hypothesis was rejected: size where it is true, power where not.
+    """Draw how often each hypothesis was rejected: size where it is true, power where false.
 
     Parameters
     ----------
     tests
         ``validation/tests.csv``.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     """
     theme = current_theme()
     hypotheses = list(dict.fromkeys(tests["hypothesis"]))
     parts = [tests[tests["null_is_true"]], tests[~tests["null_is_true"]]]
-    found = [list(blocks(part, "hypothesis", hypotheses)) if len(part) else [] for part in parts]
+    groups = [list(blocks(part, "hypothesis", hypotheses)) if len(part) else [] for part in parts]
     figure = sheet(
-        sum(block.height for group in found for block in group),
+        sum(block.height for group in groups for block in group),
         title="Do the tests for spillover reject as often as they should?",
-        subtitle="Share of replicates rejected at 5%. Where a hypothesis is true, its size, at "
-        "most 5%; where it is false, its power. In brackets the number of slates.",
+        subtitle="Share of replicates rejected at 5%. Where a hypothesis is true, this is the "
+        "size, at most 5%; where it is false, the power. In brackets: number of slates.",
         legend=[
             *verdict_keys(),
             estimate_key(theme.data, "with p-values adjusted", marker="|", interval=False),
@@ -49,10 +49,10 @@ def validation_tests(tests: pd.DataFrame, *, source: str = "") -> Figure:
         note="Lines: 1.96 Monte Carlo errors. The scale of a size ends at 20%.",
         source=source,
     )
-    chosen = [block for group in found for block in group]
+    chosen = [block for group in groups for block in group]
 
     panels = draw_blocks(figure, chosen, "hypothesis", _title, draw_rejected)
-    for axes, of_size in zip(panels, _kinds(chosen, len(found[0])), strict=True):
+    for axes, of_size in zip(panels, _kinds(chosen, len(groups[0])), strict=True):
         axes.axvline(LEVEL, color=theme.ink, linewidth=1, zorder=1.5)
         axes.set_xlim(-0.01 if of_size else -0.03, 0.2 if of_size else 1.03)
         ticks = [0, 0.05, 0.1, 0.15] if of_size else [0, 0.5, 1]
@@ -62,7 +62,7 @@ def validation_tests(tests: pd.DataFrame, *, source: str = "") -> Figure:
 
 
 def _kinds(chosen: list[Block], n_of_size: int) -> list[bool]:
-    """Say of every axis whether it shows a size."""
+    """Return for every axis whether it shows a size."""
     return [number < n_of_size for number, block in enumerate(chosen) for _ in block.columns]
 
 

@@ -50,7 +50,7 @@ CURVES = {"toc": "_toc", "known_toc": "_known_toc", "best_toc": "_best_toc"}
 """Curves by column, with the label of each line."""
 
 ALIKE = "predictions do not differ between slates"
-"""Said where there are no groups to draw, and no curve."""
+"""Shown where there are no groups to draw, and no curve."""
 
 _PANEL = 3.0
 _DECOR = 0.75
@@ -66,14 +66,14 @@ def who_gains(
     Parameters
     ----------
     heterogeneity
-        ``heterogeneity.csv``; ``known`` may be missing, and a predictor that says the same of all
-        slates has no numbers.
+        ``heterogeneity.csv``; ``known`` may be missing, and a predictor that predicts the same for
+        all slates has no numbers.
     toc
         ``toc.csv``; ``known_toc`` and ``best_toc`` may be missing, and predictors too.
     source
-        Where the numbers come from, for the foot.
+        Where the numbers come from, for the footer.
     outcome
-        Its words.
+        The outcome's unit and wording, for labels.
     """
     measured = heterogeneity[heterogeneity["predictor"] != ANY]
     shown = measured[measured["predictor"] == SHOWN]
@@ -110,7 +110,7 @@ def _legend(groups: pd.DataFrame) -> list[Artist]:
 
 
 def draw_groups(axes: Axes, groups: pd.DataFrame, outcome: Outcome) -> None:
-    """Draw the effect on each fifth of slates, beside what was predicted for it."""
+    """Draw the effect on each fifth of slates, and its predicted effect."""
     theme = current_theme()
     names = {1: "Lowest fifth", N_GROUPS: "Highest fifth"}
     row_axis(axes, [names.get(int(n), f"Fifth {int(n)}") for n in groups["group"]])
@@ -128,7 +128,7 @@ def draw_groups(axes: Axes, groups: pd.DataFrame, outcome: Outcome) -> None:
 
 
 def draw_toc(axes: Axes, curve: pd.DataFrame, outcome: Outcome) -> None:
-    """Draw what the slates promoted first gain more than all, with what is known of it."""
+    """Draw how much more the slates promoted first gain than all, with the known curves."""
     zero_line(axes, vertical=False)
     share = curve["share"].to_numpy(dtype=np.float64)
     lower, upper = (
@@ -179,10 +179,10 @@ def _curves() -> dict[str, dict[str, Any]]:
 def _note(measured: pd.DataFrame, outcome: Outcome) -> str:
     """Say what the measures are, and why a predictor has none."""
     notes = [
-        f"Above: of the predictor {MODEL_NAMES[SHOWN]}; the band holds point by point. AUTOC and "
+        f"Above: the predictor {MODEL_NAMES[SHOWN]}; the band is pointwise. AUTOC and "
         f"Qini, in {outcome.of(PER_SLATE)}: how much more the first slates gain than all; 0 if the "
-        "prediction says nothing. Calibration slope: 1 if predictions are right on average, 0 if "
-        "they say nothing."
+        "prediction is uninformative. Calibration slope: 1 if predictions are right on average, 0 "
+        "if they are uninformative."
     ]
     missing = measured.dropna(subset=["note"]).drop_duplicates("predictor")
     names = [MODEL_NAMES.get(name, name) for name in missing["predictor"]]

@@ -21,7 +21,7 @@ _BAND_HEIGHT = 0.5
 
 
 def has_known(table: pd.DataFrame, column: str = "known_effect") -> bool:
-    """Say whether a table has known values to draw."""
+    """Return whether a table has known values to draw."""
     return column in table and bool(table[column].notna().any())
 
 
@@ -41,15 +41,15 @@ def draw_estimate(
     axes
         An axis whose x is the estimate's unit.
     row
-        Where on the y axis.
+        Position on the y axis.
     values
         Estimate, lower and upper end of the 95% interval.
     color, marker, filled
-        How the mark looks; one that is not filled shows the paper.
+        Style of the mark; one that is not filled shows the background.
 
     Returns
     -------
-    Whether there was something to draw.
+    Whether anything was drawn.
     """
     estimate, lower, upper = values
     if not math.isfinite(estimate):
@@ -74,7 +74,7 @@ def draw_row(
     missing: str,
     **look: Any,
 ) -> None:
-    """Draw an estimate and over it the known effect; where it is missing, say why in words."""
+    """Draw an estimate and over it the known effect; where it is missing, write why."""
     if draw_estimate(axes, row, values, **look):
         draw_known(axes, row, known)
     else:
@@ -87,23 +87,23 @@ def interval_of(line: pd.Series, value: str = "estimate") -> tuple[float, float,
 
 
 def draw_known(axes: Axes, row: float, value: float) -> None:
-    """Mark the known effect of a simulated world; draw nothing where there is none."""
+    """Mark the known effect of a simulated world; draw nothing if it is missing."""
     if math.isfinite(value):
         axes.plot([value], [row], linestyle="none", label=KNOWN, zorder=5, **_known())
 
 
 def draw_band(axes: Axes, row: float, lower: float, upper: float) -> None:
-    """Draw what chance alone gives in one row; draw nothing where it is missing."""
+    """Draw the range by chance alone in one row; draw nothing if it is missing."""
     if math.isfinite(lower) and math.isfinite(upper):
         corner = (lower, row - _BAND_HEIGHT / 2)
         axes.add_patch(
             Rectangle(corner, upper - lower, _BAND_HEIGHT, label=BAND, zorder=1, **_band())
         )
-        axes.autoscale_view()  # which a line calls for by itself, and a patch does not
+        axes.autoscale_view()  # plot() does this by itself, add_patch() does not
 
 
 def say_missing(axes: Axes, row: float, text: str) -> None:
-    """Say in words, beside the line of no effect, why a row has no numbers."""
+    """Write next to the line of no effect why a row has no numbers."""
     axes.annotate(
         text,
         (0, row),
@@ -128,29 +128,29 @@ def known_keys(
 
 
 def best_key(label: str) -> Line2D:
-    """Return the legend's handle of the best that is possible."""
+    """Return the legend's handle of the best possible value."""
     return Line2D([], [], label=label, **best_look())
 
 
 def best_look() -> dict[str, Any]:
-    """Return how the line looks that marks the best that is possible."""
+    """Return the style of the line at the best possible value."""
     return {"color": current_theme().gains, "linewidth": 1.6, "linestyle": (0, (4, 2))}
 
 
 def diagonal_look() -> dict[str, Any]:
-    """Return how the line looks on which what happens is as predicted."""
+    """Return the style of the line on which outcomes equal predictions."""
     return {"color": current_theme().muted, "linewidth": 1, "linestyle": (0, (4, 2))}
 
 
 def band_key(label: str) -> Artist:
-    """Return the legend's handle of what chance alone gives."""
+    """Return the legend's handle of the range by chance alone."""
     return Patch(label=label, **_band())
 
 
 def estimate_key(
     color: str, label: str, *, marker: str = "o", filled: bool = True, interval: bool = True
 ) -> Line2D:
-    """Return the legend's handle of an estimate, with its interval or alone."""
+    """Return the legend's handle of an estimate, with or without its interval."""
     look = _point(color, marker, color if filled else current_theme().paper)
     line = _line(color) if interval else {"linestyle": "none"}
     return Line2D([], [], label=label, **line, **look)
@@ -182,5 +182,5 @@ def _point(color: str, marker: str, face: str) -> dict[str, Any]:
 
 def _known() -> dict[str, Any]:
     theme = current_theme()
-    # Small enough that an estimate at the same place can be seen around it.
+    # Small enough that an estimate at the same position can be seen around it.
     return _point(theme.ink, "D", theme.paper) | {"markersize": 4.8, "markeredgewidth": 1.2}

@@ -21,26 +21,26 @@ PNG_DPI = 144
 _SETTINGS: dict[RcKeyType, Any] = {
     # Without these two, names inside an SVG and its date would differ from run to run.
     "svg.hashsalt": "netlift",
-    "svg.fonttype": "path",  # looks the same everywhere, whatever fonts there are
+    "svg.fonttype": "path",  # looks the same everywhere, whatever fonts are installed
     "text.usetex": False,
 }
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as SVG and as PNG, side by side, each whole or not at all.
+    """Write a figure as SVG and as PNG, side by side, each written completely or not at all.
 
     Parameters
     ----------
     figure
         A figure of ``netlift.figures``.
     path
-        The SVG file; the PNG file has the same name with its own ending.
+        The SVG file; the PNG file has the same name with its own extension.
     """
     svg = Path(path).with_suffix(".svg")
     png = svg.with_suffix(".png")
     with rc_context(_SETTINGS), written_whole(svg) as vector, written_whole(png) as bitmap:
-        # The canvases are called themselves since savefig draws everything twice, for a layout
-        # that these figures bring with them.
+        # The canvases are called directly: savefig draws everything twice, for a layout that
+        # these figures already have.
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(
             vector, metadata={"Title": title_of(figure), "Date": None, "Creator": "Netlift"}

@@ -1,6 +1,6 @@
 """The house style: one theme of colors, one sheet with a heading, the same marks everywhere.
 
-Colors are those of ``netlift.figures.drawing.themes``; what a color says is always said by a
+Colors are those of ``netlift.figures.drawing.themes``; what a color shows is always shown by a
 label or by the shape of a marker too.
 """
 
@@ -87,25 +87,25 @@ def house_style() -> dict[RcKeyType, Any]:
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
     """Make a drawing function use the house style in the current theme.
 
-    The layout is settled before the figure is returned, so that it looks the same whatever
-    settings hold where it is shown or saved, and is not computed once for each file.
+    The layout is computed before the figure is returned, so that it looks the same whatever
+    the settings where it is shown or saved, and is not computed again for each file.
     """
 
     @wraps(draw)
     def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
         with rc_context(house_style()):
             figure = draw(*args, **kwargs)
-            _settle(figure)
+            _fix_layout(figure)
         return figure
 
     return drawn
 
 
-def _settle(figure: Figure) -> None:
-    """Compute the layout once and for all.
+def _fix_layout(figure: Figure) -> None:
+    """Compute the layout once and fix it.
 
-    The layout's solver takes its steps in an order that differs from run to run, so its last
-    digits do too; without rounding they would reach the names inside an SVG.
+    The layout's solver takes its steps in an order that differs between runs, so its last
+    digits do too; without rounding they would change the names inside an SVG.
     """
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -125,27 +125,27 @@ def sheet(
     note: str = "",
     source: str = "",
 ) -> Figure:
-    """Return an empty figure with its heading, its legend and its foot.
+    """Return an empty figure with its heading, legend and footer.
 
     Parameters
     ----------
     height
-        Inches for the plots; heading and foot come on top of it.
+        Inches for the plots; heading and footer are added to it.
     title, subtitle
-        What is seen, in words.
+        What the figure shows, in words.
     legend
         Handles with labels, shown in one line below the heading.
     note
-        What a reader must know to read the figure right, at the foot.
+        What a reader must know to read the figure correctly, in the footer.
     source
         Where the numbers come from: the experiment's path.
     """
-    said = textwrap.wrap(subtitle, _PER_LINE)
-    foot = textwrap.wrap(note, _PER_LINE)
+    lines = textwrap.wrap(subtitle, _PER_LINE)
+    footer = textwrap.wrap(note, _PER_LINE)
     if source:
-        foot.append(shortened(source, 72 * WIDTH - 20, size=SMALL))
-    top = _EDGE + 0.26 + _LINE * len(said) + 0.08 + (0.28 if legend else 0)
-    bottom = _EDGE + _LINE * len(foot)
+        footer.append(shortened(source, 72 * WIDTH - 20, size=SMALL))
+    top = _EDGE + 0.26 + _LINE * len(lines) + 0.08 + (0.28 if legend else 0)
+    bottom = _EDGE + _LINE * len(footer)
     whole = height + top + bottom
     figure = Figure(figsize=(WIDTH, whole))
     figure.set_layout_engine(
@@ -153,12 +153,12 @@ def sheet(
             rect=(0.005, bottom / whole, 0.985, height / whole), w_pad=0.08, h_pad=0.08
         )
     )
-    _write_heading(figure, title, said, legend)
-    if foot:
+    _write_heading(figure, title, lines, legend)
+    if footer:
         figure.text(
             _EDGE / WIDTH,
             _EDGE / whole,
-            "\n".join(foot),
+            "\n".join(footer),
             size=SMALL,
             color=current_theme().muted,
             linespacing=1.5,
@@ -167,15 +167,15 @@ def sheet(
 
 
 def _write_heading(
-    figure: Figure, title: str, said: Sequence[str], legend: Sequence[Artist]
+    figure: Figure, title: str, lines: Sequence[str], legend: Sequence[Artist]
 ) -> None:
     whole = figure.get_figheight()
     left, line = _EDGE / WIDTH, whole - _EDGE
     figure.text(left, line / whole, title, size=12.5, weight="bold", va="top")
     line -= 0.28
-    if said:
-        figure.text(left, line / whole, "\n".join(said), va="top", linespacing=1.4)
-        line -= _LINE * len(said)
+    if lines:
+        figure.text(left, line / whole, "\n".join(lines), va="top", linespacing=1.4)
+        line -= _LINE * len(lines)
     if legend:
         _draw_legend(figure, legend, (left, (line - 0.06) / whole))
 
@@ -208,22 +208,22 @@ def row_axis(axes: Axes, labels: Sequence[str], *, size: float = SMALL) -> None:
 
 
 def zero_line(axes: Axes, *, vertical: bool = True) -> None:
-    """Draw the line of no effect, so that it can always be seen."""
+    """Draw the line of no effect."""
     draw = axes.axvline if vertical else axes.axhline
     draw(0, color=current_theme().ink, linewidth=1, zorder=1.5, gid="zero")
 
 
 def wide_enough(axes: Axes) -> None:
-    """Give an axis a range that can be read where all of its effects are zero."""
+    """Give an axis a readable range if all of its effects are zero."""
     lower, upper = axes.get_xlim()
     if upper - lower < _NO_RANGE:
         axes.set_xlim(-0.01, 0.01)
 
 
-def text_axis(figure: Figure, where: SubplotSpec, beside: Axes) -> Axes:
-    """Return an empty axis for columns of text, with the rows of the axis that it stands beside."""
+def text_axis(figure: Figure, where: SubplotSpec, neighbor: Axes) -> Axes:
+    """Return an empty axis for columns of text, with the rows of the neighboring axis."""
     axes = figure.add_subplot(where)
-    axes.set(xlim=(0, 1), ylim=beside.get_ylim())
+    axes.set(xlim=(0, 1), ylim=neighbor.get_ylim())
     axes.set_axis_off()
     return axes
 
@@ -231,7 +231,7 @@ def text_axis(figure: Figure, where: SubplotSpec, beside: Axes) -> Axes:
 def column_of_text(
     axes: Axes, x: float, heading: str, texts: Mapping[float, str] | Sequence[str]
 ) -> None:
-    """Write one column of right-aligned text beside the rows of a plot.
+    """Write one column of right-aligned text next to the rows of a plot.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def column_of_text(
     x
         Right edge of the column, from 0 to 1.
     heading
-        What the column holds, with its unit.
+        What the column contains, with its unit.
     texts
         One text per row.
     """
@@ -265,8 +265,8 @@ def columns_of_text(
     columns: Mapping[str, Mapping[float, str] | Sequence[str]],
     edges: Sequence[float] = (),
 ) -> None:
-    """Write columns of text by their headings, at given right edges or evenly spaced."""
-    evenly = [place / len(columns) for place in range(1, len(columns) + 1)]
+    """Write columns of text by their headings, at ``edges`` (right) or evenly spaced."""
+    evenly = [index / len(columns) for index in range(1, len(columns) + 1)]
     for x, (heading, texts) in zip(edges or evenly, columns.items(), strict=True):
         column_of_text(axes, x, heading, texts)
 
@@ -281,15 +281,15 @@ def text_rows(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def write_definitions(axes: Axes, names: Iterable[object], meanings: Iterable[object]) -> None:
-    """Write what each row is called, and below it what it means."""
+    """Write the name of each row, and below it its meaning."""
     theme = current_theme()
     for row, (name, meaning) in enumerate(zip(names, meanings, strict=True)):
-        called = textwrap.wrap(str(name), _PER_NAME)
-        meant = textwrap.wrap(str(meaning), _PER_MEANING)
-        top = _TEXT_LINE * (len(called) + len(meant)) / 2
+        name_lines = textwrap.wrap(str(name), _PER_NAME)
+        meaning_lines = textwrap.wrap(str(meaning), _PER_MEANING)
+        top = _TEXT_LINE * (len(name_lines) + len(meaning_lines)) / 2
         for text, lift, color, weight in (
-            (called, top, theme.ink, "bold"),
-            (meant, top - _TEXT_LINE * len(called), theme.muted, "normal"),
+            (name_lines, top, theme.ink, "bold"),
+            (meaning_lines, top - _TEXT_LINE * len(name_lines), theme.muted, "normal"),
         ):
             axes.annotate(
                 "\n".join(text),

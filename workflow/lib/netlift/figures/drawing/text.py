@@ -1,4 +1,4 @@
-"""Text in figures: data shown as literal text, and numbers written one way."""
+"""Text in figures: data shown as literal text, and numbers in one format."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from netlift.core.formatting import with_interval as with_interval
 from netlift.core.outcome import Outcome
 
 NO_GLYPH = "\N{WHITE SQUARE}"
-"""Stands for a run of characters that the fonts shipped with matplotlib cannot draw."""
+"""Replaces a run of characters that the fonts shipped with matplotlib cannot draw."""
 
 _UNIT_WIDTH = 88.0
-"""Points that a unit may take in the label of an axis."""
+"""Largest width of a unit in an axis label, in points."""
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
@@ -29,8 +29,8 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 def printable(text: object) -> str:
     """Return a text that the house font can draw, in one line.
 
-    White space of every kind becomes a space. What has no shape of its own (joiners, marks that
-    turn the direction of writing, variation selectors) is left out. A run of characters without a
+    White space of every kind becomes a space. Invisible characters (joiners, marks that change
+    the direction of writing, variation selectors) are left out. A run of characters without a
     glyph becomes one square.
     """
     drawable = _drawable()
@@ -65,17 +65,17 @@ def shortened(text: object, width: float, *, size: float, weight: str = "normal"
 
 
 def drawn_outcome(unit: str) -> Outcome:
-    """Return the words for an outcome in figures: a long unit is cut, so that axes have room."""
+    """Return the words for an outcome in figures: a long unit is shortened to fit on an axis."""
     return Outcome(shortened(unit, _UNIT_WIDTH, size=9.5))
 
 
 def written(value: float, form: str) -> str:
-    """Write a number by a form; a missing one is empty."""
+    """Return a number in a format; a missing one is empty."""
     return form.format(value).replace("-", MINUS) if math.isfinite(value) else ""
 
 
 def reasons(names: Iterable[str], notes: Iterable[object]) -> list[str]:
-    """Return a sentence for each note of a table: of what it is, and what it says."""
+    """Return a sentence for each note of a table: what it is about, then the note."""
     return [f"{name}: {str(note).rstrip('.')}." for name, note in zip(names, notes, strict=True)]
 
 

@@ -20,9 +20,9 @@ class Theme:
     paper, ink, muted, grid
         Background, text, less important text, and lines behind the data.
     data
-        What belongs to no component, no arm and no verdict.
+        Data that belong to no component, arm or verdict.
     focal, same_cluster, other, competitors, total
-        The components of a slate; ``competitors`` are the two kinds together.
+        The components of a slate; ``competitors`` are both kinds together.
     promoted, control
         The arms.
     gains, loses, undecided
