@@ -127,4 +127,4 @@ def _same_as_click(rows: Mapping[str, Floats], click: Floats) -> Iterator[str]:
         ranks = float(rankdata(values)[clicked].sum()) - n_clicked * (n_clicked + 1) / 2
         area = ranks / (n_clicked * n_other)
         if max(area, 1 - area) >= ALMOST_THE_CLICK:
-            yield f"{name} separates clicked items from others (area under the ROC curve {area:.3f})"
+            yield f"{name} separates clicks from the rest (area under the ROC curve {area:.3f})"

@@ -250,8 +250,8 @@ def policy_values(
     Returns
     -------
     One row per rule, promoting none among them: slates that it is evaluated on; share promoted;
-    value     per 1,000 eligible slates with its error and 95% interval; ``lower_bound`` and ``upper_bound``,
-    the interval that holds for all rules at once (maximum of correlated t variables); the value
+    value per 1,000 eligible slates, error, 95% interval; ``lower_bound`` and ``upper_bound``, the
+    interval that holds for all rules at once (maximum of correlated t variables); the value
     per 1,000 promoted slates; with a truth the known value, that of the best possible rule (the
     oracle, under the same cost and cap) and the regret.
     """

@@ -74,8 +74,5 @@ def compare_policies(
         outcome=outcome,
     )
     identity = slate_effects[["slate_id", "user_id", "fold", "aipw_score"]].loc[chosen.index]
-    recommendation = verdict(values) | {
-        "advice": advice(aipw),
-        "who_gains": detectability(who_gains),
-    }
-    return PolicyComparison(values, pd.concat([identity, chosen], axis=1), recommendation)
+    advised = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
+    return PolicyComparison(values, pd.concat([identity, chosen], axis=1), advised)
