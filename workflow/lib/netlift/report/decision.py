@@ -24,8 +24,8 @@ FORMAT = 2
 _SCHEMA = Path(__file__).parents[3] / "schemas/decision.schema.json"
 
 ESTIMAND = (
-    "the mean change in {clicks} on all items of a slate, promoted compared with not promoted, over "
-    "the slates of the experiment"
+    "the mean change in {clicks} on all items of a slate, promoted compared with not promoted, "
+    "over the slates of the experiment"
 )
 
 

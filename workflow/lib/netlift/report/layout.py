@@ -223,7 +223,7 @@ def _spillover(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Which items a promotion affects depends on which are called exposed. Effects are per item "
-        "row (how much one such item changes) and per slate (how much all of them change together). "
+        "row (how much one such item changes) and per slate (how much all of them change). "
         "Leakage is the change on items that a definition calls unexposed."
     )
     part.figure("spillover_sensitivity", "leakage", "randomization_tests")

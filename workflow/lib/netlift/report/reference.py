@@ -111,8 +111,8 @@ METHODS: list[tuple[str, str, str]] = [
     ),
     (
         "Policy value",
-        "mean of π(X) (G − cost), relative to promoting nothing; bounds by the maximum of correlated "
-        "t variables",
+        "mean of π(X) (G − cost), relative to promoting nothing; bounds by the maximum of "
+        "correlated t variables",
         "Athey and Wager 2021",
     ),
 ]
