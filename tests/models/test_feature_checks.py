@@ -85,7 +85,7 @@ def test_a_leak_is_refused_and_named(leak):
     said = str(error.value)
     assert said.startswith("features that were not known before promotion: ")
     assert SAID_OF.get(column, column) in said
-    assert "Take these columns out" in said
+    assert "Remove these columns" in said
     # Only features of the column that leaks are named.
     named = [part.split()[0] for part in said.split(": ", 1)[1].split(". Models")[0].split("; ")]
     assert all(SAID_OF.get(column, column) in name for name in named)
@@ -119,7 +119,7 @@ def test_all_leaks_are_told_at_once():
     with pytest.raises(NetliftError) as error:
         ModelData.from_items(leaking)
     said = str(error.value)
-    assert "relevance tells clicked items from others (area under the ROC curve 1.000)" in said
+    assert "relevance separates clicks from the rest (area under the ROC curve 1.000)" in said
     assert "user_activity explains 100% of the variance of the slates' clicks" in said
     assert "focal_relevance differs between promoted and control slates by +" in said
 
@@ -303,7 +303,7 @@ def test_a_feature_is_the_click_from_an_area_of_99_percent(sign):
         assert (area >= ALMOST_THE_CLICK) == (n_wrong <= 50)
         said = refused(pd.DataFrame({"other": np.zeros(90)}), {"rank": sign * wrong}, click=click)
         shown = area if sign > 0 else 1 - area
-        told = f"rank tells clicked items from others (area under the ROC curve {shown:.3f})"
+        told = f"rank separates clicks from the rest (area under the ROC curve {shown:.3f})"
         assert (told in said) == alarm
 
 

@@ -166,5 +166,5 @@ def test_folds_are_drawn_anew_by_seed_and_repetition_and_not_by_names():
 
 
 def test_fewer_users_than_folds_is_an_error():
-    with pytest.raises(NetliftError, match="3 users cannot be dealt into 5 folds"):
+    with pytest.raises(NetliftError, match="3 users cannot be split into 5 folds"):
         user_folds(np.array([1, 2, 3, 3]), n_folds=5, seed=1)

@@ -112,7 +112,7 @@ class TestVerdict:
 
     def test_an_unbounded_share_is_said_to_be_one(self, experiment):
         changed = with_table(experiment, "product_summary", interval_kind="everything")
-        assert "the data do not bound" in verdict_of(changed).answers[0].detail
+        assert "The data do not bound" in verdict_of(changed).answers[0].detail
 
     def test_without_models_it_says_that_rules_were_not_compared(self, small_study, study):
         verdict = verdict_of(opened(small_study, study, "logs/mine"))
@@ -182,7 +182,7 @@ class TestDecision:
         [("estimate", "much"), ("unit", "clicks"), ("extra", 1), ("files", []), ("verdict", {})],
     )
     def test_what_does_not_fit_is_refused(self, experiment, key, value):
-        with pytest.raises(NetliftError, match=r"decision\.json does not fit"):
+        with pytest.raises(NetliftError, match=r"decision\.json does not match"):
             check_decision(decision(experiment) | {key: value})
 
     def test_the_design_hash_is_of_the_design_alone(self, experiment, small_study, study):
@@ -295,7 +295,7 @@ class TestPage:
         assert main(["page", str(folder), str(tmp_path / "page.html")]) == 0
         assert (tmp_path / "page.html").read_text() == (folder / "report.html").read_text()
         assert main(["page", str(tmp_path), str(tmp_path / "page.html")]) == 2
-        assert "does not lie in a folder results" in capsys.readouterr().err
+        assert "is not in a folder results" in capsys.readouterr().err
 
 
 class TestColumns:
@@ -620,9 +620,9 @@ class TestNotebook:
 
     def test_wrong_names_say_what_there_is(self, small_study, tmp_path):
         experiment = netlift.open_experiment(small_study / "results" / SLATES / "logit")
-        with pytest.raises(NetliftError, match=r"there are: .*shares"):
+        with pytest.raises(NetliftError, match=r"available: .*shares"):
             experiment.table("share")
-        with pytest.raises(NetliftError, match=r"there are: .*decomposition"):
+        with pytest.raises(NetliftError, match=r"available: .*decomposition"):
             experiment.figure("share")
         with pytest.raises(NetliftError, match="no experiment in"):
             netlift.open_experiment(tmp_path)

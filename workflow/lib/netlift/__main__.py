@@ -1,4 +1,4 @@
-"""``netlift``: run a study; what it found, what changed; pages; published logs."""
+"""``netlift``: run a study; show results and changes; write pages; import published logs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 2 if it cannot be run.
+    """Run a command and return its exit code, 2 if it cannot be run.
 
     Parameters
     ----------
     arguments
-        The command and what follows it; by default those of the command line.
+        The command and its arguments; by default those of the command line.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words[:1] == ["snakemake"]:  # all that follows is Snakemake's, --help and -- too
+        if command[:1] == ["snakemake"]:  # all else is for Snakemake, even --help and --
             from netlift.workflow.running import run_snakemake
 
-            return run_snakemake(words[1:])
-        options = command_line().parse_args(words)
+            return run_snakemake(command[1:])
+        options = command_line().parse_args(command)
         code: int = options.run(options)
         return code
     except NetliftError as error:
@@ -44,14 +44,14 @@ def command_line() -> ArgumentParser:
     parser = ArgumentParser(
         "netlift",
         description="When we promote an item, do we create engagement, or do we only move it?",
-        epilog="Exit codes: 0 done; 1 something changed (diff); 2 the command cannot be run, and "
-        "says why; of snakemake, Snakemake's own.",
+        epilog="Exit codes: 0 done; 1 something changed (diff); 2 the command cannot be run, with "
+        "the reason; for snakemake, the codes of Snakemake.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser(
         "snakemake",
-        help="run Snakemake, alone in its folder: goes on after a run that was killed, refuses "
-        "next to a live one; takes Snakemake's own options, and has its exit codes",
+        help="run Snakemake, one run at a time per folder: continues after a killed run, refuses "
+        "while another runs; takes Snakemake's options and returns its exit codes",
     )
     for add in (_add_results, _add_diff, _add_page, _add_import_log):
         add(commands)
@@ -61,9 +61,9 @@ def command_line() -> ArgumentParser:
 def _add_results(commands: Commands) -> None:
     parser = commands.add_parser(
         "results",
-        help="what a study found, and where",
+        help="the results of a study, and where they are",
         description="Print the net effect of every experiment, what holds in how many worlds, and "
-        "where to read on.",
+        "what to read next.",
         epilog="Exit code: 0, whether there are results or not.",
     )
     parser.add_argument(
@@ -106,11 +106,11 @@ def _add_diff(commands: Commands) -> None:
 def _add_page(commands: Commands) -> None:
     parser = commands.add_parser(
         "page",
-        help="an experiment's page, from the files that there are",
-        description="Write the page of an experiment from the files that there are.",
+        help="an experiment's page, from the available files",
+        description="Write the page of an experiment from the available files.",
         epilog="Exit codes: 0 written; 2 there is no such experiment.",
     )
-    parser.add_argument("folder", type=Path, help="the experiment's folder, in a folder results")
+    parser.add_argument("folder", type=Path, help="the experiment's folder, below results")
     parser.add_argument("file", type=Path, help="the page to write")
 
     def run(options: Namespace) -> int:
@@ -126,14 +126,14 @@ def _add_import_log(commands: Commands) -> None:
     parser = commands.add_parser(
         "import-log",
         help="a published data set as a log, with its configuration",
-        description="Write a published data set as a log with the overlay that reads it, and print "
+        description="Write a published data set as a log with its configuration overlay, and print "
         "the command that analyses it.",
         epilog="Exit codes: 0 written; 2 there is no such data set, or the source is not in the "
         "published format.",
     )
     parser.add_argument("name", help="finn, open_bandit or kuairand")
     parser.add_argument("source", type=Path, help="the published file, or its folder")
-    parser.add_argument("folder", type=Path, help="where the log and its overlay go")
+    parser.add_argument("folder", type=Path, help="where to write the log and its overlay")
 
     def run(options: Namespace) -> int:
         from netlift.logs.published import import_log

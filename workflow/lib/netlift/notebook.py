@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NAMES = [output.name for output in OUTPUTS if output.folder == EXPERIMENT]
-"""What lies in the folder of an experiment or of a log."""
+"""Outputs in the folder of an experiment or of a log."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure that a notebook shows by itself.
+    """A figure that a notebook displays.
 
     Attributes
     ----------
     figure
-        The matplotlib figure, to change or to put elsewhere.
+        The matplotlib figure, to change or to use elsewhere.
     """
 
     figure: Figure
@@ -47,7 +47,7 @@ class Drawn:
         return file.getvalue()
 
     def save(self, path: str | Path) -> None:
-        """Write it as SVG and as PNG, side by side."""
+        """Write it as SVG and as PNG."""
         from netlift.figures.drawing.saving import save_figure
 
         save_figure(self.figure, path)
@@ -59,7 +59,7 @@ class OpenedExperiment:
     Attributes
     ----------
     folder
-        Where they lie.
+        Their folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -95,7 +95,7 @@ class OpenedExperiment:
 
     @property
     def decision(self) -> dict[str, Any]:
-        """What the experiment decides, as ``decision.json`` has it."""
+        """The content of ``decision.json``."""
         value: dict[str, Any] = read_json(self.folder / "decision.json")
         return value
 
@@ -107,18 +107,18 @@ class OpenedExperiment:
         name
             A name in ``netlift.workflow.outputs.FIGURES``.
         theme
-            ``netlift.figures.drawing.themes.DARK`` for dark paper.
+            ``netlift.figures.drawing.themes.DARK`` for a dark background.
         options
-            Further keywords of the figure's function, such as ``source``.
+            Further keyword arguments of the figure's function, such as ``source``.
 
         Raises
         ------
         NetliftError
-            There is no such figure, or a table behind it was not made.
+            There is no such figure, or a table that it needs is missing.
         """
         known = {figure.name: figure for figure in FIGURES if figure.folder == EXPERIMENT}
         if name not in known:
-            raise NetliftError(f"no figure {name}; there are: {', '.join(known)}")
+            raise NetliftError(f"no figure {name}; available: {', '.join(known)}")
         module = import_module(f"netlift.figures.{known[name].module}")
         draw: Callable[..., Figure] = getattr(module, name)
         tables = [self._read(table) for table in known[name].tables]
@@ -133,7 +133,7 @@ class OpenedExperiment:
         path = self.folder / named(name).file if name in _NAMES else None
         if path is None or not path.exists():
             known = ", ".join(self.tables)
-            raise NetliftError(f"no table {name} in {self.folder}; there are: {known}")
+            raise NetliftError(f"no table {name} in {self.folder}; available: {known}")
         return path
 
 

@@ -30,11 +30,11 @@ from netlift.models.outcome_models import Predictions
 from netlift.promotion.design import Design
 
 AIPW = "aipw_"
-"""Before the name of the model in the code of an estimator."""
+"""Prefix of an AIPW estimator's code; the name of the model follows."""
 
 
 PLAIN = (MAIN, LIN)
-"""Estimators of the ledger that stand beside AIPW."""
+"""Estimators without a model, listed next to AIPW."""
 
 
 def aipw_scores(outcomes: Floats, predictions: Predictions, design: Design) -> Floats:
@@ -105,18 +105,18 @@ def median_repetition(repetitions: Sequence[MeanScore]) -> int:
     """Return the repetition of cross-fitting whose total is the median of all.
 
     Medians of the components would not add up to the median of the total; the components of one
-    repetition do. Of an even number the lower of the two in the middle.
+    repetition do. For an even number it is the lower of the two middle ones.
     """
-    totals = [found.combination(TOTAL).value for found in repetitions]
+    totals = [mean.combination(TOTAL).value for mean in repetitions]
     return int(np.argsort(totals, kind="stable")[(len(totals) - 1) // 2])
 
 
 def efficiency_bound(accounts: pd.DataFrame, design: Design) -> float | None:
-    """Return the least standard error of the total effect that any regular estimator can have.
+    """Return the smallest standard error of the total effect that any regular estimator can have.
 
     The root of E[s1^2 / e + s0^2 / (1 - e) + (tau - mean tau)^2] / N, with s_a^2 the known variance
     of a slate's clicks in arm a and tau its known effect (Hahn 1998, with the probability known).
-    For slates that were randomized by themselves; None without a truth or a probability.
+    For slates that were randomized individually; None if truth or probability is not known.
     """
     if "known_effect_total" not in accounts or design.probability is None or not design.by_slate:
         return None
@@ -133,7 +133,7 @@ def efficiency_bound(accounts: pd.DataFrame, design: Design) -> float | None:
 def aipw_table(
     accounts: pd.DataFrame, outcomes: Floats, repetitions: Sequence[Mapping[str, Predictions]]
 ) -> pd.DataFrame:
-    """Estimate the ledger by AIPW with each model, beside the estimators without one.
+    """Estimate the ledger by AIPW with each model, next to the estimators without one.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def aipw_table(
     -------
     One row per estimator and line, observed clicks per slate: the estimate of the repetition whose
     total is the median, with its error and 95% interval; over the repetitions the spread of the
-    estimate (``repetition_sd``). For the total of a simulated world ``bound_se``, the least error
-    that is possible, ``efficiency`` (squared bound over squared error, in percent; by chance it may
+    estimate (``repetition_sd``). For the total of a simulated world ``bound_se``, the smallest
+    possible error, ``efficiency`` (squared bound over squared error, in percent; by chance it may
     be above 100) and ``se_over_bound``.
 
     Raises
@@ -171,17 +171,17 @@ def aipw_table(
             estimate = arms.combination(line.weights)
             table.append(_row(estimator, line, _measured(estimate, line, bound)))
     for model in repetitions[0]:
-        found = [
+        means = [
             MeanScore.from_scores(aipw_scores(outcomes, predictions[model], design), design)
             for predictions in repetitions
         ]
-        middle = found[median_repetition(found)]
+        middle = means[median_repetition(means)]
         for line in LINES:
-            values = [repetition.combination(line.weights).value for repetition in found]
+            values = [repetition.combination(line.weights).value for repetition in means]
             measured = _measured(middle.combination(line.weights), line, bound)
             measured |= {
-                "repetitions": len(found),
-                "repetition_sd": float(np.std(values, ddof=1)) if len(found) > 1 else None,
+                "repetitions": len(means),
+                "repetition_sd": float(np.std(values, ddof=1)) if len(means) > 1 else None,
             }
             table.append(_row(f"{AIPW}{model}", line, measured))
     frame = CLICKS.in_units(pd.DataFrame(table))
@@ -211,7 +211,7 @@ def _measured(estimate: Estimate, line: Line, bound: float | None) -> dict[str, 
 
 
 def advice(table: pd.DataFrame) -> str:
-    """Say what more modelling could gain, by the best AIPW estimate of the total.
+    """Return a sentence on what more modelling could gain, by the best AIPW total.
 
     Parameters
     ----------
@@ -226,13 +226,13 @@ def advice(table: pd.DataFrame) -> str:
     name, error = best["estimator"].removeprefix(AIPW).replace("_", " "), float(best["se"])
     plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
     narrower = 100 * (1 - error / plain)
-    said = (
+    message = (
         f"AIPW with the model {name} has the smallest error: its interval is {narrower:.1f}% "
         "narrower than that of the difference in means."
         if narrower > 0
         else "No model narrows the interval of the difference in means."
     )
     if "bound_se" not in models or pd.isna(best["bound_se"]):
-        return f"{said} How much more modelling could gain is not known without a truth."
+        return f"{message} How much more modelling could gain is not known without a truth."
     left = 100 * (1 - float(best["bound_se"]) / error)
-    return f"{said} More modelling cannot narrow it by more than {max(left, 0.0):.1f}%."
+    return f"{message} More modelling cannot narrow it by more than {max(left, 0.0):.1f}%."

@@ -1,7 +1,7 @@
 """Effect models: how much promoting each slate changes its clicks, out of fold.
 
-Outcome models predict an effect too, as the difference of their two arms; these two are made for
-effects alone.
+Outcome models predict an effect too, as the difference of their two arms; these two models
+predict effects directly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T_LEARNER, DR_LEARNER = "t_learner", "dr_learner"
 
 
 JUDGED = (*ROW_MODELS, STACKED, T_LEARNER, DR_LEARNER)
-"""Models whose predicted effects are judged."""
+"""Models whose predicted effects are evaluated."""
 
 
 _PENALTIES = np.logspace(0, 6, 13)
@@ -36,25 +36,25 @@ def effect_models(
     threads: int,
     sequential: bool = False,
 ) -> dict[str, Floats]:
-    """Predict effects by every outcome model, and by the two models that are made for them.
+    """Predict effects by every outcome model, and by the two effect models.
 
     Parameters
     ----------
     data, fold, seed, threads, sequential
-        As of ``t_learner``.
+        See ``t_learner``.
     predictions
         By outcome model, learned on the same folds.
     scores
-        As of ``dr_learner``.
+        See ``dr_learner``.
 
     Returns
     -------
     By model, shape (N,) each.
     """
-    found = {model: prediction.effect for model, prediction in predictions.items()}
-    found[T_LEARNER] = t_learner(data, fold, seed=seed, threads=threads, sequential=sequential)
-    found[DR_LEARNER] = dr_learner(data, scores, fold, sequential=sequential)
-    return found
+    effects = {model: prediction.effect for model, prediction in predictions.items()}
+    effects[T_LEARNER] = t_learner(data, fold, seed=seed, threads=threads, sequential=sequential)
+    effects[DR_LEARNER] = dr_learner(data, scores, fold, sequential=sequential)
+    return effects
 
 
 def t_learner(
@@ -82,21 +82,21 @@ def t_learner(
     Raises
     ------
     NetliftError
-        Of the folds to learn from, an arm has no slates to speak of.
+        An arm has too few slates in the training folds.
     """
     total = data.outcomes.sum(axis=1)
     predicted = np.full(len(total), np.nan)
     for train, test in splits(fold, sequential=sequential):
         arms = []
         for arm in (data.design.promoted, ~data.design.promoted):
-            own = arm & train
-            if own.sum() < MIN_PER_ARM:
+            in_arm = arm & train
+            if in_arm.sum() < MIN_PER_ARM:
                 raise NetliftError(
-                    f"of {int(train.sum()):,} slates to learn from, {int(own.sum())} are in one of "
-                    "the arms: too few. Take more slates, or a promotion probability nearer to 0.5."
+                    f"of {int(train.sum()):,} slates to learn from, {int(in_arm.sum())} are in one "
+                    "of the arms: too few. Use more slates, or a promotion probability near 0.5."
                 )
-            learner = slate_learner("lightgbm", int(own.sum()), seed, threads).estimator
-            arms.append(learner.fit(data.slates[own], total[own]).predict(data.slates[test]))
+            learner = slate_learner("lightgbm", int(in_arm.sum()), seed, threads).estimator
+            arms.append(learner.fit(data.slates[in_arm], total[in_arm]).predict(data.slates[test]))
         predicted[test] = arms[0] - arms[1]
     return predicted
 
@@ -106,7 +106,7 @@ def dr_learner(
 ) -> Floats:
     """Predict effects by a regression of AIPW scores on the slates' features.
 
-    (Kennedy 2023.) The regression is linear with a ridge penalty chosen by leaving one out.
+    (Kennedy 2023.) Ridge regression; the penalty is chosen by leave-one-out cross-validation.
 
     Parameters
     ----------

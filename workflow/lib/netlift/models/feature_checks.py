@@ -1,4 +1,4 @@
-"""Features that cannot have been known before promotion are refused."""
+"""Features that cannot have been known before promotion are rejected."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ALARM = 1e-6
 
 
 ALMOST_THE_OUTCOME = 0.9
-"""Squared correlation with a slate's clicks from which a feature is taken for them."""
+"""Squared correlation with a slate's clicks from which a feature counts as the outcome itself."""
 
 
 ALMOST_THE_CLICK = 0.99
-"""Area under the ROC curve for single clicks from which a feature is taken for them."""
+"""Area under the ROC curve for single clicks from which a feature counts as the outcome itself."""
 
 
 OF_THE_SHAPE = (
@@ -31,7 +31,7 @@ OF_THE_SHAPE = (
     "n_displaced",
     "n_same_cluster_displaced",
 )
-"""Features that come from no column that could leak; long slates may well have many clicks."""
+"""Features computed from no column that could leak; long slates may well have many clicks."""
 
 
 _ENOUGH = 30
@@ -47,10 +47,10 @@ def refuse_leaks(
     click: Floats,
     design: Design,
 ) -> None:
-    """Refuse features that promotion moved, or that all but are the outcome.
+    """Reject features that promotion changed, or that are nearly the outcome itself.
 
     What was known before a promotion that was randomized differs between arms by chance alone, and
-    does not tell clicks apart without error. In a few slates it may: they are not asked.
+    does not predict clicks without error. In a few slates it may, so these are not checked.
 
     Parameters
     ----------
@@ -68,18 +68,18 @@ def refuse_leaks(
     Raises
     ------
     NetliftError
-        Which features, and how they were found out.
+        Some features were not known before promotion; it says which, and why.
     """
-    found = [
+    problems = [
         *_moved(slates, design),
         *_same_as_total(slates, total),
         *_same_as_click(rows, click),
     ]
-    if found:
+    if problems:
         raise NetliftError(
-            "features that were not known before promotion: " + "; ".join(found) + ". Models and "
-            "rules that use them would promise gains that nobody can have. Take these columns out, "
-            "or give them as they were before the slate was shown."
+            f"features that were not known before promotion: {'; '.join(problems)}. Models and "
+            "rules that use them would promise gains that cannot be had. Remove these columns, "
+            "or give their values from before the slate was shown."
         )
 
 
@@ -91,8 +91,8 @@ def _moved(slates: pd.DataFrame, design: Design) -> Iterator[str]:
     values = slates.to_numpy(dtype=np.float64)
     spread = values.std(axis=0)
     arms = difference(design, (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
-    for place, name in enumerate(slates):
-        estimate = arms.combination(np.eye(len(spread))[place])
+    for index, name in enumerate(slates):
+        estimate = arms.combination(np.eye(len(spread))[index])
         if abs(estimate.value) <= ROUNDING or estimate.se == 0:
             continue
         p = 2 * float(stdtr(estimate.df, -abs(estimate.value) / estimate.se))
@@ -127,4 +127,4 @@ def _same_as_click(rows: Mapping[str, Floats], click: Floats) -> Iterator[str]:
         ranks = float(rankdata(values)[clicked].sum()) - n_clicked * (n_clicked + 1) / 2
         area = ranks / (n_clicked * n_other)
         if max(area, 1 - area) >= ALMOST_THE_CLICK:
-            yield f"{name} tells clicked items from others (area under the ROC curve {area:.3f})"
+            yield f"{name} separates clicks from the rest (area under the ROC curve {area:.3f})"

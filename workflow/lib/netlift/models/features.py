@@ -1,7 +1,7 @@
 """Features of slates and of item rows, all known before any promotion.
 
-Every feature is computed from the slate as it stood before promotion and from the design (which
-item is focal); neither clicks, nor which slates were promoted, nor final positions enter.
+Every feature is computed from the slate as it was before promotion and from the design (which
+item is focal); neither clicks, nor which slates were promoted, nor final positions are used.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RowFeatures:
     Attributes
     ----------
     names
-        Of the features, those that the items have columns for; length p.
+        Names of the features for which the items have columns, length p.
     control, promoted
         Shape (R, p).
     """
@@ -72,14 +72,14 @@ class RowFeatures:
         Raises
         ------
         NetliftError
-            The rows of a slate do not stand together, or a slate has no or several focal items.
+            The rows of a slate are not contiguous, or a slate has no or several focal items.
         """
         _, slate = slates_of_rows(items)
         seed = items["slate_position_seed"].to_numpy(dtype=np.int64)
         focal = items["is_focal_item"].to_numpy(dtype=bool)
         displaced = items["is_displaced"].to_numpy(dtype=bool)
         cluster = pd.factorize(items["spillover_cluster"])[0]
-        # An item without a cluster shares none.
+        # An item without a cluster is alone in its cluster.
         alone = cluster < 0
         cluster = np.where(alone, cluster.max(initial=0) + 1 + np.arange(len(items)), cluster)
         same = (items["component"] == "same_cluster_competitor").to_numpy()
@@ -99,11 +99,11 @@ class RowFeatures:
             ("promoted", promoted_position(seed, focal, displaced)),
         ):
             attention = 1 / log2_discount(position)
-            own, others = _attention_above(slate, cluster, position, attention)
+            own_cluster, others = _attention_above(slate, cluster, position, attention)
             shown = float(arm == "promoted")
             columns = {
                 "attention": attention,
-                "same_cluster_above": own,
+                "same_cluster_above": own_cluster,
                 "others_above": others,
                 "promoted_focal": shown * focal,
                 "promoted_competitor": shown * ~focal,
@@ -124,10 +124,10 @@ class RowFeatures:
 
 
 def item_features(items: pd.DataFrame) -> dict[str, Floats]:
-    """Return the columns of items that features are made of, shape (R,) each."""
-    own = [name for name in items.columns if name.startswith(ITEM_PREFIX)]
-    found = {name: _column(items, name) for name in (*_ITEM_COLUMNS, *own)}
-    return {name: values for name, values in found.items() if values is not None}
+    """Return the item columns from which features are computed, shape (R,) each."""
+    covariates = [name for name in items.columns if name.startswith(ITEM_PREFIX)]
+    columns = {name: _column(items, name) for name in (*_ITEM_COLUMNS, *covariates)}
+    return {name: values for name, values in columns.items() if values is not None}
 
 
 def _of_others(slate: Integers, values: Floats) -> Floats:
@@ -145,11 +145,11 @@ def _attention_above(
         sums = np.cumsum(attention[order]) - attention[order]
         new = np.r_[True, (np.diff(slate[order]) != 0) | (np.diff(group[order]) != 0)]
         before = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-        found = np.empty(len(order))
-        found[order] = sums - sums[before]
-        above.append(found)
-    everything, own = above
-    return own, everything - own
+        attention_above = np.empty(len(order))
+        attention_above[order] = sums - sums[before]
+        above.append(attention_above)
+    everything, own_cluster = above
+    return own_cluster, everything - own_cluster
 
 
 def slate_features(items: pd.DataFrame) -> pd.DataFrame:
@@ -163,7 +163,7 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per slate, in the order of the items: focal position, counts of items by component,
-    user features, and for each item feature there is its mean and spread over the slate, its value
+    user features, and for each available item feature its mean and spread over the slate, its value
     for the focal item, and its mean over the displaced and over the same-cluster items relative to
     the slate's mean (0 where there is none).
     """
@@ -184,8 +184,8 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
         "n_displaced": summed(displaced),
         "n_same_cluster_displaced": summed(same & displaced),
     }
-    own = [name for name in items.columns if name.startswith(SLATE_PREFIX)]
-    for name in (*_SLATE_COLUMNS, *own):
+    covariates = [name for name in items.columns if name.startswith(SLATE_PREFIX)]
+    for name in (*_SLATE_COLUMNS, *covariates):
         values = _column(items, name)
         if values is not None:
             features[name] = values[starts]

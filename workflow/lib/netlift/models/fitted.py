@@ -1,4 +1,4 @@
-"""Outcome models fitted on all slates: what they rest on, and their files in portable formats."""
+"""Outcome models fitted on all slates: importance of features, and files in portable formats."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
     """Fit every model on all slates.
 
     Models of slates predict the total from the arm and the features; those of rows predict clicks
-    in the arm that happened. They stand under the names of what was fitted.
+    in the assigned arm. Keys are the names of what was fitted (``ModelData.fitted_as``).
     """
     promoted = data.design.promoted
     arm = promoted.astype(np.float64)
@@ -50,13 +50,13 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
             if model == "linear":
                 features = np.column_stack([slates, arm[:, None] * data.slates])
             learner = slate_learner(model, len(arm), seed, threads)
-            one = learner.estimator if model == "lightgbm" else learner
-            fitted[model] = one.fit(features, total)
+            estimator = learner.estimator if model == "lightgbm" else learner
+            fitted[model] = estimator.fit(features, total)
     return fitted
 
 
 def feature_importance(data: ModelData, fitted: dict[str, Any]) -> pd.DataFrame:
-    """Say what each model rests on.
+    """Return the importance of each feature in each model.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def feature_importance(data: ModelData, fitted: dict[str, Any]) -> pd.DataFrame:
 
 
 def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[str, str]) -> None:
-    """Write models in the formats of their libraries, coefficients as tables.
+    """Write models in the formats of their libraries, and coefficients as tables.
 
     Parameters
     ----------
@@ -105,18 +105,18 @@ def save_models(fitted: dict[str, Any], importance: pd.DataFrame, paths: dict[st
         From ``feature_importance``, which holds the coefficients.
     paths
         File by model: a table (``.csv``) of coefficients, or the format of the model's library. A
-        random forest of scikit-learn has none that is portable. A model that could not be fitted
-        is an empty file.
+        random forest of scikit-learn has no portable format. A model that could not be fitted
+        gets an empty file.
     """
     for model, path in paths.items():
         learner = fitted.get(model)
         if Path(path).suffix == ".csv":
-            # The file of coefficients keeps its name, and says inside what they are of.
+            # The file of coefficients keeps its name; its column model says what was fitted.
             names = {model, ROW_LINEAR} if model == "row_logistic" else {model}
             part = importance[importance["model"].isin(names)]
             write_table(part.rename(columns={"importance": "coefficient"}), path)
             continue
-        # Written by Python, which says if it cannot: the libraries do not notice a full disk.
+        # Written by Python, which raises an error where the libraries do not notice a full disk.
         with written_whole(path) as temporary:
             if learner is None:
                 temporary.write_bytes(b"")

@@ -14,7 +14,7 @@ from netlift.core.streams import generator
 def user_folds(
     users: NDArray[np.int64], *, n_folds: int, seed: int, repetition: int = 0
 ) -> NDArray[np.int64]:
-    """Deal slates into folds so that all slates of a user are in one.
+    """Assign slates to folds so that all slates of a user are in the same fold.
 
     Users come in random order, and each goes to the fold that has the fewest slates so far.
 
@@ -41,17 +41,17 @@ def user_folds(
     _, user, counts = np.unique(users, return_inverse=True, return_counts=True)
     if len(counts) < n_folds:
         raise NetliftError(
-            f"{len(counts)} users cannot be dealt into {n_folds} folds: take more slates or fewer "
+            f"{len(counts)} users cannot be split into {n_folds} folds: take more slates or fewer "
             "folds"
         )
     order = generator(seed, "folds", repetition).permutation(len(counts))
-    # The largest first, so that folds end up alike; among users alike in random order.
+    # The largest first, for folds of similar size; users of equal size in random order.
     order = order[np.argsort(-counts[order], kind="stable")]
     sizes, fold_of = np.zeros(n_folds, dtype=np.int64), np.empty(len(counts), dtype=np.int64)
-    for one in order:
+    for index in order:
         fold = int(np.argmin(sizes))
-        fold_of[one] = fold
-        sizes[fold] += counts[one]
+        fold_of[index] = fold
+        sizes[fold] += counts[index]
     return fold_of[user]
 
 
@@ -66,8 +66,8 @@ def splits(
         Fold of each slate, 0 to K - 1, shape (N,).
     sequential
         Whether models learn from the earlier folds only, so that nothing is predicted in the first.
-        What is learned from all other folds makes folds depend on each other: each is judged by
-        noise that the others were fitted to. In order, each fold is new to what is judged on it
+        Models that learn from all other folds make folds depend on each other: each is evaluated
+        on noise that the others were fitted to. In order, each fold is new to its models
         (Luedtke and van der Laan 2016; Wager 2024).
 
     Yields

@@ -30,7 +30,7 @@ STACKED = "stacked"
 
 
 ROW_LINEAR = "row_linear"
-"""What ``row_logistic`` is, and is called, where the outcome of a row is not 0 or 1."""
+"""Name of the model that replaces ``row_logistic`` where the outcome of a row is not 0 or 1."""
 
 
 _LEAF_SLATES, _LEAF_ROWS = 40, 200
@@ -38,7 +38,7 @@ _LEAF_SLATES, _LEAF_ROWS = 40, 200
 
 
 _TREE_SLATES = 20_000
-"""Slates that each tree of a forest is grown on at the most."""
+"""Slates that each tree of a forest is grown on at most."""
 
 
 _WEAK = 1e-6
@@ -81,12 +81,12 @@ class ModelData:
 
     @classmethod
     def from_items(cls, items: pd.DataFrame) -> ModelData:
-        """Take what models need from an items table.
+        """Build the data from an items table.
 
         Raises
         ------
         NetliftError
-            A feature was not known before promotion (see ``leaks``).
+            A feature was not known before promotion (see ``refuse_leaks``).
         """
         rows = ItemRows.from_items(items)
         features = slate_features(items)
@@ -122,14 +122,14 @@ class ModelData:
         return bool(np.isin(self.click, (0.0, 1.0)).all())
 
     def fitted_as(self, model: str) -> str:
-        """Return the name of what is fitted for a model: of minutes there is no logistic one."""
+        """Return the name of what is fitted for a model; minutes have no logistic one."""
         return ROW_LINEAR if model == "row_logistic" and not self.binary else model
 
     def by_component(self, values: Floats) -> Floats:
         """Sum values of rows, shape (R,), to slates and components, shape (N, 3)."""
-        place = 3 * self.slate + self.component
+        cell = 3 * self.slate + self.component
         n_slates = len(self.outcomes)
-        return np.bincount(place, values, 3 * n_slates).reshape(n_slates, 3).astype(np.float64)
+        return np.bincount(cell, values, 3 * n_slates).reshape(n_slates, 3).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Predictions:
     control, promoted
         Expected clicks by component in each arm, shape (N, 3).
     row_probability
-        Of row models, each row's click probability in the arm that happened, shape (R,).
+        Of row models, each row's click probability in the assigned arm, shape (R,).
     """
 
     control: Floats
@@ -154,7 +154,7 @@ class Predictions:
         return np.asarray((self.promoted - self.control).sum(axis=1))
 
     def observed_arm(self, design: Design) -> Floats:
-        """Expected clicks by component in the arm that happened, shape (N, 3)."""
+        """Expected clicks by component in the assigned arm, shape (N, 3)."""
         return np.where(design.promoted[:, None], self.promoted, self.control)
 
 
@@ -178,7 +178,7 @@ def cross_fit(
     fold
         Fold of each slate, shape (N,).
     seed
-        For models that draw.
+        For models that use random numbers.
     threads
         For models that can use several.
     sequential
@@ -219,32 +219,34 @@ def cross_fit_all(
 ) -> dict[str, Predictions]:
     """Predict every slate by several models and by their combination, as ``cross_fit``.
 
-    Predictions stand under the names of what was fitted (``ModelData.fitted_as``).
+    Keys are the names of what was fitted (``ModelData.fitted_as``).
     """
-    given: dict[str, Any] = {"seed": seed, "threads": threads, "sequential": sequential}
-    found = {data.fitted_as(model): cross_fit(data, model, fold, **given) for model in models}
-    return found | {STACKED: stack(data, found, fold, sequential=sequential)}
+    options: dict[str, Any] = {"seed": seed, "threads": threads, "sequential": sequential}
+    predictions = {
+        data.fitted_as(model): cross_fit(data, model, fold, **options) for model in models
+    }
+    return predictions | {STACKED: stack(data, predictions, fold, sequential=sequential)}
 
 
 def _row_fit(
     data: ModelData, train: Booleans, model: str, seed: int, threads: int
 ) -> Callable[[Floats], Floats]:
-    """Fit a model of single clicks on some rows; return how it predicts."""
+    """Fit a model of single clicks on some rows; return its prediction function."""
     promoted = data.design.promoted[data.slate]
     features = np.where(promoted[:, None], data.rows.promoted, data.rows.control)[train]
     click = data.click[train]
     if click.min(initial=1) == click.max(initial=0):
         constant = float(click.mean())
-        return lambda asked: np.full(len(asked), constant)
+        return lambda rows: np.full(len(rows), constant)
     fitted = row_learner(model, seed, threads, binary=data.binary).fit(features, click)
     predict = fitted.predict
     if data.binary:
-        return lambda asked: np.asarray(fitted.predict_proba(asked)[:, 1], dtype=np.float64)
-    return lambda asked: np.asarray(predict(asked), dtype=np.float64)
+        return lambda rows: np.asarray(fitted.predict_proba(rows)[:, 1], dtype=np.float64)
+    return lambda rows: np.asarray(predict(rows), dtype=np.float64)
 
 
 def row_learner(model: str, seed: int, threads: int, *, binary: bool = True) -> Any:
-    """Return an unfitted classifier of single clicks; of other outcomes, a regression of them.
+    """Return an unfitted classifier of single clicks; for other outcomes, a regression.
 
     Minutes and revenue are no probabilities: ``row_logistic`` is then a linear regression on the
     same features.
@@ -276,7 +278,7 @@ def _lightgbm(seed: int, threads: int) -> dict[str, Any]:
 def _slate_fit(
     data: ModelData, train: Booleans, model: str, seed: int, threads: int
 ) -> Callable[[Floats, float], Floats]:
-    """Fit a model of clicks by component on some slates; return how it predicts in an arm."""
+    """Fit a model of clicks by component on some slates; return its prediction function."""
     arm = data.design.promoted[train].astype(np.float64)
     outcomes = data.outcomes[train]
     fitted = slate_learner(model, len(arm), seed, threads)
@@ -288,15 +290,15 @@ def _slate_fit(
 
     fitted.fit(regressors(data.slates[train], arm), outcomes)
 
-    def predict(features: Floats, arm_asked: float) -> Floats:
-        asked = regressors(features, np.full(len(features), arm_asked))
-        return np.asarray(fitted.predict(asked), dtype=np.float64)
+    def predict(features: Floats, arm_value: float) -> Floats:
+        inputs = regressors(features, np.full(len(features), arm_value))
+        return np.asarray(fitted.predict(inputs), dtype=np.float64)
 
     return predict
 
 
 def slate_learner(model: str, n_slates: int, seed: int, threads: int) -> Any:
-    """Return an unfitted regression of the three components' clicks, for so many slates."""
+    """Return an unfitted regression of the three components' clicks, for this number of slates."""
     if model == "linear":
         from sklearn.linear_model import LinearRegression
 
@@ -343,7 +345,7 @@ def stack(
 
     The weights for a fold come from the out-of-fold predictions of the slate totals of the other
     folds, or of the earlier ones (Breiman 1996: non-negative least squares). Where none were
-    predicted, all models weigh the same.
+    predicted, all models have the same weight.
     """
     from scipy.optimize import nnls
 

@@ -1,11 +1,11 @@
 """Policies: which slates to promote, what that is worth, and when to promote nothing.
 
 A rule's value is the mean of pi (G - cost) over all slates, with pi whether the rule promotes a
-slate and G its AIPW score: what the rule gains against promoting nothing. Rules are learned on the
-folds before the one that they are valued on: no rule is judged by the noise that it was chosen for,
-and no fold by a rule that was fitted to the noise of a fold that is judged by it in turn, which
-would make errors too small where nothing is to be gained (Luedtke and van der Laan 2016). The first
-fold is only learned from. What is shipped learns on all slates, and should be no worse.
+slate and G its AIPW score: what the rule gains over promoting nothing. Rules are learned on the
+folds before the one that they are evaluated on: no rule is evaluated on the noise that it was
+chosen for, and no two folds are evaluated by rules that were fitted to each other's noise, which
+would make errors too small where nothing can be gained (Luedtke and van der Laan 2016). The first
+fold is used for learning only. The shipped rule learns on all slates, and should be no worse.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ RULES = {
 def tree_rule(
     features: Floats, scores: Floats, fold: Integers, *, depth: int, cost: float
 ) -> Booleans:
-    """Say which slates are promoted by a tree learned on the earlier folds, shape (N,)."""
+    """Return which slates are promoted by a tree learned on the earlier folds, shape (N,)."""
     chosen = np.zeros(len(scores), dtype=bool)
     for train, test in splits(fold, sequential=True):
         tree = best_tree(features[train], scores[train] - cost, depth)
@@ -71,15 +71,15 @@ def tree_rule(
 
 
 def top_share(predicted: Floats, fold: Integers, share: float) -> Booleans:
-    """Say which slates are in the top share of their fold by predicted effect, shape (N,).
+    """Return which slates are in the top share of their fold by predicted effect, shape (N,).
 
-    Of the first fold none are.
+    In the first fold none are.
     """
     chosen = np.zeros(len(predicted), dtype=bool)
     for _, test in splits(fold, sequential=True):
-        own = np.flatnonzero(test)
-        order = own[np.argsort(-predicted[own], kind="stable")]
-        chosen[order[: round(share * len(own))]] = True
+        members = np.flatnonzero(test)
+        order = members[np.argsort(-predicted[members], kind="stable")]
+        chosen[order[: round(share * len(members))]] = True
     return chosen
 
 
@@ -105,24 +105,24 @@ def rules(
     fold
         Shape (N,).
     cost
-        Of a promotion, in clicks.
+        Cost of a promotion, in clicks.
     max_share
-        Most slates that may be promoted, as a share; of more, those with the largest predicted
-        effects are kept.
+        Most slates that may be promoted, as a share; if a rule chooses more, those with the
+        largest predicted effects are kept.
 
     Returns
     -------
     By rule, shape (N,) each.
     """
-    found = {
+    promoted = {
         ALL: fold > 0,
         TOP_50: top_share(predicted, fold, 0.5),
         TOP_25: top_share(predicted, fold, 0.25),
         POSITIVE: (predicted > cost) & (fold > 0),
     }
     for name, depth in TREES.items():
-        found[name] = tree_rule(features, scores, fold, depth=depth, cost=cost)
-    return {name: _capped(chosen, predicted, fold, max_share) for name, chosen in found.items()}
+        promoted[name] = tree_rule(features, scores, fold, depth=depth, cost=cost)
+    return {name: _capped(chosen, predicted, fold, max_share) for name, chosen in promoted.items()}
 
 
 def rules_in_words(
@@ -133,7 +133,7 @@ def rules_in_words(
     max_share: float,
     outcome: Outcome = CLICKS,
 ) -> dict[str, str]:
-    """Say what each rule does once it has learned on all slates.
+    """Describe in words what each rule does once it has learned on all slates.
 
     Parameters
     ----------
@@ -142,11 +142,11 @@ def rules_in_words(
     scores
         AIPW scores of the total effect, shape (N,).
     cost, max_share
-        As of ``rules``.
+        See ``rules``.
     outcome
         Its words.
     """
-    said = {
+    descriptions = {
         NONE: "promote no slate",
         ALL: "promote every slate",
         TOP_50: "promote the half of slates with the largest predicted effects",
@@ -155,11 +155,13 @@ def rules_in_words(
     }
     names, values = [str(name) for name in features], features.to_numpy(dtype=np.float64)
     for name, depth in TREES.items():
-        said[name] = in_words(best_tree(values, scores - cost, depth), names)
+        descriptions[name] = in_words(best_tree(values, scores - cost, depth), names)
     if max_share < 1:
         most = f"; at most {100 * max_share:g}% of slates, those with the largest predicted effects"
-        said = {name: text + ("" if name == NONE else most) for name, text in said.items()}
-    return said
+        descriptions = {
+            name: text + ("" if name == NONE else most) for name, text in descriptions.items()
+        }
+    return descriptions
 
 
 def compare_rules(
@@ -175,16 +177,16 @@ def compare_rules(
     known: Floats | None = None,
     outcome: Outcome = CLICKS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Apply all rules, and value each on the slates of all folds but the first.
+    """Apply all rules, and estimate the value of each on the slates of all folds but the first.
 
     Parameters
     ----------
     predicted, scores, fold, cost, max_share
-        As of ``rules``, of N slates.
+        See ``rules``; N slates.
     features
         Pre-treatment features of slates in their own units, shape (N, k).
     design, seed, known
-        As of ``policy_values``, of N slates.
+        See ``policy_values``; N slates.
     outcome
         Its words.
 
@@ -193,21 +195,21 @@ def compare_rules(
     Which slates each rule promotes, one column per rule, with the index of the slates that are
     valued; and ``policy_values`` of them with ``description``.
     """
-    given = {"cost": cost, "max_share": max_share}
-    chosen = pd.DataFrame(rules(predicted, features.to_numpy(float), scores, fold, **given))
+    options = {"cost": cost, "max_share": max_share}
+    chosen = pd.DataFrame(rules(predicted, features.to_numpy(float), scores, fold, **options))
     valued = fold > 0
     chosen = chosen[valued]
     values = policy_values(
         {str(name): column.to_numpy() for name, column in chosen.items()},
         scores[valued],
         design.subset(valued),
-        **given,
+        **options,
         seed=seed,
         known=None if known is None else known[valued],
     )
-    said = rules_in_words(features, scores, **given, outcome=outcome)
+    descriptions = rules_in_words(features, scores, **options, outcome=outcome)
     values = with_labels(outcome.in_units(values), rule=RULES)
-    return chosen, values.assign(description=values["rule"].map(said))
+    return chosen, values.assign(description=values["rule"].map(descriptions))
 
 
 def _capped(chosen: Booleans, predicted: Floats, fold: Integers, max_share: float) -> Booleans:
@@ -226,7 +228,7 @@ def policy_values(
     seed: int,
     known: Floats | None = None,
 ) -> pd.DataFrame:
-    """Value rules against promoting nothing, with bounds that hold for all of them at once.
+    """Estimate what rules gain over promoting nothing, with bounds that hold for all rules at once.
 
     Parameters
     ----------
@@ -237,7 +239,7 @@ def policy_values(
     design
         The assignment, for errors by randomized unit.
     cost
-        Of a promotion, in clicks.
+        Cost of a promotion, in clicks.
     max_share
         Most slates that may be promoted, as a share.
     seed
@@ -247,9 +249,9 @@ def policy_values(
 
     Returns
     -------
-    One row per rule, promoting none among them: slates that it is valued on, share promoted; value
-    per 1,000 eligible slates with its error and 95% interval; ``lower_bound`` and ``upper_bound``,
-    the interval that holds for all rules at once (maximum of correlated t variables); the value
+    One row per rule, promoting none among them: slates that it is evaluated on; share promoted;
+    value per 1,000 eligible slates, error, 95% interval; ``lower_bound`` and ``upper_bound``, the
+    interval that holds for all rules at once (maximum of correlated t variables); the value
     per 1,000 promoted slates; with a truth the known value, that of the best possible rule (the
     oracle, under the same cost and cap) and the regret.
     """
@@ -270,7 +272,7 @@ def policy_values(
 
 
 def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, object]:
-    """Return the numbers of a rule's value; ``critical`` as of ``simultaneous_quantile``."""
+    """Return the numbers of a rule's value; ``critical`` from ``simultaneous_quantile``."""
     share = float(chosen.mean())
     lower, upper = estimate.interval
     return {
@@ -303,10 +305,10 @@ def _oracle(gains: Floats, max_share: float) -> float:
 
 
 def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
-    """Return how many errors the ends of 95% intervals lie off, to hold for all at once.
+    """Return how many standard errors 95% intervals extend so that all hold at once.
 
     The 95% quantile of the largest absolute value of correlated t variables, by simulation. Lower
-    ends alone hold in 97.5%: what the gate lets pass by mistake costs clicks.
+    ends alone hold in 97.5%: what passes the gate by mistake costs clicks.
     """
     sd = np.sqrt(np.diag(covariance))
     varying = sd > ROUNDING
@@ -322,14 +324,14 @@ def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
 
 
 def rule_label(rule: str) -> str:
-    """Return the label of a rule; one of a user's own is called by its code."""
+    """Return the label of a rule; for a rule that a user added, its code."""
     return RULES.get(rule, rule)
 
 
 def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
 
-    Of the rules whose lower bound is above zero, the one of the largest value is recommended.
+    Of the rules whose lower bound is above zero, the one with the largest value is recommended.
 
     Parameters
     ----------
@@ -348,28 +350,28 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     best = compared.iloc[int(compared["lower_bound"].argmax())]
     if shipped:
         best = gaining.iloc[int(gaining["value"].argmax())]
-    hope = compared.iloc[int(compared["upper_bound"].argmax())]
-    largest = max(float(hope["upper_bound"]), 0.0)
+    most_hopeful = compared.iloc[int(compared["upper_bound"].argmax())]
+    largest = max(float(most_hopeful["upper_bound"]), 0.0)
     unit, label = str(best["unit"]), rule_label(str(best["rule"]))
     if shipped:
-        said = (
+        statement = (
             f"Promote by the rule '{label}': it gains {best['value']:+,.1f} "
             f"{unit}, at least {best['lower_bound']:+,.1f} at 95% confidence over all "
             f"{len(compared)} rules compared. It promotes {100 * best['share_promoted']:.0f}% of "
             "slates."
         )
     else:
-        said = (
+        statement = (
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
             f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
             f"A gain above {largest:+,.1f} is ruled out."
         )
     row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
-    found = {
+    result = {
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
         "rule_label": rule_label(str(row["rule"])),
-        "statement": said,
+        "statement": statement,
         "unit_code": str(row["unit_code"]),
         "unit": unit,
         "value": float(row["value"]),
@@ -381,7 +383,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         "rules_compared": len(compared),
     }
     if "description" in policies:
-        found["description"] = str(row["description"])
+        result["description"] = str(row["description"])
     if "known_value" in policies:
-        found |= {name: float(row[name]) for name in ("known_value", "oracle_value", "regret")}
-    return found
+        result |= {name: float(row[name]) for name in ("known_value", "oracle_value", "regret")}
+    return result

@@ -54,11 +54,11 @@ def compare_policies(
     Parameters
     ----------
     items, accounts
-        As of ``fit_models``.
+        See ``fit_models``.
     slate_effects, aipw, who_gains
         Tables of its ``ModelResults``.
     cost, max_share, seed, outcome
-        As of ``compare_rules``.
+        See ``compare_rules``.
     """
     known = slate_effects.get("known_effect")
     chosen, values = compare_rules(
@@ -74,5 +74,5 @@ def compare_policies(
         outcome=outcome,
     )
     identity = slate_effects[["slate_id", "user_id", "fold", "aipw_score"]].loc[chosen.index]
-    found = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
-    return PolicyComparison(values, pd.concat([identity, chosen], axis=1), found)
+    advised = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
+    return PolicyComparison(values, pd.concat([identity, chosen], axis=1), advised)

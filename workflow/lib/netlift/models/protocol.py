@@ -1,4 +1,4 @@
-"""The protocol of the models: what is fitted on which folds, and what is judged by which.
+"""The protocol of the models: on which folds each model is fitted and evaluated.
 
 ``fit_models(items, accounts, seed=1, folds=5, repetitions=3)`` gives in a notebook every table that
 the workflow writes, and the fitted models.
@@ -32,7 +32,7 @@ class ModelResults:
     outcome_models, calibration
         How well outcome models predict (see ``model_scores`` and ``calibration_table``).
     feature_importance
-        What each model rests on.
+        The importance of each feature in each model.
     aipw
         The ledger by AIPW (see ``aipw_table``).
     who_gains, toc
@@ -85,7 +85,7 @@ def fit_models(
     seed
         Study seed.
     folds, repetitions
-        Folds of users, and repetitions of cross-fitting, each with folds of its own.
+        Folds of users, and repetitions of cross-fitting, each with its own folds.
     outcome
         Its words.
     threads
@@ -98,16 +98,16 @@ def fit_models(
         probabilities of promotion are not known.
     """
     data = ModelData.from_items(items)
-    dealt = [
+    folds_by_repetition = [
         user_folds(data.user, n_folds=folds, seed=seed, repetition=repetition)
         for repetition in range(repetitions)
     ]
     cross_fitted = [
         cross_fit_all(data, fold, seed=seed + repetition, threads=threads)
-        for repetition, fold in enumerate(dealt)
+        for repetition, fold in enumerate(folds_by_repetition)
     ]
-    effects = _slate_effects(data, accounts, dealt[0], cross_fitted[0], seed, threads)
-    gains, toc = _judged_effects(data, effects, seed)
+    effects = _slate_effects(data, accounts, folds_by_repetition[0], cross_fitted[0], seed, threads)
+    gains, toc = _evaluated_effects(data, effects, seed)
     fitted = fit_all(data, seed=seed, threads=threads)
     return ModelResults(
         outcome_models=model_scores(data, cross_fitted[0], accounts),
@@ -130,12 +130,12 @@ def _slate_effects(
     threads: int,
 ) -> pd.DataFrame:
     """Return scores and predicted effects by slate, out of fold and learned in order."""
-    given: dict[str, Any] = {"seed": seed, "threads": threads}
+    options: dict[str, Any] = {"seed": seed, "threads": threads}
     scores = aipw_scores(data.outcomes, predictions[STACKED], data.design).sum(axis=1)
-    effects = effect_models(data, predictions, scores, fold, **given)
-    # What is judged by a fold was learned on earlier ones.
-    earlier = cross_fit_all(data, fold, **given, sequential=True)
-    in_order = effect_models(data, earlier, scores, fold, **given, sequential=True)
+    effects = effect_models(data, predictions, scores, fold, **options)
+    # What is evaluated on a fold was learned on earlier ones.
+    earlier = cross_fit_all(data, fold, **options, sequential=True)
+    in_order = effect_models(data, earlier, scores, fold, **options, sequential=True)
     table = accounts[["slate_id", "user_id"]].assign(
         fold=fold,
         aipw_score=scores,
@@ -147,10 +147,10 @@ def _slate_effects(
     return table
 
 
-def _judged_effects(
+def _evaluated_effects(
     data: ModelData, effects: pd.DataFrame, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge the effects that were learned in order, on the slates of all folds but the first."""
+    """Evaluate the effects that were learned in order, on the slates of all folds but the first."""
     later, known = effects["fold"].to_numpy() > 0, effects.get("known_effect")
     slates = ScoredSlates.of_later_folds(
         effects["aipw_score"].to_numpy(),
@@ -160,4 +160,4 @@ def _judged_effects(
         None if known is None else known.to_numpy(),
     )
     in_order = {name: effects[f"in_order_{name}"] for name in map(data.fitted_as, JUDGED)}
-    return who_gains(slates, {name: found.to_numpy()[later] for name, found in in_order.items()})
+    return who_gains(slates, {name: effect.to_numpy()[later] for name, effect in in_order.items()})

@@ -31,7 +31,7 @@ _CALIBRATION = (
 def model_scores(
     data: ModelData, predictions: dict[str, Predictions], accounts: pd.DataFrame
 ) -> pd.DataFrame:
-    """Judge models by their out-of-fold predictions of the clicks that were observed.
+    """Compare models by their out-of-fold predictions of the observed clicks.
 
     Parameters
     ----------
@@ -48,21 +48,21 @@ def model_scores(
     difference of squared errors from those of the best model, with its error clustered by user;
     for row models the ``log_loss`` per row, and intercept and slope of calibration (logistic
     regression of clicks on the predicted log odds: 0 and 1 if calibrated). With a truth
-    ``floor_rmse``, the root of the mean variance of a slate's clicks, which no model can be below
-    but by chance; ``excess_over_floor``, by how much the error of the predicted expectation alone
+    ``floor_rmse``, the root of the mean variance of a slate's clicks, below which a model can
+    be only by chance; ``excess_over_floor``, by how much the error of the predicted mean alone
     would raise it (in percent); and the correlation of predicted with known slate effects.
     """
     total = data.outcomes.sum(axis=1)
     squared = {
-        name: (total - found.observed_arm(data.design).sum(axis=1)) ** 2
-        for name, found in predictions.items()
+        name: (total - prediction.observed_arm(data.design).sum(axis=1)) ** 2
+        for name, prediction in predictions.items()
     }
     best = min(squared, key=lambda name: squared[name].mean())
     table = []
-    for name, found in predictions.items():
+    for name, prediction in predictions.items():
         row: dict[str, object] = {
             "model": name,
-            "level": "row" if found.row_probability is not None else "slate",
+            "level": "row" if prediction.row_probability is not None else "slate",
             "rmse": float(np.sqrt(squared[name].mean())),
             "r2": 1 - squared[name].mean() / total.var() if total.var() > 0 else None,
         }
@@ -70,22 +70,22 @@ def model_scores(
         row |= {
             "mse_minus_best": difference.value,
             "mse_minus_best_se": difference.se,
-            **_row_scores(data.click, found.row_probability if data.binary else None),
-            **_against_truth(data, found, accounts),
+            **_row_scores(data.click, prediction.row_probability if data.binary else None),
+            **_compared_with_truth(data, prediction, accounts),
         }
         table.append(row)
     return pd.DataFrame(table)
 
 
 def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -> pd.DataFrame:
-    """Hold predicted click probabilities against the clicks that came, tenth by tenth.
+    """Compare predicted click probabilities with observed clicks, by tenths of the prediction.
 
     Parameters
     ----------
     data
-        Of R rows; an outcome other than 0 and 1 has no probabilities, and no bins.
+        Of R rows; an outcome other than 0 and 1 has no probabilities and no bins.
     predictions
-        Out of fold, by model; those of slates only are left out.
+        Out of fold, by model; models of slates are left out.
 
     Returns
     -------
@@ -94,20 +94,20 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
     """
     table = []
     user = data.user[data.slate]
-    for name, found in predictions.items():
-        if found.row_probability is None or not data.binary:
+    for name, prediction in predictions.items():
+        if prediction.row_probability is None or not data.binary:
             continue
-        cuts = np.unique(np.quantile(found.row_probability, np.arange(1, N_BINS) / N_BINS))
-        place = np.searchsorted(cuts, found.row_probability)
-        for number in np.unique(place):
-            own = place == number
-            rate = _clustered_mean(data.click[own], user[own])
+        cuts = np.unique(np.quantile(prediction.row_probability, np.arange(1, N_BINS) / N_BINS))
+        bin_of_row = np.searchsorted(cuts, prediction.row_probability)
+        for number in np.unique(bin_of_row):
+            in_bin = bin_of_row == number
+            rate = _clustered_mean(data.click[in_bin], user[in_bin])
             table.append(
                 {
                     "model": name,
                     "bin": int(number) + 1,
-                    "rows": int(own.sum()),
-                    "predicted": float(found.row_probability[own].mean()),
+                    "rows": int(in_bin.sum()),
+                    "predicted": float(prediction.row_probability[in_bin].mean()),
                     "click_rate": rate.value,
                     "se": rate.se,
                     "ci_95_lower": rate.interval[0],
@@ -139,8 +139,8 @@ def _row_scores(click: Floats, probability: Floats | None) -> dict[str, float | 
     )
 
 
-def _against_truth(
-    data: ModelData, found: Predictions, accounts: pd.DataFrame
+def _compared_with_truth(
+    data: ModelData, prediction: Predictions, accounts: pd.DataFrame
 ) -> dict[str, float | None]:
     if "known_effect_total" not in accounts:
         return {}
@@ -150,15 +150,15 @@ def _against_truth(
     )
     floor = float(np.sqrt(variance.mean()))
     expected = accounts["expected_clicks_total"].to_numpy(dtype=np.float64)
-    excess = ((found.observed_arm(data.design).sum(axis=1) - expected) ** 2).mean()
+    excess = ((prediction.observed_arm(data.design).sum(axis=1) - expected) ** 2).mean()
     known = accounts["known_effect_total"].to_numpy(dtype=np.float64)
-    varies = known.std() > 1e-12 and found.effect.std() > 1e-12
+    varies = known.std() > 1e-12 and prediction.effect.std() > 1e-12
     return {
         "floor_rmse": floor,
         "excess_over_floor": 100 * (float(np.sqrt(floor**2 + excess)) / floor - 1)
         if floor > 0
         else None,
-        "correlation_with_known_effect": float(np.corrcoef(found.effect, known)[0, 1])
+        "correlation_with_known_effect": float(np.corrcoef(prediction.effect, known)[0, 1])
         if varies
         else None,
     }

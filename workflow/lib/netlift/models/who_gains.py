@@ -1,9 +1,9 @@
 """Who gains: do slates with a large predicted effect have a large effect?
 
 Slates are only ever compared with slates of their own fold, since models of different folds have
-different means, and a fold is judged by models of earlier folds only: models that learn on all
-other folds fit the noise of slates by which they are judged in turn, and where effects are alike
-one experiment in ten would show that they differ instead of one in twenty.
+different means, and a fold is used to evaluate models of earlier folds only: models that learn
+on all other folds fit the noise of slates on which others are evaluated, and where effects are
+equal one experiment in ten would show that they differ instead of one in twenty.
 
 Sources: Chernozhukov, Demirer, Duflo and Fernandez-Val (2018) for group effects and the best linear
 predictor; Yadlowsky, Fleming, Shah, Brunskill and Wager (2025, "Evaluating treatment prioritization
@@ -72,15 +72,15 @@ def fold_ranks(predicted: Floats, fold: Integers) -> Floats:
 
     Returns
     -------
-    Above 0 and below 1, the larger the larger the prediction; slates that are predicted alike share
-    the mean of their ranks. Shape (N,).
+    Above 0 and below 1, larger for larger predictions; slates with equal predictions share the
+    mean of their ranks. Shape (N,).
     """
     from scipy.stats import rankdata
 
     ranks = np.empty(len(predicted))
     for number in np.unique(fold):
-        own = fold == number
-        ranks[own] = (rankdata(predicted[own]) - 0.5) / own.sum()
+        in_fold = fold == number
+        ranks[in_fold] = (rankdata(predicted[in_fold]) - 0.5) / in_fold.sum()
     return ranks
 
 
@@ -90,9 +90,9 @@ def rate_weights(n: int) -> tuple[Floats, Floats]:
     Both are sums of weight x score. With TOC(j) the mean score of the first j slates less that of
     all: AUTOC is the mean of TOC(j), Qini the mean of (j / n) TOC(j). Shape (n,) each.
     """
-    place = np.arange(1, n + 1)
-    autoc = (np.cumsum(1 / place[::-1])[::-1] - 1) / n
-    qini = (n - place + 1) / n**2 - (n + 1) / (2 * n**2)
+    rank = np.arange(1, n + 1)
+    autoc = (np.cumsum(1 / rank[::-1])[::-1] - 1) / n
+    qini = (n - rank + 1) / n**2 - (n + 1) / (2 * n**2)
     return autoc, qini
 
 
@@ -132,7 +132,7 @@ class Ranking:
     def half_samples(
         self, scores: Floats, unit: Integers, shares: Floats, *, seed: int
     ) -> tuple[Floats, Floats]:
-        """Return the errors of AUTOC and Qini, shape (2,), and of the TOC, shape (S,).
+        """Return the standard errors of AUTOC and Qini, shape (2,), and of the TOC, shape (S,).
 
         Their standard deviations over random halves of the randomized units.
         """
@@ -143,15 +143,15 @@ class Ranking:
         for _ in range(HALF_SAMPLES):
             taken = np.zeros(n_units, dtype=bool)
             taken[rng.permutation(n_units)[: n_units // 2]] = True
-            own = taken[unit]
-            half, tie = scores[own], self.tie[own]
+            in_half = taken[unit]
+            half, tie = scores[in_half], self.tie[in_half]
             rates.append(_rates(half, tie))
             tocs.append(Ranking(np.arange(len(half)), tie).toc(half, shares))
         return np.std(rates, axis=0, ddof=1), np.std(tocs, axis=0, ddof=1)
 
 
 def _averaged(ordered: Floats, tie: Integers) -> Floats:
-    """Give each slate the mean score of those that share its rank."""
+    """Return for each slate the mean score of the slates that share its rank."""
     tie = tie - tie[0]
     counts = np.bincount(tie)
     known = counts > 0
@@ -167,7 +167,7 @@ def _rates(ordered: Floats, tie: Integers) -> Floats:
 
 @dataclass(frozen=True)
 class ScoredSlates:
-    """What predictions of effects are judged by.
+    """The data on which predictions of effects are evaluated.
 
     Attributes
     ----------
@@ -202,7 +202,7 @@ class ScoredSlates:
 def who_gains(
     scored: ScoredSlates, predicted: Mapping[str, Floats]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge predictions of effects, in clicks per slate.
+    """Evaluate predictions of effects, in clicks per slate.
 
     Parameters
     ----------
@@ -218,16 +218,16 @@ def who_gains(
     Heterogeneity: one row per predictor and measure, with ``estimate``, error, 95% interval,
     ``p_value`` (two sided, for no difference between slates), and with a truth the ``known`` value.
 
-    - First, of no predictor: how far effects must spread for this many slates to show it.
+    - First, for no predictor: how far effects must spread for this many slates to show it.
     - Group effect: mean score of each fifth of slates by predicted effect, ``group`` 1 the lowest,
       and the mean prediction; and highest less lowest.
     - Calibration slope: of scores on predictions (best linear predictor), 1 if predictions are
-      right on average, 0 if they say nothing.
+      right on average, 0 if they are uninformative.
     - AUTOC and Qini: how much more the first slates gain than all; AUTOC weighs the very first
       more.
 
-    TOC: one row per predictor and twentieth of slates: the ``share`` promoted first, ``toc``, what
-    it gains more than all per slate, with error and 95% interval (point by point), and with a truth
+    TOC: one row per predictor and twentieth of slates: the ``share`` promoted first, ``toc``, how
+    much more it gains per slate than all, with error and pointwise 95% interval, and with a truth
     ``known_toc``, and ``best_toc``, that of the order of the known effects.
     """
     table, curves = [detectable_spread(scored)], []
@@ -254,16 +254,16 @@ def who_gains(
     columns += ["p_value", *(["known"] if with_truth else []), "unit_code", "note"]
     toc = ["predictor", "share", "toc", "se", "ci_95_lower", "ci_95_upper"]
     toc += [*(["known_toc", "best_toc"] if with_truth else []), "unit_code"]
-    found = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+    toc_rows = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
     measured = CLICKS.in_units(pd.DataFrame(table).reindex(columns=columns))
-    return with_labels(measured, measure=MEASURES), CLICKS.in_units(found.reindex(columns=toc))
+    return with_labels(measured, measure=MEASURES), CLICKS.in_units(toc_rows.reindex(columns=toc))
 
 
 def detectable_spread(scored: ScoredSlates) -> dict[str, object]:
-    """Return the least standard deviation of effects that an experiment of this size can show.
+    """Return the smallest standard deviation of effects that an experiment of this size can show.
 
     A perfect prediction's calibration slope is 1 with an error of se(total) / sd(effects), so a 5%
-    test finds it four times in five where sd(effects) is 2.8 errors of the total.
+    test detects it four times in five where sd(effects) is 2.8 errors of the total.
     """
     fit = ClusteredFit.fit(scored.scores[:, None], np.ones((len(scored.scores), 1)), scored.unit)
     error = float(np.sqrt(fit.covariance(np.ones(1))[0, 0]))
@@ -282,18 +282,18 @@ def detectable_spread(scored: ScoredSlates) -> dict[str, object]:
 
 
 def detectability(heterogeneity: pd.DataFrame) -> str:
-    """Say whether this many slates could have shown that effects differ between slates."""
+    """Return a sentence on whether this many slates could have shown that effects differ."""
     from scipy.special import ndtr
 
     row = heterogeneity[heterogeneity["measure"] == DETECTABLE].iloc[0]
     least = float(row["estimate"])
-    said = (
+    message = (
         f"{int(row['slates']):,} slates show that effects differ between slates, in {POWER:.0%} of "
         f"such experiments and with a perfect prediction, if their standard deviation is at least "
         f"{least:.3f} {row['unit']}."
     )
     if pd.isna(row.get("known")):
-        return said
+        return message
     known = float(row["known"])
     factor = quantile_t(1 - _SIGNIFICANT / 2, np.inf) + quantile_t(POWER, np.inf)
     power = float(ndtr(known * factor / least - quantile_t(1 - _SIGNIFICANT / 2, np.inf)))
@@ -302,26 +302,26 @@ def detectability(heterogeneity: pd.DataFrame) -> str:
         if power >= POWER
         else f"could hardly be shown (power {power:.0%} at the best)"
     )
-    return f"{said} The known one is {known:.3f}: it {verdict}."
+    return f"{message} The known one is {known:.3f}: it {verdict}."
 
 
 def _group_effects(scored: ScoredSlates, effects: Floats) -> list[dict[str, object]]:
     group = np.minimum((N_GROUPS * fold_ranks(effects, scored.fold)).astype(np.int64), N_GROUPS - 1)
-    numbers_of, place = np.unique(group, return_inverse=True)
-    members = np.eye(len(numbers_of))[place]
+    numbers_of, group_of_slate = np.unique(group, return_inverse=True)
+    members = np.eye(len(numbers_of))[group_of_slate]
     fit = ClusteredFit.fit(scored.scores[:, None], members, scored.unit)
     rows = []
     for column, number in enumerate(numbers_of):
-        own = place == column
+        in_group = group_of_slate == column
         row: dict[str, object] = {
             "measure": GROUP,
             "group": int(number) + 1,
-            "slates": int(own.sum()),
-            "predicted": float(effects[own].mean()),
+            "slates": int(in_group.sum()),
+            "predicted": float(effects[in_group].mean()),
             **numbers(_estimate(fit, np.eye(len(numbers_of))[column])),
         }
         if scored.known is not None:
-            row["known"] = float(scored.known[own].mean())
+            row["known"] = float(scored.known[in_group].mean())
         rows.append(row)
     ends = np.zeros(len(numbers_of))
     ends[0], ends[-1] = -1, 1
@@ -332,7 +332,7 @@ def _group_effects(scored: ScoredSlates, effects: Floats) -> list[dict[str, obje
 
 
 def _calibration_slope(scored: ScoredSlates, effects: Floats) -> dict[str, object]:
-    """Regress scores on predictions, both as they differ from the mean of their fold."""
+    """Regress scores on predictions, both relative to the mean of their fold."""
     within, scores = (_within(values, scored.fold) for values in (effects, scored.scores))
     fit = ClusteredFit.fit(scores[:, None], within[:, None], scored.unit)
     row: dict[str, object] = {"measure": SLOPE, **_tested(_estimate(fit, np.ones(1)))}
@@ -357,11 +357,11 @@ def _rank_weighted(
     )
     rows = []
     values, known_rates = ranking.rates(scores), None if known is None else ranking.rates(known)
-    for place, measure in enumerate((AUTOC, QINI)):
-        estimate = Estimate(float(values[place]), float(rate_errors[place]), np.inf)
+    for index, measure in enumerate((AUTOC, QINI)):
+        estimate = Estimate(float(values[index]), float(rate_errors[index]), np.inf)
         row: dict[str, object] = {"measure": measure, **_tested(estimate)}
         if known_rates is not None:
-            row["known"] = float(known_rates[place])
+            row["known"] = float(known_rates[index])
         rows.append(row)
     toc, half = ranking.toc(scores, TOC_SHARES), quantile_t(0.975, np.inf) * toc_errors
     curve = {"share": TOC_SHARES, "toc": toc, "se": toc_errors}

@@ -1,4 +1,4 @@
-"""Assumptions and limitations that are true of one run: made from its settings and tables."""
+"""Assumptions and limitations of one run, from its settings and tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Line = tuple[str, str]
 
 
 def assumptions(experiment: PageData) -> list[Line]:
-    """Return what the numbers of this run take for granted."""
+    """Return what the numbers of this run assume."""
     outcome = experiment.outcome
     unit = outcome.unit
     return [
@@ -25,7 +25,7 @@ def assumptions(experiment: PageData) -> list[Line]:
         (
             "Slates do not affect each other",
             f"A promotion changes {unit} within its own slate alone. Spillover between slates of a "
-            "user, or between users, would not be seen.",
+            "user, or between users, would not be detected.",
         ),
         (
             outcome.fill("{Clicks} are the outcome"),
@@ -50,9 +50,9 @@ def _randomized(experiment: PageData) -> list[Line]:
     return [
         (
             "Promotion was randomized",
-            f"The unit that was randomized is {unit}; the probability of promotion is {chance}. "
+            f"The randomized unit is {unit}; the probability of promotion is {chance}. "
             f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
-            "not. Errors follow this unit.",
+            "not. Standard errors are computed for this unit.",
         )
     ]
 
@@ -64,8 +64,8 @@ def _clicks_of_a_world(experiment: PageData) -> list[Line]:
         (
             "The clicks are simulated",
             f"Nobody clicked. Clicks come from the competition model {entry['model']}; how "
-            "attention moves in it is an assumption. What holds in several worlds does not hang "
-            "on this one.",
+            "attention moves in it is an assumption. What holds in several worlds does not "
+            "depend on this one.",
         ),
         _relevance(settings["slates"]["builder"]),
     ]
@@ -105,7 +105,7 @@ def _log(outcome: Outcome) -> list[Line]:
 
 
 def limitations(experiment: PageData) -> list[Line]:
-    """Return what the numbers of this run cannot say."""
+    """Return what the numbers of this run cannot show."""
     lines = []
     if experiment.is_simulated:
         settings = experiment.settings
@@ -113,7 +113,7 @@ def limitations(experiment: PageData) -> list[Line]:
             (
                 "One seed",
                 f"All numbers come from seed {settings['seed']}: one draw of slates, promotions "
-                "and clicks. Intervals say how far another draw may be; a sweep shows it.",
+                "and clicks. Intervals say how much another draw may differ; a sweep shows it.",
             )
         )
         lines += _of_the_reference_world(experiment)
@@ -121,9 +121,9 @@ def limitations(experiment: PageData) -> list[Line]:
     if experiment.table("policies") is not None and experiment.table("aipw") is not None:
         lines.append(
             (
-                "Rules are judged on slates like these",
+                "Rules are evaluated on slates like these",
                 "Values of rules hold for slates of the same users, items and ranker. They were "
-                "learned on earlier folds and judged on later ones; the first fold only teaches.",
+                "learned on earlier folds and evaluated on later ones, so none on the first.",
             )
         )
     return lines
@@ -139,11 +139,11 @@ def _of_the_reference_world(experiment: PageData) -> list[Line]:
         "promoted_same_cluster": "same-cluster items",
         "promoted_displaced": "displaced items",
     }
-    said = ", ".join(f"{signed(float(entry[key]), 2)} for {who}" for key, who in dummies.items())
+    terms = ", ".join(f"{signed(float(entry[key]), 2)} for {who}" for key, who in dummies.items())
     return [
         (
             "Most of the effect is built in",
-            f"This world adds to the log-odds of a click in promoted slates: {said}. Losses of "
+            f"This world adds to the log-odds of a click in promoted slates: {terms}. Losses of "
             "other items follow from these constants more than from the order of the slate.",
         )
     ]
@@ -163,9 +163,9 @@ def _short_of_power(experiment: PageData) -> list[Line]:
     least = 1000 * float(rows["effect_per_slate"].iloc[0])
     return [
         (
-            "Small net changes cannot be seen",
+            "Small net changes cannot be detected",
             f"With these slates and the difference in means, a net change smaller than "
-            f"{least:,.0f} {experiment.outcome.of(PER_1000)} is shown in less than 80% of such "
+            f"{least:,.0f} {experiment.outcome.of(PER_1000)} is detected in less than 80% of such "
             "experiments.",
         )
     ]
@@ -175,14 +175,14 @@ def _many_looks(experiment: PageData) -> list[Line]:
     segments = experiment.table("segments")
     if segments is None:
         return []
-    looked = segments[segments["line"] == TOTAL_LINE.code]
-    with_numbers = int(looked["estimate"].notna().sum())
-    without = len(looked) - with_numbers
+    totals = segments[segments["line"] == TOTAL_LINE.code]
+    with_numbers = int(totals["estimate"].notna().sum())
+    without = len(totals) - with_numbers
     few = f" {count(without)} more have too few slates and no numbers." if without else ""
     return [
         (
-            "Segments are many looks",
-            f"{count(with_numbers)} segments were looked at, so some stand out by chance; "
+            "Segments are multiple comparisons",
+            f"{count(with_numbers)} segments were compared, so some differ by chance; "
             f"simultaneous intervals take this into account.{few}",
         )
     ]

@@ -21,11 +21,11 @@ class Changes:
     Attributes
     ----------
     conclusions, numbers
-        What an experiment says, and by what numbers.
+        What an experiment concludes, and the numbers behind it.
     tables
         Tables whose content differs.
     choices
-        Settings and design: why that may be.
+        Settings and design, which may explain it.
     """
 
     conclusions: list[str] = field(default_factory=list)
@@ -48,13 +48,13 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
 
 
 def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
-    """Say in words what changed between two runs, and whether anything did.
+    """Describe what changed between two runs; return the text, and whether anything did.
 
     Parameters
     ----------
     before, after
-        Each a ``decision.json``, the folder of an experiment, or one that holds several; those are
-        matched by their place in the folder.
+        Each a ``decision.json``, the folder of an experiment, or one that holds several, which
+        are matched by their path in the folder.
 
     Raises
     ------
@@ -69,9 +69,9 @@ def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
             changed = True
             lines.append(f"{name}: only in {before if name in old else after}")
             continue
-        found = changes(old[name], new[name])
-        changed |= bool(found)
-        lines += _written(name, old[name], new[name], found)
+        differences = changes(old[name], new[name])
+        changed |= bool(differences)
+        lines += _written(name, old[name], new[name], differences)
     return "\n".join(lines), changed
 
 
@@ -91,34 +91,34 @@ def _read(path: Path) -> dict[str, Any]:
     decision: dict[str, Any] = read_json(path)
     if decision.get("format") != FORMAT:
         raise NetliftError(
-            f"{path} has format {decision.get('format')} and not {FORMAT}: it was made by another "
-            "version of Netlift. Make its report again."
+            f"{path} has format {decision.get('format')} and not {FORMAT}: another version of "
+            "Netlift wrote it. Make its report again."
         )
     return decision
 
 
 def _written(
-    name: str, old: Mapping[str, Any], new: Mapping[str, Any], found: Changes
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], differences: Changes
 ) -> list[str]:
     both = (
         old["experiment"]
         if old["experiment"] == new["experiment"]
-        else (f"{old['experiment']} against {new['experiment']}")
+        else (f"{old['experiment']} compared with {new['experiment']}")
     )
     heading = f"{name or both}:"
-    if not found:
+    if not differences:
         same = f"{heading} no number and no conclusion changed"
-        return [same, *(f"    but {choice}" for choice in found.choices)]
+        return [same, *(f"    but {choice}" for choice in differences.choices)]
     lines = [heading]
     for title, sentences in (
-        ("Conclusions", found.conclusions),
-        ("Numbers", found.numbers),
-        ("Tables with other content", found.tables),
-        ("Choices and design", found.choices),
+        ("Conclusions", differences.conclusions),
+        ("Numbers", differences.numbers),
+        ("Tables with other content", differences.tables),
+        ("Choices and design", differences.choices),
     ):
         nothing = ["none changed"] if title == "Conclusions" else []
         if sentences or nothing:
-            lines += [f"  {title}:", *(f"    {said}" for said in sentences or nothing)]
+            lines += [f"  {title}:", *(f"    {sentence}" for sentence in sentences or nothing)]
     return lines
 
 
@@ -127,7 +127,7 @@ def _conclusions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
         yield f"Verdict: {old['verdict']['in_words']} -> {new['verdict']['in_words']}"
     if old["verdict"]["action"] != new["verdict"]["action"]:
         yield f"What to do: {old['verdict']['action']} -> {new['verdict']['action']}"
-    said = [
+    verdicts = [
         {row[f"{key}_label"]: row.get("verdict_label", row["verdict"]) for row in rows}
         for rows, key in (
             (old["verdict"]["statements"], "topic"),
@@ -136,19 +136,17 @@ def _conclusions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
             (new["conclusions"], "conclusion"),
         )
     ]
-    for before, after in (said[:2], said[2:]):
+    for before, after in (verdicts[:2], verdicts[2:]):
         for label in dict.fromkeys([*before, *after]):
             if before.get(label) != after.get(label):
-                yield (
-                    f"{label}: {before.get(label, 'not there')} -> {after.get(label, 'not there')}"
-                )
+                yield (f"{label}: {before.get(label, 'missing')} -> {after.get(label, 'missing')}")
     tests = [{row["hypothesis_label"]: row for row in run["spillover_tests"]} for run in (old, new)]
     for label in dict.fromkeys([*tests[0], *tests[1]]):
         rejected = [
             None if label not in rows else rows[label]["p_value_adjusted"] <= 0.05 for rows in tests
         ]
         if rejected[0] != rejected[1]:
-            words = {True: "rejected at 5%", False: "not rejected at 5%", None: "not there"}
+            words = {True: "rejected at 5%", False: "not rejected at 5%", None: "missing"}
             yield f"{label}: {words[rejected[0]]} -> {words[rejected[1]]}"
 
 
@@ -161,7 +159,7 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         if first is None or second is None:
             yield f"{label}: only in the {'first' if second is None else 'second'}"
         elif any(first[key] != second[key] for key in keys):
-            yield f"{label}: {_said(first)} -> {_said(second)} {first['unit']}"
+            yield f"{label}: {_with_interval(first)} -> {_with_interval(second)} {first['unit']}"
     tests = [
         {row["hypothesis_label"]: row["p_value"] for row in run["spillover_tests"]}
         for run in (old, new)
@@ -174,11 +172,11 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         values = [policy.get(key) for policy in policies]
         if values[0] != values[1]:
             unit = policies[0].get("unit") or policies[1].get("unit")
-            first_said, second_said = ("none" if v is None else signed(v, 1) for v in values)
-            yield f"Policy, {key.replace('_', ' ')}: {first_said} -> {second_said} {unit}"
+            value_before, value_after = ("none" if v is None else signed(v, 1) for v in values)
+            yield f"Policy, {key.replace('_', ' ')}: {value_before} -> {value_after} {unit}"
 
 
-def _said(row: Mapping[str, Any]) -> str:
+def _with_interval(row: Mapping[str, Any]) -> str:
     digits = digits_of(row["unit_code"])
     value, low, high = (
         "none" if row[key] is None else signed(row[key], digits)
@@ -195,9 +193,9 @@ def _tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for name in dict.fromkeys([*sums[0], *sums[1]]):
         first, second = (files.get(name) for files in sums)
         if first is None or second is None:
-            there = second or first
-            assert there is not None
-            yield f"{there['path']}: only in the {'first' if second is None else 'second'}"
+            present = second or first
+            assert present is not None
+            yield f"{present['path']}: only in the {'first' if second is None else 'second'}"
         elif first["sha256"] != second["sha256"]:
             yield f"{second['path']}"
 

@@ -1,4 +1,4 @@
-"""Tables of the page: a column's kind decides how it is written, and every number has a unit."""
+"""Tables of the page: a column's kind decides its format, and every number has a unit."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _DIGITS = {
 _OTHER_DIGITS = 3
 
 NONE = "none"
-"""What is written where there is no number: a zero and a missing value are two things."""
+"""Text of a missing number: a zero and a missing value are two things."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One field: what is shown, and by what it is sorted."""
+    """One field: the text shown, and the value it is sorted by."""
 
     text: str
     sort: float | str
@@ -41,7 +41,7 @@ class Column:
     Attributes
     ----------
     heading
-        What it holds, with the unit where all its numbers share one.
+        Its content, with the unit where all its numbers share one.
     cell
         Makes the cell of a row.
     numeric
@@ -55,14 +55,14 @@ class Column:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table as it is shown.
+    """A table as shown.
 
     Attributes
     ----------
     name
-        Its source's name.
+        Name of its source.
     caption
-        What it says, and what its numbers count.
+        What it shows, and the unit of its numbers.
     headings
         Heading and whether the column is numeric.
     rows
@@ -78,25 +78,25 @@ class TableView:
 def table_view(
     name: str, caption: str, frame: pd.DataFrame, columns: Sequence[Column]
 ) -> TableView:
-    """Return a table as it is shown; columns without any number are left out."""
+    """Return a table as shown; columns without any number are left out."""
     records = frame.to_dict("records")
     cells = [[column.cell(record) for column in columns] for record in records]  # type: ignore[arg-type]
-    kept = [place for place in range(len(columns)) if any(row[place].text != NONE for row in cells)]
+    kept = [index for index in range(len(columns)) if any(row[index].text != NONE for row in cells)]
     return TableView(
         name,
         caption,
-        [(columns[place].heading, columns[place].numeric) for place in kept],
-        [[row[place] for place in kept] for row in cells],
+        [(columns[index].heading, columns[index].numeric) for index in kept],
+        [[row[index] for index in kept] for row in cells],
     )
 
 
 def digits_of(unit_code: str) -> int:
-    """Return the decimals of a number, by the code of its unit."""
+    """Return the number of decimals for a unit, by its code."""
     return _DIGITS.get(unit_code, _OTHER_DIGITS)
 
 
 def finite(value: object) -> bool:
-    """Say whether a field holds a number."""
+    """Return whether a field holds a finite number."""
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
@@ -105,8 +105,8 @@ def text(name: str, heading: str) -> Column:
 
     def cell(row: dict[str, Any]) -> Cell:
         value = row.get(name)
-        there = value is not None and value == value and value != ""
-        return Cell(str(value), str(value).lower()) if there else Cell(NONE, "")
+        exists = value is not None and value == value and value != ""
+        return Cell(str(value), str(value).lower()) if exists else Cell(NONE, "")
 
     return Column(heading, cell, numeric=False)
 
@@ -120,7 +120,7 @@ def effect(
     unit_code: str = "",
     signs: bool = True,
 ) -> Column:
-    """Return a column of numbers with intervals, in decimals by unit: given, or the row's."""
+    """Return a column of numbers with intervals; decimals by ``unit_code`` or the row's."""
 
     def cell(row: dict[str, Any]) -> Cell:
         value = row.get(name)
@@ -128,31 +128,31 @@ def effect(
             return Cell(NONE, "")
         digits = digits_of(unit_code or str(row.get("unit_code")))
         write = _writer(row, signs=signs)
-        said = write(float(value), digits)  # type: ignore[arg-type]
+        shown = write(float(value), digits)  # type: ignore[arg-type]
         low, high = row.get(lower), row.get(upper)
         if finite(low) and finite(high):
             kind = str(row.get("interval_kind", "interval"))
             ends = f"{write(float(low), digits)} to {write(float(high), digits)}"  # type: ignore[arg-type]
-            said += {
+            shown += {
                 "interval": f" ({ends})",
                 "outside": f" (everything but {ends})",
                 "everything": " (unbounded)",
             }[kind]
-        return Cell(said, float(value))  # type: ignore[arg-type]
+        return Cell(shown, float(value))  # type: ignore[arg-type]
 
     return Column(heading, cell)
 
 
 def _writer(row: dict[str, Any], *, signs: bool) -> Callable[[float, int], str]:
-    """Return how a number is written: changes with their sign, levels without."""
+    """Return the function that formats a number: changes with their sign, levels without."""
     is_level = row.get("unit_code") == units.PER_1000_CONTROL
     return signed if signs and not is_level else plain
 
 
 def plain(value: float, digits: int) -> str:
     """Write a number without a plus sign: ``1,234.5``."""
-    said = f"{value:,.{digits}f}"
-    return (said.lstrip("-") if not said.strip("-0.,") else said).replace("-", MINUS)
+    shown = f"{value:,.{digits}f}"
+    return (shown.lstrip("-") if not shown.strip("-0.,") else shown).replace("-", MINUS)
 
 
 def _numbers(name: str, heading: str, write: Callable[[dict[str, Any], float], str]) -> Column:
@@ -166,7 +166,7 @@ def _numbers(name: str, heading: str, write: Callable[[dict[str, Any], float], s
 
 
 def number(name: str, heading: str, digits: int | None = None, *, signs: bool = False) -> Column:
-    """Return a column of single numbers, in given decimals or by the row's unit."""
+    """Return a column of numbers, with ``digits`` decimals or those of the row's unit."""
 
     def write(row: dict[str, Any], value: float) -> str:
         decimals = digits_of(str(row.get("unit_code"))) if digits is None else digits

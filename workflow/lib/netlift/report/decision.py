@@ -1,4 +1,4 @@
-"""What an experiment decides, for programs: ``decision.json``, held to a published schema."""
+"""What an experiment decides, for programs: ``decision.json``, checked with a published schema."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
 
 FORMAT = 2
-"""Version of the format; that before it had labels in place of codes."""
+"""Version of the format; version 1 had labels in place of codes."""
 
 _SCHEMA = Path(__file__).parents[3] / "schemas/decision.schema.json"
 
 ESTIMAND = (
-    "the mean change in {clicks} on all items of a slate, promoted against not promoted, over the "
-    "slates of the experiment"
+    "the mean change in {clicks} on all items of a slate, promoted compared with not promoted, "
+    "over the slates of the experiment"
 )
 
 
 def decision(experiment: PageData) -> dict[str, Any]:
     """Return what an experiment decides, as plain values.
 
-    Every number is that of the table which ``files`` names beside its checksum.
+    Every number is from a table that ``files`` names with its checksum.
 
     Raises
     ------
     NetliftError
-        The result does not fit the schema.
+        The result does not match the schema.
     """
     verdict = verdict_of(experiment)
     statements = experiment.table("decision_statements")
     net = experiment.product(NET_CHANGE)
-    made = {
+    result = {
         "format": FORMAT,
         "netlift_version": __version__,
         "experiment": experiment.name,
@@ -81,24 +81,24 @@ def decision(experiment: PageData) -> dict[str, Any]:
         ],
         "missing": [{"path": source.path, "rule": source.rule} for source in experiment.missing],
     }
-    check_decision(made)
-    return made
+    check_decision(result)
+    return result
 
 
 def check_decision(value: Mapping[str, Any]) -> None:
-    """Hold a decision to ``workflow/schemas/decision.schema.json``.
+    """Check a decision with ``workflow/schemas/decision.schema.json``.
 
     Raises
     ------
     NetliftError
-        It does not fit; the first problem is named.
+        It does not match; the first problem is named.
     """
     from jsonschema import Draft202012Validator
 
     problem = next(Draft202012Validator(read_json(_SCHEMA)).iter_errors(dict(value)), None)
     if problem is not None:
-        where = "/".join(map(str, problem.absolute_path)) or "the whole"
-        raise NetliftError(f"decision.json does not fit its schema: {where}: {problem.message}")
+        where = "/".join(map(str, problem.absolute_path)) or "the document"
+        raise NetliftError(f"decision.json does not match its schema: {where}: {problem.message}")
 
 
 def _test(effects: pd.DataFrame) -> dict[str, Any]:

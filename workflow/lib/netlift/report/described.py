@@ -1,4 +1,4 @@
-"""The page of a log without a promotion: what it is, what it can say, what it lacks, and why."""
+"""The page of a log without a promotion: what it is, what it shows, what is missing, and why."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from netlift.report.gathering import PageData
 from netlift.report.ledger_views import LedgerView, side_by_side
 from netlift.report.verdict import Answer
 
-HEADLINE = "What a promotion does, this log cannot say"
+HEADLINE = "This log cannot show what a promotion does"
 
 MOST_BARS = 30
-"""Positions that are drawn; all are in the table."""
+"""Number of positions drawn; all are in the table."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Positions:
 
 
 def described_answers(log: PageData) -> tuple[Answer, ...]:
-    """Return what a reader asks first: what the log is, what it can and cannot say, what to do."""
+    """Return the first answers: what the log is, what it can and cannot show, what to do."""
     accounts = log.tables["accounts"]
     lacking = lacks(log)
     shown = log.table("outcome_by_position")
     outcomes = " and ".join(dict.fromkeys(log.units.values()))
     can = (
         Answer(
-            "What can it say?",
+            "What can it show?",
             f"{capitalized(outcomes)} by position",
             "is what items at each position get on average. Where a ranker chose the positions, "
-            "items at different positions differ, and this is no effect of the position.",
+            "items at different positions differ, so this is not an effect of the position.",
             "",
         )
         if shown is not None
-        else Answer("What can it say?", "What slates get", "on average, over all items.", "")
+        else Answer("What can it show?", "What slates get", "on average, over all items.", "")
     )
     return (
         Answer(
@@ -67,10 +67,10 @@ def described_answers(log: PageData) -> tuple[Answer, ...]:
         ),
         can,
         Answer(
-            "What can it not say?",
+            "What can it not show?",
             "What a promotion changes",
             f"{len(lacking)} sections of the analysis are missing: "
-            f"{', '.join(row['section'] for row in lacking)}. Why stands below.",
+            f"{', '.join(row['section'] for row in lacking)}. The reasons are below.",
             "",
         ),
         Answer(
@@ -89,14 +89,14 @@ def _range(counts: pd.Series) -> str:
 
 
 def _users(log: PageData) -> str:
-    """Say how many users there are, if the log tells them apart."""
+    """Return the number of users in words, if the log identifies them."""
     if log.log is None or "user" not in log.log.columns:
         return ""
     return f"shown to {count(log.tables['accounts']['user_id'].nunique())} users; "
 
 
 def lacks(log: PageData) -> list[dict[str, str]]:
-    """Return the sections that the log lacks, why, and what to record so that another has them."""
+    """Return the sections that the log lacks, why, and what to record to have them next time."""
     table = sections(experiment=False, row_stages=log.log is None or log.log.row_stages)
     return [
         {str(key): str(value) for key, value in row.items()}
@@ -105,7 +105,7 @@ def lacks(log: PageData) -> list[dict[str, str]]:
 
 
 def accounts_table(log: PageData) -> TableView:
-    """Return what slates get of each outcome."""
+    """Return the table of each outcome per slate."""
     accounts = log.tables["accounts"]
     frame = pd.DataFrame(
         [
@@ -131,7 +131,7 @@ def accounts_table(log: PageData) -> TableView:
 
 
 def positions(log: PageData) -> list[Positions]:
-    """Return each outcome by position, as bars and as a table; none where rows were not held."""
+    """Return each outcome by position, as bars and as a table; none where rows were not kept."""
     table = log.table("outcome_by_position")
     if table is None:
         return []
@@ -145,7 +145,7 @@ def positions(log: PageData) -> list[Positions]:
 def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
     unit = outcome.of(PER_ROW)
     title = capitalized(unit) + (" (winsorized)" if kind.endswith("_winsorized") else "")
-    said = f"{title}, by position, with 95% intervals clustered by user."
+    caption = f"{title}, by position, with 95% intervals clustered by user."
     columns = [
         counted("position", "Position"),
         counted("rows", "Item rows"),
@@ -166,4 +166,4 @@ def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
         outcome,
         write=plain,
     )
-    return Positions(title, bars, table_view("outcome_by_position", said, rows, columns))
+    return Positions(title, bars, table_view("outcome_by_position", caption, rows, columns))

@@ -1,4 +1,4 @@
-"""The front page: all experiments of a study side by side, and what was run beside them."""
+"""The front page: all experiments of a study side by side, and other results of the study."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Summary:
     views
         Its ledger by every estimator, in every unit.
     main
-        The estimator from which statements come.
+        The estimator that statements use.
     label
-        What it is called beside others.
+        Its name among the experiments.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Front:
     experiments
         In the order of the study.
     sections
-        What all experiments say together, grids, sweep and validation.
+        Results over all experiments, grids, sweep and validation.
     logs
-        The ``decision.json`` of every own log that was analysed, and its page's address.
+        The ``decision.json`` of every log that was analysed, and its page's address.
     described
-        Own logs without a promotion: name, and its page's address.
+        Logs without a promotion: name, and its page's address.
     figures
         Texts of SVG files, by name.
     files
@@ -104,7 +104,7 @@ def gather_front(
     logs: Sequence[str] = (),
     root: str | Path = ".",
 ) -> Front:
-    """Read what there is of a study.
+    """Read the available results of a study.
 
     Parameters
     ----------
@@ -113,11 +113,11 @@ def gather_front(
     grids
         Names of the study's grids.
     dataset
-        Name of the data set, under which sweep and validation lie.
+        Name of the data set, the parent folder of sweep and validation.
     logs
-        Names of own logs; those that were not analysed are left out.
+        Names of logs; logs that were not analysed are left out.
     root
-        Folder in which the study lies.
+        Folder of the study.
     """
     root = Path(root)
     front = Front(_labeled([_summary(root, name) for name in experiments]))
@@ -155,7 +155,7 @@ def _summary(root: Path, name: str) -> Summary:
 
 
 def _labeled(summaries: Sequence[Summary]) -> list[Summary]:
-    """Name experiments by their world, and by size and seed where these differ."""
+    """Label experiments by world, and by size and seed where these differ."""
     differ = {key: len({s.keys[key] for s in summaries}) > 1 for key in ("size", "seed")}
     return [
         replace(
@@ -211,7 +211,7 @@ def answers(front: Front) -> tuple[str, tuple[Answer, ...]]:
             f"{signed(low['estimate'], 1)}"
             + (f" to {signed(high['estimate'], 1)}" if n > 1 else "")
             + " clicks",
-            "net per 1,000 promoted slates, by experiment; 95% intervals stand below.",
+            "net per 1,000 promoted slates, by experiment; 95% intervals are below.",
             "",
         ),
         Answer(
@@ -245,8 +245,8 @@ def _headline(decided: Sequence[Mapping[str, Any]], codes: Mapping[str, int], mo
 
 
 def _statement(run: Mapping[str, Any], topic: str) -> str:
-    said = (row["verdict"] for row in run["verdict"]["statements"] if row["topic"] == topic)
-    return str(next(said, ""))
+    verdicts = (row["verdict"] for row in run["verdict"]["statements"] if row["topic"] == topic)
+    return str(next(verdicts, ""))
 
 
 def experiments_table(front: Front) -> list[dict[str, Any]]:
@@ -263,7 +263,7 @@ def experiments_table(front: Front) -> list[dict[str, Any]]:
 
 
 def _take(front: Front, root: Path, path: Path, rule: str) -> pd.DataFrame | None:
-    """Read a table or a figure, if it is there, and keep its checksum."""
+    """Read a table or a figure, if it exists, and keep its checksum."""
     if not path.exists():
         return None
     name = path.relative_to(root / "results").as_posix()
@@ -312,7 +312,7 @@ def _over_worlds(front: Front, root: Path, slate_set: str, *, alone: bool) -> No
         text("known_verdict_label", "By the known effects"),
         NOTE,
     ]
-    caption = "Conclusions by world; the unit stands in each row."
+    caption = "Conclusions by world; units are given per row."
     tables = _shown(front, root, folder, "compare_worlds", {"robustness": (caption, columns)})
     figure = folder / "figures/robustness.svg"
     _take(front, root, figure, "plot_robustness")
@@ -337,7 +337,7 @@ def _grids(front: Front, root: Path, dataset: str, grids: Sequence[str]) -> None
         names += [name] if name in front.figures else []
     if names:
         lead = ["Known effects of one world over two of its parameters, all else as in the study."]
-        front.sections.append(Section("grids", "What hangs on the worlds' parameters", lead, names))
+        front.sections.append(Section("grids", "Effects by the worlds' parameters", lead, names))
 
 
 def _sweep(front: Front, root: Path, dataset: str) -> None:
@@ -380,7 +380,7 @@ def _sweep(front: Front, root: Path, dataset: str) -> None:
         root,
         root / "results" / dataset / "sweep",
         ("sweep", "Over many seeds: the sweep", "combine_sweep"),
-        "The same study at every seed, slate size and world: how far one seed is from another.",
+        "The same study at every seed, slate size and world: how much seeds differ.",
         tables,
     )
 
@@ -389,7 +389,7 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
     keys = [text("case", "Case"), text("world", "World"), counted("slates", "Slates")]
     tables: dict[str, tuple[str, Sequence[Column]]] = {
         "coverage": (
-            "Estimates and intervals over replicates, in the unit of each row.",
+            "Estimates and intervals over replicates; units are given per row.",
             [
                 *keys,
                 text("component", "Items"),
@@ -410,7 +410,7 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
             [
                 *keys,
                 text("hypothesis_label", "Hypothesis"),
-                text("rate", "Rejections are its"),
+                text("rate", "Size or power"),
                 counted("replicates", "Replicates"),
                 percent("rejected", "Rejected"),
                 percent("rejected_mc_error", "Its error"),
@@ -437,9 +437,9 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
         front,
         root,
         root / "results" / dataset / "validation",
-        ("validation", "Do intervals and tests keep what they promise?", "combine_validation"),
-        "Slates and worlds fixed, assignment and clicks drawn anew many times; every interval and "
-        "test is judged by what is known.",
+        ("validation", "Are intervals and tests calibrated?", "combine_validation"),
+        "Slates and worlds fixed, assignment and clicks redrawn many times; every interval and "
+        "test is compared with the known effects.",
         tables,
     )
 
@@ -452,14 +452,14 @@ def _optional(
     lead: str,
     tables: Mapping[str, tuple[str, Sequence[Column]]],
 ) -> None:
-    """Show a stage that is no part of the default study, or say that it was not run."""
+    """Add the section of an optional stage, or a note that it was not run."""
     name, title, rule = about
     views = _shown(front, root, folder, rule, tables)
     figures = _figures(front, root, folder, rule.replace("combine", "plot"))
     command = {"sweep": "make sweep", "validation": "make validate"}[name]
-    said = (
+    sentences = (
         [lead]
         if views or figures
         else [f"Not run in this study. {lead} Run it with `{command}`, then `make run` again."]
     )
-    front.sections.append(Section(name, title, said, figures, views))
+    front.sections.append(Section(name, title, sentences, figures, views))

@@ -27,7 +27,7 @@ from netlift.workflow.outputs import (
 )
 
 LOG_CHECKS = ("contract", "row_counts")
-"""What the checks of a log found; a log that was not read here has none."""
+"""Results of the checks of a log; a log that was read elsewhere has none."""
 
 NEEDED = {name: f"effects/{name}.csv" for name in ("component_effects", "product_summary")}
 """Tables without which there is no page, and their files."""
@@ -35,12 +35,12 @@ NEEDED = {name: f"effects/{name}.csv" for name in ("component_effects", "product
 
 @dataclass(frozen=True)
 class File:
-    """A file that a page rests on.
+    """A file that a page uses.
 
     Attributes
     ----------
     path
-        From the folder in which the study lies.
+        Relative to the study's folder.
     rule
         The rule that makes it.
     sha256, size
@@ -55,24 +55,24 @@ class File:
 
 @dataclass(frozen=True)
 class PageData:
-    """What there is of one experiment.
+    """The available outputs of one experiment.
 
     Attributes
     ----------
     name
         Its path below ``results/``.
     settings
-        The choices that made it (``Study.page_settings``).
+        Its settings (``Study.page_settings``).
     tables, records
         Outputs that exist, by name.
     figures
         Texts of SVG files, by name.
     files
-        Every file read, by name; that of a figure begins with ``figure/``.
+        Every file read, by name; a figure's name begins with ``figure/``.
     missing
         Outputs that do not exist.
     movies
-        Titles by ``item_id``, where there are any.
+        Titles by ``item_id``, if available.
     """
 
     name: str
@@ -107,16 +107,16 @@ class PageData:
 
     @property
     def units(self) -> dict[str, str]:
-        """What is said after a number of each outcome, by outcome type, the main one first."""
+        """Unit of each outcome, in words, by outcome type, the main one first."""
         return self.log.units if self.log else {MAIN_OUTCOME: CLICKS.unit}
 
     @property
     def outcome(self) -> Outcome:
-        """The words for the main outcome."""
+        """The main outcome in words."""
         return Outcome(self.units[MAIN_OUTCOME])
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """Return a table, or None where it was not made."""
+        """Return a table, or None if it does not exist."""
         return self.tables.get(name)
 
     def product(self, metric: str) -> dict[str, Any]:
@@ -132,30 +132,30 @@ def gather(
     root: str | Path = ".",
     movies: str | Path | None = None,
 ) -> PageData:
-    """Read everything that there is of an experiment.
+    """Read all available outputs of an experiment.
 
     Parameters
     ----------
     name
         Path below ``results/``.
     settings
-        The choices that made it.
+        Its settings.
     root
-        Folder in which the study lies.
+        Folder of the study.
     movies
         ``movies.parquet`` of the data set, if there is one.
 
     Raises
     ------
     NetliftError
-        There is no such experiment, or a table without which nothing can be said is missing.
+        There is no such experiment, or a required table is missing.
     """
     folder = Path("results") / name
-    found = PageData(name, settings)
-    needed = {"accounts": named("accounts").file} if found.is_described else NEEDED
-    for output in shown_outputs(found):
-        _take(found, output, folder if output.folder == EXPERIMENT else folder.parent, Path(root))
-    missing = [path for table, path in needed.items() if table not in found.tables]
+    page = PageData(name, settings)
+    needed = {"accounts": named("accounts").file} if page.is_described else NEEDED
+    for output in shown_outputs(page):
+        _take(page, output, folder if output.folder == EXPERIMENT else folder.parent, Path(root))
+    missing = [path for table, path in needed.items() if table not in page.tables]
     if missing:
         raise NetliftError(
             f"no page can be made of {Path(root) / folder}: it lacks "
@@ -164,38 +164,38 @@ def gather(
         )
     if movies is not None and Path(movies).exists():
         titles = read_table(movies, ["item_id", "title"]).drop_duplicates("item_id")
-        return replace(found, movies=titles)
-    return found
+        return replace(page, movies=titles)
+    return page
 
 
-def shown_outputs(found: PageData) -> list[Output]:
-    """Return the outputs that the page of an experiment, or of a log, rests on."""
-    if found.is_described:
+def shown_outputs(page: PageData) -> list[Output]:
+    """Return the outputs that the page of an experiment, or of a log, uses."""
+    if page.is_described:
         return [named(name) for name in (*LOG_CHECKS, "accounts", "outcome_by_position")]
     outputs = page_outputs()
-    if found.is_simulated:
+    if page.is_simulated:
         return outputs
     known = {named("world").name, *(figure.name for figure in FIGURES if figure.rule == TRUTH_RULE)}
     of_log = [o for o in outputs if o.folder == EXPERIMENT and o.name not in known]
     return [*of_log, *(named(name) for name in LOG_CHECKS)]
 
 
-def _take(found: PageData, output: Output, folder: Path, root: Path) -> None:
+def _take(page: PageData, output: Output, folder: Path, root: Path) -> None:
     """Read one output, if it exists."""
     path = root / folder / output.file
     if not path.exists():
         if output.name not in LOG_CHECKS:
-            found.missing.append(output)
+            page.missing.append(output)
         return
     is_figure = isinstance(output, Figure)
     key = f"figure/{output.name}" if is_figure else output.name
-    found.files[key] = checked(path, root, maker(output, of_log=found.is_log))
+    page.files[key] = checked(path, root, maker(output, of_log=page.is_log))
     if is_figure:
-        found.figures[output.name] = path.read_text(encoding="utf-8")
+        page.figures[output.name] = path.read_text(encoding="utf-8")
     elif path.suffix == ".json":
-        found.records[output.name] = read_json(path)
+        page.records[output.name] = read_json(path)
     else:
-        found.tables[output.name] = read_table(path)
+        page.tables[output.name] = read_table(path)
 
 
 def checked(path: Path, root: Path, rule: str) -> File:
@@ -207,7 +207,7 @@ def checked(path: Path, root: Path, rule: str) -> File:
 
 
 def design_hash(accounts: pd.DataFrame) -> str:
-    """Return the SHA-256 of who was randomized to what: the same for the same design.
+    """Return the SHA-256 of the assignment: equal for equal designs.
 
     Parameters
     ----------
@@ -234,20 +234,20 @@ _DESIGN: Sequence[str] = (
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of installed packages; those that are not installed are left out."""
+    """Return the versions of installed packages; packages that are not installed are left out."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
+    installed = {}
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as plain values; a missing one is None."""
+    """Return rows as plain values; a missing value is None."""
     return [
         {str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")
     ]

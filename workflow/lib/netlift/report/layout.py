@@ -1,4 +1,4 @@
-"""The page of an experiment, section by section: what is shown of which file, and in what words."""
+"""The page of an experiment, section by section: which files are shown, and in what words."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Section:
     lead
         Sentences: what it is about, and what the tables say in words.
     figures, tables
-        Names of figures, and tables as they are shown.
+        Names of figures, and tables as shown.
     missing
-        Files that would be shown here and were not made, with the rule that makes each.
+        Files of this section that do not exist, with the rule that makes each.
     """
 
     name: str
@@ -88,7 +88,7 @@ class _Part:
         self.lead += [sentence for sentence in sentences if sentence]
 
     def done(self, name: str, title: str) -> Section:
-        """Return the section, with all else that the registry lists for it."""
+        """Return the section, with all other outputs that the registry lists for it."""
         for output in [*OUTPUTS, *FIGURES]:
             if output.section != name:
                 continue
@@ -126,18 +126,18 @@ def sections(experiment: PageData) -> list[Section]:
 
 
 def _other_outcomes(experiment: PageData) -> Section:
-    """Return the ledger of all outcomes of a log but the main one."""
+    """Return the ledger of all outcomes of a log except the main one."""
     part = _Part(experiment)
     unit_of = experiment.units
     part.say(
-        f"All else on this page is about {experiment.outcome.unit}, the main outcome of this log. "
-        "Here is the ledger of each other one, by the main estimator. Winsorized: with its largest "
-        "values lowered."
+        f"The rest of this page is about {experiment.outcome.unit}, the main outcome of this log. "
+        "This is the ledger of each other outcome, by the main estimator. Winsorized: with the "
+        "largest values lowered."
     )
 
     def others(frame: pd.DataFrame) -> pd.DataFrame:
-        own = frame["outcome_type"].isin(unit_of) & (frame["outcome_type"] != MAIN_OUTCOME)
-        rows = frame[own & frame["is_main"].astype(bool)]
+        is_other = frame["outcome_type"].isin(unit_of) & (frame["outcome_type"] != MAIN_OUTCOME)
+        rows = frame[is_other & frame["is_main"].astype(bool)]
         return rows.assign(
             outcome=rows["outcome_type"].str.replace("_", " "),
             unit_code=units.PER_SLATE,
@@ -201,7 +201,7 @@ def _item_level(experiment: PageData) -> Section:
     part.figure("item_level_claim")
     part.table(
         "item_level_claim",
-        "Claims against the net change, in {clicks} per 1,000 promoted slates, with 95% intervals.",
+        "Claims and the net change, in {clicks} per 1,000 promoted slates, with 95% intervals.",
         [
             text("metric_label", "Claim"),
             text("calculation", "How it is computed"),
@@ -222,8 +222,8 @@ def _claim(name: str, heading: str) -> Column:
 def _spillover(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
-        "Which items feel a promotion depends on who is called exposed. Effects stand per item row "
-        "(how much one such item changes) and per slate (how much all of them change together). "
+        "Which items a promotion affects depends on which are called exposed. Effects are per item "
+        "row (how much one such item changes) and per slate (how much all of them change). "
         "Leakage is the change on items that a definition calls unexposed."
     )
     part.figure("spillover_sensitivity", "leakage", "randomization_tests")
@@ -234,10 +234,10 @@ def _spillover(experiment: PageData) -> Section:
 
 
 def _definitions(part: _Part) -> None:
-    """Add what each definition of exposure finds, what it rests on, and what it misses."""
+    """Add the effect, the support and the leakage of each definition of exposure."""
     part.table(
         "spillover_sensitivity",
-        "Spillover under each definition of exposure; the unit stands in each row.",
+        "Spillover under each definition of exposure; units are given per row.",
         [
             text("definition_label", "Definition"),
             UNIT,
@@ -250,7 +250,7 @@ def _definitions(part: _Part) -> None:
     )
     part.table(
         "spillover_support",
-        "What each definition rests on.",
+        "The rows and slates of each definition.",
         [
             text("definition_label", "Definition"),
             text("meaning", "Meaning"),
@@ -269,7 +269,7 @@ def _definitions(part: _Part) -> None:
             effect(unit_code=units.PER_SLATE),
             text("share_interval_text", "Its share of all spillover (95% set)"),
             text("leakage_detected", "Detected"),
-            number("minimum_detectable_leakage", "Least leakage seen with 80% power", 3),
+            number("minimum_detectable_leakage", "Smallest leakage detected with 80% power", 3),
             NOTE,
         ],
         lambda frame: frame[frame["row_group"] == UNEXPOSED],
@@ -277,7 +277,7 @@ def _definitions(part: _Part) -> None:
 
 
 def _effects_on_rows(part: _Part) -> None:
-    """Add the tests and effects of item rows, whoever is called exposed."""
+    """Add the tests and effects of item rows, for every definition of exposure."""
     part.table(
         "randomization_tests",
         "Exact tests: does promotion change any {click} of these items? Differences in {clicks} "
@@ -299,7 +299,7 @@ def _effects_on_rows(part: _Part) -> None:
     )
     part.table(
         "observed_effects",
-        "Effects on item rows, with errors by the unit that was randomized; the last line is on "
+        "Effects on item rows, with errors by the randomized unit; the last line is for "
         "whole slates.",
         [
             text("component", "Items"),
@@ -318,7 +318,7 @@ def _risk(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Where promotions gain and lose, by the focal item's position before promotion and by its "
-        "cluster. Some segments stand out by chance; simultaneous intervals hold for all segments "
+        "cluster. Some segments differ by chance; simultaneous intervals hold for all segments "
         "of a kind at once."
     )
     part.figure("risk", "segments")
@@ -343,7 +343,7 @@ def _segments(part: _Part) -> None:
     part.table(
         "segments",
         "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
-        "drawn towards the mean of its kind.",
+        "shrunken towards the mean of its kind.",
         [
             text("segment_type_label", "Kind"),
             text("segment", "Segment"),
@@ -387,8 +387,8 @@ def _models(experiment: PageData) -> Section:
     gate = experiment.records.get("verdict", {})
     part.say(
         f"Models predict {experiment.outcome.unit} from what is known before promotion; AIPW "
-        "corrects them by what was observed, so that a wrong model costs precision and nothing "
-        "else. The bound is the least error that any regular estimator of the total can have.",
+        "corrects them with the observed outcomes, so that a wrong model costs only precision. "
+        "The bound is the smallest error that any regular estimator of the total can have.",
         str(gate.get("advice") or ""),
     )
     part.figure("outcome_models", "aipw", "feature_importance")
@@ -401,7 +401,7 @@ def _models(experiment: PageData) -> Section:
             text("level", "Learns on"),
             number("rmse", "RMSE", 3),
             number("r2", "R²", 3),
-            number("floor_rmse", "Least possible RMSE", 3),
+            number("floor_rmse", "Smallest possible RMSE", 3),
             percent("excess_over_floor", "Excess over it", factor=1.0, digits=2),
             number("calibration_slope", "Calibration slope", 3),
             number("correlation_with_known_effect", "Correlation with known effect", 3, signs=True),
@@ -423,7 +423,7 @@ def _models(experiment: PageData) -> Section:
     )
     part.table(
         "feature_importance",
-        "What each model rests on. What predicts {clicks} need not be what promotion changes.",
+        "What each model uses. What predicts {clicks} need not be what promotion changes.",
         [
             text("model", "Model"),
             text("feature", "Feature"),
@@ -431,21 +431,21 @@ def _models(experiment: PageData) -> Section:
             text("measure_label", "In"),
         ],
     )
-    return part.done("models", "Models, and how near they come to the least error")
+    return part.done("models", "Models, and how close they come to the smallest error")
 
 
 def _who_gains(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict", {})
     part.say(
-        "Do slates differ in what a promotion does, and do models know which gain? Predictions "
-        "are learned on earlier folds of users and judged on later ones.",
+        "Do slates differ in what a promotion does, and can models predict which gain? "
+        "Predictions are learned on earlier folds of users and evaluated on later ones.",
         str(gate.get("who_gains") or ""),
     )
     part.figure("who_gains")
     part.table(
         "who_gains",
-        "Predicted effects against what came, by predictor: groups are fifths of slates by "
+        "Predicted and estimated effects, by predictor: groups are fifths of slates by "
         "predicted effect.",
         [
             text("predictor", "Predictor"),
@@ -470,13 +470,13 @@ def _policies(experiment: PageData) -> Section:
         part.say(
             f"{gate['statement']}",
             f"A rule passes the gate only if its lower bound, which holds for all "
-            f"{gate['rules_compared']} rules at once, is above zero. The values are against "
-            "promoting nothing, which is 0.",
+            f"{gate['rules_compared']} rules at once, is above zero. Values are compared "
+            "with promoting nothing, which is 0.",
         )
     part.figure("policies")
     part.table(
         "policies",
-        "What each rule gains against promoting nothing, in {clicks} per 1,000 eligible slates.",
+        "What each rule gains over promoting nothing, in {clicks} per 1,000 eligible slates.",
         [
             text("rule_label", "Rule"),
             text("description", "In words"),
@@ -485,7 +485,7 @@ def _policies(experiment: PageData) -> Section:
             effect("value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
             number("known_value", "Known", signs=True),
             number("oracle_value", "Best possible", signs=True),
-            counted("slates", "Slates judged"),
+            counted("slates", "Slates evaluated"),
         ],
     )
     return part.done("policies", "Which slates to promote, if any")
@@ -494,7 +494,7 @@ def _policies(experiment: PageData) -> Section:
 def _conclusions(experiment: PageData) -> Section:
     part = _Part(experiment)
     elsewhere = (
-        " Whether they hold in other worlds stands on the front page."
+        " The front page shows whether they hold in other worlds."
         if experiment.is_simulated
         else ""
     )
@@ -504,14 +504,14 @@ def _conclusions(experiment: PageData) -> Section:
     )
     part.table(
         "conclusions",
-        "Conclusions and verdicts; the unit stands in each row.",
+        "Conclusions and verdicts; units are given per row.",
         [
             text("conclusion_label", "Conclusion"),
             text("verdict_label", "Verdict"),
             text("measure_label", "Number behind it"),
             UNIT,
             effect(),
-            number("threshold", "Held against", 0),
+            number("threshold", "Threshold", 0),
             number("known_value", "Known", signs=True),
             text("known_verdict_label", "By the known effects"),
             NOTE,
@@ -558,7 +558,7 @@ def _estimators(experiment: PageData) -> Section:
         ],
         lambda frame: frame[frame["outcome_type"] == MAIN_OUTCOME],
     )
-    return part.done("estimators", "The same by other estimators")
+    return part.done("estimators", "The same with other estimators")
 
 
 def _truth(experiment: PageData) -> Section:
@@ -566,11 +566,11 @@ def _truth(experiment: PageData) -> Section:
     if not experiment.is_simulated:
         return part.done("truth", "")
     part.say(
-        "The world is simulated, so the effect on every slate is known exactly. No click was drawn "
-        "to get it."
+        "The world is simulated, so the effect on every slate is known exactly, without the "
+        "noise of clicks."
     )
     part.figure("observed_against_known", "known_lift_by_slate", "predicted_effects")
-    return part.done("truth", "What is known of this simulated world")
+    return part.done("truth", "What is known about this simulated world")
 
 
 def _design(experiment: PageData) -> Section:
@@ -584,7 +584,7 @@ def _design(experiment: PageData) -> Section:
         "Checks of the design, with the range that random assignment gives.",
         [
             text("check_label", "Check"),
-            text("subject", "Of what"),
+            text("subject", "Subject"),
             UNIT,
             effect("value", "Value (range or 95% interval)", lower="lower_95", upper="upper_95"),
             p_values("p_value", "p-value"),
@@ -594,7 +594,7 @@ def _design(experiment: PageData) -> Section:
     )
     part.table(
         "power",
-        "Power for given effects and the smallest effect shown with 80% power, difference in "
+        "Power for given effects and the smallest effect detected with 80% power, difference in "
         "means; effects in {clicks} per slate.",
         [
             text("component", "Items"),
@@ -624,10 +624,10 @@ def _design(experiment: PageData) -> Section:
 
 
 def log_checks(experiment: PageData) -> list[TableView]:
-    """Return what the checks of a log found, and where its rows went; nothing of a simulation."""
+    """Return the results of a log's checks and its row counts; nothing for a simulation."""
     part = _Part(experiment)
     for name, caption in (
-        ("contract", "What the checks of the log found."),
+        ("contract", "Results of the checks of the log."),
         ("row_counts", "Rows and slates in the log, used, and set aside, by reason."),
     ):
         part.table(name, caption, plain_columns(experiment.tables.get(name, pd.DataFrame())))
@@ -635,7 +635,7 @@ def log_checks(experiment: PageData) -> list[TableView]:
 
 
 def plain_columns(frame: pd.DataFrame) -> list[Column]:
-    """Return all columns of a table under their own names."""
+    """Return all columns of a table with their names as headings."""
     return [
         (number if frame[name].dtype.kind == "f" else text)(
             str(name), str(name).replace("_", " ").capitalize()
@@ -664,7 +664,7 @@ def example_slates(
     items
         The table of slate items.
     movies
-        Titles by ``item_id``; without them the items' numbers are shown.
+        Titles by ``item_id``; without them the items' ids are shown.
     outcome
         Its words.
     """

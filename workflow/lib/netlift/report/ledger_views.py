@@ -30,7 +30,7 @@ _COLORS = {
     "total": "total",
 }
 UNITS = tuple(map(counted_by, (units.PER_1000, units.PER_SLATE, units.PER_ROW)))
-"""What a ledger counts by, the first shown first."""
+"""Units of a ledger, in the order shown."""
 
 WIDE = 1000.0
 """Width of the drawing."""
@@ -47,9 +47,9 @@ class Bar:
     label, component, color
         What it is, its name in tables, and the name of its color.
     value, interval, counts
-        In words.
+        As text.
     left, width, low, high, end
-        Where the bar and its interval lie, and where the next bar starts.
+        Positions of the bar and its interval, and the start of the next bar.
     """
 
     label: str
@@ -76,11 +76,11 @@ class LedgerView:
     bars
         Its lines; empty where the estimator has no numbers.
     zero
-        Where zero lies.
+        Position of zero.
     ticks
-        Places of the axis with their labels.
+        Positions on the axis with their labels.
     stacked
-        Whether bars build on each other; effects per item row do not add up.
+        Whether bars are cumulative; effects per item row do not add up.
     note
         Why there are no numbers.
     """
@@ -135,7 +135,7 @@ def ledger_views(
 
 
 def main_estimator(effects: pd.DataFrame) -> str:
-    """Return the estimator from which statements come."""
+    """Return the estimator that statements use."""
     return str(effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0])
 
 
@@ -150,7 +150,7 @@ def _view(estimator: str, unit_code: str, outcome: Outcome, lines: pd.DataFrame)
     starts = np.zeros(len(names))
     if stacked:
         starts[1:] = np.cumsum(values[:, 0])[:-1]
-        starts[[place for place, name in enumerate(names) if name == TOTAL_LINE.code]] = 0.0
+        starts[[index for index, name in enumerate(names) if name == TOTAL_LINE.code]] = 0.0
     labeled = [
         {
             **{str(key): value for key, value in line.items()},
@@ -178,7 +178,7 @@ def side_by_side(
     unit_code, outcome
         Their unit.
     write
-        How a number is written: changes with their sign, levels without.
+        Function that formats a number: changes with their sign, levels without.
     """
     labeled = [{"component": row["label"], "color": "total", **row} for row in rows]
     return _drawn("", unit_code, outcome, labeled, np.zeros(len(rows)), stacked=False, write=write)
@@ -193,27 +193,27 @@ def _drawn(
     stacked: bool,
     write: Callable[[float, int], str] = signed,
 ) -> LedgerView:
-    """Place bars and an axis in drawing units."""
+    """Return bars and an axis in drawing units."""
     values = np.array([[row[key] for key in _NUMBERS] for row in rows], dtype=np.float64)
     ends = starts[:, None] + np.nan_to_num(values, nan=0.0)
     lowest, highest = _range(np.r_[0.0, starts, ends.ravel()])
 
-    def place(value: float) -> float:
+    def position(value: float) -> float:
         return float(round(WIDE * (value - lowest) / (highest - lowest), 2))
 
     bars = [
-        _bar(row, unit_code, place, float(start), write)
+        _bar(row, unit_code, position, float(start), write)
         for row, start in zip(rows, starts, strict=True)
     ]
-    ticks = [(place(value), _tick(value)) for value in _ticks(lowest, highest)]
+    ticks = [(position(value), _tick(value)) for value in _ticks(lowest, highest)]
     unit = outcome.of(unit_code)
-    return LedgerView(estimator, unit_code, unit, bars, place(0.0), ticks, stacked, "")
+    return LedgerView(estimator, unit_code, unit, bars, position(0.0), ticks, stacked, "")
 
 
 def _bar(
     line: Mapping[str, Any],
     unit_code: str,
-    place: Callable[[float], float],
+    position: Callable[[float], float],
     start: float,
     write: Callable[[float, int], str],
 ) -> Bar:
@@ -228,11 +228,11 @@ def _bar(
         value=write(value, digits),
         interval=f"{write(lower, digits)} to {write(upper, digits)}" if has_interval else "none",
         counts=_counts(line),
-        left=min(place(start), place(end)),
-        width=round(abs(place(end) - place(start)), 2),
-        low=place(start + lower) if has_interval else place(end),
-        high=place(start + upper) if has_interval else place(end),
-        end=place(end),
+        left=min(position(start), position(end)),
+        width=round(abs(position(end) - position(start)), 2),
+        low=position(start + lower) if has_interval else position(end),
+        high=position(start + upper) if has_interval else position(end),
+        end=position(end),
     )
 
 
@@ -240,11 +240,11 @@ def _counts(line: Mapping[str, Any]) -> str:
     if "counts" in line:
         return str(line["counts"])
     promoted, control = count(line["treated_slates"]), count(line["control_slates"])
-    said = f"{promoted} promoted and {control} control slates"
+    text = f"{promoted} promoted and {control} control slates"
     if "treated_rows" in line:
         rows = count(line["treated_rows"] + line["control_rows"])
-        said = f"{rows} item rows in {said}"
-    return said
+        text = f"{rows} item rows in {text}"
+    return text
 
 
 def _range(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -256,7 +256,7 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _ticks(lowest: float, highest: float) -> list[float]:
-    """Return four to eight round numbers within a range, zero among them."""
+    """Return four to eight round numbers within a range, including zero."""
     raw = (highest - lowest) / 6
     power = 10.0 ** np.floor(np.log10(raw))
     step = float(min(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw))
@@ -265,5 +265,5 @@ def _ticks(lowest: float, highest: float) -> list[float]:
 
 
 def _tick(value: float) -> str:
-    said = f"{value:,.10g}"
-    return said.replace("-", "−")
+    text = f"{value:,.10g}"
+    return text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""The page of an experiment that lies in a results folder, written without Snakemake."""
+"""The page of an experiment in a results folder, written without Snakemake."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netlift.workflow.study import Study
 
 
 def write_page(folder: Path, file: Path) -> None:
-    """Write an experiment's page from what was made of it.
+    """Write an experiment's page from its available outputs.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ def write_page(folder: Path, file: Path) -> None:
     NetliftError
         There is no such experiment, or no configuration next to it.
     """
-    whole = folder.resolve()
-    root = next((parent.parent for parent in whole.parents if parent.name == "results"), None)
+    resolved = folder.resolve()
+    root = next((parent.parent for parent in resolved.parents if parent.name == "results"), None)
     if root is None:
-        raise NetliftError(f"{folder} does not lie in a folder results: no experiment of a study")
-    name = whole.relative_to(root / "results").as_posix()
+        raise NetliftError(f"{folder} is not in a folder results: no experiment of a study")
+    name = resolved.relative_to(root / "results").as_posix()
     dataset = name.split("/")[0]
     movies = root / f"resources/datasets/{dataset}/movies.parquet"
     study = Study.from_config(_configuration(root / "results", dataset))
@@ -44,7 +44,7 @@ def write_page(folder: Path, file: Path) -> None:
 
 
 def _configuration(results: Path, dataset: str) -> dict[str, Any]:
-    """Return the whole configuration of a data set's study; of logs, that of any study."""
+    """Return the full configuration of a data set's study; for logs, that of any study."""
     pattern = "*/config.yaml" if dataset == "logs" else f"{dataset}/config.yaml"
     path = next(iter(sorted(results.glob(pattern))), None)
     if path is None:

@@ -1,4 +1,4 @@
-"""Writing pages: records go into the templates of ``workflow/report``, and HTML comes out."""
+"""Pages as HTML, from records and the templates of ``workflow/report``."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class Figure:
 
 
 def experiment_page(experiment: PageData) -> str:
-    """Return the page of one experiment, whole: nothing else is loaded when it is opened.
+    """Return the page of one experiment, self-contained: it loads no other file.
 
-    A log without a promotion is no experiment, and has a page that says so.
+    A log without a promotion is not an experiment, and gets a page that says so.
     """
     if experiment.is_described:
         return described_page(experiment)
@@ -101,7 +101,7 @@ def experiment_page(experiment: PageData) -> str:
 
 
 def described_page(log: PageData) -> str:
-    """Return the page of a log without a promotion: what it is, what it can say, what it lacks."""
+    """Return the page of a log without a promotion: what it is, what it shows, what is missing."""
     return _render(
         "described.html.j2",
         letters=Letters(),
@@ -120,12 +120,12 @@ def described_page(log: PageData) -> str:
 
 
 def front_page(front: Front, entry: Mapping[str, Any]) -> str:
-    """Return the front page, whole.
+    """Return the front page, self-contained.
 
     Parameters
     ----------
     front
-        What there is of the study.
+        The available results of the study.
     entry
         The data set's entry in the configuration, for its license and citation.
     """
@@ -156,18 +156,18 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
 
 
 def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
-    """Return a figure with the caption that Snakemake's report gives it too."""
+    """Return a figure with the same caption as in Snakemake's report."""
     caption = GRID_CAPTION if "/grid/" in name else _CAPTIONS.get(Path(name).stem, "")
     return Figure(name, inlined.title, outcome.fill(caption), Markup(inlined.svg))
 
 
 def _home(experiment: PageData) -> str:
-    """Return where the front page lies, as seen from an experiment's page."""
+    """Return the path of the front page relative to an experiment's page."""
     return "../" * len(experiment.name.split("/")) + "report/index.html"
 
 
 def title_of(experiment: PageData) -> str:
-    """Return what an experiment is called in a heading."""
+    """Return an experiment's title."""
     settings = experiment.settings
     if experiment.is_log:
         return str(settings["entry"].get("title") or f"Log {settings['log']}")
@@ -176,7 +176,7 @@ def title_of(experiment: PageData) -> str:
 
 
 def provenance(experiment: PageData) -> dict[str, Any]:
-    """Return where everything comes from."""
+    """Return settings, files, rules and versions behind the page."""
     rules = {file.rule for file in experiment.files.values()}
     accounts = experiment.table("accounts")
     return {
@@ -200,12 +200,12 @@ def _python() -> str:
 
 
 def _with_minus(sentence: str) -> str:
-    """Set a sentence of a table with minus signs for hyphens before numbers: -39.6, not 5-6."""
+    """Replace hyphens before numbers by minus signs: -39.6, not 5-6."""
     return re.sub(r"(?<![\w-])-(?=\d)", MINUS, sentence)
 
 
 def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **values: Any) -> str:
-    """Fill in a template; all values are escaped but the project's own figures and files."""
+    """Fill in a template; all values are escaped except the project's figures and files."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -215,13 +215,15 @@ def _render(template: str, *, letters: Letters, outcome: Outcome = CLICKS, **val
     )
     environment.filters["minus"] = _with_minus
     environment.filters |= {"filled": outcome.fill, "capitalized": capitalized}
-    own = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
+    css, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
     return environment.get_template(template).render(
         **values,
         outcome=outcome,
         shown_first=UNITS[0],
-        css=Markup(style_sheet() + own["page.css"]),
-        script=Markup(own["page.js"]),
+        css=Markup(style_sheet() + css),
+        script=Markup(script),
         letters=Markup(letters.defs()),
         glossary=GLOSSARY,
         methods=METHODS,

@@ -12,9 +12,9 @@ GLOSSARY: list[tuple[str, str]] = [
     ("Focal item", "The item of a slate that is promoted, or would be."),
     (
         "Promotion",
-        "Moving the focal item to position 1. The items that stood above it move down by one.",
+        "Moving the focal item to position 1. The items that were above it move down by one.",
     ),
-    ("Displaced item", "An item that stood above the focal item before promotion."),
+    ("Displaced item", "An item that was above the focal item before promotion."),
     ("Cluster", "A group of items that are close substitutes, such as a genre."),
     (
         "Component",
@@ -24,7 +24,7 @@ GLOSSARY: list[tuple[str, str]] = [
     ("Direct effect", "What the focal item gains."),
     ("Indirect effect, spillover", "What all other items of the slate gain or lose together."),
     ("Total effect, net change", "Direct plus indirect: what the slate as a whole gains."),
-    ("Exposure", "Which items a definition says can feel a promotion."),
+    ("Exposure", "Which items a promotion can affect, according to a definition."),
     ("Leakage", "A change on items that a definition calls unexposed."),
     ("World", "A competition model with its parameters, which says how attention moves."),
     (
@@ -33,11 +33,11 @@ GLOSSARY: list[tuple[str, str]] = [
     ),
     (
         "95% interval",
-        "Made so that it covers the true value in 95 of 100 such experiments.",
+        "Computed so that it covers the true value in 95 of 100 such experiments.",
     ),
     (
         "Undecided",
-        "The interval covers the value that it is held against. This is not proof of no effect.",
+        "The interval covers the value that it is compared with. This is not proof of no effect.",
     ),
     ("Policy, rule", "Which slates to promote, by what is known before promotion."),
     (
@@ -45,7 +45,7 @@ GLOSSARY: list[tuple[str, str]] = [
         "A rule is recommended only if its lower bound, which holds for all rules at once, is "
         "above zero.",
     ),
-    ("Percent of bound", "The least variance that is possible over an estimator's variance."),
+    ("Percent of bound", "The smallest possible variance divided by an estimator's variance."),
     ("{Clicks} per item row", "The change of one item, averaged over items."),
     ("{Clicks} per slate", "The change of all items of a kind in one slate, added up."),
     ("{Clicks} per 1,000 promoted slates", "1,000 times {clicks} per slate."),
@@ -76,7 +76,7 @@ METHODS: list[tuple[str, str, str]] = [
     ),
     (
         "Effects per item row",
-        "least squares on rows, CR2 errors by the unit that was randomized, Satterthwaite's "
+        "least squares on rows, CR2 errors by the randomized unit, Satterthwaite's "
         "degrees of freedom",
         "Bell and McCaffrey 2002; Pustejovsky and Tipton 2018",
     ),
@@ -111,8 +111,8 @@ METHODS: list[tuple[str, str, str]] = [
     ),
     (
         "Policy value",
-        "mean of π(X) (G − cost) against promoting nothing; bounds by the maximum of correlated t "
-        "variables",
+        "mean of π(X) (G − cost), relative to promoting nothing; bounds by the maximum of "
+        "correlated t variables",
         "Athey and Wager 2021",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What a study found, in a few lines of a terminal."""
+"""The results of a study in a few lines, for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def summary(folder: Path) -> str:
     Returns
     -------
     For each experiment its folder and its net effect with interval and unit; for each slate set
-    what holds in how many worlds; and where to read on.
+    what holds in how many worlds; and what to read next.
     """
     lines = [*_nets(folder), *_without_promotion(folder)]
     if not lines:
@@ -27,11 +27,11 @@ def summary(folder: Path) -> str:
     last = (
         f"Open {front} in a browser: all of this with figures, and each experiment's page."
         if front.exists()
-        else "Read effects/decision_statements.csv of an experiment first, then the tables beside "
-        "it, and figures/."
+        else "Read effects/decision_statements.csv of an experiment first, then the tables next "
+        "to it, and figures/."
     )
-    asked = "Did promotion create engagement, or only move it?"
-    return "\n".join(["", asked, "", *lines, *_over_worlds(folder), last])
+    question = "Did promotion create engagement, or only move it?"
+    return "\n".join(["", question, "", *lines, *_over_worlds(folder), last])
 
 
 def _nets(folder: Path) -> Iterator[str]:
@@ -43,11 +43,11 @@ def _nets(folder: Path) -> Iterator[str]:
 
 
 def _without_promotion(folder: Path) -> Iterator[str]:
-    """Yield the page of each log that is described only."""
+    """Yield the page of each log without a randomized promotion."""
     for path in sorted(folder.glob("logs/*/report.html")):
         if not path.with_name("decision.json").exists():
             yield f"{path.parent}/"
-            yield f"    No promotion was drawn at random: {path} says what this log can say."
+            yield f"    No promotion was randomized: {path} has what this log can show."
             yield ""
 
 

@@ -1,4 +1,4 @@
-"""Figures put into a page: their colors follow its theme, and they share the shapes of letters."""
+"""Inline figures: their colors follow the page's theme, and they share the shapes of letters."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Inlined:
     Attributes
     ----------
     svg
-        The markup; its names begin with the figure's, so that figures stand side by side.
+        The markup; its names begin with the figure's, so that several fit in one page.
     title
-        What it shows.
+        Its title.
     """
 
     svg: str
@@ -45,7 +45,7 @@ class Letters:
         self._shapes: dict[str, str] = {}
 
     def inline(self, name: str, text: str, *, heat_map: bool = False) -> Inlined:
-        """Make a figure part of a page, and keep the shapes of its letters.
+        """Return a figure as inline markup, and keep the shapes of its letters.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class Letters:
         text
             An SVG file that ``save_figure`` wrote.
         heat_map
-            Whether words stand on colors of a map, which are the same in both themes; words on them
+            Whether words are on colors of a map, which are the same in both themes; words on them
             then keep their color too.
         """
         root = ElementTree.fromstring(text)
@@ -100,7 +100,7 @@ class Letters:
 
 
 def _compact(element: ElementTree.Element, name: str) -> None:
-    """Take white space out of one element, prefix its names, and give it the page's colors."""
+    """Remove white space from one element, prefix its names, and give it the page's colors."""
     element.text = (element.text or "").strip() or None
     element.tail = None
     link = element.attrib.pop(XLINK, None)
@@ -122,8 +122,8 @@ def _compact(element: ElementTree.Element, name: str) -> None:
             element.set(key, _COLOR.sub(_variable, value).replace(": ", ":").replace("; ", ";"))
 
 
-def _variable(found: re.Match[str]) -> str:
-    return _VARIABLES.get(found[0].lower(), found[0])
+def _variable(match: re.Match[str]) -> str:
+    return _VARIABLES.get(match[0].lower(), match[0])
 
 
 def style_sheet() -> str:

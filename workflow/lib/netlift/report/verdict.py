@@ -41,7 +41,7 @@ _CREATE_OR_MOVE = {
         "It is not shown whether promotion creates {clicks} or loses them",
     ),
 }
-"""By the verdict on whole slates and by whether others are shown to lose: short, and a line."""
+"""Short answer and headline, by verdict on whole slates and whether others are shown to lose."""
 
 _SURE = {
     "creates": "Sure at 95%: {clicks_are} created",
@@ -77,7 +77,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an experiment says.
+    """What an experiment shows.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Verdict:
     answers
         Create or move, how much, how sure, do what.
     truth
-        What is known of a simulated world; empty for a log.
+        The known effect of a simulated world; empty for a log.
     """
 
     code: str
@@ -104,7 +104,7 @@ class Verdict:
 
 
 def verdict_of(experiment: PageData) -> Verdict:
-    """Say what an experiment says, from its tables alone."""
+    """Return an experiment's verdict, from its tables alone."""
     stated = experiment.table("decision_statements")
     statements = {str(row["topic"]): row for row in ([] if stated is None else records(stated))}
     net = experiment.product(NET_CHANGE)
@@ -142,7 +142,7 @@ def verdict_of(experiment: PageData) -> Verdict:
 
 
 def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
-    """Return the verdict on whole slates, and whether others are shown to lose what one gains.
+    """Return the verdict on whole slates, and whether others are shown to lose.
 
     A log whose item rows were not analysed has no statements; then the intervals decide, as they
     do in ``netlift.effects.decisions``.
@@ -158,20 +158,20 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _taken(experiment: PageData) -> str:
-    """Say what share of the focal gain is taken from others, and how sure that is."""
+    """Describe what share of the focal gain is taken from others, with its interval."""
     gain = experiment.product(FOCAL_GAIN)
-    said = (
+    sentence = (
         f"The promoted item changes by {signed(float(gain['estimate']), 1)} "
         f"{experiment.outcome.of(PER_1000)} (95% interval "
         f"{signed(float(gain['ci_95_lower']), 1)} to {signed(float(gain['ci_95_upper']), 1)})."
     )
     ratio = experiment.product(OFFSET_RATIO)
     if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
-        return f"{said} What share of it is taken from other items, the data do not bound."
+        return f"{sentence} The data do not bound what share of it is taken from other items."
     share, low, high = (
         plain(-100 * float(ratio[key]), 0) for key in ("estimate", "ci_95_upper", "ci_95_lower")
     )
-    return f"{said} Taken from other items: {share}% of it (95% interval {low}% to {high}%)."
+    return f"{sentence} Taken from other items: {share}% of it (95% interval {low}% to {high}%)."
 
 
 def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
@@ -183,18 +183,18 @@ def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     least = lower if code == "creates" else upper
     word = "gain" if code == "creates" else "loss"
     return (
-        f"The whole 95% interval lies on one side of zero: the {word} is at least "
+        f"The whole 95% interval is on one side of zero: the {word} is at least "
         f"{abs(least):,.1f} {outcome.of(PER_1000)}."
     )
 
 
 def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
-    """Say what to do: the gate's verdict on policies, or that on promoting every slate."""
+    """Return what to do: the gate's verdict on policies, or that on promoting every slate."""
     gate = experiment.records.get("verdict")
     if gate is None and not statements:
         return Answer(
             "Do what?",
-            "Judge by the net change",
+            "Decide by the net change",
             "Rules for some of the slates were not compared in this run.",
             "product_summary",
         )
@@ -215,7 +215,7 @@ def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]
 
 
 def _truth(experiment: PageData, lower: float, upper: float) -> str:
-    """Say what is known of a simulated world, and whether the interval covers it."""
+    """Describe the known effect of a simulated world, and whether the interval covers it."""
     known = experiment.product(NET_CHANGE).get("known_value")
     if known is None:
         return ""
