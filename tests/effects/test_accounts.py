@@ -134,5 +134,5 @@ def test_the_slate_at_fault_is_the_one_named():
 
 def test_rows_of_a_slate_that_stand_apart_are_an_error():
     log = pd.concat([two_slates(), two_slates().head(1)])
-    with pytest.raises(NetliftError, match="must stand together"):
+    with pytest.raises(NetliftError, match="must be consecutive"):
         slate_outcomes(log)

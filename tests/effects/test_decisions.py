@@ -153,7 +153,7 @@ CLAIMS = {
     (SPILLOVER, "Watch competitors' clicks"): lambda c: c.indirect < 0,
     (SPILLOVER, "Count the gain of other items"): lambda c: c.indirect > 0,
     (SPILLOVER, "hides their change"): lambda c: c.indirect == 0 != c.same,
-    (SPILLOVER, "a lead to test on new slates"): lambda c: c.indirect == c.same == 0 != c.row,
+    (SPILLOVER, "a hypothesis to test on new slates"): lambda c: c.indirect == c.same == 0 != c.row,
     (SPILLOVER, "No spillover is shown"): lambda c: c.indirect == c.same == c.row == 0,
     (POLICY, "worth keeping"): lambda c: c.total > 0,
     (POLICY, "Do not promote every slate"): lambda c: c.total < 0,
@@ -262,7 +262,7 @@ def test_the_offset_is_said_as_clicks_lost_for_100_gained():
 )
 def test_an_offset_that_the_data_cannot_bound_is_said_to_be_so(ratio, kind):
     statement = statements(effects(indirect="-"), ratio=ratio, kind=kind).loc[ITEM, "statement"]
-    assert "the data cannot bound" in statement
+    assert "The data do not bound" in statement
     assert "For every 100 clicks" not in statement
     assert not re.search(r"\b(nan|None)\b", statement)
 
@@ -345,14 +345,14 @@ def test_an_undecided_promotion_names_both(total):
 def test_named_segments_come_with_how_many_were_looked_at(total):
     said = statements(effects(total=total), segments_said=MIXED).loc[POLICY, "statement"]
     # Seven segments, one of them without numbers; one stands out only when looked at alone.
-    assert "6 segments were looked at" in said
+    assert "6 segments were examined" in said
     assert "Crime" not in said
 
 
 @pytest.mark.parametrize("total", STATES)
 def test_no_segment_is_named_where_none_stands_out(total):
     statement = statements(effects(total=total)).loc[POLICY, "statement"]
-    assert "segments were looked at" not in statement
+    assert "segments were examined" not in statement
     assert "focal position 5-6" not in statement
     words = "No segment by focal position, cluster or relevance shows a gain"
     assert (words in statement) == (total == "-")
@@ -361,7 +361,7 @@ def test_no_segment_is_named_where_none_stands_out(total):
 def test_where_no_segment_has_numbers_none_is_said_to_show_no_gain():
     few = {"focal cluster: IMAX": "too_few_slates"}
     said = statements(effects(total="-"), segments_said=few).loc[POLICY, "statement"]
-    assert "No segment has enough slates to be looked at" in said
+    assert "No segment has enough slates to be examined" in said
 
 
 # --- From tables to sentences ---------------------------------------------------------------------

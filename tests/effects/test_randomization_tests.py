@@ -538,7 +538,7 @@ def test_a_set_without_rows_is_missing_says_so_and_changes_no_other():
     row = table.loc["no_same_cluster_spillover"]
     assert (row["rows"], row["slates"]) == (0, 0)
     assert row[NUMBERS].isna().all()
-    assert row["note"] == "not tested: no item row fits"
+    assert row["note"] == "not tested: there are no such item rows"
     others = table.drop(index=row.name)
     assert others[NUMBERS].notna().all(axis=None)
     assert others["note"].isna().all()

@@ -176,14 +176,14 @@ def test_randomization_tests_show_the_range_under_the_null_and_the_p_values(expe
     table = experiment()["randomization_tests"]
     numbers = ["estimate", "null_95_lower", "null_95_upper", "p_value", "p_value_adjusted"]
     table.loc[1, numbers] = np.nan
-    table["note"] = [None, "not tested: no item row fits", None, None, None]
+    table["note"] = [None, "not tested: there are no such item rows", None, None, None]
     figure = randomization_tests(table)
     ranges, points = rows_of(table, *numbers[1:3]), rows_of(table, "estimate")
     assert bands(figure.axes[0]) == {row: ends for row, ends in ranges.items() if row != 1}
     there = {row: point for row, point in points.items() if row != 1}
     assert drawn(figure.axes[0], ESTIMATE) == there
     assert "not tested" in texts(figure.axes[0])
-    assert "items: not tested: no item row fits." in " ".join(texts(figure))
+    assert "items: not tested: there are no such item rows." in " ".join(texts(figure))
     assert {p_value(p) for p in table["p_value_adjusted"].dropna()} <= set(texts(figure))
     assert "false" in texts(figure)
 

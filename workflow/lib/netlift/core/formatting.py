@@ -1,4 +1,4 @@
-"""Numbers written one way everywhere: in figures, tables of the page and sentences."""
+"""Number formats shared by figures, tables of the page and sentences."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _SMALLEST_P = 0.0001
 
 
 def signed(value: float, digits: int) -> str:
-    """Write an effect with its sign: ``+1,234.5``, ``−0.3``; zero has none."""
-    written = f"{value:+,.{digits}f}"
-    if not written.strip("+-0.,"):
-        written = written[1:]
-    return written.replace("-", MINUS)
+    """Write an effect with its sign: ``+1,234.5``, ``−0.3``; zero has no sign."""
+    text = f"{value:+,.{digits}f}"
+    if not text.strip("+-0.,"):
+        text = text[1:]
+    return text.replace("-", MINUS)
 
 
 def with_interval(value: float, lower: float, upper: float, digits: int) -> str:

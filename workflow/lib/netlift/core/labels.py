@@ -1,4 +1,4 @@
-"""Labels for people beside the codes by which programs select the rows of a table."""
+"""Labels for people next to the codes by which programs select the rows of a table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def with_labels(table: pd.DataFrame, **labels: Mapping[str, str]) -> pd.DataFram
     Parameters
     ----------
     table
-        Columns of codes that it does not have are passed over.
+        Columns of codes that it does not have are skipped.
     labels
-        By column: the label of each code. A missing code has no label.
+        For each column, the label of each code. A missing code has no label.
 
     Raises
     ------
     KeyError
-        A code is none of the enumeration.
+        A code has no label.
     """
     columns: dict[str, pd.Series] = {}
     for name, values in table.items():

@@ -1,7 +1,7 @@
-"""What the main outcome is called: the words of units, sentences, axes and pages, in one place.
+"""Names of the main outcome for units, sentences, axes and pages, in one place.
 
 Columns and outcome types keep their names (``click``, ``observed_clicks``) whatever they hold: they
-are the contract between stages, and no words for people.
+are the contract between stages, not labels for people.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ _CLICKS = "clicks"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The words for an outcome.
+    """The name of an outcome, and the phrases that contain it.
 
     Attributes
     ----------
     unit
-        What is said after a number: clicks, minutes, euros of revenue.
+        The unit after a number: clicks, minutes, euros of revenue.
     """
 
     unit: str
 
     @property
     def one(self) -> str:
-        """What a single one is called in "no click"; only of clicks there is a word for it."""
+        """The singular, as in "no click"; only clicks have one."""
         return "click" if self.unit == _CLICKS else self.unit
 
     @property
     def a_single(self) -> str:
-        """What the odds of an outcome of 0 or 1 are odds of."""
+        """The event whose odds a binary outcome has."""
         return "a click" if self.unit == _CLICKS else self.unit
 
     @property
     def mean(self) -> str:
-        """What the mean over item rows is called."""
+        """The name of the mean over item rows."""
         return "click rate" if self.unit == _CLICKS else f"mean {self.unit}"
 
     @property
     def chance(self) -> str:
-        """What the expectation of one item row is called."""
+        """The name of the expected value of one item row."""
         return "click probability" if self.unit == _CLICKS else f"mean {self.unit}"
 
     @property
     def are(self) -> str:
-        """The verb that follows: minutes are, euros of revenue are, revenue is."""
+        """The verb that agrees with the unit: minutes are, euros of revenue are, revenue is."""
         return "are" if self.unit.split(" of ")[0].endswith("s") else "is"
 
     @property
     def per_arm(self) -> str:
-        """What is compared with what, where effects are summed to slates."""
+        """The comparison behind an effect per slate."""
         return f"{capitalized(self.unit)} per promoted slate minus {self.unit} per control slate"
 
     @property
     def words(self) -> dict[str, str]:
-        """The fields of a template, each named by its word for clicks."""
+        """The fields of a template, each named after its phrase for clicks."""
         of_clicks = self.unit == _CLICKS
         return {
             "clicks": self.unit,
@@ -76,7 +76,7 @@ class Outcome:
         return template.format_map(self.words)
 
     def of(self, unit_code: str) -> str:
-        """Return a unit of ``netlift.core.units`` in words of this outcome: minutes per slate."""
+        """Return a unit of ``netlift.core.units`` for this outcome: minutes per slate."""
         return WORDS[unit_code].replace(_CLICKS, self.unit, 1)
 
     def in_units(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -94,5 +94,5 @@ CLICKS = Outcome(_CLICKS)
 
 
 def capitalized(words: str) -> str:
-    """Return words that begin a sentence, a heading or the label of an axis."""
+    """Return words with the first letter in upper case."""
     return words[:1].upper() + words[1:]

@@ -1,6 +1,6 @@
-"""Units of the numbers in tables: a code for each, and its words for clicks.
+"""Units of the numbers in tables: a code for each, and its text for clicks.
 
-Programs select by the code (column ``unit_code``); ``netlift.core.outcome`` writes the words of any
+Programs select by the code (column ``unit_code``); ``netlift.core.outcome`` writes the text for any
 outcome (column ``unit``).
 """
 
@@ -39,13 +39,13 @@ WORDS = {
     STANDARD_DEVIATIONS: "standard deviations",
     SQUARED_DISTANCE: "Mahalanobis distance, squared",
 }
-"""Words by code, of clicks."""
+"""Text by code, for clicks."""
 
 
 def counted_by(unit_code: str) -> str:
-    """Return what a unit counts by, whatever the outcome: ``per item row``.
+    """Return the denominator of a unit, for any outcome: ``per item row``.
 
-    A unit that counts by nothing, as a ratio, is returned in words.
+    A unit without a denominator, such as a ratio, is returned as its full text.
     """
     words = WORDS[unit_code]
     _, per, rest = words.rpartition(" per ")

@@ -1,4 +1,4 @@
-"""Every table of effects that slate accounts alone can give."""
+"""All tables of effects that need only slate accounts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def account_tables(
     bootstrap_draws: int,
     power_effects: Sequence[float],
 ) -> dict[str, pd.DataFrame]:
-    """Estimate everything that slate accounts alone can say.
+    """Estimate everything that needs only slate accounts.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def account_tables(
     min_slates
         Slates of each arm that a position, a cluster or a segment needs.
     seed, bootstrap_draws
-        Of the bootstrap of segments.
+        Study seed and number of draws of the bootstrap of segments.
     power_effects
         Effects whose power is computed.
 

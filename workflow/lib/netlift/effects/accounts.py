@@ -19,7 +19,7 @@ OUTCOMES = {
     "expected_clicks": "expected_click",
     "known_lift": "known_lift",
 }
-"""Outcome types and the column of ``items.parquet`` that each sums; the last two need a truth."""
+"""Outcome types and the column of ``items.parquet`` that each sums; two need a simulated world."""
 
 
 FURTHER = "outcome_"
@@ -27,7 +27,7 @@ FURTHER = "outcome_"
 
 
 SLATE_PREFIX, ITEM_PREFIX = "slate_covariate_", "item_covariate_"
-"""Prefixes of covariates that have no name of their own in the analysis."""
+"""Prefixes of the covariates of a log."""
 
 
 _SLATE_COLUMNS = [
@@ -49,9 +49,9 @@ def main_and_further(name: str, *, main: bool) -> tuple[str, str]:
 
 def item_outcomes(items: pd.DataFrame) -> dict[str, str]:
     """Return the outcome types of an items table, and the column that each sums."""
-    found = {kind: column for kind, column in OUTCOMES.items() if column in items}
+    main = {kind: column for kind, column in OUTCOMES.items() if column in items}
     further = [name for name in items.columns if name.startswith(FURTHER)]
-    return found | {name.removeprefix(FURTHER): name for name in further}
+    return main | {name.removeprefix(FURTHER): name for name in further}
 
 
 def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
@@ -60,21 +60,21 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     items
-        The table of slate items with outcomes; the rows of a slate stand together, slates may
+        The table of slate items with outcomes; the rows of a slate are consecutive, slates may
         differ in length.
 
     Returns
     -------
     One row per slate, in the order of the items: the design (arm, user, focal position and
     cluster), item counts per component, pre-treatment covariates, and for each outcome type
-    ``{outcome}_{component}`` and ``{outcome}_total``, the latter summed on its own. With a truth
-    also ``slate_variance_control`` and ``slate_variance_promoted``, the variance of the slate's
-    clicks in each arm (that of independent clicks where the items do not tell it).
+    ``{outcome}_{component}`` and ``{outcome}_total``, the latter summed separately. In a simulated
+    world also ``slate_variance_control`` and ``slate_variance_promoted``, the variance of the
+    slate's clicks in each arm (that of independent clicks where the items have no such column).
 
     Raises
     ------
     NetliftError
-        A slate has no focal item or more than one, its rows do not stand together, or they differ
+        A slate has no focal item or more than one, its rows are not consecutive, or they differ
         in their promotion.
     """
     starts, slate = slates_of_rows(items)
@@ -121,13 +121,13 @@ def _variances(
     summed: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> dict[str, NDArray[np.float64]]:
     """Return the variance of each slate's clicks in either arm."""
-    found = {}
+    variances = {}
     for arm in ("control", "promoted"):
         name, p = f"slate_variance_{arm}", items[f"p_{arm}"].to_numpy(dtype=float)
-        found[name] = (
+        variances[name] = (
             items[name].to_numpy(dtype=float)[starts] if name in items else summed(p * (1 - p))
         )
-    return found
+    return variances
 
 
 def _covariates(
@@ -136,8 +136,8 @@ def _covariates(
     is_focal: NDArray[np.bool_],
     summed: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return pre-treatment covariates of each slate, those that the items have columns for."""
-    found: dict[str, NDArray[np.float64]] = {
+    """Return the pre-treatment covariates of each slate for which the items have columns."""
+    covariates: dict[str, NDArray[np.float64]] = {
         name: items[name].to_numpy(dtype=float)[starts]
         for name in items.columns
         if name in _USER_COVARIATES or name.startswith(SLATE_PREFIX)
@@ -148,9 +148,9 @@ def _covariates(
             continue
         values = items[name].to_numpy(dtype=float)
         mean = summed(values) / count
-        found[f"focal_{name}"] = values[is_focal]
-        found[f"{name}_mean"] = mean
+        covariates[f"focal_{name}"] = values[is_focal]
+        covariates[f"{name}_mean"] = mean
         if name == "relevance":
             deviation = values - np.repeat(mean, count.astype(int))
-            found["relevance_sd"] = np.sqrt(summed(deviation**2) / count)
-    return found
+            covariates["relevance_sd"] = np.sqrt(summed(deviation**2) / count)
+    return covariates

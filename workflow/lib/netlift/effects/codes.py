@@ -1,6 +1,6 @@
-"""Codes of the effects that other rooms select by, with their labels; it imports nothing.
+"""Codes of effects by which other packages select, with their labels; imports nothing.
 
-A module of its own, since all that a script imports is an input of its rule.
+It is a separate module because everything that a script imports is an input of its rule.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ class Line:
     Attributes
     ----------
     code
-        By which programs select it (column ``line``).
+        The code by which programs select it (column ``line``).
     family, component
-        Labels: the effect's family, and the items that it is about.
+        Labels of the effect's family and of its items.
     weights
-        Of (focal, same-cluster, other), that make the line.
+        Weights of (focal, same-cluster, other) in the line.
     """
 
     code: str
@@ -39,7 +39,7 @@ OTHER_LINE = Line("other", "Indirect", "Other competitors", (0, 0, 1))
 INDIRECT_LINE = Line("indirect", "Indirect", "All competitors", (0, 1, 1))
 TOTAL_LINE = Line("total", "Total", "Full slate", (1, 1, 1))
 LINES = (DIRECT_LINE, SAME_CLUSTER_LINE, OTHER_LINE, TOTAL_LINE)
-"""The lines of the ledger, in its order; all competitors together are the line ``indirect``."""
+"""The lines of the ledger, in order; all competitors together are the line ``indirect``."""
 
 DIRECT, INDIRECT, TOTAL = DIRECT_LINE.weights, INDIRECT_LINE.weights, TOTAL_LINE.weights
 
@@ -65,7 +65,7 @@ PRODUCT_METRICS = {
     RELATIVE_NET_CHANGE: "Relative net change",
     CONTROL_MEAN: "{Clicks} of control slates",
 }
-"""Labels by code of the metrics of the product summary, as templates, in its order."""
+"""Labels by code of the metrics of the product summary, as templates, in order."""
 
 ITEM_LEVEL, SLATE_LEVEL, MONITORING, POLICY = (
     "item_level_reporting",

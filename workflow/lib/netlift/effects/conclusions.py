@@ -1,4 +1,4 @@
-"""Conclusions that a study is asked for: what one world says of them, and in how many they hold."""
+"""Conclusions about a promotion: their verdicts in one world, and in how many worlds they hold."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MEASURES = {
     ),
     DEEPER: ("depth_slope", "change of the total effect per position of the focal item"),
 }
-"""Code and label of the number behind each conclusion."""
+"""Code and label of the number that decides each conclusion."""
 
 
 def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
@@ -60,16 +60,16 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per conclusion: the number behind it with its 95% interval and unit, the
+    One row per conclusion: the number that decides it with its 95% interval and unit, the
     ``threshold`` that it is compared with, and the verdict: ``holds`` or ``does_not_hold`` where
-    the interval lies on one side of the threshold, ``undecided`` where it does not or where there
+    the interval is on one side of the threshold, ``undecided`` where it does not or where there
     is no number (``note`` says why). In a simulated world ``known_value`` and
-    ``known_verdict`` stand beside them: what the exact probabilities say.
+    ``known_verdict`` are the same from the exact probabilities.
     """
     arms = arm_difference(accounts)
-    diversion = _turned(ratio_to_direct(arms, INDIRECT))
+    diversion = _negative(ratio_to_direct(arms, INDIRECT))
     rows = [
-        _judged(NEGATIVE, lambda: arms.combination(TOTAL), PER_SLATE),
+        _judge(NEGATIVE, lambda: arms.combination(TOTAL), PER_SLATE),
         {
             "conclusion": TAKES_MORE,
             "measure": MEASURES[TAKES_MORE][0],
@@ -81,8 +81,8 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
             "verdict": _ratio_verdict(diversion),
             "note": None if diversion.value is not None else "the focal gain is exactly zero",
         },
-        _judged(SAME_CLUSTER, lambda: _same_against_other(items), PER_ROW),
-        _judged(DEEPER, lambda: _slope_of_depth(accounts), PER_SLATE_POSITION),
+        _judge(SAME_CLUSTER, lambda: _same_minus_other(items), PER_ROW),
+        _judge(DEEPER, lambda: _slope_of_depth(accounts), PER_SLATE_POSITION),
     ]
     table = pd.DataFrame(rows)
     if has_truth(items):
@@ -91,8 +91,8 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
         holds = np.where(table["conclusion"] == TAKES_MORE, known > 1, known < 0)
         table["known_value"] = known
         table["known_verdict"] = [
-            None if np.isnan(value) else HOLDS if held else FAILS
-            for value, held in zip(known, holds, strict=True)
+            None if np.isnan(value) else HOLDS if is_held else FAILS
+            for value, is_held in zip(known, holds, strict=True)
         ]
     verdicts = {"verdict": VERDICTS, "known_verdict": VERDICTS}
     measures = dict(MEASURES.values())
@@ -101,7 +101,7 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
-    """Return the truth about each conclusion's number, over the slates of both arms."""
+    """Return the known value of each conclusion's number, over the slates of both arms."""
     effects = known_effects(accounts)
     assert effects is not None
     rows = ItemRows.from_items(items)
@@ -122,7 +122,7 @@ def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
 
 
 def robustness(by_world: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Put the conclusions of several worlds side by side.
+    """Combine the conclusions of several worlds in one table.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def robustness(by_world: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Returns
     -------
-    One row per conclusion and world, as ``conclusions`` gives them.
+    One row per conclusion and world, as returned by ``conclusions``.
     """
     tables = [table.assign(world=world) for world, table in by_world.items()]
     stacked = pd.concat(tables, ignore_index=True)
@@ -143,7 +143,7 @@ def robustness(by_world: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
-    """Say in how many worlds each conclusion holds.
+    """Count the worlds in which each conclusion holds, with a sentence for each.
 
     Parameters
     ----------
@@ -169,40 +169,40 @@ def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
             "does_not_hold": len(worlds[FAILS]),
             "undecided": len(worlds[UNDECIDED]),
         }
-        said = _observed_sentence(CONCLUSIONS[str(conclusion)], worlds, len(part))
+        statement = _observed_sentence(CONCLUSIONS[str(conclusion)], worlds, len(part))
         if "known_verdict" in part:
             known = int((part["known_verdict"] == HOLDS).sum())
             row["holds_by_known_effects"] = known
-            said = f"{said} {_known_sentence(known, len(part))}"
-        rows.append(row | {"statement": said})
+            statement = f"{statement} {_known_sentence(known, len(part))}"
+        rows.append(row | {"statement": statement})
     return pd.DataFrame(rows)
 
 
 def _observed_sentence(label: str, worlds: Mapping[str, list[str]], n_worlds: int) -> str:
-    """Say in which worlds a conclusion holds on the observed clicks."""
+    """Return a sentence that names the worlds in which a conclusion holds on observed clicks."""
 
     def named(verdict: str) -> str:
         return f"{len(worlds[verdict])} ({', '.join(worlds[verdict])})"
 
-    said = f"{label}: holds in {len(worlds[HOLDS])} of {n_worlds} worlds"
-    said += f" ({', '.join(worlds[HOLDS])})" if worlds[HOLDS] else ""
+    sentence = f"{label}: holds in {len(worlds[HOLDS])} of {n_worlds} worlds"
+    sentence += f" ({', '.join(worlds[HOLDS])})" if worlds[HOLDS] else ""
     if worlds[FAILS]:
-        said += f", does not hold in {named(FAILS)}"
+        sentence += f", does not hold in {named(FAILS)}"
     if worlds[UNDECIDED]:
-        said += f", undecided at 95% in {named(UNDECIDED)}"
-    return f"{said}."
+        sentence += f", undecided at 95% in {named(UNDECIDED)}"
+    return f"{sentence}."
 
 
 def _known_sentence(holds: int, n_worlds: int) -> str:
-    """Say in how many worlds a conclusion holds by the known effects, and what follows."""
-    said = f"By the known effects, without the noise of clicks, in {holds} of {n_worlds}"
+    """Return a sentence with the number of worlds in which a conclusion holds by known effects."""
+    sentence = f"By the known effects, without the noise of clicks, in {holds} of {n_worlds}"
     if holds in {0, n_worlds}:
-        return f"{said}: it does not depend on which of these competition models is true."
-    return f"{said}: it depends on the competition model, so do not act on it without a test."
+        return f"{sentence}: it does not depend on which of these competition models is true."
+    return f"{sentence}: it depends on the competition model, so do not act on it without a test."
 
 
-def _judged(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dict[str, Any]:
-    """Judge a conclusion that says that a number is below zero."""
+def _judge(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dict[str, Any]:
+    """Judge a conclusion which states that a number is below zero."""
     row: dict[str, Any] = {
         "conclusion": conclusion,
         "measure": MEASURES[conclusion][0],
@@ -215,19 +215,19 @@ def _judged(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dic
         "note": None,
     }
     try:
-        found = estimate()
+        result = estimate()
     except NetliftError as error:
         return row | {"note": f"not estimated: {error}"}
-    lower, upper = found.interval
+    lower, upper = result.interval
     return row | {
-        "estimate": found.value,
+        "estimate": result.value,
         "ci_95_lower": lower,
         "ci_95_upper": upper,
-        "verdict": {-1: HOLDS, 0: UNDECIDED, 1: FAILS}[found.sign],
+        "verdict": {-1: HOLDS, 0: UNDECIDED, 1: FAILS}[result.sign],
     }
 
 
-def _turned(ratio: Ratio) -> Ratio:
+def _negative(ratio: Ratio) -> Ratio:
     """Return minus a ratio."""
     value, lower, upper = (
         None if number is None else -number for number in (ratio.value, ratio.upper, ratio.lower)
@@ -243,7 +243,7 @@ def _ratio_verdict(diversion: Ratio) -> str:
     return FAILS if diversion.upper < 1 else UNDECIDED
 
 
-def _same_against_other(items: pd.DataFrame) -> Estimate:
+def _same_minus_other(items: pd.DataFrame) -> Estimate:
     """Return the difference of the row effects on same-cluster and on other competitors."""
     rows = ItemRows.from_items(items)
     chosen = rows.member(item_rows.NON_FOCAL)
@@ -254,7 +254,7 @@ def _same_against_other(items: pd.DataFrame) -> Estimate:
 
 
 def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
-    """Return by how much the total effect changes per position of the focal item."""
+    """Return the change of the total effect per position of the focal item."""
     promoted = accounts["promotion_applied"].to_numpy(dtype=np.float64)
     depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
     depth = depth - depth.mean()

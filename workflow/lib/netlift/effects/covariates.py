@@ -1,4 +1,4 @@
-"""The covariates of Lin's regression: those that both arms' regressions can hold."""
+"""Selection of the covariates of Lin's regression, which must be estimable in both arms."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ COVARIATES = (
     "relevance_sd",
     "user_activity",
 )
-"""Pre-treatment columns of the accounts that Lin's regression adjusts for, before those of a log's
-own (``covariates_of``)."""
+"""Pre-treatment columns of the accounts that Lin's regression adjusts for, followed by
+the covariates of a log (``covariates_of``)."""
 
 
 UNITS_PER_COEFFICIENT = 5
@@ -33,31 +33,31 @@ USED = "used"
 
 
 SAME_RANK = 1e-8
-"""Share of its spread that a covariate needs of its own."""
+"""Share of a covariate's spread that other covariates must leave unexplained."""
 
 
-_WELL = 1e4
-"""Condition number up to which sums of products tell enough."""
+_WELL_CONDITIONED = 1e4
+"""Condition number up to which sums of products are accurate enough."""
 
 
-_CLEAR = 1e-4
-"""Spread, and smallest eigenvalue of the correlations, from which covariates are independent beyond
-doubt: far above ``SAME_RANK``."""
+_CLEAR_SPREAD = 1e-4
+"""Spread, and smallest eigenvalue of the correlations, from which covariates are certainly
+independent: far above ``SAME_RANK``."""
 
 
 def covariates_of(accounts: pd.DataFrame) -> list[str]:
-    """Return the covariates of Lin's regression, those of a log's own last."""
-    own = [
+    """Return the covariates of Lin's regression, those of a log last."""
+    from_log = [
         name
         for name in accounts.columns
         if name.startswith((SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}"))
     ]
-    return [*COVARIATES, *own]
+    return [*COVARIATES, *from_log]
 
 
 @dataclass(frozen=True)
 class Covariates:
-    """The covariates of some slates, whatever their arms; read when they are first needed.
+    """The covariates of slates, independent of their arms; read when first needed.
 
     Attributes
     ----------
@@ -68,23 +68,23 @@ class Covariates:
     accounts: pd.DataFrame
 
     def chosen(self, design: Design) -> tuple[Floats, dict[str, str]]:
-        """Choose those that both arms' regressions can hold, in one experiment.
+        """Choose the covariates that can be estimated in both arms of one experiment.
 
         Returns
         -------
-        Covariates in units of their standard deviation, shape (N, k), and for every one of
+        Covariates in units of their standard deviation, shape (N, k), and for each of
         ``covariates_of`` either "used" or why it was dropped.
         """
-        most = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
+        limit = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
         arms = [design.promoted, ~design.promoted]
-        values, fate = self._independent
-        if values.shape[1] <= most and all(_clear(values[arm]) for arm in arms):
-            return values, fate
-        return self._select(most, arms)
+        values, status = self._independent
+        if values.shape[1] <= limit and all(_clearly_independent(values[arm]) for arm in arms):
+            return values, status
+        return self._select(limit, arms)
 
     @cached_property
     def _columns(self) -> dict[str, Floats | str]:
-        """Each covariate, standardized, or why it cannot be one."""
+        """Each covariate, standardized, or why it cannot be used."""
         return {name: self._standardized(name) for name in covariates_of(self.accounts)}
 
     def _standardized(self, name: str) -> Floats | str:
@@ -100,38 +100,38 @@ class Covariates:
 
     @cached_property
     def _independent(self) -> tuple[Floats, dict[str, str]]:
-        """The choice if there were one arm with all slates: no choice for two arms takes more."""
+        """The choice for one arm with all slates, the largest possible for two arms."""
         return self._select(len(self._columns), [np.ones(len(self.accounts), dtype=bool)])
 
-    def _select(self, most: int, arms: Sequence[Booleans]) -> tuple[Floats, dict[str, str]]:
-        """Take covariates in turn that the ones before them do not explain in any arm."""
-        kept, fate = np.empty((len(self.accounts), 0)), {}
+    def _select(self, limit: int, arms: Sequence[Booleans]) -> tuple[Floats, dict[str, str]]:
+        """Select, in order, covariates that the selected ones do not explain in any arm."""
+        kept, status = np.empty((len(self.accounts), 0)), {}
         for name, column in self._columns.items():
             if isinstance(column, str):
-                fate[name] = column
+                status[name] = column
             elif min(unexplained(column[arm], kept[arm]) for arm in arms) <= SAME_RANK:
-                fate[name] = "a combination of the others, or constant, in an arm"
-            elif kept.shape[1] >= most:
-                fate[name] = "too few randomized units"
+                status[name] = "a combination of the others, or constant, in an arm"
+            elif kept.shape[1] >= limit:
+                status[name] = "too few randomized units"
             else:
-                kept, fate[name] = np.column_stack([kept, column]), USED
-        return kept, fate
+                kept, status[name] = np.column_stack([kept, column]), USED
+        return kept, status
 
 
-def _clear(values: Floats) -> bool:
-    """Say whether columns, shape (n, k), are independent beyond doubt, by sums of products."""
+def _clearly_independent(values: Floats) -> bool:
+    """Return whether columns, shape (n, k), are certainly independent, by sums of products."""
     center = values.mean(axis=0)
     products = values.T @ values / len(values) - np.outer(center, center)
     spread = np.sqrt(products.diagonal())
-    if not (spread > _CLEAR).all():
+    if not (spread > _CLEAR_SPREAD).all():
         return False
     correlations = products / np.outer(spread, spread)
-    return not len(spread) or bool(np.linalg.eigvalsh(correlations)[0] > _CLEAR)
+    return not len(spread) or bool(np.linalg.eigvalsh(correlations)[0] > _CLEAR_SPREAD)
 
 
 def unexplained(column: Floats, others: Floats) -> float:
     """Return the share of a column's spread that a mean and other columns do not explain."""
-    left = _left_by_products(column, others)
+    left = _unexplained_by_products(column, others)
     if left is not None:
         return left
     basis = np.linalg.qr(np.column_stack([np.ones(len(column)), others]))[0]
@@ -139,16 +139,16 @@ def unexplained(column: Floats, others: Floats) -> float:
     return float(np.sqrt((residual**2).mean()))
 
 
-def _left_by_products(column: Floats, others: Floats) -> float | None:
-    """Return what is not explained, from sums of products; None where these are not exact enough.
+def _unexplained_by_products(column: Floats, others: Floats) -> float | None:
+    """Return the unexplained share from sums of products; None where these are too inexact.
 
-    They take no copy of the columns, and lose digits only where little is left.
+    They need no copy of the columns, and lose digits only where little is unexplained.
     """
     n, center, means = len(column), column.mean(), others.mean(axis=0)
     variance = float(column @ column / n - center**2)
     products = others.T @ others / n - np.outer(means, means)
     shared = others.T @ column / n - means * center
-    if len(means) and np.linalg.cond(products) > _WELL:
+    if len(means) and np.linalg.cond(products) > _WELL_CONDITIONED:
         return None
     left = variance - float(shared @ np.linalg.solve(products, shared))
-    return float(np.sqrt(left)) if left > variance / _WELL else None
+    return float(np.sqrt(left)) if left > variance / _WELL_CONDITIONED else None

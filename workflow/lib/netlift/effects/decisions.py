@@ -1,4 +1,4 @@
-"""Decision statements: what the numbers say, in sentences that follow from them."""
+"""Decision statements: sentences derived from the numbers of an experiment."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from netlift.effects.codes import (
 )
 
 _ROUNDING = 1000 * ROUNDING
-"""The same per 1,000 slates."""
+"""Rounding error per 1,000 slates."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """An estimate as it is said in a sentence, with the sign that its interval supports."""
+    """An estimate as written in a sentence, with the sign that its interval supports."""
 
     value: float
     lower: float
@@ -67,12 +67,12 @@ def decision_statements(
     segments
         ``segments.csv``.
     outcome
-        Its words.
+        The outcome's names.
 
     Returns
     -------
-    One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number behind it
-    with interval and unit.
+    One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
+    is about, with interval and unit.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)
@@ -106,42 +106,42 @@ def _item_level(
     direct: _Line, indirect: _Line, offset: pd.Series, outcome: Outcome
 ) -> tuple[str, str]:
     """Judge what a report on the promoted item alone would claim."""
-    said = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
+    summary = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
     others = f"its competitors change by {indirect}"
     if direct.sign == 0:
         return (
             "no_direct_effect_detected",
-            f"{said}, so the data do not show that promotion changes the promoted item's "
+            f"{summary}, so the data do not show that promotion changes the promoted item's "
             f"{outcome.unit}; {others}. Report neither without its interval.",
         )
     if direct.sign < 0:
         return (
             "direct_loss",
-            f"{said}: the promoted item itself loses, and {others}. "
+            f"{summary}: the promoted item itself loses, and {others}. "
             "Check how the promotion is shown before anything else.",
         )
     if indirect.sign < 0:
         return (
             "overstates",
-            f"{said}, but {others}. {_offset_words(offset, outcome)} An item-level report shows "
+            f"{summary}, but {others}. {_offset_words(offset, outcome)} An item-level report shows "
             "only the gain and overstates what promotion does; do not report it alone.",
         )
     if indirect.sign > 0:
         return (
             "understates",
-            f"{said}, and {others}: other items gain too, so an item-level report understates "
+            f"{summary}, and {others}: other items gain too, so an item-level report understates "
             "what promotion does.",
         )
     return (
         "offset_not_detected",
-        f"{said}; {others}, an interval that covers zero. The data do not show whether the gain "
+        f"{summary}; {others}, an interval that covers zero. The data do not show whether the gain "
         "is taken from other items; report both numbers with their intervals.",
     )
 
 
 def _offset_words(offset: pd.Series, outcome: Outcome) -> str:
     if pd.isna(offset["estimate"]) or offset["interval_kind"] != "interval":
-        return "How large a share of the gain that is, the data cannot bound."
+        return "The data do not bound the share of the gain that this is."
     share, low, high = (
         _whole(-100 * float(offset[name])) for name in ("estimate", "ci_95_upper", "ci_95_lower")
     )
@@ -158,11 +158,11 @@ def _whole(value: float) -> str:
 
 def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, str]:
     """Judge the net effect on the whole slate."""
-    said = f"The whole slate changes by {total} {outcome.of(PER_1000)}"
+    summary = f"The whole slate changes by {total} {outcome.of(PER_1000)}"
     if total.sign > 0:
         return (
             "creates",
-            f"{said}: promotion creates {outcome.unit}. Judge promotions by this number.",
+            f"{summary}: promotion creates {outcome.unit}. Judge promotions by this number.",
         )
     if total.sign < 0:
         moved = {
@@ -172,11 +172,11 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
         }[direct.sign]
         return (
             "destroys",
-            f"{said}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
+            f"{summary}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
         )
     return (
         "undecided",
-        f"{said}, an interval that covers zero: the data do not show that promotion creates or "
+        f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
         f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
         f"{total.lower:+,.1f}; more slates would narrow this.",
     )
@@ -185,22 +185,22 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
 def _monitoring(
     indirect: _Line, same: _Line, spillover: pd.DataFrame, outcome: Outcome
 ) -> tuple[str, str]:
-    """Say which items to watch for spillover."""
+    """Return which items to monitor for spillover."""
     row_sign, row_words = _clearest_row_effect(spillover, outcome)
     cluster = {
         1: f"same-cluster items gain, by {same}",
         -1: f"same-cluster items lose, by {same}",
         0: f"for same-cluster items alone, {same}, the interval covers zero",
     }[same.sign]
-    said = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
+    summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
-        return "losses", f"{said} Watch competitors' {outcome.unit} in every promotion test."
+        return "losses", f"{summary} Watch competitors' {outcome.unit} in every promotion test."
     if indirect.sign > 0:
-        return "gains", f"{said} Count the gain of other items in every promotion test."
+        return "gains", f"{summary} Count the gain of other items in every promotion test."
     if same.sign != 0:
         return (
             "same_cluster_only",
-            f"{said} Watch same-cluster items in every promotion test: the sum over all "
+            f"{summary} Watch same-cluster items in every promotion test: the sum over all "
             "competitors hides their change.",
         )
     on_slates = _shown_per_slate(spillover)
@@ -212,19 +212,19 @@ def _monitoring(
         )
         return (
             "some_definitions_only",
-            f"{said} {summed}. What stands out among several definitions is a lead to test on new "
-            "slates, not a finding; the adjusted p-values of the randomization tests take the "
-            "number of looks into account.",
+            f"{summary} {summed}. A result for only some definitions is a hypothesis to test on "
+            "new slates, not a finding; the adjusted p-values of the randomization tests take the "
+            "number of tests into account.",
         )
     return (
         "not_detected",
-        f"{said} No spillover is shown, which is not proof that there is none: keep measuring "
+        f"{summary} No spillover is shown, which is not proof that there is none: keep measuring "
         "whole slates.",
     )
 
 
 def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
-    """Return sign and words of the definition whose effect per item row is clearest."""
+    """Return sign and sentence of the definition with the clearest effect per item row."""
     rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > 0)]
     if rows.empty:
         return 0, ""
@@ -247,43 +247,43 @@ def _shown_per_slate(spillover: pd.DataFrame) -> list[str]:
 
 
 def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str, str]:
-    """Say whether to promote, and whether some segment calls for another rule."""
+    """Return whether to promote, and which segments differ from the overall result."""
     totals = segments[segments["line"] == TOTAL_LINE.code]
-    looked_at = int(totals["estimate"].notna().sum())
+    examined = int(totals["estimate"].notna().sum())
     gains, loses = _standing_out(totals, 1), _standing_out(totals, -1)
     caution = (
-        f" Intervals hold for all segments of a kind at once; {looked_at} segments were looked at. "
+        f" Intervals hold for all segments of a kind at once; {examined} segments were examined. "
         "Confirm on new slates before acting."
     )
-    said = f"Promoting every slate changes {outcome.unit} by {total} per 1,000 promoted slates."
+    summary = f"Promoting every slate changes {outcome.unit} by {total} per 1,000 promoted slates."
     if total.sign > 0:
         spared = f" Slates that lose: {loses}.{caution}" if loses else ""
-        return "promote", f"{said} Promotion as tested is worth keeping.{spared}"
+        return "promote", f"{summary} Promotion as tested is worth keeping.{spared}"
     if total.sign < 0:
         kept = (
             f" Some slates gain: {gains}.{caution}"
             if gains
             else (
                 " No segment by focal position, cluster or relevance shows a gain."
-                if looked_at
-                else " No segment has enough slates to be looked at."
+                if examined
+                else " No segment has enough slates to be examined."
             )
         )
-        return "do_not_promote", f"{said} Do not promote every slate.{kept}"
-    found = "; ".join(
+        return "do_not_promote", f"{summary} Do not promote every slate.{kept}"
+    differing = "; ".join(
         part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
     )
-    detail = f" Segments that stand out, {found}.{caution}" if found else ""
+    detail = f" Segments that stand out, {differing}.{caution}" if differing else ""
     return (
         "no_evidence_for_promoting",
-        f"{said} The interval covers zero, so there is no evidence for promoting every slate; "
+        f"{summary} The interval covers zero, so there is no evidence for promoting every slate; "
         f"not promoting is the safe default.{detail}",
     )
 
 
 def _standing_out(totals: pd.DataFrame, sign: int) -> str:
-    """Name the segments whose simultaneous interval lies on one side of zero."""
+    """Name the segments whose simultaneous interval is on one side of zero."""
     name = "simultaneous_ci_95_lower" if sign > 0 else "simultaneous_ci_95_upper"
-    # A column without any number holds objects.
-    hits = totals[sign * totals[name].astype(float) > ROUNDING]
-    return ", ".join(f"{row.segment_type_label} {row.segment}" for row in hits.itertuples())
+    # A column without numbers has dtype object.
+    segments = totals[sign * totals[name].astype(float) > ROUNDING]
+    return ", ".join(f"{row.segment_type_label} {row.segment}" for row in segments.itertuples())

@@ -1,4 +1,4 @@
-"""Design diagnostics: was the promotion randomized as it was said to be?"""
+"""Design diagnostics: was the promotion randomized as specified?"""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ VERDICTS = {FINE: "fine", LOOK: "look into it", NOT_CHECKED: "not checked"}
 
 
 ALARM = 0.001
-"""A check of the design with a p-value of at most this is looked into: in a sound experiment it
-alarms once in a thousand runs. With too few permutations for that, at the smallest p-value."""
+"""P-value up to which a check of the design alarms: once in a thousand sound experiments. With too
+few permutations for that, it alarms at the smallest possible p-value."""
 
 
 PLACEBO_SPLITS = 2000
@@ -60,18 +60,18 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
 
     Returns
     -------
-    One row per quantity: ``check``, ``subject``, ``value`` with its ``unit``, what was
-    ``expected``, its 95% interval or range where it has one, ``p_value``, ``verdict`` (fine, look
-    into it, not checked) and ``note``.
+    One row per quantity: ``check``, ``subject``, ``value`` with its ``unit``, the
+    ``expected`` value, its 95% interval or range where it has one, ``p_value``, ``verdict`` (fine,
+    look into it, not checked) and ``note``.
 
-    - Sample ratio: promoted units against the design's probability (exact binomial test; where
-      probabilities differ, the normal approximation of their sum).
+    - Sample ratio: promoted units compared with the design's probability (exact binomial test;
+      where probabilities differ, the normal approximation of their sum).
     - Covariate balance: standardized difference of each pre-treatment covariate (difference of
       means over the root of the mean of both arms' variances, with n), its p-value by
       randomization; and all of them in one randomization test of their Mahalanobis distance.
-    - A/A test: control slates are split at random, by the design, up to 2,000 times. How often the
-      95% interval of the total effect excludes zero (5% expected), and for each component one such
-      split.
+    - A/A test: control slates are split at random, by the design, up to 2,000 times. The share of
+      splits whose 95% interval of the total effect excludes zero (5% expected), and one such split
+      for each component.
     """
     design = Design.from_table(accounts)
     rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
@@ -93,7 +93,7 @@ def _verdict(p: float, permutations: int | None = None) -> str:
 
 
 def _sample_ratio(design: Design) -> dict[str, object]:
-    """Hold the number of promoted units against the design."""
+    """Compare the number of promoted units with the design."""
     subject, unit = f"promoted {design.unit_name}s", f"share_of_{design.unit_name}s"
     treated, control = design.units_per_arm()
     n_units = treated + control
@@ -154,17 +154,17 @@ def _balance(
     drawn = np.concatenate([statistics(block)[0] for block in blocks])
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     n_shown, pooled = len(kept), _pooled_sd(values, design)
-    for place, name in enumerate(kept):
-        p = p_value(abs(observed[place]), np.abs(drawn[:, place]))
-        tails = np.quantile(drawn[:, place] / pooled[place], [0.025, 0.975])
+    for index, name in enumerate(kept):
+        p = p_value(abs(observed[index]), np.abs(drawn[:, index]))
+        tails = np.quantile(drawn[:, index] / pooled[index], [0.025, 0.975])
         numbers = {
-            "value": observed[place] / pooled[place],
+            "value": observed[index] / pooled[index],
             "expected": 0.0,
             "lower_95": tails[0],
             "upper_95": tails[1],
             "p_value": p,
             "verdict": _verdict(p, permutations),
-            "note": "lower_95 and upper_95: what random assignment gives",
+            "note": "lower_95 and upper_95: range under random assignment",
         }
         rows.append(_row(BALANCE, name, unit, **numbers))
     root = np.linalg.pinv(np.atleast_2d(np.cov(drawn[:, n_shown:], rowvar=False)))
@@ -182,7 +182,7 @@ def _balance(
 
 
 def _why_not_compared(values: Floats, design: Design) -> str | None:
-    """Say why a covariate cannot be compared between arms; None where it can."""
+    """Return why a covariate cannot be compared between arms; None where it can."""
     if not np.isfinite(values).all():
         return "missing in some slates"
     if min(design.units_per_arm()) < MIN_PER_ARM:
@@ -193,13 +193,13 @@ def _why_not_compared(values: Floats, design: Design) -> str | None:
 
 
 def _within_strata(values: Floats, design: Design) -> Floats:
-    """Return values, shape (N,), around the means of their strata."""
+    """Return values, shape (N,), minus the means of their strata."""
     size = np.maximum(np.bincount(design.stratum), 1)
     return np.asarray(values - (np.bincount(design.stratum, values) / size)[design.stratum])
 
 
 def _independent(values: Floats, design: Design) -> Floats:
-    """Return the columns that no earlier ones explain within strata, whatever the assignment."""
+    """Return the columns that earlier ones do not explain within strata, for any assignment."""
     kept = np.empty((len(values), 0))
     for column in values.T:
         within = _within_strata(column, design)
@@ -222,7 +222,7 @@ def _mahalanobis(differences: Floats, inverse: Floats) -> Floats:
 def _placebo(
     accounts: pd.DataFrame, design: Design, permutations: int, seed: int
 ) -> list[dict[str, object]]:
-    """Split control slates at random, where no effect can be."""
+    """Split control slates at random, so that there is no effect."""
     subject, unit = "total effect, false alarms", SHARE_OF_SPLITS
     control = accounts[~design.promoted]
     split = (
@@ -241,7 +241,7 @@ def _placebo(
     from scipy.stats import binomtest
 
     interval = binomtest(alarms, draws, 0.05).proportion_ci()
-    counted = _row(
+    false_alarms = _row(
         PLACEBO,
         subject,
         unit,
@@ -249,28 +249,28 @@ def _placebo(
         expected=0.05,
         lower_95=float(interval.low),
         upper_95=float(interval.high),
-        # With few slates intervals may miss a little more often; twice as often is looked into.
+        # With few slates intervals may miss a little more often; twice as often is an alarm.
         verdict=LOOK if interval.low > 0.1 else FINE,
-        note=f"{alarms:,} of {draws:,} splits; lower_95 and upper_95 are the simulation's",
+        note=f"{alarms:,} of {draws:,} splits; lower_95 and upper_95: Monte Carlo interval",
     )
-    return [counted, *_first_split(components, split, seed)]
+    return [false_alarms, *_first_split(components, split, seed)]
 
 
 def _halves(whole: Design) -> Design:
-    """Split the units of each stratum as nearly in halves as their number allows."""
+    """Split the units of each stratum into halves, as equal as their number allows."""
     rank, strata = np.zeros(whole.n_units, dtype=np.int64), whole.of_units(whole.stratum)
     for number in np.unique(strata):
-        own = np.flatnonzero(strata == number)
-        rank[own] = np.arange(len(own))
+        members = np.flatnonzero(strata == number)
+        rank[members] = np.arange(len(members))
     return Design((rank % 2 == 1)[whole.unit], whole.unit, whole.stratum, None, whole.unit_name)
 
 
 def _first_split(components: Floats, split: Design, seed: int) -> list[dict[str, object]]:
     """Return the effects that one random split of control slates shows."""
     first = next(assignments(split, seed=seed, draws=1, stream="placebo_test"))[0] == 1
-    placed = Design(first[split.unit], split.unit, split.stratum, None, split.unit_name)
+    design = Design(first[split.unit], split.unit, split.stratum, None, split.unit_name)
     try:
-        arms = difference(placed, components)
+        arms = difference(design, components)
     except NetliftError as error:
         return [_row(PLACEBO, "first split", PER_SLATE, note=str(error))]
     rows = []
@@ -278,7 +278,7 @@ def _first_split(components: Floats, split: Design, seed: int) -> list[dict[str,
         estimate = arms.combination(line.weights)
         lower, upper = estimate.interval
         numbers = {"value": estimate.value, "expected": 0.0, "lower_95": lower, "upper_95": upper}
-        note = "one split of twenty has an interval without zero"
+        note = "one split in twenty has an interval without zero"
         row = _row(PLACEBO, f"{line.component}, first split", PER_SLATE, verdict=FINE, note=note)
         rows.append(row | numbers)
     return rows

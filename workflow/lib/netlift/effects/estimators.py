@@ -1,8 +1,8 @@
 """The estimators of the ledger, one object each: name, label, comparison of the arms, and notes.
 
-One form serves a table and a batch of replicates: outcomes have shape (..., N, m), the design's
-arms shape (..., N). So what a validation judges is what users run. To add an estimator, add its
-object to ``ESTIMATORS``: tables, figures, pages, the validation and the docs take it from there.
+The same code serves a table and a batch of replicates: outcomes have shape (..., N, m), the
+design's arms shape (..., N). So a validation judges what users run. To add an estimator, add its
+object to ``ESTIMATORS``: tables, figures, pages, the validation and the docs use it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from netlift.inference.estimate import MIN_PER_ARM
 from netlift.promotion.design import Design
 
 MAIN = "difference_in_means"
-"""The estimator of statements and figures where slates are alike in their probability."""
+"""The estimator of statements and figures where all slates have the same probability."""
 
 
 OLS_ERROR = "difference_in_means_ols_error"
-"""The estimator of whose errors nothing is claimed."""
+"""The estimator whose standard errors are not claimed to be valid."""
 
 
 LIN = "lin"
@@ -64,7 +64,7 @@ def difference(design: Design, outcomes: Floats, covariates: Floats | None = Non
 
 
 def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
-    """Compare arms by plain means, whatever the probabilities; outcomes of shape (..., N, m).
+    """Compare arms by plain means, ignoring the probabilities; outcomes of shape (..., N, m).
 
     Raises
     ------
@@ -77,7 +77,7 @@ def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
 def lin_difference(
     design: Design, outcomes: Floats, covariates: Covariates | None
 ) -> ArmDifference:
-    """Compare arms by Lin's (2013) regression, each experiment with the covariates it can hold.
+    """Compare arms by Lin's (2013) regression, each experiment with the covariates it can estimate.
 
     Members of a batch are fitted one by one, since their arms' sums of products differ.
 
@@ -119,15 +119,15 @@ def weighted_difference(design: Design, outcomes: Floats) -> ArmDifference:
         The probabilities are not known, or in one experiment an arm has too few units.
     """
     design.known_probability()
-    # Weights that are the same for all slates of an arm weigh nothing.
+    # Weights that are the same for all slates of an arm have no effect.
     return difference(design, outcomes)
 
 
 def expanded_difference(design: Design, outcomes: Floats) -> ArmDifference:
     """Compare arms by Horvitz and Thompson's (1952) means: sums of y / probability, over N.
 
-    Unbiased, while the other means are nearly so; less precise, since an arm that is larger
-    by chance has a larger mean. Its covariance is the conservative one for independent
+    Unbiased, while the other means are only nearly unbiased; less precise, since an arm that is
+    larger by chance has a larger mean. Its covariance is the conservative one for independent
     assignments: sums over units of (y / probability)^2, over N^2 (Aronow and Samii 2017).
 
     Parameters
@@ -148,9 +148,9 @@ def expanded_difference(design: Design, outcomes: Floats) -> ArmDifference:
     return ArmDifference(treated, control, exact=True)
 
 
-def _expanded(design: Design, outcomes: Floats, arm: Booleans, received: Floats) -> ArmMean:
-    """Return Horvitz and Thompson's mean of one arm, whose slates had a probability to be in it."""
-    share = arm / received / arm.shape[-1]
+def _expanded(design: Design, outcomes: Floats, arm: Booleans, probability: Floats) -> ArmMean:
+    """Return Horvitz and Thompson's mean of one arm, given each slate's probability to be in it."""
+    share = arm / probability / arm.shape[-1]
     by_unit = sum_groups(np.swapaxes(outcomes, -1, -2) * share[..., None, :], design.unit)
     n_units = np.count_nonzero(sum_groups(share, design.unit), axis=-1)
     few = np.where(n_units < MIN_PER_ARM, np.nan, 1.0)
@@ -183,9 +183,9 @@ def _ols_note(design: Design, covariates: Covariates | None) -> str | None:
 
 
 def _lin_note(design: Design, covariates: Covariates | None) -> str | None:
-    fate = {} if covariates is None else covariates.chosen(design)[1]
-    used = [name for name, why in fate.items() if why == USED]
-    dropped = [f"{name} ({why})" for name, why in fate.items() if why != USED]
+    status = {} if covariates is None else covariates.chosen(design)[1]
+    used = [name for name, why in status.items() if why == USED]
+    dropped = [f"{name} ({why})" for name, why in status.items() if why != USED]
     note = f"adjusted for {', '.join(used) or 'nothing'}"
     return note + (f"; dropped: {', '.join(dropped)}" if dropped else "")
 
@@ -207,13 +207,13 @@ class Estimator:
     label
         Its name for people.
     what, errors
-        What it is and what its errors are, for the docs.
+        Descriptions of the estimator and of its errors, for the docs.
     compare
-        Compares the arms: of outcomes of shape (..., N, m), the design with arms of shape (..., N),
-        and covariates, if any. One linear map for all outcomes, so that parts add up to totals
-        exactly. What it requires and does not get it says in a ``NetliftError``.
+        Compares the arms, from outcomes of shape (..., N, m), the design with arms of shape
+        (..., N), and covariates, if any. One linear map for all outcomes, so that parts add up to
+        totals exactly. Raises ``NetliftError`` where a requirement is not met.
     note
-        What is to be said of its numbers under a design, or None.
+        Returns a remark about its numbers under a design, or None.
     """
 
     name: str
@@ -239,7 +239,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
             OLS_ERROR,
             "Means, plain OLS errors",
             "the same",
-            "plain OLS: one variance for both arms, as the reference study has it",
+            "plain OLS: one variance for both arms, as in the reference study",
             lambda outcomes, design, _: ArmDifference.from_outcomes(
                 outcomes, design.promoted
             ).pooled(),
@@ -271,7 +271,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
         ),
     )
 }
-"""By name, in the order of tables and figures."""
+"""Estimators by name, in the order of tables and figures."""
 
 
 def main_estimator(accounts: pd.DataFrame) -> str:
@@ -280,12 +280,12 @@ def main_estimator(accounts: pd.DataFrame) -> str:
 
 
 def label_of(name: str) -> str:
-    """Return the label of an estimator; of one that is not of this ledger its name."""
+    """Return the label of an estimator, or its name if the ledger does not have it."""
     return ESTIMATORS[name].label if name in ESTIMATORS else name
 
 
 def estimators_table() -> str:
     """Return the estimators as a table in Markdown, for the docs."""
     lines = ["| estimator | what it is | errors |", "|---|---|---|"]
-    lines += [f"| `{one.name}` | {one.what} | {one.errors} |" for one in ESTIMATORS.values()]
+    lines += [f"| `{each.name}` | {each.what} | {each.errors} |" for each in ESTIMATORS.values()]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What an analysis of single items would have claimed, and how wrong it is."""
+"""Claims of an item-level analysis, and their errors compared with the net change of slates."""
 
 from __future__ import annotations
 
@@ -36,54 +36,55 @@ METRICS = {
     "within_slates": "Promoted against other items of the same slates",
     "across_slates": "Promoted against all unpromoted items",
 }
-"""Labels of the numbers that item-level analyses claim."""
+"""Labels of the numbers that item-level analyses report."""
 
 
 @dataclass(frozen=True)
 class _Claim:
-    """One item-level number, as a sum over slates that the design's errors can be put on.
+    """One item-level number, as a sum over slates whose error follows from the design.
 
     Attributes
     ----------
     metric, calculation
-        Its code, and how an item-level analysis arrives at it.
+        Its code, and how an item-level analysis computes it.
     outcome
         Shape (N,): its difference between arms is the claim, and to first order its error.
-    own_se
-        The error that the item-level analysis reports, rows taken as independent; None where it
+    reported_se
+        The error that the item-level analysis reports, treating rows as independent; None where it
         has fewer than two rows to compare.
     known
-        Its expectation under the known probabilities; None without a truth.
+        Its expectation under the known probabilities; None outside simulated worlds.
     control_is_constant
-        Whether all control slates have the same outcome, whatever was clicked in them.
+        Whether all control slates have the same outcome by construction.
     """
 
     metric: str
     calculation: str
     outcome: Floats
-    own_se: float | None
+    reported_se: float | None
     known: float | None
     control_is_constant: bool = False
 
 
 def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
-    """Compare claims of item-level analyses with what happens to the slate.
+    """Compare claims of item-level analyses with the net change of the slate.
 
     Parameters
     ----------
     items
         The table of slate items with clicks.
     outcome
-        Its words.
+        The outcome's names.
 
     Returns
     -------
     One row per claim, per 1,000 promoted slates (one promoted item each): the ``claim`` with the
-    error that its own analysis reports (``claim_reported_se``: rows taken as independent, plain
-    OLS), its error and 95% interval by randomized units, the ``net_change`` of whole slates from
-    the same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of claim
-    to net change with Fieller's set, a verdict, and in a simulated world the known values. Claims
-    about promoted and unpromoted items are ratios of sums; their errors are by linearization.
+    error that an item-level analysis reports (``claim_reported_se``: rows treated as independent,
+    plain OLS), its error and 95% interval by randomized units, the ``net_change`` of whole slates
+    from the same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of
+    claim to net change with Fieller's set, a verdict, and in a simulated world the known values.
+    Claims about promoted and unpromoted items are ratios of sums; their errors are by
+    linearization.
 
     Raises
     ------
@@ -96,23 +97,23 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
     table = []
     for claim in _claims(rows, outcome):
         arms = difference(rows.design, np.column_stack([claim.outcome, total]))
-        # A control arm that is one number by construction is known, and not one without clicks.
-        own = replace(arms, exact=claim.control_is_constant)
+        # A control arm that is constant by construction is known exactly; it is not without clicks.
+        claim_arms = replace(arms, exact=claim.control_is_constant)
         claimed, net, error = (
-            one.combination(weights).scaled(1000)
-            for one, weights in ((own, (1, 0)), (arms, (0, 1)), (arms, (1, -1)))
+            part.combination(weights).scaled(1000)
+            for part, weights in ((claim_arms, (1, 0)), (arms, (0, 1)), (arms, (1, -1)))
         )
-        ratio = ratio_of(own, (1, 0), (0, 1))
+        ratio = ratio_of(claim_arms, (1, 0), (0, 1))
         row: dict[str, object] = {
             "metric": claim.metric,
             "calculation": claim.calculation,
             "unit_code": PER_1000,
-            **_said("claim", claimed),
-            "claim_reported_se": None if claim.own_se is None else 1000 * claim.own_se,
-            **_said("net_change", net),
-            **_said("error_of_claim", error),
+            **_numbers("claim", claimed),
+            "claim_reported_se": None if claim.reported_se is None else 1000 * claim.reported_se,
+            **_numbers("net_change", net),
+            **_numbers("error_of_claim", error),
             "claim_over_net_change": ratio.value,
-            **_ends(ratio),
+            **_ratio_numbers(ratio),
             "verdict": _verdict(claimed, net, error),
         }
         if claim.known is not None and known_net is not None:
@@ -128,7 +129,7 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
 def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
     focal = rows.member(FOCAL)
     promoted, weight = rows.design.promoted, rows.slate_weight
-    own, others = (rows.per_slate(rows.click * part) for part in (focal, ~focal))
+    focal_clicks, others = (rows.per_slate(rows.click * part) for part in (focal, ~focal))
     n_others = rows.per_slate(~focal)
     if n_others[promoted].sum() == 0:
         raise NetliftError("promoted slates have no item but the focal one to compare with")
@@ -138,24 +139,26 @@ def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
 
     # A ratio of sums, c = sum of clicks / sum of rows, moves to first order with clicks - c rows.
     per_slate = mean(n_others, promoted)
-    beside = mean(others, promoted) / per_slate
-    same_slates = np.where(promoted, own - (others - beside * n_others) / per_slate, beside)
-    clicks = np.where(promoted, others, own + others)
+    mean_others = mean(others, promoted) / per_slate
+    same_slates = np.where(
+        promoted, focal_clicks - (others - mean_others * n_others) / per_slate, mean_others
+    )
+    clicks = np.where(promoted, others, focal_clicks + others)
     counts = np.where(promoted, n_others, n_others + 1)
     share = float(promoted.mean())
     parts = ((promoted, share), (~promoted, 1 - share))
     rows_per_slate = sum(part * mean(counts, arm) for arm, part in parts)
     everywhere = sum(part * mean(clicks, arm) for arm, part in parts) / rows_per_slate
     moved = (clicks - everywhere * counts) / rows_per_slate
-    whole_log = np.where(promoted, own - share * moved, everywhere + (1 - share) * moved)
+    whole_log = np.where(promoted, focal_clicks - share * moved, everywhere + (1 - share) * moved)
     is_promoted = focal & rows.promoted
     known = _known_claims(rows, focal)
     return [
         _Claim(
             "focal_gain",
-            f"{outcome.unit} on the focal item, promoted against control slates; other items not "
-            "looked at",
-            own,
+            f"{outcome.unit} on the focal item, promoted minus control slates; other items are "
+            "ignored",
+            focal_clicks,
             _ols_se(rows.click[focal], rows.promoted[focal]),
             known[0],
         ),
@@ -184,26 +187,26 @@ def _known_claims(rows: ItemRows, focal: np.ndarray) -> tuple[float | None, ...]
     p_control = rows.items["p_control"].to_numpy(dtype=np.float64)
     p_promoted = rows.items["p_promoted"].to_numpy(dtype=np.float64)
     share = float(rows.design.promoted.mean())
-    beside, n_beside = p_promoted[~focal].sum(), (~focal).sum()
-    clicks = share * beside + (1 - share) * p_control.sum()
-    count = share * n_beside + (1 - share) * len(focal)
+    others, n_others = p_promoted[~focal].sum(), (~focal).sum()
+    clicks = share * others + (1 - share) * p_control.sum()
+    count = share * n_others + (1 - share) * len(focal)
     gain = float(p_promoted[focal].mean())
     return (
         gain - float(p_control[focal].mean()),
-        gain - float(beside / n_beside),
+        gain - float(others / n_others),
         gain - float(clicks / count),
     )
 
 
 def _ols_se(outcome: Floats, group: np.ndarray) -> float | None:
-    """Return plain OLS' error of a difference in means, rows taken as independent."""
+    """Return the plain OLS error of a difference in means, treating rows as independent."""
     if min(int(group.sum()), int((~group).sum())) < MIN_PER_ARM:
         return None
     arms = ArmDifference.from_outcomes(outcome[:, None], group).pooled()
     return arms.combination((1,)).se
 
 
-def _said(name: str, estimate: Estimate) -> dict[str, float]:
+def _numbers(name: str, estimate: Estimate) -> dict[str, float]:
     lower, upper = estimate.interval
     return {
         name: estimate.value,
@@ -213,7 +216,7 @@ def _said(name: str, estimate: Estimate) -> dict[str, float]:
     }
 
 
-def _ends(ratio: Ratio) -> dict[str, object]:
+def _ratio_numbers(ratio: Ratio) -> dict[str, object]:
     return {
         "ratio_ci_95_lower": ratio.lower,
         "ratio_ci_95_upper": ratio.upper,
@@ -222,7 +225,7 @@ def _ends(ratio: Ratio) -> dict[str, object]:
 
 
 def _verdict(claimed: Estimate, net: Estimate, error: Estimate) -> str:
-    """Judge a claim by the intervals: of its sign, then of its error."""
+    """Judge a claim by intervals: first its sign, then its error."""
     if claimed.sign * net.sign < 0:
         return WRONG_SIGN
     return {1: OVERSTATES, -1: UNDERSTATES, 0: NOT_SHOWN}[error.sign]

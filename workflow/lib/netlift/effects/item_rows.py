@@ -1,4 +1,4 @@
-"""Item rows as arrays, and the sets of them that a promotion may touch."""
+"""Item rows as arrays, and the sets of rows that a promotion may affect."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from netlift.promotion.design import DESIGN_COLUMNS, Design
 
 @dataclass(frozen=True)
 class Definition:
-    """A set of item rows that a promotion may touch.
+    """A set of item rows that a promotion may affect.
 
     Attributes
     ----------
     code, label
-        By which programs select it, and its name in tables and figures.
+        The code by which programs select it, and its name in tables and figures.
     meaning
-        In words.
+        Description, a template.
     rows
-        Picks the rows out of an items table; the second argument is the number of positions
+        Selects the rows of an items table; the second argument is the number of positions
         above the focal item that count as near.
     """
 
@@ -38,7 +38,7 @@ class Definition:
     rows: Callable[[pd.DataFrame, int], pd.Series]
 
     def said(self, near_positions: int) -> str:
-        """Say what the set is, with the number of near positions."""
+        """Return the description of the set, with the number of near positions."""
         return self.meaning.format(near=near_positions)
 
 
@@ -73,7 +73,7 @@ FOCAL = Definition(
 
 
 NON_FOCAL = Definition(
-    "all_non_focal", "All non-focal", "every item of the slate but the focal one", _non_focal
+    "all_non_focal", "All non-focal", "every item of the slate except the focal one", _non_focal
 )
 
 
@@ -117,16 +117,16 @@ SPILLOVER_DEFINITIONS = (
 )
 
 DOSE = "position_change"
-"""Code of the spillover per position that an item moves down."""
+"""Code of the spillover per position moved down."""
 
 DEFINITIONS = {definition.code: definition.label for definition in SPILLOVER_DEFINITIONS}
 DEFINITIONS[DOSE] = "Position change"
-"""Labels of the definitions of spillover, in their order."""
+"""Labels of the definitions of spillover, in order."""
 
 
 @dataclass(frozen=True)
 class ItemRows:
-    """The columns of an items table that effects on rows need, and its design.
+    """The columns of an items table that effects on rows need, with the design.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class ItemRows:
     starts
         First row of each slate, shape (N,).
     known
-        p_promoted - p_control, shape (R,); None without a truth.
+        p_promoted - p_control, shape (R,); None outside simulated worlds.
     design
         The assignment, by slate.
     """
@@ -161,8 +161,8 @@ class ItemRows:
         Raises
         ------
         NetliftError
-            The table is not as agreed (see ``slates_of_rows``) or has no clicks, or its design is
-            not (see ``Design.from_table``).
+            The table or its design is invalid (see ``slates_of_rows`` and ``Design.from_table``),
+            or the table has no clicks.
         """
         starts, slate = slates_of_rows(items)
         if "click" not in items:
@@ -197,7 +197,7 @@ class ItemRows:
 
     @cached_property
     def slate_weight(self) -> Floats:
-        """Design weight of each slate, shape (N,); 1 where slates are alike in probability."""
+        """Design weight of each slate, shape (N,); 1 where all probabilities are equal."""
         weights = self.design.weights
         return np.ones(self.n_slates) if weights is None else weights
 
@@ -217,7 +217,7 @@ class ItemRows:
         return numbered(self.items["item_id"].to_numpy())
 
     def member(self, definition: Definition, near_positions: int = 0) -> Booleans:
-        """Say which rows belong to a set, shape (R,)."""
+        """Return which rows belong to a set, shape (R,)."""
         return np.asarray(definition.rows(self.items, near_positions).to_numpy(), dtype=bool)
 
     def per_slate(self, values: NDArray[Any]) -> Floats:

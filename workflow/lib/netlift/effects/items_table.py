@@ -1,4 +1,4 @@
-"""The items table as arrays: the slate of each row, and whether the table carries a truth."""
+"""The items table as arrays: the slate of each row, and whether the table has known effects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from netlift.core.errors import NetliftError
 from netlift.promotion.exposure import COMPONENTS
 
 KNOWN_EFFECT = "known_effect"
-"""What promoting the slate changes, known for the slates of both arms: p_promoted - p_control."""
+"""Effect of promoting the slate, known for the slates of both arms: p_promoted - p_control."""
 
 
 def has_truth(table: pd.DataFrame) -> bool:
-    """Say whether a table of items or of slate accounts carries the truth of a simulation."""
+    """Return whether a table of items or of slate accounts has known effects (simulated worlds)."""
     return "p_control" in table or f"{KNOWN_EFFECT}_total" in table
 
 
@@ -26,7 +26,7 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
     Raises
     ------
     NetliftError
-        A column is missing, the rows of a slate do not stand together, a slate has no or several
+        A column is missing, the rows of a slate are not consecutive, a slate has no or several
         focal items, the promotion differs within a slate or is neither 0 nor 1, an outcome or a
         probability of a click is not a finite number, a row belongs to no component, or to no user.
     """
@@ -37,9 +37,9 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
     changes = slate_id[1:] != slate_id[:-1]
     starts = np.flatnonzero(np.r_[len(slate_id) > 0, changes])
     if len(starts) == 0:
-        raise NetliftError("items table: no rows, so there is no slate to look at")
+        raise NetliftError("items table: no rows, so there is no slate to analyze")
     if len(pd.unique(slate_id[starts])) != len(starts):
-        raise NetliftError("items table: the rows of a slate must stand together")
+        raise NetliftError("items table: the rows of a slate must be consecutive")
     slate = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(slate_id)]))
     for wrong, what in _wrong_rows(items):
         if wrong.any():
@@ -63,7 +63,7 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
 
 
 def _wrong_rows(items: pd.DataFrame) -> Iterator[tuple[Booleans, str]]:
-    """Yield which rows break a rule about single rows, and what they have instead."""
+    """Yield which rows break a rule about single rows, and a description of the problem."""
     yield items["user_id"].isna().to_numpy(), "no user_id"
     for name in ("promotion_applied", "is_focal_item"):
         yield ~items[name].isin([0, 1]).to_numpy(), f"a {name} that is neither 0 nor 1"

@@ -1,4 +1,4 @@
-"""Leakage audit: how much of the spillover falls on rows that a definition calls unexposed."""
+"""Leakage audit: the share of the spillover on rows that a definition calls unexposed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHARE = ("share_of_spillover", "share_ci_95_lower", "share_ci_95_upper", "share
 
 
 def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
-    """Audit each definition of spillover: what falls on the rows that it leaves out.
+    """Estimate, for each definition of spillover, the effect on the rows that it leaves out.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
     -------
     Two rows per definition: the non-focal rows that it calls exposed, and those that it calls
     unexposed. ``estimate`` is the effect on them per slate, all slates counted; the two add up to
-    the effect on all non-focal rows. ``share_of_spillover`` is its share of that, with Fieller's
-    set. Then the same effect from item rows: with y the clicks per row and r the rows per slate of
-    each arm (1, 0), y1 r1 - y0 r0 = (y1 - y0) (r1 + r0) / 2 + (y1 + y0) / 2 (r1 - r0), which is
-    ``row_effect`` times ``rows_per_slate`` plus ``row_count_imbalance``, what the chance difference
-    in the number of rows adds; ``check_difference`` is what rounding leaves. For unexposed rows
-    ``leakage_detected`` says whether the 95% interval excludes zero (missing where no row is
-    unexposed, so that nothing can leak), ``minimum_detectable_leakage`` what could be seen with 80%
-    power, and ``coarsest_sufficient`` marks the coarsest definition that leaves no leakage
-    detectable: of those, the one that tells the fewest rows apart as exposed (or the first).
+    the effect on all non-focal rows. ``share_of_spillover`` is its share of the latter, with
+    Fieller's set. Then the same effect from item rows: with y the clicks per row and r the rows per
+    slate of each arm (1, 0), y1 r1 - y0 r0 = (y1 - y0) (r1 + r0) / 2 + (y1 + y0) / 2 (r1 - r0),
+    which is ``row_effect`` times ``rows_per_slate`` plus ``row_count_imbalance``, the contribution
+    of the chance difference in the number of rows; ``check_difference`` is the rounding error. For
+    unexposed rows ``leakage_detected`` says whether the 95% interval excludes zero (missing where
+    no row is unexposed, so that nothing can leak), ``minimum_detectable_leakage`` is the effect
+    detected with 80% power, and ``coarsest_sufficient`` marks the coarsest definition without
+    detected leakage: of those, the one with the fewest exposed rows (or the first).
 
     Raises
     ------
@@ -82,11 +82,11 @@ def _parts(rows: ItemRows, definition: Definition, near_positions: int) -> list[
         np.column_stack([rows.per_slate(rows.click * part) for part in (exposed, unexposed)]),
     )
     table = []
-    for called, part, weights in ((EXPOSED, exposed, (1, 0)), (UNEXPOSED, unexposed, (0, 1))):
+    for group, part, weights in ((EXPOSED, exposed, (1, 0)), (UNEXPOSED, unexposed, (0, 1))):
         estimate = arms.combination(weights) if part.any() else None
         row: dict[str, Any] = {
             "definition": definition.code,
-            "row_group": called,
+            "row_group": group,
             "rows": int(part.sum()),
             "unit_code": PER_SLATE,
             **numbers(estimate),
@@ -99,9 +99,9 @@ def _parts(rows: ItemRows, definition: Definition, near_positions: int) -> list[
             "leakage_detected": None,
             "minimum_detectable_leakage": None,
             "coarsest_sufficient": None,
-            "note": None if part.any() else f"no item row is called {called}",
+            "note": None if part.any() else f"no item row is called {group}",
         }
-        if called == UNEXPOSED and estimate is not None:
+        if group == UNEXPOSED and estimate is not None:
             row["leakage_detected"] = estimate.sign != 0
             if estimate.se > 0:
                 smallest = minimum_detectable_effect(estimate.se, estimate.df)
@@ -115,15 +115,15 @@ def _share(
 ) -> dict[str, object]:
     if estimate is None:
         return dict.fromkeys((*_SHARE, "share_interval_text"))
-    own, other = (arms.combination(part) for part in (weights, (weights[1], weights[0])))
-    silent = [max(abs(part.value), part.se) <= ROUNDING for part in (own, other)]
-    if any(silent):
-        # Where one of the parts neither changes nor varies there is nothing to estimate.
+    this, other = (arms.combination(part) for part in (weights, (weights[1], weights[0])))
+    constant = [max(abs(part.value), part.se) <= ROUNDING for part in (this, other)]
+    if any(constant):
+        # If one of the parts neither changes nor varies, the share is known.
         share, words = {
             (True, True): (None, "not defined: no row changes or varies"),
             (True, False): (0.0, "none of it: these rows neither change nor vary"),
             (False, True): (1.0, "all of it: no other row changes or varies"),
-        }[silent[0], silent[1]]
+        }[constant[0], constant[1]]
         kind = None if share is None else "interval"
         fixed = (share, share, share, kind, words)
         return dict(zip((*_SHARE, "share_interval_text"), fixed, strict=True))
@@ -136,7 +136,7 @@ def _share(
 def _converted(
     rows: ItemRows, part: Booleans, estimate: Estimate | None
 ) -> dict[str, float | None]:
-    """Return the effect per slate made from item rows, and how far the estimate is from it."""
+    """Return the effect per slate computed from item rows, and its difference from the estimate."""
     promoted, weight = rows.design.promoted, rows.slate_weight
     clicks = weight * rows.per_slate(rows.click * part)
     count = weight * rows.per_slate(part)

@@ -27,7 +27,7 @@ TOLERANCE = 1e-12
 
 
 def component_columns(outcome: str) -> list[str]:
-    """Return the columns of the accounts that hold an outcome's components, in their order."""
+    """Return the columns of the accounts that hold an outcome's components, in order."""
     return [f"{outcome}_{name}" for name in COMPONENTS]
 
 
@@ -48,7 +48,7 @@ def arm_difference(
     outcome
         Outcome type.
     estimator
-        One of ``ESTIMATORS``; the main one if not given: the difference in means, by Hajek's
+        One of ``ESTIMATORS``; by default the main one: the difference in means, with Hajek's
         weights where probabilities of promotion differ between slates.
     columns
         Columns to compare instead of the components.
@@ -56,7 +56,7 @@ def arm_difference(
     Raises
     ------
     NetliftError
-        An arm has too few randomized units, or the estimator asks for what is not known.
+        An arm has too few randomized units, or the estimator needs unknown probabilities.
     """
     names = component_columns(outcome) if columns is None else list(columns)
     values, design = accounts[names].to_numpy(dtype=np.float64), Design.from_table(accounts)
@@ -64,12 +64,12 @@ def arm_difference(
         arms = difference(design, values)
     else:
         arms = ESTIMATORS[estimator].compare(values, design, Covariates(accounts))
-    # What promotion changed in control slates is nothing, and known to be.
+    # The lift in control slates is known to be zero.
     return replace(arms, exact=True) if outcome == "known_lift" else arms
 
 
 def known_effects(accounts: pd.DataFrame) -> Floats | None:
-    """Return the known mean effect per slate of each component over both arms; None without."""
+    """Return the known mean effect per slate of each component over both arms, or None."""
     columns = [f"{KNOWN_EFFECT}_{name}" for name in COMPONENTS]
     if columns[0] not in accounts:
         return None
@@ -98,9 +98,9 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per outcome type, estimator and line; effects per slate and per 1,000 promoted
-    slates, with 95% intervals and the degrees of freedom behind them. ``is_main`` marks the
+    slates, with 95% intervals and their degrees of freedom. ``is_main`` marks the
     estimator of statements and figures. ``note`` names the covariates of Lin's regression and
-    those dropped, or says what is wrong with an estimator, or why it has no numbers.
+    those dropped, or states what is wrong with an estimator, or why it has no numbers.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def ledgers(
     Raises
     ------
     NetliftError
-        The difference in means itself, on which all else rests, cannot be estimated.
+        The difference in means, on which everything else depends, cannot be estimated.
     """
     outcomes = outcome_types(accounts)
     columns = [name for outcome in outcomes for name in component_columns(outcome)]
@@ -148,9 +148,9 @@ def ledgers(
     values = accounts[columns].to_numpy(dtype=np.float64)
     compared = {name: _estimated(values, design, covariates, name) for name in ESTIMATORS}
     for index, outcome in enumerate(outcomes):
-        own = slice(len(COMPONENTS) * index, len(COMPONENTS) * (index + 1))
+        columns_of = slice(len(COMPONENTS) * index, len(COMPONENTS) * (index + 1))
         for estimator, (arms, note) in compared.items():
-            part = None if arms is None else arms.part(own)
+            part = None if arms is None else arms.part(columns_of)
             if part is not None and outcome == "known_lift":
                 part = replace(part, exact=True)
             yield outcome, estimator, part, note
@@ -159,12 +159,12 @@ def ledgers(
 def estimated(
     accounts: pd.DataFrame, outcome: str, estimator: str
 ) -> tuple[ArmDifference | None, str | None]:
-    """Return an estimator's joint effects with what is to be noted; None and why it has none.
+    """Return an estimator's joint effects and note, or None and the reason.
 
     Raises
     ------
     NetliftError
-        The difference in means itself, on which all else rests, cannot be estimated.
+        The difference in means, on which everything else depends, cannot be estimated.
     """
     values = accounts[component_columns(outcome)].to_numpy(dtype=np.float64)
     arms, note = _estimated(values, Design.from_table(accounts), Covariates(accounts), estimator)
@@ -196,13 +196,13 @@ def component_covariance(
     accounts
         One row per slate.
     units
-        What is said after a number, by outcome type; clicks where nothing else is given.
+        Unit by outcome type; clicks by default.
 
     Returns
     -------
     One row per outcome type, estimator and pair of components, ``covariance`` in squared outcomes
     per slate, and ``correlation`` (missing where an effect has no variance). The variance of any
-    sum of components, the total's too, is the sum of its entries.
+    sum of components, including the total, is the sum of its entries.
     """
     parts = LINES[: len(COMPONENTS)]
     rows = []
@@ -235,12 +235,12 @@ def component_covariance(
 
 
 def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
-    """Check that the parts add up, against totals that were summed and estimated on their own.
+    """Check that the parts add up to totals that were summed and estimated separately.
 
     Returns
     -------
     One row per outcome type, estimator and identity: both sides, their difference, the tolerance
-    (of values above 1 relative to them) and whether the identity holds; an estimator without
+    (relative for values above 1) and whether the identity holds; an estimator without
     numbers has no rows. The effects' unit is the outcome per slate.
     """
     rows = []
@@ -256,7 +256,7 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
             identities = {
                 "direct + indirect = total": (direct.value + indirect.value, whole.value),
                 "same-cluster + other = indirect": (same.value + other.value, indirect.value),
-                # Variances, since the root of a rounding error is no rounding error.
+                # Variances, because the root of a rounding error exceeds rounding error.
                 "variance of the total from the joint covariance = its own": (
                     joint.se**2,
                     whole.se**2,
@@ -270,12 +270,12 @@ def additivity_checks(accounts: pd.DataFrame) -> pd.DataFrame:
 
 
 def component_support(accounts: pd.DataFrame) -> pd.DataFrame:
-    """Count what each component rests on.
+    """Count the rows and slates of each component.
 
     Returns
     -------
     One row per component: item rows and slates that have at least one of them, in all and by
-    arm, rows per slate by arm, and rows that stand above the focal item before promotion.
+    arm, rows per slate by arm, and rows that are above the focal item before promotion.
     """
     promoted = accounts["promotion_applied"].to_numpy() == 1
     focal = pd.Series(1, index=accounts.index)

@@ -25,7 +25,7 @@ from netlift.effects.item_rows import (
     SAME_CLUSTER,
     ItemRows,
 )
-from netlift.effects.spillover import _against_known, _need_units, _slate_counts
+from netlift.effects.spillover import _compared_with_known, _need_units, _slate_counts
 from netlift.inference.arms import need_units
 from netlift.inference.bootstrap import bootstrap
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, numbers
@@ -47,12 +47,12 @@ MEMBERS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=np.float6
 def observed_effects(
     items: pd.DataFrame, *, seed: int, bootstrap_draws: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Estimate what the promotion did to the clicks that were observed.
+    """Estimate the effects of promotion on observed clicks.
 
     Parameters
     ----------
     items
-        The table of slate items with clicks; the rows of a slate stand together.
+        The table of slate items with clicks; the rows of a slate are consecutive.
     seed
         Study seed, for the bootstrap.
     bootstrap_draws
@@ -63,12 +63,12 @@ def observed_effects(
     Effects, and bootstrap draws.
 
     The effects: one row per group of items, per item row (difference of row means, errors
-    clustered by the randomized unit, and by user beside it), and one for the full slate, per
+    clustered by the randomized unit, and also by user), and one for the full slate, per
     slate; where probabilities of promotion differ, slates are weighted by them. In a simulated
     world also the known effect over both arms, and the estimate's distance from it in standard
-    errors. A group without rows of two units in each arm has missing numbers and says so in
-    ``note``. The draws: one column per line, one row per resample; missing where
-    a resample has no row of the group in an arm, which ``bootstrap_draws`` leaves out of its count.
+    errors. A group without rows of two units in each arm has missing numbers and a ``note``. The
+    draws: one column per line, one row per resample; missing where a resample has no row of the
+    group in an arm, which ``bootstrap_draws`` does not count.
     """
     rows = ItemRows.from_items(items)
     need_units(rows.design.promoted, rows.design.unit)
@@ -95,7 +95,7 @@ def observed_effects(
 
 
 def _summary(drawn: Floats) -> dict[str, float | None]:
-    """Return the error and the interval of bootstrap draws, of which some may be missing."""
+    """Return the error and interval of bootstrap draws, some of which may be missing."""
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < MIN_PER_ARM:
         missing = dict.fromkeys(("se", "ci_95_lower", "ci_95_upper", "draws"))
@@ -134,9 +134,9 @@ def _observed(rows: ItemRows, line: Line, unit: str, member: Booleans) -> dict[s
             estimate = row_difference(design.promoted, *weighted, design.unit).single
     except NetliftError as error:
         missing = dict.fromkeys(("se_user_clustered", "treated_mean", "control_mean"))
-        truth = {} if rows.known is None else {"known_effect": known}
+        known_effect = {} if rows.known is None else {"known_effect": known}
         note = {"note": f"not estimated: {error}"}
-        return row | numbers(None) | missing | counts | truth | note
+        return row | numbers(None) | missing | counts | known_effect | note
     # NaN where an arm has rows of fewer than two users.
     by_user = row_difference(design.promoted, *weighted, users).single.se
     return row | {
@@ -144,7 +144,7 @@ def _observed(rows: ItemRows, line: Line, unit: str, member: Booleans) -> dict[s
         "se_user_clustered": None if np.isnan(by_user) else by_user,
         **_arm_means(design.promoted, *weighted),
         **counts,
-        **_against_known(estimate, known),
+        **_compared_with_known(estimate, known),
         "note": None,
     }
 

@@ -1,4 +1,4 @@
-"""The power table: effects that an experiment can detect, and slates that effects need."""
+"""The power table: detectable effects, and the slates needed to detect given effects."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from netlift.inference.power import minimum_detectable_effect, power, slates_nee
 
 
 def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataFrame:
-    """Say what the experiment could have shown of the observed clicks.
+    """Compute which effects on observed clicks the experiment could have detected.
 
     Parameters
     ----------
     accounts
         One row per slate.
     effects
-        True effects that are asked about, in clicks per slate.
+        True effects to compute the power for, in clicks per slate.
 
     Returns
     -------
-    For every estimator and line of the ledger one row for the effect that is shown with 80%
+    For every estimator and line of the ledger one row for the effect that is detected with 80%
     power, and one for each given effect: ``effect_per_slate``, ``power`` (the chance that the 95%
-    interval excludes zero) with the slates that there are, and ``slates_needed`` for 80% power. A
-    line without an error has one row without numbers that says why in ``note``.
+    interval excludes zero) with the available slates, and ``slates_needed`` for 80% power. A
+    line without an error has one row without numbers and the reason in ``note``.
     """
     rows = []
     n_slates = len(accounts)

@@ -39,22 +39,22 @@ _WEIGHTS = {
 
 
 def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
-    """Say the effects on observed clicks in product units.
+    """Return the effects on observed clicks in product units.
 
     Parameters
     ----------
     accounts
         One row per slate.
     outcome
-        Its words.
+        The outcome's names.
 
     Returns
     -------
     One row per metric with its unit, estimate, error and 95% interval: gains and losses per
     1,000 promoted slates; the offset ratio (change of all competitors over the focal gain: -1 is
-    a gain wholly taken from others); and the net change relative to the clicks of a control
+    a gain taken entirely from others); and the net change relative to the clicks of a control
     slate. Ratios have Fieller's confidence sets, whose ``interval_kind`` says where they are not
-    an interval. ``known_value`` stands beside each in a simulated world.
+    an interval. In a simulated world each row also has its ``known_value``.
     """
     arms = arm_difference(accounts)
     rows = [
@@ -78,7 +78,7 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
 
 
 def _known_values(accounts: pd.DataFrame) -> list[float | None]:
-    """Return the truth about each row of the product summary, over the slates of both arms."""
+    """Return the known value of each row of the product summary, over the slates of both arms."""
     effects = known_effects(accounts)
     assert effects is not None
     control = float((accounts["expected_clicks_total"] - accounts["known_lift_total"]).mean())

@@ -1,7 +1,7 @@
-"""Randomization tests: what promotions would have shown if they had been drawn otherwise.
+"""Randomization tests: the observed statistics compared with those of other assignments.
 
 Under a sharp null hypothesis ("promotion changes no click of these items") the clicks of these
-items are the same whatever the assignment, so the statistic's distribution over assignments is
+items are the same under every assignment, so the statistic's distribution over assignments is
 known and the p-value (1 + number at least as extreme) / (draws + 1) is exact for any number of
 slates and any dependence among clicks (Fisher 1935; Phipson and Smyth 2010 for the ones).
 """
@@ -41,9 +41,9 @@ class Hypothesis:
     Attributes
     ----------
     code, label
-        By which programs select it, and its name in tables and figures.
+        The code by which programs select it, and its name in tables and figures.
     definition
-        The rows whose clicks it says promotion does not change.
+        The rows whose clicks promotion does not change under the hypothesis.
     """
 
     code: str
@@ -51,7 +51,7 @@ class Hypothesis:
     definition: Definition
 
     def said(self, near_positions: int, outcome: Outcome) -> str:
-        """Say the null hypothesis in words."""
+        """Return the null hypothesis as a sentence."""
         return (
             f"Promotion changes no {outcome.one}, in any slate, of these items: "
             f"{self.definition.said(near_positions)}."
@@ -84,7 +84,7 @@ def randomization_tests(
     Parameters
     ----------
     items
-        The table of slate items with clicks; only non-focal rows are looked at.
+        The table of slate items with clicks; only non-focal rows are used.
     near_positions
         Positions above the focal item that count as near.
     permutations
@@ -95,17 +95,17 @@ def randomization_tests(
         Whether the statistic, the difference of slate sums between arms, is divided by its
         standard error.
     outcome
-        Its words.
+        The outcome's names.
 
     Returns
     -------
-    One row per hypothesis: the hypothesis in words, the difference per slate (around the means of
-    strata, where there are any), the statistic, the difference's 95% range under the null
-    hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, of the
+    One row per hypothesis: the hypothesis in words, the difference per slate (after subtracting
+    the means of strata, if any), the statistic, the difference's 95% range under the null
+    hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, from the
     closed test over all five: the largest p-value of a hypothesis on a union of these sets of
     rows, with the maximum of their statistics (Marcus, Peritz and Gabriel 1976; Westfall and Young
     1993). The chance to reject any true hypothesis by ``p_value_adjusted`` <= a is at most a.
-    ``known_null`` says in a simulated world whether the click probabilities fulfill the hypothesis.
+    In a simulated world ``known_null`` is whether the click probabilities satisfy the hypothesis.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def randomization_tests(
 
 
 def _known_null(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
-    """Say with a truth whether the click probabilities fulfill a hypothesis on some rows."""
+    """Return whether click probabilities, if known, satisfy a hypothesis on some rows."""
     if rows.known is None:
         return {}
     return {"known_null": not bool((np.abs(rows.known[member]) > ROUNDING).any())}
@@ -144,7 +144,7 @@ def _counts(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
 
 
 def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool_]]:
-    """Say for each hypothesis which rows it is about, shape (R,) each."""
+    """Return the rows of each hypothesis, shape (R,) each."""
     return [rows.member(test.definition, near_positions) for test in HYPOTHESES]
 
 
@@ -155,7 +155,7 @@ class DrawnTests:
     difference: Floats
     statistic: Floats
     differences: Floats
-    reached: Floats
+    drawn_statistics: Floats
     studentized: bool
 
     @classmethod
@@ -168,16 +168,16 @@ class DrawnTests:
         *,
         studentized: bool,
     ) -> DrawnTests:
-        """Compute the statistics of sets of rows as observed, and in so many draws."""
+        """Compute the statistics of sets of rows, as observed and in each draw."""
         design = rows.design
         outcomes = np.column_stack([rows.per_slate(rows.click * member) for member in members])
         statistics = Statistics.from_outcomes(outcomes, design, studentized=studentized)
-        made = design.of_units(design.promoted).astype(np.float64)[None, :]
-        difference, statistic = (values[0] for values in statistics(made))
+        assigned = design.of_units(design.promoted).astype(np.float64)[None, :]
+        difference, statistic = (values[0] for values in statistics(assigned))
         drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
         differences = np.concatenate([block[0] for block in drawn])
-        reached = np.abs(np.concatenate([block[1] for block in drawn]))
-        return cls(difference, statistic, differences, reached, studentized)
+        drawn_statistics = np.abs(np.concatenate([block[1] for block in drawn]))
+        return cls(difference, statistic, differences, drawn_statistics, studentized)
 
     @property
     def observed(self) -> Floats:
@@ -186,8 +186,10 @@ class DrawnTests:
 
     def p_values(self, present: Sequence[bool]) -> tuple[list[float], list[float | None]]:
         """Return each test's p-value, and those of the closed test over the tests with rows."""
-        single = [p_value(one, self.reached[:, k]) for k, one in enumerate(self.observed)]
-        return single, closed_test(self.observed, self.reached, np.array(present))
+        single = [
+            p_value(value, self.drawn_statistics[:, k]) for k, value in enumerate(self.observed)
+        ]
+        return single, closed_test(self.observed, self.drawn_statistics, np.array(present))
 
     def rows(self, present: Sequence[bool]) -> list[dict[str, object]]:
         """Return each test's difference, its range under the null hypothesis, and p-values."""
@@ -207,7 +209,7 @@ class DrawnTests:
                     else "difference",
                     "p_value": single[k],
                     "p_value_adjusted": adjusted[k],
-                    "permutations": len(self.reached),
+                    "permutations": len(self.drawn_statistics),
                 }
             )
         return rows
@@ -223,11 +225,11 @@ def _need_units(design: Design) -> None:
 
 
 def _without_number(*, present: bool, statistic: float) -> dict[str, object]:
-    """Return what is missing of a test that has no rows or no finite statistic, and why."""
+    """Return the missing values of a test without rows or a finite statistic, and the reason."""
     if not present:
         empty = ("estimate", "null_95_lower", "null_95_upper", "statistic", "p_value")
         missing = dict.fromkeys((*empty, "p_value_adjusted"))
-        return {**missing, "note": "not tested: no item row fits"}
+        return {**missing, "note": "not tested: there are no such item rows"}
     if not np.isfinite(statistic):
         why = "the arms differ and neither varies: the statistic is infinite"
         return {"statistic": None, "note": why}

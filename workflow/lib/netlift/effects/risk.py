@@ -1,4 +1,4 @@
-"""Risk: which segments of slates gain or lose by promotion, by focal position and cluster."""
+"""Risk: which slates gain or lose from promotion, by focal position and cluster."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame
     accounts
         One row per slate.
     min_slates
-        Slates that a bucket needs in each arm; below it has no numbers.
+        Slates that a bucket needs in each arm; with fewer it has no numbers.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def risk_by_cluster(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame:
     accounts
         One row per slate.
     min_slates
-        Slates that a cluster needs in each arm; below it has no numbers.
+        Slates that a cluster needs in each arm; with fewer it has no numbers.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def _risk(
 
 
 def has_units(accounts: pd.DataFrame) -> bool:
-    """Say whether both arms have randomized units enough for an error."""
+    """Return whether both arms have enough randomized units for a standard error."""
     return min(Design.from_table(accounts).units_per_arm()) >= MIN_PER_ARM
 
 

@@ -1,4 +1,4 @@
-"""Every table of effects on item rows, and the conclusions."""
+"""All tables of effects on item rows, and the conclusions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def row_tables(
     bootstrap_draws: int,
     outcome: Outcome = CLICKS,
 ) -> dict[str, pd.DataFrame]:
-    """Estimate effects on item rows, with errors clustered, and judge the conclusions.
+    """Estimate effects on item rows, with clustered errors, and judge the conclusions.
 
     Parameters
     ----------
@@ -30,23 +30,23 @@ def row_tables(
     near_positions
         Positions above the focal item that count as near.
     seed, bootstrap_draws
-        Of the bootstrap.
+        Study seed and number of draws of the bootstrap.
     outcome
-        Its words.
+        The outcome's names.
 
     Returns
     -------
     Tables by name, in the units of the outcome.
     """
-    drawn = {"seed": seed, "bootstrap_draws": bootstrap_draws}
-    effects, draws = observed_effects(items, **drawn)
+    bootstrap = {"seed": seed, "bootstrap_draws": bootstrap_draws}
+    effects, draws = observed_effects(items, **bootstrap)
     tables = {
         "observed_effects": effects,
         "bootstrap_draws": draws,
         "conclusions": conclusions(items, accounts),
         "spillover_support": spillover_support(items, near_positions=near_positions),
         "spillover_sensitivity": spillover_sensitivity(
-            items, near_positions=near_positions, **drawn
+            items, near_positions=near_positions, **bootstrap
         ),
         "leakage": leakage(items, near_positions=near_positions),
         "item_level_claim": item_level_claim(items, outcome=outcome),

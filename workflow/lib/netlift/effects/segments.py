@@ -1,4 +1,4 @@
-"""Effects by segment: raw, with simultaneous intervals, shrunken, and a test that they differ."""
+"""Effects by segment: raw, with simultaneous intervals, shrunken, and a test of homogeneity."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Heterogeneity:
-    """How much the true effects of segments differ, from their estimates.
+    """How much the true effects of segments differ, as estimated.
 
     Attributes
     ----------
@@ -93,11 +93,11 @@ class Heterogeneity:
         )
 
     def shrunken(self, estimate: Estimate) -> Estimate:
-        """Return the empirical-Bayes estimate of one segment: drawn towards the mean.
+        """Return the empirical-Bayes estimate of one segment: shrunken towards the mean.
 
-        Normal with normal (Efron and Morris 1975). Its error holds that of the mean and, by
-        Morris's (1983) term, that of tau; of fewer than four segments, which say too little about
-        tau, it is that of the raw effect.
+        Normal prior and likelihood (Efron and Morris 1975). Its error includes that of the mean
+        and, by Morris's (1983) term, that of tau; with fewer than four segments, too few to
+        estimate tau, it is that of the raw effect.
         """
         share = estimate.se**2 / (self.tau**2 + estimate.se**2)
         value = share * self.mean + (1 - share) * estimate.value
@@ -123,13 +123,13 @@ def segments(
     accounts
         One row per slate.
     min_slates
-        Slates that a segment needs in each arm; below it has no numbers and says so in ``note``.
+        Slates that a segment needs in each arm; with fewer it has no numbers and a ``note``.
     seed
         Study seed, for the wild bootstrap.
     bootstrap_draws
         Draws of the wild bootstrap.
     outcome
-        Its words.
+        The outcome's names.
 
     Returns
     -------
@@ -140,12 +140,12 @@ def segments(
     at once (Sidak 1967: segments share no slates); the effect shrunken towards the mean of the
     segments (missing where fewer than two have numbers, or where segments share randomized users);
     ``wild_bootstrap_p_value`` where an arm has fewer than 50 randomized units. A segmentation that
-    cannot be made has one row that says why. Heterogeneity: one row per segmentation and line:
-    Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over segments,
-    where these are independent.
+    that is not possible has one row with the reason. Heterogeneity: one row per segmentation and
+    line: Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over
+    segments, where these are independent.
     """
     table: list[dict[str, object]] = []
-    differing: list[dict[str, object]] = []
+    heterogeneity: list[dict[str, object]] = []
     design = Design.from_table(accounts)
     for segment_type, segment_of, order, why_not in _segmentations(accounts):
         if why_not:
@@ -159,14 +159,14 @@ def segments(
             if member.any()
         ]
         shared = design.unit_name if design.mixed_units(pd.factorize(segment_of)[0]) else None
-        lines, rows = _lines(parts, shared, len(differing), seed, bootstrap_draws, outcome)
-        differing += [{"segment_type": segment_type} | line for line in lines]
+        lines, rows = _lines(parts, shared, len(heterogeneity), seed, bootstrap_draws, outcome)
+        heterogeneity += [{"segment_type": segment_type} | line for line in lines]
         table += [{"segment_type": segment_type} | row for row in rows]
-    frame, spread_of = (
+    frame, heterogeneity_table = (
         with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=SEGMENT_TYPES)
-        for rows in (table, differing)
+        for rows in (table, heterogeneity)
     )
-    return frame[[*[name for name in frame if name != "note"], "note"]], spread_of
+    return frame[[*[name for name in frame if name != "note"], "note"]], heterogeneity_table
 
 
 def _lines(
@@ -184,30 +184,30 @@ def _lines(
     parts
         The segments of one segmentation.
     shared
-        Name of the randomized units that segments share, if they do.
+        Name of the randomized units that segments share, if any.
     lines_before
-        Lines of earlier segmentations: each segment of each line has draws of its own.
+        Lines of earlier segmentations: each segment of each line has separate draws.
     seed, draws, outcome
-        As of ``segments``.
+        As in ``segments``.
     """
-    differing, rows = [], []
-    for number_of_line, ledger_line in enumerate(LINES, lines_before + 1):
+    heterogeneity, rows = [], []
+    for line_number, ledger_line in enumerate(LINES, lines_before + 1):
         weights, line = ledger_line.weights, ledger_line.columns | {"unit_code": PER_SLATE}
-        found = [part.effect(weights) for part in parts]
-        estimated = [estimate for estimate in found if estimate is not None]
+        effects = [part.effect(weights) for part in parts]
+        estimated = [estimate for estimate in effects if estimate is not None]
         spread, compared = (None, len(estimated)) if shared else _spread(estimated)
-        differing.append(line | _differing(spread, compared, shared))
-        for number, (part, estimate) in enumerate(zip(parts, found, strict=True)):
+        heterogeneity.append(line | _heterogeneity(spread, compared, shared))
+        for number, (part, estimate) in enumerate(zip(parts, effects, strict=True)):
             row = {"segment": part.name} | line | part.counts
             row |= _numbers(estimate, spread, len(estimated))
-            rng = generator(seed, "wild_bootstrap", (number_of_line << 20) + number)
-            rows.append(row | part.more(weights, estimate, rng, draws, outcome))
-    return differing, rows
+            rng = generator(seed, "wild_bootstrap", (line_number << 20) + number)
+            rows.append(row | part.other_columns(weights, estimate, rng, draws, outcome))
+    return heterogeneity, rows
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """Slates of one segment, and why they have no numbers if they have none."""
+    """Slates of one segment, with a note if they have no numbers."""
 
     name: str
     clicks: Floats
@@ -232,11 +232,11 @@ class _Segment:
         return None if self.note else difference(self.design, self.clicks)
 
     def effect(self, weights: tuple[int, ...]) -> Estimate | None:
-        """Return an effect; None where the clicks do not vary, so that no error is known."""
+        """Return an effect; None where the clicks do not vary, so that it has no error."""
         estimate = None if self.arms is None else self.arms.combination(weights)
         return None if estimate is None or estimate.se == 0 else estimate
 
-    def more(
+    def other_columns(
         self,
         weights: tuple[int, ...],
         estimate: Estimate | None,
@@ -244,14 +244,14 @@ class _Segment:
         draws: int,
         outcome: Outcome,
     ) -> dict[str, object]:
-        """Return what stands beside an effect: the bootstrap of few units, the truth, a note."""
+        """Return the other columns of an effect: bootstrap p-value, known effect and note."""
         row: dict[str, object] = {}
         if estimate is not None and min(self.design.units_per_arm()) < FEW_UNITS:
             row["wild_bootstrap_p_value"] = self.wild(weights, rng, draws)
         if self.known is not None:
             row["known_effect"] = float(np.dot(weights, self.known))
-        still = f"these {outcome.unit} do not vary" if estimate is None else None
-        return row | {"note": self.note or still}
+        constant = f"these {outcome.unit} do not vary" if estimate is None else None
+        return row | {"note": self.note or constant}
 
     def wild(self, weights: tuple[int, ...], rng: np.random.Generator, draws: int) -> float | None:
         outcome = self.clicks @ np.array(weights, dtype=np.float64)
@@ -272,7 +272,7 @@ def _spread(estimates: list[Estimate]) -> tuple[Heterogeneity | None, int]:
 def _segmentations(
     accounts: pd.DataFrame,
 ) -> Iterator[tuple[str, pd.Series, list[str], str | None]]:
-    """Yield name, each slate's segment, segments in order, and why there are none."""
+    """Yield name, each slate's segment, segments in order, and why there are none, if so."""
     bucket, order = position_buckets(accounts)
     yield POSITION, bucket, order, None
     cluster = focal_clusters(accounts)
@@ -287,9 +287,9 @@ def _segmentations(
         return
     edges = np.quantile(relevance, [1 / 3, 2 / 3])
     names = ["low", "middle", "high"]
-    # A tercile ends with its edge: where many items have one relevance, one may be empty.
-    place = np.searchsorted(edges, relevance, side="left")
-    yield RELEVANCE, pd.Series(np.array(names, dtype=object)[place]), names, None
+    # A tercile includes its upper edge: with many equal relevances one may be empty.
+    tercile = np.searchsorted(edges, relevance, side="left")
+    yield RELEVANCE, pd.Series(np.array(names, dtype=object)[tercile]), names, None
 
 
 def _too_few(design: Design, min_slates: int) -> str | None:
@@ -332,7 +332,7 @@ def _numbers(
     return row
 
 
-def _differing(
+def _heterogeneity(
     spread: Heterogeneity | None, compared: int, shared: str | None
 ) -> dict[str, object]:
     row: dict[str, object] = {

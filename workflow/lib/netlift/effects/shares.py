@@ -33,11 +33,11 @@ METRICS = {
 """Labels of the shares."""
 
 DENOMINATORS = {"direct": "the focal gain", "indirect": "the change of all competitors"}
-"""Labels of the lines that shares are taken of."""
+"""Labels of the denominators of shares."""
 
 
 def shares(accounts: pd.DataFrame) -> pd.DataFrame:
-    """Estimate what share of the focal gain is taken from others, and what is left.
+    """Estimate the share of the focal gain that is taken from others, and the share left.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
     -------
     One row per estimator and share of the observed clicks, with Fieller's (1954) 95% set:
     ``interval_kind`` is ``interval`` (lower to upper), ``outside`` (everything but lower to
-    upper) or ``everything``, and ``interval_text`` says it in words. The first three shares and
-    "Left for the slate" are shares of the focal gain: the two of them that take in all
-    competitors and what is left add up to 1. ``known_value`` in a simulated world.
+    upper) or ``everything``, and ``interval_text`` describes it in words. The first three shares
+    and "Left for the slate" are shares of the focal gain: the share of all competitors and what is
+    left add up to 1. Simulated worlds also have ``known_value``.
     """
     known = known_effects(accounts)
     rows = []
@@ -88,7 +88,7 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval_text(ratio: Ratio, denominator: str) -> str:
-    """Say a confidence set in words."""
+    """Describe a confidence set in words."""
     if ratio.kind == "interval":
         return f"from {ratio.lower:.3f} to {ratio.upper:.3f}"
     zero = f"{denominator} may be zero"

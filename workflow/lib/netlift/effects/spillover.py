@@ -23,14 +23,14 @@ from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 
 FEW_UNITS = 50
-"""With fewer randomized units in an arm the wild bootstrap's p-value stands beside an effect
+"""With fewer randomized units in an arm an effect also has the wild bootstrap's p-value
 (Cameron and Miller 2015: few is fewer than 20 to 50)."""
 
 
 def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
     """Count the rows and slates of each definition of spillover.
 
-    Slates are counted as slates: those with at least one row of the definition.
+    Slates are those with at least one row of the definition.
     """
     rows = ItemRows.from_items(items)
     n_non_focal = int((~items["is_focal_item"]).sum())
@@ -74,15 +74,16 @@ def spillover_sensitivity(
     Two rows per definition, and one for the dose.
 
     Per item row: the difference of row means between arms. ``se`` is clustered by the randomized
-    unit (CR2, interval by t with Satterthwaite's degrees of freedom ``df``); beside it CR0, CR1
+    unit (CR2, interval by t with Satterthwaite's degrees of freedom ``df``); also CR0, CR1
     and CR3, and CR1 by user, by item, and by user and item. With fewer than 50 units in an arm
-    ``wild_bootstrap_p_value`` is that of the wild cluster bootstrap. Per slate: the difference of
-    slate sums over all slates (0 where a slate has no such row), with Neyman's (HC2) errors.
+    ``wild_bootstrap_p_value`` is the p-value of the wild cluster bootstrap. Per slate: the
+    difference of slate sums over all slates (0 where a slate has no such row), with Neyman's (HC2)
+    errors.
 
-    Dose: what moving down by one position changes for a non-focal item beyond what an item that
-    does not move changes (OLS on displaced, promoted and the position change).
+    Dose: the effect of moving down by one position on a non-focal item, beyond the change of an
+    item that does not move (OLS on displaced, promoted and the position change).
 
-    A definition without rows in two units of each arm has missing numbers and says so in ``note``.
+    A definition without rows in two units of each arm has missing numbers and a ``note``.
     """
     rows = ItemRows.from_items(items)
     table = []
@@ -98,19 +99,19 @@ def spillover_sensitivity(
             try:
                 if unit == PER_ROW:
                     design = np.column_stack([np.ones(len(arm)), arm])
-                    found = _row_effect(rows, member, design, known, rng, bootstrap_draws)
+                    effect = _row_effect(rows, member, design, known, rng, bootstrap_draws)
                 else:
-                    found = _slate_effect(rows, member)
+                    effect = _slate_effect(rows, member)
             except NetliftError as error:
-                found = {**numbers(None), "note": f"not estimated: {error}"}
-            table[-1] |= found
+                effect = {**numbers(None), "note": f"not estimated: {error}"}
+            table[-1] |= effect
     dose = _dose(rows, seed, bootstrap_draws)
     table.append({"definition": DOSE, "unit_code": PER_POSITION} | dose)
     return with_labels(_ordered(CLICKS.in_units(pd.DataFrame(table))), definition=DEFINITIONS)
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Put counts and the note behind the numbers."""
+    """Move counts and the note after the numbers."""
     last = ["rows", "slates", "note"]
     return table[[name for name in table if name not in last] + last]
 
@@ -128,11 +129,11 @@ def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     if rows.known is not None and moves.any() and not moves.all():
         known = float(rows.known[member][moves].mean() - rows.known[member][~moves].mean())
     try:
-        found = _row_effect(rows, member, design, known, rng, bootstrap_draws)
+        effect = _row_effect(rows, member, design, known, rng, bootstrap_draws)
     except NetliftError as error:
         return counts | numbers(None) | {"note": f"not estimated: {error}"}
-    # The arms' means are those of all non-focal rows, not of a dose.
-    return counts | found | dict.fromkeys(("treated_mean", "control_mean"))
+    # The arms' means are of all non-focal rows, so they do not belong to the dose.
+    return counts | effect | dict.fromkeys(("treated_mean", "control_mean"))
 
 
 def _row_effect(
@@ -143,7 +144,7 @@ def _row_effect(
     rng: np.random.Generator,
     n_draws: int,
 ) -> dict[str, object]:
-    """Return the last coefficient of a fit on some rows, with all its errors."""
+    """Return the last coefficient of a fit to some rows, with all its errors."""
     click, unit = rows.click[member], rows.unit[member]
     promoted = rows.promoted[member]
     weight = rows.weight[member]
@@ -153,18 +154,18 @@ def _row_effect(
     estimate = Estimate(
         float(fit.coefficients[-1, 0]), float(np.sqrt(fit.covariance(last)[0, 0])), fit.df(last)
     )
-    found: dict[str, object] = {
+    effect: dict[str, object] = {
         **numbers(estimate),
         **_arm_means(click, promoted, weight),
-        **_against_known(estimate, known),
+        **_compared_with_known(estimate, known),
         **_other_errors(rows, member, design),
         "se_cr3": float(np.sqrt(fit.covariance(last, "CR3")[0, 0])),
         "wild_bootstrap_p_value": None,
         "note": None,
     }
     if min(len(np.unique(unit[arm])) for arm in (promoted, ~promoted)) < FEW_UNITS:
-        found["wild_bootstrap_p_value"] = fit.wild_bootstrap_p_value(last, rng, n_draws)
-    return found
+        effect["wild_bootstrap_p_value"] = fit.wild_bootstrap_p_value(last, rng, n_draws)
+    return effect
 
 
 def _need_units(unit: Integers, promoted: Booleans) -> None:
@@ -219,7 +220,7 @@ def _slate_effect(rows: ItemRows, member: Booleans) -> dict[str, object]:
     return {
         **numbers(estimate),
         **_arm_means(click, rows.design.promoted, rows.slate_weight),
-        **_against_known(estimate, known),
+        **_compared_with_known(estimate, known),
         "note": None,
     }
 
@@ -244,7 +245,7 @@ def _arm_means(outcome: Floats, promoted: Booleans, weight: Floats) -> dict[str,
     }
 
 
-def _against_known(estimate: Estimate, known: float | None) -> dict[str, float | None]:
+def _compared_with_known(estimate: Estimate, known: float | None) -> dict[str, float | None]:
     if known is None:
         return {}
     distance = (estimate.value - known) / estimate.se if estimate.se > 0 else None

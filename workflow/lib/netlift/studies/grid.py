@@ -1,4 +1,4 @@
-"""Sensitivity grids: one world over the values of two or more of its parameters."""
+"""Sensitivity grids: one world over the values of two or more parameters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUANTITIES = {
     DIVERSION: "Diversion ratio",
     GAINING: "Share of slates that gain",
 }
-"""Labels of the quantities; a definition's begin with ``definition_``, since lines share codes."""
+"""Labels of the quantities; codes of definitions have a prefix, as lines share some of them."""
 
 
 def grid_points(
@@ -51,7 +51,7 @@ def grid_points(
     Raises
     ------
     NetliftError
-        A name with a dot does not lead into a mapping of the world.
+        A name with a dot does not refer to a mapping of the world.
     """
     for values in itertools.product(*parameters.values()):
         point = dict(zip(parameters, values, strict=True))
@@ -91,15 +91,15 @@ def grid_effects(
     near_positions
         Positions above the focal item that count as near.
     similarity
-        How alike items are, for models that ask.
+        Similarity of items, for models that use it.
 
     Returns
     -------
     One row per point and quantity: ``point``, ``size``, ``seed``, a column per parameter,
-    ``quantity``, ``unit``, ``known``, and of the observed clicks ``estimate``, ``se``,
-    ``ci_95_lower``, ``ci_95_upper`` (missing for the share of slates that gain, which only the
-    truth tells). Quantities are the lines of the ledger, the definitions, the diversion ratio
-    (-(same + other) / direct) and the share of slates whose known total effect is above zero.
+    ``quantity``, ``unit``, ``known``, and for the observed clicks ``estimate``, ``se``,
+    ``ci_95_lower``, ``ci_95_upper`` (missing for the share of slates that gain, which only
+    the known effects show). Quantities are the lines of the ledger, the definitions, the diversion
+    ratio (-(same + other) / direct) and the share of slates whose known total effect is above zero.
     """
     slates = Slates.from_exposure(exposure, seed=seed)
     design = Design.from_table(exposure.iloc[:: slates.size])
@@ -140,13 +140,13 @@ def _point_rows(
 ) -> Iterator[dict[str, Any]]:
     click = np.where(design.promoted[:, None], outcomes.click_promoted, outcomes.click_control)
     lift = outcomes.p_promoted - outcomes.p_control
-    observed = np.column_stack([_summed(click, mask) for mask in masks.values()])
-    known = np.array([_summed(lift, mask).mean() for mask in masks.values()])
+    observed = np.column_stack([_slate_sums(click, mask) for mask in masks.values()])
+    known = np.array([_slate_sums(lift, mask).mean() for mask in masks.values()])
     arms = difference(design, observed)
     extra = np.zeros(len(masks) - len(COMPONENTS))
     quantities = [(line.code, line.weights) for line in LINES]
-    for place, name in enumerate(list(masks)[len(COMPONENTS) :]):
-        quantities.append((name, (0, 0, 0, *np.eye(len(extra))[place])))
+    for index, name in enumerate(list(masks)[len(COMPONENTS) :]):
+        quantities.append((name, (0, 0, 0, *np.eye(len(extra))[index])))
     for name, weights in quantities:
         padded = np.append(weights, extra) if len(weights) == len(COMPONENTS) else np.array(weights)
         estimate = arms.combination(padded)
@@ -173,7 +173,7 @@ def _point_rows(
     )
 
 
-def _summed(values: np.ndarray[Any, np.dtype[Any]], mask: np.ndarray[Any, Any]) -> Floats:
+def _slate_sums(values: np.ndarray[Any, np.dtype[Any]], mask: np.ndarray[Any, Any]) -> Floats:
     return np.asarray((values * mask).sum(axis=1), dtype=np.float64)
 
 

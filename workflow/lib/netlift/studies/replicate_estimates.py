@@ -1,4 +1,4 @@
-"""What each replicate of a validation case estimates: ledgers, tests, models and verdicts."""
+"""Estimates of each replicate of a validation case: ledgers, tests, models and verdicts."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from netlift.worlds.world import Similarity
 
 SHARE = "taken_from_competitors"
 SHARE_LABEL = "taken from others, share of the focal gain"
-"""The ratio that is judged by Fieller's sets: its code in the column ``line``, and its label."""
+"""Code (column ``line``) and label of the ratio whose Fieller sets are judged."""
 
 
 FIELLER = "fieller"
 
 
 SHARES, ROWS = "Ratio", "Item rows"
-"""Families of effects beside those of the ledger."""
+"""Families of effects in addition to those of the ledger."""
 
 
 BY_SLATE, BY_USER = "rows_clustered_by_slate", "rows_clustered_by_user"
 
 
 MODELS = ("linear", "row_logistic")
-"""Outcome models of the replicates: the two that take a fraction of a second."""
+"""Outcome models of the replicates: those that take a fraction of a second."""
 
 
 WEIGHTS = [line.weights for line in LINES]
@@ -61,14 +61,14 @@ ROW_LINES = [replace(line, family=ROWS) for line, _ in OBSERVED_EFFECTS]
 
 @dataclass(frozen=True)
 class Case:
-    """One set of slates in one world, and what its replicates are judged by.
+    """One set of slates in one world, with its replicates and their known effects.
 
     Attributes
     ----------
     replicates
-        What is drawn.
+        The draws.
     items, accounts
-        Tables of one experiment on these slates, in whose place each replicate stands.
+        Tables of one experiment on these slates, which each replicate replaces.
     """
 
     replicates: Replicates
@@ -85,7 +85,7 @@ class Case:
         promotion: Promotion,
         seed: int,
     ) -> Case:
-        """Make the experiment in whose place the replicates stand.
+        """Simulate the experiment that the replicates repeat.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Case:
         entry
             Config entry of the world.
         similarity
-            How alike items are, for models that ask.
+            Similarity of items, for models that use it.
         promotion
             How focal items and promotions are drawn.
         seed
@@ -102,18 +102,18 @@ class Case:
         """
         exposure = assign_promotion(slates, promotion, seed=seed)
         if promotion.unit == "user":
-            # Slates of a unit stand together, as the array form of the estimators asks.
+            # The array form of the estimators needs consecutive slates of a unit.
             exposure = exposure.sort_values("user_id", kind="stable", ignore_index=True)
-        made = Simulation.from_exposure(exposure, entry, similarity, seed=seed)
-        accounts = slate_outcomes(made.items)
+        simulation = Simulation.from_exposure(exposure, entry, similarity, seed=seed)
+        accounts = slate_outcomes(simulation.items)
         replicates = Replicates.from_slates(
-            made.slates,
-            made.world,
+            simulation.slates,
+            simulation.world,
             Design.from_table(accounts),
             assignment=promotion.assignment,
             seed=seed,
         )
-        return cls(replicates, made.items, accounts)
+        return cls(replicates, simulation.items, accounts)
 
     @cached_property
     def known(self) -> Floats:
@@ -135,22 +135,22 @@ class Case:
 
     @cached_property
     def known_by_row(self) -> Floats:
-        """Known effects per item row of the groups of rows, shape (4,); NaN of none."""
+        """Known effects per item row of the groups of rows, shape (4,); NaN without rows."""
         totals = self.known * len(self.replicates.slates)
         with np.errstate(invalid="ignore"):
             return np.asarray((MEMBERS @ totals) / (MEMBERS @ self.rows.sum(axis=1)))
 
     @cached_property
     def clusters(self) -> dict[str, Integers]:
-        """Numbers of the clusters that errors of item rows are taken by, shape (N,) each.
+        """Numbers of the clusters for errors of item rows, shape (N,) each.
 
         The randomized unit, and the user where users have several slates.
         """
         user = numbered(self.accounts["user_id"].to_numpy())
-        found = {BY_USER: user} if len(np.unique(user)) < len(user) else {}
+        clusters = {BY_USER: user} if len(np.unique(user)) < len(user) else {}
         if self.replicates.design.by_slate:
-            found = {BY_SLATE: np.arange(len(user)), **found}
-        return found
+            clusters = {BY_SLATE: np.arange(len(user)), **clusters}
+        return clusters
 
     @property
     def probability(self) -> float:
@@ -159,10 +159,10 @@ class Case:
 
     @property
     def bound_se(self) -> float | None:
-        """Least standard error of the total's estimates over these slates (see ``aipw``).
+        """Smallest standard error of estimates of the total over these slates (see ``aipw``).
 
-        Without the spread of effects between slates, since the slates are fixed. None where users
-        were randomized.
+        Excludes the variation of effects between slates, since the slates are fixed. None where
+        users were randomized.
         """
         if not self.replicates.design.by_slate:
             return None
@@ -178,10 +178,9 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
     Returns
     -------
     One row per replicate, estimator and line: estimate, error and degrees of freedom, clicks per
-    slate (of the family ``Item rows`` clicks per item row), and ``t``, the estimate less the truth
-    over the error. Of the ratio of what is taken from
-    others to the focal gain, ``t`` is Fieller's: its sets hold the truth where |t| is below the
-    quantile.
+    slate (in the family ``Item rows`` clicks per item row), and ``t``, the estimate minus the known
+    effect over the error. For the ratio of what is taken from others to the focal gain, ``t`` is
+    Fieller's: its set contains the known value where |t| is below the quantile.
     """
     parts = []
     covariates, truth = Covariates(case.accounts), np.r_[case.known, case.known.sum()]
@@ -217,14 +216,14 @@ def _row_effects(
 def _long(
     numbers: range,
     estimator: str,
-    found: Estimates,
+    estimates: Estimates,
     truth: Floats,
     lines: Sequence[Line] = LINES,
     unit_code: str = PER_SLATE,
 ) -> pd.DataFrame:
     n = len(numbers)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = (found.value - truth) / found.se
+        t = (estimates.value - truth) / estimates.se
     return pd.DataFrame(
         {
             "replicate": np.repeat(numbers, len(lines)),
@@ -233,17 +232,17 @@ def _long(
             "component": np.tile([line.component for line in lines], n),
             "estimator": estimator,
             "unit_code": unit_code,
-            "estimate": found.value.ravel(),
-            "se": found.se.ravel(),
-            "df": found.df.ravel(),
-            "t": np.where(np.abs(found.value - truth) <= ROUNDING, 0.0, t).ravel(),
+            "estimate": estimates.value.ravel(),
+            "se": estimates.se.ravel(),
+            "df": estimates.df.ravel(),
+            "t": np.where(np.abs(estimates.value - truth) <= ROUNDING, 0.0, t).ravel(),
             "known_effect": np.tile(truth, n),
         }
     )
 
 
 def _ratio(numbers: range, arms: ArmDifference, known: Floats) -> pd.DataFrame:
-    """Return the ratio of what others lose to the focal gain, judged by Fieller's sets."""
+    """Return the ratio of what others lose to the focal gain, with Fieller's t."""
     direct, *others = arms.difference.T
     lost = -np.sum(others, axis=0)
     if abs(known[0]) <= ROUNDING:
@@ -278,7 +277,7 @@ def replicate_tests(
     Returns
     -------
     One row per replicate and hypothesis: ``p_value``, ``p_value_adjusted``, and ``known_null``,
-    whether the click probabilities fulfill the hypothesis.
+    whether the click probabilities satisfy the hypothesis.
     """
     base = ItemRows.from_items(case.items)
     members = hypothesis_rows(base, near_positions)
@@ -312,9 +311,9 @@ def replicate_models(
 
     Returns
     -------
-    Rows of the ledger by AIPW, as ``replicate_ledgers`` has them; and one row per replicate with
-    the verdict: what is recommended, its known value, its lower bound, the oracle's value, and
-    whether all lower bounds lie below their rules' known values.
+    Rows of the ledger by AIPW, as from ``replicate_ledgers``; and one row per replicate with
+    the verdict: the recommendation, its known value, its lower bound, the oracle's value, and
+    whether all lower bounds are below their rules' known values.
     """
     base = ModelData.from_items(case.items)
     design, features = case.replicates.design, slate_features(case.items)
@@ -332,30 +331,30 @@ def replicate_models(
         seed = case.replicates.seed
         fold = user_folds(data.user, n_folds=folds, seed=seed, repetition=number)
         fitting: dict[str, Any] = {"seed": seed, "threads": 1, "models": MODELS}
-        found = cross_fit_all(data, fold, **fitting)
-        for name, predictions in found.items():
+        predicted = cross_fit_all(data, fold, **fitting)
+        for name, predictions in predicted.items():
             scores = aipw_scores(data.outcomes, predictions, data.design)
             mean = MeanScore.from_scores(scores, data.design)
             lines = [mean.combination(weights) for weights in WEIGHTS]
-            parts.append(_long(range(number, number + 1), f"{AIPW}{name}", _one(lines), truth))
-        total = aipw_scores(data.outcomes, found[STACKED], data.design).sum(axis=1)
+            parts.append(_long(range(number, number + 1), f"{AIPW}{name}", _arrays(lines), truth))
+        total = aipw_scores(data.outcomes, predicted[STACKED], data.design).sum(axis=1)
         in_order = cross_fit_all(data, fold, **fitting, sequential=True)[STACKED].effect
-        given: dict[str, Any] = {"cost": cost, "max_share": max_share, "seed": seed, "known": known}
-        _, values = compare_rules(in_order, features, total, fold, data.design, **given)
-        judged.append({"replicate": number, **_judged_verdict(values)})
+        rules: dict[str, Any] = {"cost": cost, "max_share": max_share, "seed": seed, "known": known}
+        _, values = compare_rules(in_order, features, total, fold, data.design, **rules)
+        judged.append({"replicate": number, **_verdict_and_bounds(values)})
     return pd.concat(parts, ignore_index=True), pd.DataFrame(judged)
 
 
-def _one(lines: Sequence[Estimate]) -> Estimates:
+def _arrays(lines: Sequence[Estimate]) -> Estimates:
     """Return one experiment's lines as arrays."""
     return Estimates(*np.array([astuple(line) for line in lines]).T[:, None, :])
 
 
-def _judged_verdict(values: pd.DataFrame) -> dict[str, object]:
-    said = verdict(values)
+def _verdict_and_bounds(values: pd.DataFrame) -> dict[str, object]:
+    recommended = verdict(values)
     compared = values[values["rule"] != NONE]
     names = ("verdict", "rule", "value", "lower_bound", "known_value", "oracle_value")
     return {
-        **{name: said[name] for name in names},
+        **{name: recommended[name] for name in names},
         "bounds_hold": bool((compared["lower_bound"] <= compared["known_value"] + 1e-9).all()),
     }

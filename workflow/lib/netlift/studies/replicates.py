@@ -1,6 +1,6 @@
-"""Replicates: the same slates and world, with assignment and clicks drawn anew.
+"""Replicates: the same slates and world, with assignment and clicks redrawn.
 
-Each replicate has a stream of its own, so that it is the same in blocks of any size.
+Each replicate has a separate random stream, so that it is the same in blocks of any size.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CELLS_AT_ONCE = 1 << 19
 
 @dataclass(frozen=True)
 class Replicates:
-    """What is drawn anew, and from what.
+    """Redraws of assignment and clicks, for fixed slates and world.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Replicates:
     design
         How promotions are assigned: probabilities, randomized units and strata.
     independent
-        Whether each unit's promotion is drawn for itself; if not, those of a stratum are permuted.
+        Whether each unit's promotion is drawn independently; if not, a stratum's are permuted.
     seed
         Study seed.
     p_control, p_promoted
@@ -55,7 +55,7 @@ class Replicates:
     def from_slates(
         cls, slates: Slates, world: World, design: Design, *, assignment: str, seed: int
     ) -> Replicates:
-        """Prepare; ``assignment`` as in the config."""
+        """Compute the click probabilities; ``assignment`` as in the config."""
         arms = [
             np.ascontiguousarray(
                 np.concatenate([world.probabilities(part, arm) for _, part in slates.split()]).T
@@ -67,28 +67,28 @@ class Replicates:
     def draw(self, replicate: int) -> tuple[Booleans, Booleans]:
         """Draw one replicate: promotions, shape (N,), and clicks by item and slate, (K, N)."""
         rng = generator(self.seed, "replicates", replicate)
-        promoted = self._assigned(rng)
+        promoted = self._draw_assignment(rng)
         if not isinstance(self.world, IndependentClicks):
-            return promoted, self._drawn_by_world(promoted, rng)
-        # Whole numbers of 32 bits are drawn and compared in half the time of 64-bit fractions, and
-        # probabilities are off by no more than 2^-32.
+            return promoted, self._draw_by_world(promoted, rng)
+        # 32-bit integers take half the time of 64-bit fractions, and probabilities are off by no
+        # more than 2^-32.
         size = self.p_control.size
         drawn = rng.bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
         uniforms = drawn.reshape(self.p_control.shape)
-        in_promoted, in_control = (uniforms < cut for cut in self._cuts)
+        in_promoted, in_control = (uniforms < threshold for threshold in self._thresholds)
         return promoted, (in_promoted & promoted) | (in_control & ~promoted)
 
     @cached_property
-    def _cuts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Numbers of 32 bits below which an item is clicked, in promoted and in control slates."""
-        most = np.iinfo(np.uint32).max
+    def _thresholds(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """32-bit integers below which an item is clicked, in promoted and in control slates."""
+        largest = np.iinfo(np.uint32).max
         promoted, control = (
-            np.minimum(np.rint(p * 2.0**32), most).astype(np.uint32)
+            np.minimum(np.rint(p * 2.0**32), largest).astype(np.uint32)
             for p in (self.p_promoted, self.p_control)
         )
         return promoted, control
 
-    def _drawn_by_world(self, promoted: Booleans, rng: np.random.Generator) -> Booleans:
+    def _draw_by_world(self, promoted: Booleans, rng: np.random.Generator) -> Booleans:
         """Return clicks that depend on each other, shape (K, N)."""
         clicks = np.empty(self.p_control.shape[::-1], dtype=bool)
         sheets = rng.random((self.world.SHEETS, *clicks.shape))
@@ -103,16 +103,16 @@ class Replicates:
     def _unit_probability(self) -> Floats:
         return self.design.of_units(self.design.known_probability())
 
-    def _assigned(self, rng: np.random.Generator) -> Booleans:
+    def _draw_assignment(self, rng: np.random.Generator) -> Booleans:
         design = self.design
         if self.independent:
             drawn = rng.random(len(self._unit_probability)) < self._unit_probability
             return drawn if design.by_slate else np.asarray(drawn[design.unit])
-        made, stratum = design.of_units(design.promoted), design.of_units(design.stratum)
+        promoted, stratum = design.of_units(design.promoted), design.of_units(design.stratum)
         for number in np.unique(stratum):
-            own = np.flatnonzero(stratum == number)
-            made[own] = rng.permutation(made[own])
-        return np.asarray(made[design.unit])
+            members = np.flatnonzero(stratum == number)
+            promoted[members] = rng.permutation(promoted[members])
+        return np.asarray(promoted[design.unit])
 
     def blocks(self, replicates: range) -> Iterator[tuple[range, Booleans, Floats]]:
         """Yield replicates in blocks that fit into memory.
@@ -129,16 +129,16 @@ class Replicates:
             numbers = range(start, min(start + at_once, replicates.stop))
             promoted = np.empty((len(numbers), n_slates), dtype=bool)
             outcomes = np.empty((len(numbers), 3, n_slates))
-            for place, number in enumerate(numbers):
-                promoted[place], clicks = self.draw(number)
-                own = clicks[focal, column]
-                competitors = _counted(clicks & same)
-                outcomes[place] = own, competitors, _counted(clicks) - competitors - own
+            for index, number in enumerate(numbers):
+                promoted[index], clicks = self.draw(number)
+                direct = clicks[focal, column]
+                competitors = _item_sums(clicks & same)
+                outcomes[index] = direct, competitors, _item_sums(clicks) - competitors - direct
             yield numbers, promoted, outcomes
 
 
-def _counted(clicks: Booleans) -> NDArray[np.integer]:
+def _item_sums(clicks: Booleans) -> NDArray[np.integer]:
     """Sum over items, shape (N,)."""
-    # A type that holds the sum, and no larger: sums that need no cast are several times faster.
+    # The smallest type that can hold the sum: sums without a cast are several times faster.
     counts = np.uint8 if len(clicks) < 1 << 8 else np.uint16
     return np.add.reduce(clicks.view(np.uint8), axis=0, dtype=counts)

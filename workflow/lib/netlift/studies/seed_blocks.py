@@ -1,4 +1,4 @@
-"""Seeds in blocks: what one job of a sweep handles."""
+"""Blocks of seeds: one job of a sweep runs one block."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LONGEST_NAME = 200
 
 
 def expanded_seeds(entries: Iterable[int | str]) -> list[int]:
-    """Return the seeds that a list of seeds and ranges names, in their order.
+    """Return the seeds of a list of seeds and ranges, in order.
 
     Parameters
     ----------
     entries
-        Numbers, and texts like "1-200", both ends among them.
+        Numbers, and strings like "1-200", both ends included.
 
     Raises
     ------
     NetliftError
-        A range that ends before it starts, or a seed that is named twice.
+        A range ends before it starts, or a seed is named twice.
     """
     seeds: list[int] = []
     for entry in entries:
@@ -43,7 +43,7 @@ def expanded_seeds(entries: Iterable[int | str]) -> list[int]:
 
 def block_name(seeds: Sequence[int]) -> str:
     """Name a block by its seeds: 3, 4, 5 and 9 are "3-5,9"."""
-    ends = [place for place, seed in enumerate(seeds) if place == 0 or seed != seeds[place - 1] + 1]
+    ends = [index for index, seed in enumerate(seeds) if index == 0 or seed != seeds[index - 1] + 1]
     runs = [seeds[start:end] for start, end in zip(ends, [*ends[1:], len(seeds)], strict=True)]
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
@@ -54,34 +54,33 @@ def block_seeds(name: str) -> list[int]:
 
 
 def seed_blocks(seeds: Iterable[int], block_size: int, existing: Iterable[str] = ()) -> list[str]:
-    """Deal seeds into blocks, and keep the blocks that there are.
+    """Divide seeds into blocks, and keep existing blocks.
 
-    Since a seed's rows do not depend on its block, a block that was made before is taken again
-    whatever its size, as long as all of its seeds are asked for: seeds that are added are the only
-    ones that run.
+    Since a seed's rows do not depend on its block, an existing block of any size is used again if
+    all of its seeds are requested, so that only added seeds run.
 
     Parameters
     ----------
     seeds
         Study seeds.
     block_size
-        Seeds of a new block at the most.
+        Maximum number of seeds of a new block.
     existing
-        Names of blocks that were made before.
+        Names of existing blocks.
 
     Returns
     -------
-    Names of blocks, each seed in one of them.
+    Names of blocks; each seed is in exactly one.
     """
-    waiting = set(seeds)
+    pending = set(seeds)
     kept = []
-    # The largest first: of blocks that share seeds one is enough.
-    for name in sorted(existing, key=lambda known: (-len(block_seeds(known)), known)):
-        own = set(block_seeds(name))
-        if own <= waiting:
+    # The largest first: one of several blocks that share seeds is enough.
+    for name in sorted(existing, key=lambda block: (-len(block_seeds(block)), block)):
+        block = set(block_seeds(name))
+        if block <= pending:
             kept.append(name)
-            waiting -= own
-    left = sorted(waiting)
+            pending -= block
+    left = sorted(pending)
     while left:
         taken = left[:block_size]
         while len(block_name(taken)) > _LONGEST_NAME:
@@ -92,12 +91,12 @@ def seed_blocks(seeds: Iterable[int], block_size: int, existing: Iterable[str] =
 
 
 def each_seed(work: Iterable[tuple[int, Callable[[], Result]]]) -> Iterator[Result]:
-    """Yield what the work of each seed returns; seeds that fail are named after the last one.
+    """Yield the result of each seed's work; after the last one, raise an error naming failed seeds.
 
     Parameters
     ----------
     work
-        Seeds, and what is to be done for each.
+        Seeds, and the function to call for each.
 
     Raises
     ------
@@ -117,20 +116,20 @@ def each_seed(work: Iterable[tuple[int, Callable[[], Result]]]) -> Iterator[Resu
 
 
 def name_failures(failures: Mapping[int, str]) -> None:
-    """Name the seeds that failed, and why.
+    """Raise an error that names failed seeds and their reasons, if there are any.
 
     Raises
     ------
     NetliftError
-        There are any.
+        There are failed seeds.
     """
     if not failures:
         return
     reasons = [f"  seed {seed}: {why}" for seed, why in failures.items()]
     raise NetliftError(
         f"{len(failures)} seed{'s' if len(failures) > 1 else ''} of this block failed "
-        f"({block_name(sorted(failures))}); the block is not written, other blocks are:\n"
+        f"({block_name(sorted(failures))}); this block is not written, other blocks are:\n"
         + "\n".join(reasons)
-        + "\nFix what is wrong, or take these seeds out of sweep.seeds, and run again: what is "
-        "done stays."
+        + "\nFix the cause, or remove these seeds from sweep.seeds, and run again: finished "
+        "blocks are kept."
     )

@@ -1,8 +1,7 @@
 """Sweeps: the slates and the ledger of many seeds, slate sizes and worlds.
 
-Each seed's experiment is made by the functions that make it as an experiment of its own, so its
-rows are the same value for value. Seeds go through jobs in blocks, since starting a process takes
-longer than an experiment.
+Each seed's experiment uses the same functions as a single experiment, so its rows have the same
+values. Jobs run blocks of seeds, since starting a process takes longer than an experiment.
 """
 
 from __future__ import annotations
@@ -42,19 +41,19 @@ def sweep_block(
     entry
         Config entry of the world.
     similarity
-        How alike items are, for models that ask.
+        Similarity of items, for models that use it.
     size, world
         Items per slate and name of the world, for the rows.
 
     Returns
     -------
-    Of all seeds together, the ledger (see ``experiment_rows``) and the conclusions, with seed, size
-    and world.
+    For all seeds together, the ledger (see ``experiment_rows``) and the conclusions, with seed,
+    size and world.
 
     Raises
     ------
     NetliftError
-        A seed failed; the message names all that did.
+        A seed failed; the message names all failed seeds.
     """
 
     def experiment(seed: int, exposure: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -65,8 +64,8 @@ def sweep_block(
         return ledger, conclusions(items, accounts).assign(**keys)
 
     seeds = ((int(table["seed"].iloc[0]), table.drop(columns="seed")) for table in exposures)
-    found = list(each_seed((seed, partial(experiment, seed, table)) for seed, table in seeds))
-    ledgers, judged = zip(*found, strict=True)
+    results = list(each_seed((seed, partial(experiment, seed, table)) for seed, table in seeds))
+    ledgers, judged = zip(*results, strict=True)
     return pd.concat(ledgers, ignore_index=True), pd.concat(judged, ignore_index=True)
 
 
@@ -84,8 +83,8 @@ def experiment_rows(effects: pd.DataFrame, accounts: pd.DataFrame, **keys: objec
 
     Returns
     -------
-    One row per estimator and line, per slate: as ``component_effects`` has them, with
-    ``known_effect``, the mean over the slates of both arms of what the exact probabilities say.
+    One row per estimator and line, per slate: as from ``component_effects``, with
+    ``known_effect``, the mean over the slates of both arms by the exact probabilities.
     """
     rows = effects[effects["outcome_type"] == OBSERVED].reset_index(drop=True)
     names = [name for name in rows.columns.astype(str) if "per_1000" not in name]

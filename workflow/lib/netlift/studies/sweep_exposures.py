@@ -21,7 +21,7 @@ def sweep_exposures(
     Parameters
     ----------
     builder
-        Of slates.
+        Builder of slates.
     seeds
         Study seeds.
     size
@@ -32,7 +32,7 @@ def sweep_exposures(
     Raises
     ------
     NetliftError
-        A seed failed; the message names all that did, after the last seed.
+        A seed failed; the message names all failed seeds, after the last seed.
     """
 
     def exposure(seed: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What the experiments of a sweep say of the estimators and of the conclusions."""
+"""Summaries of a sweep: performance of the estimators, and shares of the conclusions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from netlift.effects.conclusions import CONCLUSIONS, HOLDS, UNDECIDED, VERDICTS
 
 
 def combined(blocks: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Put blocks into one table, ordered by world, size and seed whatever the blocks were."""
+    """Combine blocks in one table, ordered by world, size and seed regardless of the blocks."""
     table = pd.concat(blocks, ignore_index=True)
     return table.sort_values(["world", "size", "seed"], kind="stable", ignore_index=True)
 
 
 def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
-    """Say over seeds how each estimator did.
+    """Summarize the performance of each estimator over seeds.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def sweep_summary(effects: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per world, size, line and estimator, clicks per slate: mean estimate and known effect,
-    ``bias`` with its Monte Carlo error, the standard deviation of the estimates' errors beside the
+    ``bias`` with its Monte Carlo error, the standard deviation of the estimates' errors, the
     mean standard error, and the ``coverage`` of 95% intervals with its Monte Carlo error. Slates
-    differ between seeds, and each estimate is held against the effect of its own slates.
+    differ between seeds, and each estimate is compared with the effect of its slates.
     """
     group = ["world", "size", "line", "effect_family", "component", "estimator"]
     table = []
@@ -67,7 +67,7 @@ def _mean(values: pd.Series) -> float | None:
 
 
 def conclusion_shares(conclusions: pd.DataFrame) -> pd.DataFrame:
-    """Say in what share of seeds each conclusion holds.
+    """Return the share of seeds in which each conclusion holds.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def conclusion_shares(conclusions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per conclusion, world and size: the shares of seeds by verdict on the observed clicks,
-    the share in which the known effects say that it holds, and the share of seeds with a wrong
-    verdict: one that the known effects contradict.
+    the share in which it holds by the known effects, and the share of seeds with a wrong verdict:
+    one that the known effects contradict.
     """
     table = []
     for key, part in conclusions.groupby(["conclusion", "world", "size"], sort=False):

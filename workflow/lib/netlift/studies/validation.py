@@ -1,7 +1,7 @@
-"""Validation: do estimates, intervals, tests and verdicts keep what they promise?
+"""Validation: do estimates, intervals, tests and verdicts have the claimed properties?
 
-With slates and worlds fixed, assignment and clicks are drawn anew many times, and every estimator
-sees each replicate as it would see an experiment. The truth is the mean known effect of the slates.
+With slates and worlds fixed, assignment and clicks are redrawn many times, and each replicate is
+analyzed like an experiment. The true value is the mean known effect of the slates.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ LEVELS = (0.90, 0.95, 0.99)
 
 
 CLAIMED = (0.94, 0.96)
-"""Range in which the coverage of 95% intervals has to be, but for Monte Carlo error."""
+"""Range required of the coverage of 95% intervals, apart from Monte Carlo error."""
 
 
 CLAIMED_FROM = 300
-"""Slates from which the coverage is claimed."""
+"""Number of slates from which the coverage is claimed."""
 
 
 MC_ERRORS = 3.0
-"""Monte Carlo errors that a bias or a coverage may be off."""
+"""Monte Carlo errors by which a bias or a coverage may be off."""
 
 
 POLICY_COLUMNS = [
@@ -70,7 +70,7 @@ def validation_tables(cases: Iterable[CaseResults]) -> dict[str, pd.DataFrame]:
 
 
 def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
-    """Say how estimates and intervals of one case did.
+    """Summarize the performance of estimates and intervals in one case.
 
     Parameters
     ----------
@@ -81,10 +81,10 @@ def coverage_table(replicates: pd.DataFrame, facts: Mapping[str, object]) -> pd.
 
     Returns
     -------
-    One row per estimator and line: the truth, bias with its Monte Carlo error, root of the mean
-    squared error, mean standard error beside the standard deviation of the estimates, coverage of
-    90%, 95% and 99% intervals with the Monte Carlo error of the second, for totals the percent of
-    the efficiency bound, and ``verdict``: pass or fail where a claim is made (from 300 slates on).
+    One row per estimator and line: the known effect, bias with its Monte Carlo error, root of the
+    mean squared error, mean standard error, standard deviation of the estimates, coverage of 90%,
+    95% and 99% intervals with the Monte Carlo error of the second, for totals the percent of the
+    efficiency bound, and ``verdict``: pass or fail where a claim is made (from 300 slates on).
     Replicates in which an estimator has no numbers are counted in ``without_estimate``.
     """
     table = []
@@ -106,8 +106,8 @@ def _numbers(part: pd.DataFrame) -> dict[str, Any]:
     from scipy.special import stdtrit
 
     known = float(part["known_effect"].iloc[0])
-    there = part[part["t"].notna() & part["df"].gt(0)]
-    n = len(there)
+    estimated = part[part["t"].notna() & part["df"].gt(0)]
+    n = len(estimated)
     row: dict[str, Any] = {
         "replicates": n,
         "without_estimate": len(part) - n,
@@ -119,25 +119,25 @@ def _numbers(part: pd.DataFrame) -> dict[str, Any]:
         return row
     ratio = bool(part["se"].isna().all())
     if not ratio:
-        error = there["estimate"] - known
+        error = estimated["estimate"] - known
         row |= {
-            "mean_estimate": float(there["estimate"].mean()),
+            "mean_estimate": float(estimated["estimate"].mean()),
             "bias": float(error.mean()),
             "bias_mc_error": float(error.std() / np.sqrt(n)),
             "rmse": float(np.sqrt((error**2).mean())),
             "sd": float(error.std()),
-            "mean_se": float(there["se"].mean()),
+            "mean_se": float(estimated["se"].mean()),
         }
     for level in LEVELS:
-        limit = stdtrit(there["df"].to_numpy(), 0.5 + level / 2)
-        row[f"coverage_{round(100 * level)}"] = float((there["t"].abs() <= limit).mean())
+        limit = stdtrit(estimated["df"].to_numpy(), 0.5 + level / 2)
+        row[f"coverage_{round(100 * level)}"] = float((estimated["t"].abs() <= limit).mean())
     share = row["coverage_95"]
     row["coverage_mc_error"] = float(np.sqrt(max(share * (1 - share), 0.95 * 0.05) / n))
     return row
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    """Judge by number: coverage in the claimed range and no bias, but for Monte Carlo error."""
+    """Judge a row: coverage in the claimed range and no bias, apart from Monte Carlo error."""
     claims_errors = row["estimator"] != OLS_ERROR
     if row["slates"] < CLAIMED_FROM or row["coverage_95"] is None or not claims_errors:
         return NO_CLAIM
@@ -145,20 +145,20 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 
 def covers(row: Mapping[str, Any] | pd.Series) -> bool:
-    """Say whether a coverage lies in the claimed range, but for Monte Carlo error."""
-    room = MC_ERRORS * row["coverage_mc_error"]
-    return bool(CLAIMED[0] - room <= row["coverage_95"] <= CLAIMED[1] + room)
+    """Return whether a coverage is in the claimed range, apart from Monte Carlo error."""
+    tolerance = MC_ERRORS * row["coverage_mc_error"]
+    return bool(CLAIMED[0] - tolerance <= row["coverage_95"] <= CLAIMED[1] + tolerance)
 
 
 def is_biased(row: Mapping[str, Any] | pd.Series) -> bool:
-    """Say whether a bias is larger than Monte Carlo error; a ratio has none that is judged."""
+    """Return whether a bias exceeds Monte Carlo error; the bias of a ratio is not judged."""
     if row["bias"] is None or np.isnan(row["bias"]):
         return False
     return bool(abs(row["bias"]) > MC_ERRORS * row["bias_mc_error"])
 
 
 def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
-    """Say how often each test rejected at 5%: its size where it is true, its power where not."""
+    """Return how often each test rejected at 5%: its size if the hypothesis is true, else power."""
     table = []
     for (hypothesis, null), part in tests.groupby(["hypothesis", "known_null"], sort=False):
         share, n = float((part["p_value"] <= 0.05).mean()), len(part)
@@ -186,20 +186,20 @@ def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
 
 
 def rarely(share: float, n: int) -> bool:
-    """Say whether what is claimed to happen in at most 5% does, but for Monte Carlo error."""
+    """Return whether a share claimed to be at most 5% is, apart from Monte Carlo error."""
     return share <= 0.05 + MC_ERRORS * float(np.sqrt(0.05 * 0.95 / n))
 
 
 def policies_table(judged: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
-    """Say how often the gate promoted, how often wrongly, and what that was worth.
+    """Return how often the gate promoted, how often wrongly, and the value of its decisions.
 
     ``promoted_at_a_loss``: a rule was recommended whose known value is not above zero; claimed to
-    happen in at most 5% of experiments, as all lower bounds together hold in at least 95%. Of no
+    happen in at most 5% of experiments, as all lower bounds together hold in at least 95%. Without
     experiments, a table without rows.
     """
     n = len(judged)
     if not n:
-        return _written(pd.DataFrame(columns=POLICY_COLUMNS))
+        return _labeled(pd.DataFrame(columns=POLICY_COLUMNS))
     promotes = judged["verdict"] == PROMOTE
     wrong = float((promotes & (judged["known_value"] <= 0)).mean())
     hold = float(judged["bounds_hold"].mean())
@@ -214,8 +214,8 @@ def policies_table(judged: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
         PER_1000_ELIGIBLE,
         PASS if rarely(wrong, n) and rarely(1 - hold, n) else FAIL,
     )
-    return _written(pd.DataFrame([row], columns=POLICY_COLUMNS))
+    return _labeled(pd.DataFrame([row], columns=POLICY_COLUMNS))
 
 
-def _written(table: pd.DataFrame) -> pd.DataFrame:
+def _labeled(table: pd.DataFrame) -> pd.DataFrame:
     return with_labels(CLICKS.in_units(table), verdict=VERDICTS)

@@ -1,4 +1,4 @@
-"""One case of a validation in one world: everything that its replicates say."""
+"""One case of a validation in one world: the estimates of its replicates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netlift.worlds.world import Similarity
 
 @dataclass(frozen=True)
 class CaseResults:
-    """What the replicates of a case say.
+    """The estimates of the replicates of a case.
 
     Attributes
     ----------
@@ -65,32 +65,32 @@ def validate_case(
     slates
         Slate table, sorted by slate and position; all slates of one size.
     similarity
-        How alike items are, for models that ask.
+        Similarity of items, for models that use it.
     case, name
-        Of the case and of the world, for the facts.
+        Names of the case and of the world, for the facts.
     world
         Config entry of the world.
     seed
         Study seed.
     n_slates
-        Slates to take, from the first on.
+        Number of slates to use, starting with the first.
     promotion
         How focal items and promotions are drawn.
     replicates, test_replicates, model_replicates
         Replicates of the ledger, of the randomization tests, and of models and policies.
     permutations, near_positions
-        Of the tests (see ``replicate_tests``).
+        Options of the tests (see ``replicate_tests``).
     folds, policy
-        Of models and policies (see ``replicate_models``).
+        Options of models and policies (see ``replicate_models``).
     """
     size = int(slates["slate_position_seed"].max())
     slates = slates.iloc[: n_slates * size]
-    made = Case.from_slates(slates, world, similarity, promotion=promotion, seed=seed)
-    ledgers, judged = [replicate_ledgers(made, range(replicates))], pd.DataFrame()
+    setup = Case.from_slates(slates, world, similarity, promotion=promotion, seed=seed)
+    ledgers, judged = [replicate_ledgers(setup, range(replicates))], pd.DataFrame()
     drawn, near = range(test_replicates), near_positions
-    tests = replicate_tests(made, drawn, permutations=permutations, near_positions=near)
+    tests = replicate_tests(setup, drawn, permutations=permutations, near_positions=near)
     if model_replicates:
-        by_aipw, judged = replicate_models(made, range(model_replicates), folds=folds, **policy)
+        by_aipw, judged = replicate_models(setup, range(model_replicates), folds=folds, **policy)
         ledgers.append(by_aipw)
-    facts = {"case": case, "world": name, "slates": len(made.accounts), "bound_se": made.bound_se}
+    facts = {"case": case, "world": name, "slates": len(setup.accounts), "bound_se": setup.bound_se}
     return CaseResults(pd.concat(ledgers, ignore_index=True), tests, judged, facts)

@@ -1,4 +1,4 @@
-"""The validation in words: what was claimed, what was not kept, and the truth where no claim is."""
+"""The validation report: claims, failed claims, and results where nothing is claimed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from netlift.studies.validation import (
 )
 
 _BY_CHANCE = 1 / 370
-"""Share of unbiased estimates that lie more than three Monte Carlo errors off."""
+"""Share of unbiased estimates that are more than three Monte Carlo errors off."""
 
 
 def validation_report(
     coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame, source: str
 ) -> str:
-    """Return a page in Markdown that says pass or fail by number.
+    """Return the report as a page in Markdown.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ def validation_report(
         From ``coverage_table``, ``rejection_table`` and ``policies_table``, all cases together;
         the last may be empty.
     source
-        Whose validation it is, for the heading.
+        Name of what was validated, for the heading.
     """
     broken = list(failures(coverage, tests, policies))
     claims = sum(n_claims(table) for table in (coverage, tests, policies))
-    said = "All claims kept" if not broken else f"{len(broken)} of {claims:,} claims not kept"
+    result = "All claims kept" if not broken else f"{len(broken)} of {claims:,} claims not kept"
     parts = [
-        f"# Validation of {source}\n\n**{said}"
+        f"# Validation of {source}\n\n**{result}"
         + (f" ({claims:,} claims).**" if not broken else ".**"),
         _claims(coverage, tests, policies),
         _not_kept(broken, coverage),
@@ -50,7 +50,7 @@ def validation_report(
     ]
     if len(policies):
         parts.append("## Policies\n\n" + _policies(policies))
-    parts.append("All numbers: `coverage.csv`, `tests.csv`, `policies.csv`, and figures beside.")
+    parts.append("All numbers: `coverage.csv`, `tests.csv`, `policies.csv`, and their figures.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -62,7 +62,7 @@ def n_claims(table: pd.DataFrame) -> int:
 def summary_lines(
     coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame
 ) -> Iterator[str]:
-    """Yield how many claims were kept, and a line for each that was not."""
+    """Yield a line with the number of claims kept, and a line for each claim that was not."""
     broken = list(failures(coverage, tests, policies))
     claims = sum(n_claims(table) for table in (coverage, tests, policies))
     yield f"Validation: {claims - len(broken)} of {claims} claims kept"
@@ -73,7 +73,7 @@ def summary_lines(
 def failures(
     coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield every claim that was not kept: case and world, what, and by which number."""
+    """Yield every claim that was not kept: case and world, the claim, and the number."""
     for table in (coverage, tests, policies):
         for _, row in table[table["verdict"] == FAIL].iterrows() if len(table) else ():
             where = f"{row['case']}, {row['world']}"
@@ -90,21 +90,21 @@ def failures(
 
 
 def _wrong(row: Any) -> str:
-    said = []
+    problems = []
     if not covers(row):
-        said.append(f"covers {_percent(row['coverage_95'])}")
+        problems.append(f"covers {_percent(row['coverage_95'])}")
     if is_biased(row):
-        said.append(f"bias of {row['bias'] / row['bias_mc_error']:+.1f} Monte Carlo errors")
-    return ", ".join(said)
+        problems.append(f"bias of {row['bias'] / row['bias_mc_error']:+.1f} Monte Carlo errors")
+    return ", ".join(problems)
 
 
 def _gate(row: Any) -> str:
-    said, n = [], int(row["replicates"])
+    problems, n = [], int(row["replicates"])
     if not rarely(row["promoted_at_a_loss"], n):
-        said.append(f"promotes at a loss in {_percent(row['promoted_at_a_loss'])}")
+        problems.append(f"promotes at a loss in {_percent(row['promoted_at_a_loss'])}")
     if not rarely(1 - row["bounds_hold"], n):
-        said.append(f"bounds hold in {_percent(row['bounds_hold'])}")
-    return ", ".join(said)
+        problems.append(f"bounds hold in {_percent(row['bounds_hold'])}")
+    return ", ".join(problems)
 
 
 def _claims(coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame) -> str:
@@ -118,7 +118,7 @@ def _claims(coverage: pd.DataFrame, tests: pd.DataFrame, policies: pd.DataFrame)
         ("The gate promotes at a loss in at most 5%, and all bounds hold in 95%", policies),
     ]
     return _table(
-        ("claim, but for three Monte Carlo errors", "made", "kept"),
+        ("claim, apart from three Monte Carlo errors", "made", "kept"),
         [
             (what, n_claims(table), n_claims(table) - int((table["verdict"] == FAIL).sum()))
             for what, table in rows
@@ -131,9 +131,9 @@ def _not_kept(broken: Sequence[tuple[str, str, str]], coverage: pd.DataFrame) ->
     judged = _claimed(coverage)["bias"].notna().sum()
     chance = (
         f"Of the {judged:,} estimates whose bias is judged, {judged * _BY_CHANCE:.1f} are "
-        f"expected to lie more than {MC_ERRORS:.0f} Monte Carlo errors off by chance alone; since "
+        f"expected to be more than {MC_ERRORS:.0f} Monte Carlo errors off by chance alone; since "
         "cases share their draws, such misses come together. A bias that stays with "
-        "`validation.replicates: 10000` is no chance."
+        "`validation.replicates: 10000` is not due to chance."
     )
     if not broken:
         return f"## Not kept\n\nNone. {chance}"
