@@ -413,7 +413,7 @@ def half_promoted() -> pd.DataFrame:
 
 
 WRONG_ROWS = {
-    "must stand together": scattered,
+    "must be consecutive": scattered,
     r"1 of 2 slates are promoted in some rows and not in others \(first: slate 1\)": half_promoted,
     "no rows, so there is no slate": lambda: two_slates().iloc[:0],
     r"1 of 2 slates do not have exactly one focal item \(first: slate 0\)": lambda: (
