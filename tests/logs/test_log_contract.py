@@ -447,7 +447,7 @@ def test_all_wrong_keys_are_told_at_once():
 
 
 def study_with(changes):
-    from test_config import merged
+    from configs import merged
 
     return merged({"logs": {"mine": {**ENTRY, **changes}}})
 

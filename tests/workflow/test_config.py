@@ -1,10 +1,10 @@
 """The configuration: strict, complete, and clear about what is wrong."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import yaml
+from configs import ROOT, merged
 
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
@@ -13,21 +13,6 @@ from netlift.workflow.outputs import outputs_reference
 from netlift.workflow.schema import dataset_schema, read_schema
 from netlift.workflow.values import canonical, typed
 from netlift.worlds import registry as worlds
-
-ROOT = Path(__file__).parents[2]
-
-
-def merged(*overlays: dict) -> dict:
-    """Merge as Snakemake does: mappings key by key, everything else replaced."""
-    from snakemake.common.configfile import load_configfile
-    from snakemake.utils import update_config
-
-    config: dict = {}
-    for name in ("datasets", "config"):
-        update_config(config, load_configfile(str(ROOT / f"config/{name}.yaml")))
-    for overlay in overlays:
-        update_config(config, overlay)
-    return config
 
 
 def grid(entry: dict) -> dict:

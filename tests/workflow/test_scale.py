@@ -15,8 +15,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from configs import merged
 from runs import ROOT, checkout, snakemake
-from test_config import merged
 
 sys.path.append(str(ROOT / "benchmarks"))
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 import yaml
-from test_config import ROOT, merged
+from configs import ROOT, merged
 
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config

@@ -130,7 +130,6 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
             frame = pd.read_csv(
                 path,
                 usecols=wanted,
-                float_precision="round_trip",
                 keep_default_na=False,
                 na_values=[""],
             )

@@ -11,7 +11,7 @@ from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
 from netlift.effects.covariates import COVARIATES, SAME_RANK
 from netlift.inference.balance import WRONG, imbalance, sample_ratio_p_value
 from netlift.logs.problems import Problem
-from netlift.logs.source import name
+from netlift.logs.source import first_row, name
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,12 +37,12 @@ def assignment_problems(con: duckdb.DuckDBPyConnection, unit: str, aside: str) -
             f"any_value(promotion_probability) AS promotion_probability FROM {used} "
             "GROUP BY randomization_unit)"
         )
-    row = con.execute(
+    row = first_row(
+        con,
         "SELECT sum(promotion_applied), count(*), sum(promotion_probability), "
         "sum(promotion_probability * (1 - promotion_probability)), "
-        f"max(promotion_probability) - min(promotion_probability) FROM {units}"
-    ).fetchone()
-    assert row is not None
+        f"max(promotion_probability) - min(promotion_probability) FROM {units}",
+    )
     treated, n_units, expected, variance, spread = row
     sd = float(np.sqrt(variance)) / n_units if spread > 0 else None
     p = sample_ratio_p_value(int(treated), int(n_units), expected / n_units, sd)
@@ -76,8 +76,7 @@ def _covariates(con: duckdb.DuckDBPyConnection, used: str) -> dict[str, float]:
         f"max(abs({name(column)}))"
         for column in candidates
     )
-    row = con.execute(f"SELECT {sums} FROM {used}").fetchone()
-    assert row is not None
+    row = first_row(con, f"SELECT {sums} FROM {used}")
     spreads = {}
     for index, column in enumerate(candidates):
         missing, sd, largest = row[3 * index : 3 * index + 3]
@@ -122,11 +121,11 @@ def _sums(
             *(f"sum(s * x{i} * x{j})" for i, j in pairs),
         ]
     )
-    row = con.execute(
+    row = first_row(
+        con,
         f"SELECT {sums} FROM (SELECT *, {chance} * (1 - {chance}) AS s, d - {chance} AS r "
-        f"FROM ({rows}))"
-    ).fetchone()
-    assert row is not None
+        f"FROM ({rows}))",
+    )
     numbers = np.array(row, dtype=np.float64)
     s, r, sx, rx = numbers[0], numbers[1], numbers[2 : 2 + k], numbers[2 + k : 2 + 2 * k]
     sxx = np.empty((k, k))

@@ -15,7 +15,7 @@ from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem, refusal
 from netlift.logs.rows import Rows
 from netlift.logs.slates import SLATE_CODES
-from netlift.logs.source import name
+from netlift.logs.source import first_row, name
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,8 +56,7 @@ def count_rows(con: duckdb.DuckDBPyConnection) -> int:
     LogRefusedError
         The log has no rows.
     """
-    row = con.execute("SELECT count(*) FROM rows").fetchone()
-    assert row is not None
+    row = first_row(con, "SELECT count(*) FROM rows")
     if not row[0]:
         raise refusal([Problem("empty_log", rows=0, examples=("no row below the header",))])
     return int(row[0])
@@ -71,8 +70,7 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
     LogRefusedError
         It has errors that are not set aside; the error carries all problems.
     """
-    bits = con.execute("SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates").fetchone()
-    assert bits is not None
+    bits = first_row(con, "SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates")
     of_rows = [(bit, check) for bit, check in enumerate(rows.checks) if bits[0] & (1 << bit)]
     of_slates = [(bit, code) for bit, code in enumerate(SLATE_CODES) if bits[1] & (1 << bit)]
     chosen = set(log.set_aside)
@@ -125,17 +123,16 @@ def _remains(con: duckdb.DuckDBPyConnection, rows: Rows, code: str, aside: str) 
         for bit, slate_code in enumerate(SLATE_CODES)
         if slate_code == code
     ]
-    row = con.execute(
-        f"SELECT count(*) FROM slates WHERE ({' OR '.join(conditions)}) AND NOT ({aside})"
-    ).fetchone()
+    row = first_row(
+        con, f"SELECT count(*) FROM slates WHERE ({' OR '.join(conditions)}) AND NOT ({aside})"
+    )
     return bool(row and row[0])
 
 
 def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Problem:
     check = rows.checks[bit]
     where = f"FROM rows WHERE problems & {1 << bit} <> 0"
-    counted = con.execute(f"SELECT count(*), count(DISTINCT slate) {where}").fetchone()
-    assert counted is not None
+    counted = first_row(con, f"SELECT count(*), count(DISTINCT slate) {where}")
     sample = con.execute(
         f"SELECT DISTINCT slate::VARCHAR, item::VARCHAR, ({check.shown})::VARCHAR {where} "
         "ORDER BY 1, 2, 3 LIMIT 3"
@@ -151,8 +148,7 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
 
 def _slate_problem(con: duckdb.DuckDBPyConnection, code: str, bit: int) -> Problem:
     where = f"FROM slates WHERE slate_problems & {1 << bit} <> 0"
-    counted = con.execute(f"SELECT sum(n_items), count(*) {where}").fetchone()
-    assert counted is not None
+    counted = first_row(con, f"SELECT sum(n_items), count(*) {where}")
     sample = con.execute(f"SELECT slate_id::VARCHAR, n_items {where} ORDER BY 1 LIMIT 3").fetchall()
     examples = tuple(f"slate {slate}, {n} rows" for slate, n in sample)
     return Problem(code, None, int(counted[0]), int(counted[1]), examples)
@@ -186,8 +182,7 @@ def _inconsistent_users(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[P
             f"SELECT user_id, sum(n_items) AS n, count(*) AS slates {used} "
             f"GROUP BY 1 HAVING {condition}"
         )
-        row = con.execute(f"SELECT sum(n), sum(slates), count(*) FROM ({having})").fetchone()
-        assert row is not None
+        row = first_row(con, f"SELECT sum(n), sum(slates), count(*) FROM ({having})")
         if row[2]:
             sample = con.execute(
                 f"SELECT user_id::VARCHAR, slates FROM ({having}) ORDER BY 1 LIMIT 3"
@@ -221,11 +216,11 @@ def _warnings(
     con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
     used = f"FROM slates WHERE NOT ({aside})"
-    row = con.execute(
+    row = first_row(
+        con,
         "SELECT min(n_items), max(n_items), count(*) FILTER (n_items = 1), "
-        f"sum(n_items), count(*), sum(no_cluster), count(*) FILTER (no_cluster > 0) {used}"
-    ).fetchone()
-    assert row is not None
+        f"sum(n_items), count(*), sum(no_cluster), count(*) FILTER (no_cluster > 0) {used}",
+    )
     low, high, single, total, slates, no_cluster, with_none = row
     if low != high:
         message = f"between {low:,} and {high:,} items"
@@ -246,7 +241,7 @@ def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -
     existing = {row[0] for row in con.execute("DESCRIBE slates").fetchall()}
     if column not in existing:
         return
-    row = con.execute(f"SELECT count(*) {used} AND {name(column)} IS NULL").fetchone()
+    row = first_row(con, f"SELECT count(*) {used} AND {name(column)} IS NULL")
     if row and row[0]:
         yield Problem("missing_covariate", column.removesuffix("_mean"), None, int(row[0]))
 
@@ -254,12 +249,12 @@ def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -
 def _warnings_of_experiment(
     con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
 ) -> Iterator[Problem]:
-    row = con.execute(
+    row = first_row(
+        con,
         "SELECT count(*) FILTER (focal_seed_position = 1), "
         "count(*) FILTER (promotion_applied = 1), count(*) FILTER (promotion_applied = 0), "
-        f"count(*) {used}"
-    ).fetchone()
-    assert row is not None
+        f"count(*) {used}",
+    )
     on_top, promoted, control, slates = row
     if on_top:
         yield Problem("focal_item_on_top", None, None, int(on_top))
@@ -272,11 +267,11 @@ def _warnings_of_experiment(
     ):
         if column == "user_id" and "user" not in log.columns:
             continue
-        row = con.execute(
+        row = first_row(
+            con,
             f"SELECT count(*), min(value::VARCHAR) FROM (SELECT {column} AS value {used} "
-            f"AND {column} IS NOT NULL GROUP BY 1 HAVING count(*) = 1)"
-        ).fetchone()
-        assert row is not None
+            f"AND {column} IS NOT NULL GROUP BY 1 HAVING count(*) = 1)",
+        )
         if row[0]:
             what = "clusters" if column != "user_id" else "users"
             yield Problem(code, None, None, int(row[0]), (f"{row[0]:,} {what}, such as {row[1]}",))

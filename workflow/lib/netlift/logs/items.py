@@ -41,8 +41,9 @@ def item_batches(
     import pyarrow as pa
 
     for condition in ranges(con, n_rows):
-        result = con.execute(_items_sql(rows, limits, condition))
-        for batch in result.to_arrow_reader(BATCH_ROWS):
+        batches = con.execute(_items_sql(rows, limits, condition)).to_arrow_reader(BATCH_ROWS)
+        assert batches is not None, "a SELECT has a result"
+        for batch in batches:
             table = pa.Table.from_batches([batch])
             for column in _CATEGORIES:
                 if column in table.column_names:

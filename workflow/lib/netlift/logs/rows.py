@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlift.logs.entries import LogEntry
-from netlift.logs.source import Source, name, text
+from netlift.logs.source import Source, first_row, name, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -298,10 +298,9 @@ def sampled_kinds(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry)
         f"FILTER (r.{name(column)} IS NOT NULL)"
         for column in numbers
     ]
-    row = con.execute(
-        f"SELECT {', '.join(tests)} FROM (SELECT * FROM {source.sql} LIMIT {SAMPLE_ROWS}) r"
-    ).fetchone()
-    assert row is not None
+    row = first_row(
+        con, f"SELECT {', '.join(tests)} FROM (SELECT * FROM {source.sql} LIMIT {SAMPLE_ROWS}) r"
+    )
     whole = {column: kind for (column, kind), fits in zip(kinds.items(), row, strict=False) if fits}
     rest = zip(numbers, row[len(kinds) :], strict=True)
     return {column: "DOUBLE" for column, fits in rest if fits} | whole

@@ -18,7 +18,7 @@ from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, ItemsTable, LogEn
 from netlift.logs.plain_csv import NotPlainError, plain_source
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, map_rows, sampled_kinds
-from netlift.logs.source import Source, name, read_items_table
+from netlift.logs.source import Source, first_row, name, read_items_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -116,8 +116,7 @@ def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) ->
         if not rows.guessed:
             return rows
         tests = ", ".join(f"bool_or({name(flag)})" for flag in rows.guessed)
-        row = con.execute(f"SELECT {tests} FROM typed").fetchone()
-        assert row is not None
+        row = first_row(con, f"SELECT {tests} FROM typed")
         wrong = {column for column, bad in zip(rows.guessed.values(), row, strict=True) if bad}
         if not wrong:
             return rows
@@ -147,12 +146,12 @@ def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> 
         yield "true"
         return
     shares = ", ".join(str((part + 1) / parts) for part in range(parts - 1))
-    row = con.execute(
+    row = first_row(
+        con,
         f"SELECT quantile_disc(slate, [{shares}]) FROM "
         f"(SELECT slate FROM {table} WHERE slate IS NOT NULL USING SAMPLE reservoir(20000 ROWS) "
-        "REPEATABLE (1))"
-    ).fetchone()
-    assert row is not None
+        "REPEATABLE (1))",
+    )
     edges = list(dict.fromkeys(row[0]))
     literal = [
         edge if isinstance(edge, int) else "'" + edge.replace("'", "''") + "'" for edge in edges
@@ -186,11 +185,11 @@ def winsor_limits(con: duckdb.DuckDBPyConnection, log: LogEntry) -> dict[str, fl
             if below + count >= rank:
                 break
             below += count
-        row = con.execute(
+        row = first_row(
+            con,
             f"SELECT {value} {positive} AND floor(100 * ln({value}))::INTEGER = {bin_index} "
-            f"ORDER BY 1 LIMIT 1 OFFSET {rank - below - 1}"
-        ).fetchone()
-        assert row is not None
+            f"ORDER BY 1 LIMIT 1 OFFSET {rank - below - 1}",
+        )
         limits[outcome.name] = float(row[0])
     return limits
 
@@ -246,8 +245,7 @@ def _values(
         largest = ", ".join(
             f"max(abs({value}::DOUBLE)) FILTER (isfinite({value}::DOUBLE))" for value in inexact
         )
-        row = con.execute(f"SELECT {largest} FROM rows").fetchone()
-        assert row is not None
+        row = first_row(con, f"SELECT {largest} FROM rows")
         for value, top in zip(inexact, row, strict=True):
             unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
             sql = f"TRY_CAST(round({value}::DOUBLE / {unit!r}) AS BIGINT)"
@@ -267,11 +265,11 @@ def sum_slates(
     ``row_problems`` combines the bits of its rows' problems, ``slate_problems`` has the bits of its
     own (``SLATE_CODES``). Sorted by slate.
     """
-    row = con.execute(
+    row = first_row(
+        con,
         f"SELECT bool_and(position BETWEEN 0 AND {_BITS} AND position = floor(position)), "
-        "any_value(typeof(item)) FROM rows"
-    ).fetchone()
-    assert row is not None
+        "any_value(typeof(item)) FROM rows",
+    )
     mask, text_items = bool(row[0]), row[1] == "VARCHAR"
     values = _values(con, rows, limits)
     for number, condition in enumerate(ranges(con, n_rows)):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import NetliftError, listed
 from netlift.logs.entries import ItemsTable, LogEntry
@@ -96,6 +96,11 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def first_row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    """Return the first row of a query that has one."""
+    return con.execute(sql).fetchall()[0]
+
+
 def open_source(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Source:
     """Open a log and check its header.
 
@@ -144,8 +149,7 @@ def _database(con: duckdb.DuckDBPyConnection, log: LogEntry, files: list[str]) -
         con.execute(f"ATTACH {text(files[0])} AS team_log (READ_ONLY)")
     if log.query is not None:
         query = log.query.strip().rstrip(";")
-        row = con.execute("SELECT current_database()").fetchone()
-        assert row is not None
+        row = first_row(con, "SELECT current_database()")
         if files:
             # Names in the query refer to its own database.
             con.execute("USE team_log")

@@ -43,6 +43,7 @@ def published_rows(source: Path, needed: Sequence[str], query: str) -> Iterator[
         missing = [column for column in needed if column not in columns]
         if missing:
             raise NetliftError(f"{source}: no column {', '.join(missing)}")
-        result = con.execute(query.format(rows=rows))
-        for batch in result.to_arrow_reader(BATCH_ROWS):
+        batches = con.execute(query.format(rows=rows)).to_arrow_reader(BATCH_ROWS)
+        assert batches is not None, "a SELECT has a result"
+        for batch in batches:
             yield pa.Table.from_batches([batch])
