@@ -276,31 +276,16 @@ def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
             )
 
 
-def sampled_kinds(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> dict[str, str]:
-    """Guess from the first rows of a CSV log which columns are numbers, and of which DuckDB type.
-
-    BIGINT for ids and INTEGER for others where all values are whole numbers in their usual form,
-    DOUBLE for other numbers.
-    """
-    columns = log.columns
-    kinds = {columns[role]: "INTEGER" for role in _COUNTED if role in columns}
+def whole_columns(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> set[str]:
+    """Guess from the first rows of a CSV log which columns are whole numbers as usually written."""
+    kinds = {log.columns[role]: "INTEGER" for role in _COUNTED if role in log.columns}
     kinds |= {outcome.column: "INTEGER" for outcome in log.outcomes}
-    kinds |= {columns[role]: "BIGINT" for role in _IDS if role in columns}
-    numbers = [outcome.column for outcome in log.outcomes]
-    numbers += [columns["probability"]] if "probability" in columns else []
-    numbers += log.covariate_columns
+    kinds |= {log.columns[role]: "BIGINT" for role in _IDS if role in log.columns}
     tests = [
-        f"bool_and(TRY_CAST(r.{name(column)} AS {kinds[column]})::VARCHAR = r.{name(column)})"
-        for column in kinds
-    ]
-    tests += [
-        f"bool_and(TRY_CAST(r.{name(column)} AS DOUBLE) IS NOT NULL) "
-        f"FILTER (r.{name(column)} IS NOT NULL)"
-        for column in numbers
+        f"bool_and(TRY_CAST(r.{name(column)} AS {kind})::VARCHAR = r.{name(column)})"
+        for column, kind in kinds.items()
     ]
     row = first_row(
         con, f"SELECT {', '.join(tests)} FROM (SELECT * FROM {source.sql} LIMIT {SAMPLE_ROWS}) r"
     )
-    whole = {column: kind for (column, kind), fits in zip(kinds.items(), row, strict=False) if fits}
-    rest = zip(numbers, row[len(kinds) :], strict=True)
-    return {column: "DOUBLE" for column, fits in rest if fits} | whole
+    return {column for column, fits in zip(kinds, row, strict=True) if fits}

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, ItemsTable, LogEntry
-from netlift.logs.plain_csv import NotPlainError, plain_source
 from netlift.logs.problems import Problem, first_line, refusal
-from netlift.logs.rows import Rows, map_rows, sampled_kinds
+from netlift.logs.rows import Rows, map_rows, whole_columns
 from netlift.logs.source import Source, first_row, name, read_items_table
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
         A file cannot be read to its end.
     """
     try:
-        if source.csv:
+        if source.is_text:
             rows = _stage_csv(con, source, log)
         else:
             rows = map_rows(source, log, set())
@@ -98,18 +97,10 @@ def _duckdb_errors() -> type[Exception]:
 
 
 def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
-    """Read CSV once into a table of typed values: as numbers if possible, else as text."""
-    kinds = sampled_kinds(con, source, log)
+    """Read CSV into a table of typed values: ids are numbers if all of them are written so."""
     # A temporary table is not compressed, and is written to disk only if memory is too small.
     create = "CREATE OR REPLACE TEMP TABLE typed AS"
-    try:
-        with plain_source(con, source, kinds) as plain:
-            rows = map_rows(plain, log, set())
-            con.execute(f"{create} {rows.select}")
-            return rows
-    except NotPlainError:
-        pass  # not an error: the log is read as text, which is slower
-    integers = {column for column, kind in kinds.items() if kind != "DOUBLE"}
+    integers = whole_columns(con, source, log)
     while True:
         rows = map_rows(source, log, integers)
         con.execute(f"{create} {rows.select}")

@@ -26,15 +26,6 @@ _STAGED = ".log-"
 
 
 @dataclass(frozen=True)
-class CsvFiles:
-    """CSV files with the same header: its names, their paths, and the delimiter."""
-
-    header: tuple[str, ...]
-    files: list[str]
-    delimiter: str
-
-
-@dataclass(frozen=True)
 class Source:
     """Where rows come from, in SQL.
 
@@ -44,13 +35,13 @@ class Source:
         The expression after FROM.
     types
         Column name -> DuckDB type; all VARCHAR for CSV.
-    csv
-        The files, if the source is CSV, whose types the reader chooses.
+    is_text
+        Whether values are text, as in CSV, so that their types are to be found.
     """
 
     sql: str
     types: dict[str, str]
-    csv: tuple[CsvFiles, ...] = ()
+    is_text: bool = False
 
 
 @contextmanager
@@ -186,8 +177,9 @@ def _csv(files: list[str], delimiter: str, needed: list[str]) -> Source:
         f"SELECT {chosen} FROM {_read_csv(header, paths, delimiter)}"
         for header, paths in groups.items()
     ]
-    parts = tuple(CsvFiles(header, paths, delimiter) for header, paths in groups.items())
-    return Source(f"({' UNION ALL '.join(selects)})", dict.fromkeys(needed, "VARCHAR"), parts)
+    return Source(
+        f"({' UNION ALL '.join(selects)})", dict.fromkeys(needed, "VARCHAR"), is_text=True
+    )
 
 
 def _read_csv(header: tuple[str, ...], files: list[str], delimiter: str) -> str:
