@@ -112,7 +112,7 @@ def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> p
     """Run every seed and world; return one row each."""
     builder, rows = builder_of(config, n_slates), []
     movies, factors = (RESOURCES / "movies.parquet", SCORER / "items.parquet")
-    promotion = Promotion(**config["promotion"])
+    promotion = Promotion.from_config(config["promotion"])
     for seed in range(1, seeds + 1):
         exposure = assign_promotion(builder.slates(12, seed), promotion, seed=seed)
         for name in worlds:

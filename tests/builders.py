@@ -47,7 +47,10 @@ def exposure(
                     "promotion_applied": int(is_promoted),
                     "final_position": final,
                     "component": COMPONENTS[0 if is_focal else 1 if same_cluster else 2],
-                    "is_displaced": position < focal_position,
+                    "promoted_position": 1 if is_focal else position + (position < focal_position),
+                    "exposure": "focal"
+                    if is_focal
+                    else ("moved_down" if position < focal_position else "unchanged"),
                     "position_change": final - position,
                 }
             )

@@ -49,8 +49,7 @@ def test_a_column_that_is_not_there_is_named(read, column):
 
 
 def test_flags_may_be_0_and_1():
-    flags = {"is_focal_item": int, "is_displaced": int}
-    numbers = LOG.astype(flags)
+    numbers = LOG.astype({"is_focal_item": int})
     pd.testing.assert_frame_equal(slate_outcomes(numbers), slate_outcomes(LOG))
     assert (
         ItemRows.from_items(numbers).member(NON_FOCAL) == ItemRows.from_items(LOG).member(NON_FOCAL)

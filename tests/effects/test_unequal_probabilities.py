@@ -35,7 +35,7 @@ def without_effect(seed: int, n_slates: int = 1500) -> pd.DataFrame:
         promotion_applied=promoted.astype(int),
         promotion_probability=probability[log["slate_id"]],
         click=(rng.random(len(log)) < rate).astype(int),
-        position_change=np.where(promoted & log["is_displaced"], 1, 0),
+        position_change=np.where(promoted & (log["exposure"] == "moved_down"), 1, 0),
     )
 
 

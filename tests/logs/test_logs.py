@@ -146,7 +146,13 @@ def test_a_simulated_world_written_as_a_log_has_the_same_accounts(tmp_path):
         focal_spillover_cluster=accounts["focal_spillover_cluster"].astype(object)
     )
     pd.testing.assert_frame_equal(shared, expected, check_dtype=False, rtol=1e-12)
-    for column in ("component", "is_displaced", "position_change", "focal_seed_position"):
+    for column in (
+        "component",
+        "exposure",
+        "promoted_position",
+        "position_change",
+        "focal_seed_position",
+    ):
         assert list(items[column]) == list(world[column]), column
 
 

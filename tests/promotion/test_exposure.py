@@ -20,7 +20,8 @@ MAPPED = [
     "promotion_applied",
     "final_position",
     "component",
-    "is_displaced",
+    "promoted_position",
+    "exposure",
     "position_change",
 ]
 
@@ -28,7 +29,7 @@ MAPPED = [
 def plain(table: pd.DataFrame) -> pd.DataFrame:
     """Convert categories and small integers to plain types."""
     return table[MAPPED].astype(
-        dict.fromkeys(["focal_spillover_cluster", "component"], object)
+        dict.fromkeys(["focal_spillover_cluster", "component", "exposure"], object)
         | dict.fromkeys(table[MAPPED].select_dtypes("integer"), "int64")
     )
 
@@ -60,7 +61,8 @@ def test_a_promoted_slate_by_hand():
     table = mapped(exposure(["ABACA"], focal=[3], promoted=[1]))
     assert table["final_position"].tolist() == [2, 3, 1, 4, 5]
     assert table["position_change"].tolist() == [1, 1, -2, 0, 0]
-    assert table["is_displaced"].tolist() == [True, True, False, False, False]
+    names = ["moved_down", "moved_down", "focal", "unchanged", "unchanged"]
+    assert table["exposure"].tolist() == names
     assert table["component"].tolist() == [COMPONENTS[code] for code in (1, 2, 0, 2, 1)]
     assert table["focal_spillover_cluster"].tolist() == ["A"] * 5
 
@@ -69,7 +71,13 @@ def test_a_control_slate_keeps_its_order_and_has_the_same_components_and_displac
     promoted, control = (mapped(exposure(["ABACA"], [3], [arm])) for arm in (1, 0))
     assert control["final_position"].tolist() == [1, 2, 3, 4, 5]
     assert control["position_change"].tolist() == [0] * 5
-    for column in ("component", "is_displaced", "is_focal_item", "focal_spillover_cluster"):
+    for column in (
+        "component",
+        "exposure",
+        "promoted_position",
+        "is_focal_item",
+        "focal_spillover_cluster",
+    ):
         assert control[column].tolist() == promoted[column].tolist()
 
 
@@ -77,7 +85,7 @@ def test_a_control_slate_keeps_its_order_and_has_the_same_components_and_displac
 def test_first_and_last_item_as_focal(focal):
     table = mapped(exposure(["ABAC"], [focal], [1]))
     assert table["final_position"].tolist() == ([1, 2, 3, 4] if focal == 1 else [2, 3, 4, 1])
-    assert table["is_displaced"].sum() == focal - 1
+    assert (table["exposure"] == "moved_down").sum() == focal - 1
 
 
 @pytest.mark.parametrize("size", [6, (2, 9)])

@@ -8,7 +8,9 @@ from netlift.workflow.job import job
 
 def main(slates: str, exposure: str, *, seed: int, **promotion) -> None:
     """Read slates; write the exposure table."""
-    write_table(assign_promotion(read_table(slates), Promotion(**promotion), seed=seed), exposure)
+    write_table(
+        assign_promotion(read_table(slates), Promotion.from_config(promotion), seed=seed), exposure
+    )
 
 
 if "snakemake" in globals():

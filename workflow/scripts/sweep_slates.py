@@ -19,7 +19,7 @@ def main(inputs: dict, exposure: str, settings: dict) -> None:
         SlateBuilder(read_pieces(inputs["ratings"]), movies, scorer, slates),
         block_seeds(settings["seeds"]),
         size=slates["size"],
-        promotion=Promotion(**settings["promotion"]),
+        promotion=Promotion.from_config(settings["promotion"]),
     )
     write_groups(exposures, exposure)
 

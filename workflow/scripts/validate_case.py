@@ -11,7 +11,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
     """Read slates; write the estimates and tests of every replicate."""
     tables = (read_optional(inputs.get(name)) for name in ("movies", "scorer_items"))
     similarity = item_similarity(settings["world"], *tables)
-    promotion = Promotion(**settings["promotion"])
+    promotion = Promotion.from_config(settings["promotion"])
     results = validate_case(
         read_table(inputs["slates"]), similarity, **settings | {"promotion": promotion}
     )

@@ -90,7 +90,7 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     member = {name: component == name for name in COMPONENTS}
     design = [name for name in DESIGN_COLUMNS if name in items]
     accounts = items.iloc[starts][_SLATE_COLUMNS + design].reset_index(drop=True)
-    displaced = items["is_displaced"].to_numpy()
+    displaced = (items["exposure"] == "moved_down").to_numpy()
     counts = {
         "n_items": np.ones(len(items)),
         "n_same_cluster": member["same_cluster_competitor"],

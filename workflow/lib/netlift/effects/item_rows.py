@@ -55,16 +55,16 @@ def _other(items: pd.DataFrame, _: int) -> pd.Series:
 
 
 def _displaced(items: pd.DataFrame, _: int) -> pd.Series:
-    return items["is_displaced"]
+    return items["exposure"] == "moved_down"
 
 
 def _below(items: pd.DataFrame, _: int) -> pd.Series:
-    return ~items["is_displaced"] & ~items["is_focal_item"]
+    return items["slate_position_seed"] > items["focal_seed_position"]
 
 
 def _near(items: pd.DataFrame, near: int) -> pd.Series:
     above = items["focal_seed_position"] - items["slate_position_seed"]
-    return (above > 0) & (above <= near)
+    return _displaced(items, near) & (above <= near)
 
 
 FOCAL = Definition(
@@ -85,9 +85,7 @@ SAME_CLUSTER = Definition(
 OTHER = Definition("other_clusters", "Other clusters", "non-focal items in other clusters", _other)
 
 
-DISPLACED = Definition(
-    "displaced", "Displaced", "items above the focal item before promotion", _displaced
-)
+DISPLACED = Definition("displaced", "Displaced", "items that the promotion moves down", _displaced)
 
 
 BELOW = Definition(
@@ -98,7 +96,7 @@ BELOW = Definition(
 NEAR = Definition(
     "near_displaced",
     "Near displaced",
-    "items at most {near} positions above the focal item before promotion",
+    "displaced items at most {near} positions above the focal item before promotion",
     _near,
 )
 
@@ -167,9 +165,8 @@ class ItemRows:
         starts, slate = slates_of_rows(items)
         if "click" not in items:
             raise NetliftError("items table: no column click")
-        # Flags may come as 0 and 1; the sets of rows below negate them.
-        flags = ["is_focal_item", "is_displaced"]
-        items = items.assign(**{name: items[name].astype(bool) for name in flags})
+        # The flag may come as 0 and 1; the sets of rows below negate it.
+        items = items.assign(is_focal_item=items["is_focal_item"].astype(bool))
         first = items.iloc[starts]
         columns = ["slate_id", "user_id", "promotion_applied"]
         columns += [name for name in DESIGN_COLUMNS if name in items]

@@ -81,7 +81,8 @@ def spillover_sensitivity(
     errors.
 
     Dose: the effect of moving down by one position on a non-focal item, beyond the change of an
-    item that does not move (OLS on displaced, promoted and the position change).
+    item that does not move (OLS on the move that the promotion would make, promoted, and the
+    position change).
 
     A definition without rows in two units of each arm has missing numbers and a ``note``.
     """
@@ -120,12 +121,14 @@ def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     """Return the effect per position that a non-focal item moves down."""
     member = rows.member(NON_FOCAL)
     change = rows.items["position_change"].to_numpy(dtype=np.float64)[member]
-    displaced = rows.items["is_displaced"].to_numpy(dtype=np.float64)[member]
+    exposure = rows.items["exposure"].to_numpy()[member]
+    # One place down or up, if the slate is promoted; known in both arms.
+    move = (exposure == "moved_down").astype(np.float64) - (exposure == "moved_up")
     arm = rows.promoted[member].astype(np.float64)
-    design = np.column_stack([np.ones(len(arm)), displaced, arm, change])
+    design = np.column_stack([np.ones(len(arm)), move, arm, change])
     rng = generator(seed, "wild_bootstrap", len(SPILLOVER_DEFINITIONS))
     counts: dict[str, object] = dict(_counts(rows, member))
-    known, moves = None, displaced == 1
+    known, moves = None, move == 1
     if rows.known is not None and moves.any() and not moves.all():
         known = float(rows.known[member][moves].mean() - rows.known[member][~moves].mean())
     try:

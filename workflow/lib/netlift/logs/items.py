@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 500_000
 """Rows per row group."""
 
-_CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component")
+_CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component", "exposure")
 
 
 def item_batches(
@@ -62,21 +62,22 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
         "slate_position_seed": "position::SMALLINT",
     }
     if rows.experiment:
-        displaced = "position < focal_seed_position"
-        final = (
-            "CASE WHEN promotion_applied = 1 AND focal THEN 1 WHEN promotion_applied = 1 "
-            f"AND {displaced} THEN position + 1 ELSE position END"
+        promoted = (
+            "CASE WHEN focal THEN 1 ELSE position + (position < focal_seed_position)::INT END"
         )
+        final = f"CASE WHEN promotion_applied = 1 THEN {promoted} ELSE position END"
         same = "cluster = focal_spillover_cluster"
         columns |= {
             "is_focal_item": "focal",
             "focal_seed_position": "focal_seed_position",
             "focal_spillover_cluster": "focal_spillover_cluster::VARCHAR",
             "promotion_applied": "promotion_applied",
+            "promoted_position": f"({promoted})::SMALLINT",
             "final_position": f"({final})::SMALLINT",
             "component": "CASE WHEN focal THEN 'direct_focal' WHEN "
             f"{same} THEN 'same_cluster_competitor' ELSE 'other_competitor' END",
-            "is_displaced": displaced,
+            "exposure": f"CASE WHEN focal THEN 'focal' WHEN {promoted} > position THEN 'moved_down' "
+            f"WHEN {promoted} < position THEN 'moved_up' ELSE 'unchanged' END",
             "position_change": f"(({final}) - position)::SMALLINT",
             "promotion_probability": "promotion_probability",
             "randomization_unit": "randomization_unit",

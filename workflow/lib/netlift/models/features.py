@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from netlift.core.arrays import Floats, Integers
 from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
 from netlift.effects.items_table import slates_of_rows
-from netlift.promotion.positions import promoted_position
 from netlift.worlds.attention import log2_discount
 
 _SLATE_COLUMNS = ("user_activity", "user_liked_rate")
@@ -77,7 +76,8 @@ class RowFeatures:
         _, slate = slates_of_rows(items)
         seed = items["slate_position_seed"].to_numpy(dtype=np.int64)
         focal = items["is_focal_item"].to_numpy(dtype=bool)
-        displaced = items["is_displaced"].to_numpy(dtype=bool)
+        displaced = (items["exposure"] == "moved_down").to_numpy()
+        promoted_position = items["promoted_position"].to_numpy(dtype=np.int64)
         cluster = pd.factorize(items["spillover_cluster"])[0]
         # An item without a cluster is alone in its cluster.
         alone = cluster < 0
@@ -94,10 +94,7 @@ class RowFeatures:
             if values is not None
         }
         arms = {}
-        for arm, position in (
-            ("control", seed),
-            ("promoted", promoted_position(seed, focal, displaced)),
-        ):
+        for arm, position in (("control", seed), ("promoted", promoted_position)):
             attention = 1 / log2_discount(position)
             own_cluster, others = _attention_above(slate, cluster, position, attention)
             shown = float(arm == "promoted")
@@ -174,7 +171,7 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
         return np.bincount(slate, values, n_slates).astype(np.float64)
 
     focal = items["is_focal_item"].to_numpy(dtype=bool)
-    displaced = items["is_displaced"].to_numpy(dtype=bool)
+    displaced = (items["exposure"] == "moved_down").to_numpy()
     same = (items["component"] == "same_cluster_competitor").to_numpy()
     count = summed(np.ones(len(items)))
     features = {

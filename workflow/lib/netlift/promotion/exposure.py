@@ -1,8 +1,4 @@
-"""The design: one focal item per slate, promotion by slate, and its effect on each position.
-
-Promotion moves the focal item to position 1; the items above it move down by one; the
-rest stay.
-"""
+"""The design: one focal item per slate, promotion by slate, and its effect on each position."""
 
 from __future__ import annotations
 
@@ -14,8 +10,9 @@ from numpy.typing import NDArray
 
 from netlift.core.errors import NetliftError
 from netlift.core.streams import generator, slate_uniforms
-from netlift.promotion.positions import promoted_position
+from netlift.promotion.positions import EXPOSURES, exposures, promoted_positions
 from netlift.promotion.record import Promotion
+from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 """The three parts of a slate: every row belongs to exactly one."""
@@ -61,7 +58,9 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
         seed,
         stratum,
     )
-    exposed = map_exposure(slates, np.repeat(focal, size), np.repeat(promoted, size))
+    exposed = map_exposure(
+        slates, np.repeat(focal, size), np.repeat(promoted, size), promotion.treatment
+    )
     return exposed.assign(
         promotion_probability=np.repeat(probabilities, size),
         randomization_unit=np.repeat(units, size),
@@ -133,7 +132,10 @@ def draw_promotions(
 
 
 def map_exposure(
-    slates: pd.DataFrame, focal_position: NDArray[np.int64], promoted: NDArray[np.bool_]
+    slates: pd.DataFrame,
+    focal_position: NDArray[np.int64],
+    promoted: NDArray[np.bool_],
+    treatment: Treatment = MOVE_TO_FIRST,
 ) -> pd.DataFrame:
     """Add the design and the exposure mapping to a table of slate items.
 
@@ -145,12 +147,15 @@ def map_exposure(
         Seed position of the slate's focal item, for each row.
     promoted
         Whether the slate is promoted, for each row.
+    treatment
+        What the promotion does.
 
     Returns
     -------
     The table with ``is_focal_item``, ``focal_seed_position``, ``focal_spillover_cluster``,
-    ``promotion_applied`` (0 or 1), ``final_position``, ``component``, ``is_displaced`` (above the
-    focal item before promotion, in either arm) and ``position_change`` (final minus seed position:
+    ``promotion_applied`` (0 or 1), ``promoted_position`` (with promotion, known in both arms),
+    ``final_position`` (as shown), ``component``, ``exposure`` (what the promotion does to the item,
+    known in both arms: one of ``EXPOSURES``) and ``position_change`` (final minus seed position:
     1 is one down, negative is up, 0 in the control arm). Items without a cluster share none.
 
     Raises
@@ -162,7 +167,6 @@ def map_exposure(
     cluster = slates["spillover_cluster"].astype("category")
     codes = cluster.cat.codes.to_numpy()
     is_focal = seed_position == focal_position
-    is_displaced = seed_position < focal_position
     ids, slate = np.unique(slates["slate_id"].to_numpy(), return_inverse=True)
     n_focal = np.bincount(slate, is_focal, len(ids))
     if (n_focal != 1).any():
@@ -173,9 +177,8 @@ def map_exposure(
     focal_codes = np.empty(len(ids), dtype=np.int64)
     focal_codes[slate[is_focal]] = codes[is_focal]
     focal_codes = focal_codes[slate]
-    final = np.where(
-        promoted, promoted_position(seed_position, is_focal, is_displaced), seed_position
-    )
+    promoted_position = promoted_positions(treatment, seed_position, focal_position)
+    final = np.where(promoted, promoted_position, seed_position)
     same_cluster = (codes == focal_codes) & (codes >= 0)
     component = np.asarray(np.where(is_focal, 0, np.where(same_cluster, 1, 2)), np.int64)
     return slates.assign(
@@ -186,8 +189,11 @@ def map_exposure(
             focal_codes, categories=cluster.cat.categories
         ),
         promotion_applied=promoted.astype(np.int8),
+        promoted_position=promoted_position.astype(np.int16),
         final_position=final.astype(np.int16),
         component=pd.Categorical.from_codes(component, categories=pd.Index(COMPONENTS)),
-        is_displaced=is_displaced,
+        exposure=pd.Categorical.from_codes(
+            exposures(seed_position, promoted_position, is_focal), categories=pd.Index(EXPOSURES)
+        ),
         position_change=(final - seed_position).astype(np.int16),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+from netlift.promotion.treatment import MOVE_TO_FIRST, TREATMENTS, Treatment
 
 Assignment = Literal["bernoulli", "complete", "stratified"]
 Unit = Literal["slate", "user"]
@@ -11,7 +14,7 @@ Unit = Literal["slate", "user"]
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """How focal items and promotions are drawn.
+    """How focal items and promotions are drawn, and what a promotion does.
 
     Attributes
     ----------
@@ -25,6 +28,8 @@ class Promotion:
         The focal item's position is uniform from first to last; None is the last of the slate.
     unit
         What is randomized: each ``slate``, or each ``user`` with all their slates.
+    treatment
+        What is done to a promoted slate.
     """
 
     probability: float
@@ -32,11 +37,23 @@ class Promotion:
     focal_position_first: int
     focal_position_last: int | None = None
     unit: Unit = "slate"
+    treatment: Treatment = MOVE_TO_FIRST
+
+    @classmethod
+    def from_config(cls, entry: Mapping[str, Any]) -> Self:
+        """Parse the entry of a promotion."""
+        return cls(
+            treatment=Treatment.from_config(entry),
+            **{key: value for key, value in entry.items() if key not in TREATMENTS},
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
         """The promotion as in the config: plain values, without those that are None."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["treatment"]
+        plain = {key: value for key, value in values.items() if value is not None}
+        return plain | self.treatment.settings
 
     @property
     def deepest(self) -> int:

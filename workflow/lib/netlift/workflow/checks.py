@@ -33,7 +33,7 @@ def refuse(problems: Sequence[str]) -> None:
 
 def cross_problems(config: Json) -> Iterator[str]:
     """Yield problems that no schema can express: keys that must agree with each other."""
-    study, promotion = config["study"], Promotion(**config["promotion"])
+    study, promotion = config["study"], Promotion.from_config(config["promotion"])
     if config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
     yield from _world_problems(config, study["worlds"], "study.worlds")
@@ -57,7 +57,7 @@ def cross_problems(config: Json) -> Iterator[str]:
 
 def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:
     """Check that slates of a size can be built, and that every world can use them."""
-    slates, deepest = config["slates"], Promotion(**config["promotion"]).deepest
+    slates, deepest = config["slates"], Promotion.from_config(config["promotion"]).deepest
     if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
         yield (
             f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "

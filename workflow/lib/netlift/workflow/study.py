@@ -106,7 +106,7 @@ class Study:
         return cls(
             config=config,
             dataset=config["dataset"],
-            promotion=Promotion(**config["promotion"]),
+            promotion=Promotion.from_config(config["promotion"]),
             logs={name: LogEntry.from_config(entry) for name, entry in config["logs"].items()},
             **study,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.worlds import attention
-from netlift.worlds.slates import Arm, Slates, unshown
+from netlift.worlds.slates import Arm, Slates
 from netlift.worlds.world import OrderedWorld, ShownSlates, parameter
 
 UTILITY: dict[str, Any] = {
@@ -50,9 +50,7 @@ class ChoiceWorld(OrderedWorld):
 
     def draw(self, slates: Slates, arm: Arm, uniforms: Floats) -> Booleans:
         """Return clicks of one arm, shape (N, K), from U(0, 1) numbers of shape (SHEETS, N, K)."""
-        utility = self.utility(self.shown(slates, arm))
-        if arm == "promoted":
-            utility = unshown(utility, slates.focal)
+        utility = slates.by_item(self.utility(self.shown(slates, arm)), arm)
         # A uniform number may be 0, whose Gumbel number is minus infinity: never chosen.
         with np.errstate(divide="ignore"):
             noise = -np.log(-np.log(uniforms))

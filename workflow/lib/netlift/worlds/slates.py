@@ -12,12 +12,12 @@ import numpy as np
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.streams import BLOCK, generator
-from netlift.promotion.positions import promoted_position
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Arm = Literal["control", "promoted"]
+Array = TypeVar("Array", Floats, Integers, Booleans)
 
 
 BLOCK_ROWS = 1 << 12
@@ -32,6 +32,8 @@ class Slates:
     ----------
     focal
         Column of the focal item, shape (N,).
+    promoted_position
+        Position (1 to K) of each item if its slate is promoted, shape (N, K).
     item
         Item ids, shape (N, K).
     user_effect
@@ -48,6 +50,7 @@ class Slates:
     """
 
     focal: Integers
+    promoted_position: Integers
     item: Integers
     user_effect: Floats
     cluster: Integers
@@ -87,6 +90,9 @@ class Slates:
 
         return cls(
             focal=exposure["focal_seed_position"].to_numpy(dtype=np.int64)[::size] - 1,
+            promoted_position=exposure["promoted_position"]
+            .to_numpy(dtype=np.int64)
+            .reshape(-1, size),
             item=exposure["item_id"].to_numpy(dtype=np.int64).reshape(-1, size),
             user_effect=user_effects(exposure["user_id"].to_numpy(dtype=np.int64)[::size], seed),
             cluster=np.asarray(
@@ -131,8 +137,8 @@ class Slates:
 
     @cached_property
     def is_displaced(self) -> Booleans:
-        """Whether an item is above the focal item before promotion, shape (N, K)."""
-        return np.asarray(np.arange(self.size) < self.focal[:, None])
+        """Whether promotion moves an item down, shape (N, K)."""
+        return np.asarray(self.promoted_position > self.position("control")) & ~self.is_focal
 
     @cached_property
     def is_same_cluster(self) -> Booleans:
@@ -142,10 +148,23 @@ class Slates:
 
     def position(self, arm: Arm) -> Integers:
         """Return the position (1 to K) of each item in one arm, shape (N, K)."""
-        seed = np.broadcast_to(np.arange(1, self.size + 1), self.relevance.shape)
         if arm == "control":
-            return seed
-        return promoted_position(seed, self.is_focal, self.is_displaced)
+            return np.broadcast_to(np.arange(1, self.size + 1), self.relevance.shape)
+        return self.promoted_position
+
+    def in_order(self, values: Array, arm: Arm) -> Array:
+        """Return items' values, shape (N, K), in the order in which one arm shows the items."""
+        if arm == "control":
+            return values
+        shown = np.empty_like(values)
+        np.put_along_axis(shown, self.promoted_position - 1, values, axis=1)
+        return shown
+
+    def by_item(self, values: Array, arm: Arm) -> Array:
+        """Return values by position in one arm, shape (N, K), in the order of the items."""
+        if arm == "control":
+            return values
+        return np.take_along_axis(values, self.promoted_position - 1, axis=1)
 
 
 _FIELDS = tuple(Slates.__dataclass_fields__)
@@ -182,28 +201,6 @@ def _spread(values: Floats) -> float:
     """Return the standard deviation; 1 where values differ by no more than rounding."""
     sd = float(values.std())
     return sd if sd > 1e-12 * max(1.0, float(np.abs(values).max(initial=0.0))) else 1.0
-
-
-Array = TypeVar("Array", Floats, Integers, Booleans)
-
-
-def promoted_order(values: Array, focal: Integers) -> Array:
-    """Return items' values, shape (N, K), in the order in which promoted slates show them."""
-    column = np.arange(values.shape[1])
-    shown = np.empty_like(values)
-    shown[:, 0] = values[np.arange(len(values)), focal]
-    shown[:, 1:] = np.where(column[1:] <= focal[:, None], values[:, :-1], values[:, 1:])
-    return shown
-
-
-def unshown(values: Array, focal: Integers) -> Array:
-    """Return values by position in promoted slates, shape (N, K), in the order of the items."""
-    column = np.arange(values.shape[1] - 1)
-    items = np.empty_like(values)
-    items[:, :-1] = np.where(column < focal[:, None], values[:, 1:], values[:, :-1])
-    items[:, -1] = values[:, -1]
-    items[np.arange(len(values)), focal] = values[:, 0]
-    return items
 
 
 def user_effects(user: Integers, seed: int) -> Floats:

@@ -18,7 +18,7 @@ import numpy as np
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.worlds.attention import attention
-from netlift.worlds.slates import Arm, Scale, Slates, promoted_order, unshown
+from netlift.worlds.slates import Arm, Scale, Slates
 
 
 def parameter(
@@ -248,7 +248,7 @@ class ShownSlates:
         return self._in_order(self.slates.item)
 
     def _in_order(self, values: Integers) -> Integers:
-        return values if self.arm == "control" else promoted_order(values, self.slates.focal)
+        return self.slates.in_order(values, self.arm)
 
 
 class OrderedWorld(World):
@@ -264,18 +264,15 @@ class OrderedWorld(World):
 
     def probabilities(self, slates: Slates, arm: Arm) -> Floats:
         """Return the exact click probability of each item in one arm, shape (N, K)."""
-        p = self.shown_probabilities(self.shown(slates, arm))
-        return p if arm == "control" else unshown(p, slates.focal)
+        return slates.by_item(self.shown_probabilities(self.shown(slates, arm)), arm)
 
     def shown(self, slates: Slates, arm: Arm) -> ShownSlates:
         """Return slates in the order in which they are shown in one arm."""
         relevance = (slates.relevance - self.scale.relevance_mean) / self.scale.relevance_sd
         base = self.base(slates, arm)
-        if arm == "promoted":
-            relevance = promoted_order(relevance, slates.focal)
-            if base.shape[1] > 1:
-                base = promoted_order(base, slates.focal)
-        return ShownSlates(relevance, base, slates, arm)
+        if base.shape[1] > 1:
+            base = slates.in_order(base, arm)
+        return ShownSlates(slates.in_order(relevance, arm), base, slates, arm)
 
 
 def sigmoid(x: Floats) -> Floats:

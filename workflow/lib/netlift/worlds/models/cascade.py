@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netlift.core.arrays import Booleans, Floats
-from netlift.worlds.slates import Arm, Slates, promoted_order, unshown
+from netlift.worlds.slates import Arm, Slates
 from netlift.worlds.world import OrderedWorld, ShownSlates, parameter, sigmoid
 
 
@@ -51,8 +51,7 @@ class Model(OrderedWorld):
         continues after it; they are the same in both arms.
         """
         shown = self.shown(slates, arm)
-        if arm == "promoted":
-            uniforms = np.stack([promoted_order(sheet, slates.focal) for sheet in uniforms])
+        uniforms = np.stack([slates.in_order(sheet, arm) for sheet in uniforms])
         attracts = uniforms[0] < self.attraction(shown)
         leaves = (attracts & (uniforms[1] < self.parameters["s"])) | (
             uniforms[2] >= self.parameters["g"]
@@ -60,7 +59,7 @@ class Model(OrderedWorld):
         examined = np.ones_like(attracts)
         examined[:, 1:] = ~np.logical_or.accumulate(leaves[:, :-1], axis=1)
         clicks = attracts & examined
-        return clicks if arm == "control" else unshown(clicks, slates.focal)
+        return slates.by_item(clicks, arm)
 
     def total_variance(self, slates: Slates, arm: Arm) -> Floats:
         """Return the exact variance of each slate's number of clicks, shape (N,).
