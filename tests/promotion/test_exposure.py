@@ -109,6 +109,7 @@ def test_mapping_adds_columns_and_changes_none_of_the_slates():
     table = map_exposure(slates, np.array([2] * 4 + [1] * 2), np.array([True] * 4 + [False] * 2))
     pd.testing.assert_frame_equal(slates, before)
     assert list(table.columns) == [*before.columns, *MAPPED]
+    assert set(table["exposure"]) == {"focal", "moved_down", "unchanged"}
     kept = table[before.columns].astype({"spillover_cluster": object})
     pd.testing.assert_frame_equal(kept, before, check_dtype=False)
 
@@ -188,7 +189,10 @@ def test_the_first_slates_have_the_same_design_however_many_follow():
 
 def test_the_record_of_a_promotion_gives_back_the_keys_of_the_config():
     entry = {"probability": 0.5, "assignment": "complete", "focal_position_first": 3}
-    assert Promotion(**entry).settings == entry | {"unit": "slate"}
+    assert Promotion(**entry).settings == entry | {"unit": "slate", "move": {"to": 1}}
+    for treatment in ({"move": {"to": 3}}, {"badge": {}}):
+        written = entry | {"unit": "user"} | treatment
+        assert Promotion.from_config(written).settings == written
     assert Promotion(**entry).deepest == 3
     last = Promotion(**entry, focal_position_last=7)
     assert (last.deepest, last.settings["focal_position_last"]) == (7, 7)

@@ -41,7 +41,7 @@ def item_batches(
     import pyarrow as pa
 
     for condition in ranges(con, n_rows):
-        batches = con.execute(_items_sql(rows, limits, condition)).to_arrow_reader(BATCH_ROWS)
+        batches = con.sql(_items_sql(rows, limits, condition)).to_arrow_reader(BATCH_ROWS)
         assert batches is not None, "a SELECT has a result"
         for batch in batches:
             table = pa.Table.from_batches([batch])
@@ -76,7 +76,8 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
             "final_position": f"({final})::SMALLINT",
             "component": "CASE WHEN focal THEN 'direct_focal' WHEN "
             f"{same} THEN 'same_cluster_competitor' ELSE 'other_competitor' END",
-            "exposure": f"CASE WHEN focal THEN 'focal' WHEN {promoted} > position THEN 'moved_down' "
+            "exposure": "CASE WHEN focal THEN 'focal' "
+            f"WHEN {promoted} > position THEN 'moved_down' "
             f"WHEN {promoted} < position THEN 'moved_up' ELSE 'unchanged' END",
             "position_change": f"(({final}) - position)::SMALLINT",
             "promotion_probability": "promotion_probability",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netlift.core.arrays import Integers
+from netlift.core.arrays import Booleans, Integers
 from netlift.promotion.treatment import Treatment
 
 EXPOSURES = ("focal", "moved_down", "moved_up", "unchanged")
@@ -32,7 +32,7 @@ def promoted_positions(treatment: Treatment, position: Integers, focal: Integers
     return np.where(position == focal, to, position + down - up)
 
 
-def exposures(position: Integers, promoted: Integers, is_focal: Integers) -> Integers:
+def exposures(position: Integers, promoted: Integers, is_focal: Booleans) -> Integers:
     """Return what the promotion does to each item, as an index into ``EXPOSURES``.
 
     Parameters

@@ -43,7 +43,7 @@ def published_rows(source: Path, needed: Sequence[str], query: str) -> Iterator[
         missing = [column for column in needed if column not in columns]
         if missing:
             raise NetliftError(f"{source}: no column {', '.join(missing)}")
-        batches = con.execute(query.format(rows=rows)).to_arrow_reader(BATCH_ROWS)
+        batches = con.sql(query.format(rows=rows)).to_arrow_reader(BATCH_ROWS)
         assert batches is not None, "a SELECT has a result"
         for batch in batches:
             yield pa.Table.from_batches([batch])
