@@ -18,9 +18,9 @@ MAPPED = [
     "focal_seed_position",
     "focal_spillover_cluster",
     "promotion_applied",
+    "promoted_position",
     "final_position",
     "component",
-    "promoted_position",
     "exposure",
     "position_change",
 ]

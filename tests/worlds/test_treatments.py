@@ -80,8 +80,9 @@ def test_effects_are_those_of_the_order_alone(name, treatment, size):
 
 def test_the_reference_study_s_model_item_by_item():
     slates = Slates.from_exposure(exposed_to(Treatment("move", 3)), seed=1)
-    world = worlds.fit(REFERENCE, slates)
-    plain = worlds.fit(REFERENCE | dict.fromkeys(DUMMIES, 0.0), slates)
+    unclipped = REFERENCE | {"lowest_probability": 0.0, "highest_probability": 1.0}
+    world = worlds.fit(unclipped, slates)
+    plain = worlds.fit(unclipped | dict.fromkeys(DUMMIES, 0.0), slates)
     logit = np.log(1 / plain.probabilities(slates, "promoted") - 1)
     down = (slates.promoted_position > slates.position("control")) & ~slates.is_focal
     added = np.where(slates.is_focal, 0.20, -0.08) - 0.24 * slates.is_same_cluster - 0.10 * down
