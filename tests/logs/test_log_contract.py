@@ -215,7 +215,7 @@ DAMAGED = {
     "decimal comma": (put("clicked", "0,5"), {}, {"wrong_type"}),
     "negative outcome": (put("clicked", -1), {}, {"negative_outcome"}),
     "infinite outcome": (put("clicked", "inf"), {}, {"infinite_outcome"}),
-    "NaN as text": (put("clicked", "NaN"), {}, {"infinite_outcome"}),
+    "NaN as text": (put("clicked", "NaN"), {}, {"missing_value"}),
     "text as covariate": (put("score", "high"), WITH_SCORE, {"wrong_type"}),
     "arm without a meaning": (put("arm", "holdout", "slate"), {}, {"unknown_flag"}),
     "focal flag of 2": (put("candidate", "2"), {}, {"unknown_flag"}),

@@ -76,6 +76,21 @@ CODES = (
         "field.",
     ),
     _row(
+        "text_for_missing",
+        "an id or cluster is a text that may mean missing, or be a name: NULL, NA, None, nan and "
+        "the like",
+        "Say which: missing_values: [NULL, NA] lists the texts that mean missing; "
+        "missing_values: [] says that all of them are names.",
+    ),
+    _row(
+        "float_id",
+        "an id is a floating-point number that is not whole, or so large that different ids can "
+        "be the same number",
+        "Log the id as a whole number (64 bits) or as text. Programs make floating-point numbers "
+        "of ids where a file has missing ids, or where files differ in their types: write missing "
+        "ids in a type that can be missing, and the same type in all files.",
+    ),
+    _row(
         "wrong_type",
         "a value is not a number where a number is needed",
         "Write numbers with a decimal point and without separators, units or words.",
@@ -102,7 +117,7 @@ CODES = (
     ),
     _row(
         "infinite_outcome",
-        "an outcome or covariate is infinite or not a number (NaN)",
+        "an outcome or covariate is infinite, beyond 1e100, or not a number (NaN)",
         "Find the cause; an item without the outcome has 0.",
     ),
     _row(
@@ -176,6 +191,15 @@ CODES = (
         "items of a promoted slate were not shown where the promotion puts them",
         "A promoted focal item moves to the first position, items above it move down by one, and "
         "the rest stay.",
+    ),
+    Code(
+        "extreme_value",
+        "log",
+        "error",
+        "values of an outcome or covariate are so large that sums with them lose the others (half "
+        "of those are more than 2^36 times smaller)",
+        "Such values usually stand for something missing: write them as missing, and leave those "
+        "slates out with set_aside: [missing_value]; an item without the outcome has 0.",
     ),
     Code(
         "promotion_differs_in_user",

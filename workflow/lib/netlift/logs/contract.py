@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from netlift.logs.assignment import assignment_problems
 from netlift.logs.codes import CODES
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem, refusal
-from netlift.logs.rows import Rows
-from netlift.logs.slates import SLATE_CODES
+from netlift.logs.rows import RowProblem, Rows
+from netlift.logs.slates import SLATE_CODES, used_rows
 from netlift.logs.source import first_row, name
 
 if TYPE_CHECKING:
@@ -62,17 +62,39 @@ def count_rows(con: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int) -> Checked:
+def _present(
+    con: duckdb.DuckDBPyConnection, rows: Rows
+) -> tuple[list[tuple[int, RowProblem]], list[tuple[int, str]]]:
+    """Return the problems of rows and of slates that the log has, with their bits."""
+    bits = first_row(con, "SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates")
+    of_rows = [(bit, check) for bit, check in enumerate(rows.checks) if bits[0] & (1 << bit)]
+    of_slates = [(bit, code) for bit, code in enumerate(SLATE_CODES) if bits[1] & (1 << bit)]
+    return of_rows, of_slates
+
+
+def set_aside_condition(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry) -> str:
+    """Return the condition in SQL, over ``slates``, of those that are set aside."""
+    reasons = _reasons(*_present(con, rows), set(log.set_aside))
+    return " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
+
+
+def check_slates(
+    con: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    log: LogEntry,
+    n_rows: int,
+    extremes: Sequence[Problem] = (),
+) -> Checked:
     """Check the rows and slates of a log; the table ``slates`` must exist.
+
+    ``extremes`` are the columns whose values sums cannot hold together.
 
     Raises
     ------
     LogRefusedError
         It has errors that are not set aside; the error carries all problems.
     """
-    bits = first_row(con, "SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates")
-    of_rows = [(bit, check) for bit, check in enumerate(rows.checks) if bits[0] & (1 << bit)]
-    of_slates = [(bit, code) for bit, code in enumerate(SLATE_CODES) if bits[1] & (1 << bit)]
+    of_rows, of_slates = _present(con, rows)
     chosen = set(log.set_aside)
     reasons = _reasons(of_rows, of_slates, chosen)
     aside = " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
@@ -82,6 +104,7 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
     # A problem that occurs only in slates set aside for another problem needs no report.
     if aside != "false" and errors:
         errors = [problem for problem in errors if _remains(con, rows, problem.code, aside)]
+    errors += [] if errors else extremes
     accepted = []
     if rows.experiment and not errors:
         errors += _assignment_errors(con, log, aside)
@@ -133,6 +156,8 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
     check = rows.checks[bit]
     where = f"FROM rows WHERE problems & {1 << bit} <> 0"
     counted = first_row(con, f"SELECT count(*), count(DISTINCT slate) {where}")
+    if check.code == "text_for_missing":
+        return Problem(check.code, check.column, *map(int, counted), _texts(con, check, where))
     sample = con.execute(
         f"SELECT DISTINCT slate::VARCHAR, item::VARCHAR, ({check.shown})::VARCHAR {where} "
         "ORDER BY 1, 2, 3 LIMIT 3"
@@ -144,6 +169,14 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
     locations = (f" in slate {slate}, item {item}" for slate, item, _ in sample)
     shown = tuple(example + where for example, where in zip(examples, locations, strict=True))
     return Problem(check.code, check.column, int(counted[0]), int(counted[1]), shown)
+
+
+def _texts(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str) -> tuple[str, ...]:
+    """Name each text of a column with the number of its rows."""
+    counted = con.execute(
+        f"SELECT ({check.shown})::VARCHAR, count(*) {where} GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    return tuple(f"{check.column} is {value} in {count:,} rows" for value, count in counted)
 
 
 def _slate_problem(con: duckdb.DuckDBPyConnection, code: str, bit: int) -> Problem:
@@ -234,7 +267,7 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, log, used)
-    yield from _outcome_warnings(con, log)
+    yield from _outcome_warnings(con, log, used_rows(aside))
 
 
 def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -> Iterator[Problem]:
@@ -277,20 +310,22 @@ def _warnings_of_experiment(
             yield Problem(code, None, None, int(row[0]), (f"{row[0]:,} {what}, such as {row[1]}",))
 
 
-def _outcome_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Iterator[Problem]:
+def _outcome_warnings(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
+) -> Iterator[Problem]:
     for outcome in log.outcomes:
         if outcome.winsorize is not None:
             continue
-        share = _tail_share(con, name(f"o_{outcome.name}"))
+        share = _tail_share(con, name(f"o_{outcome.name}"), used)
         if share is not None and share > TAIL_SHARE:
             message = f"the largest 1% of rows with {outcome.name} account for {share:.0%} of it"
             yield Problem("heavy_tail", outcome.column, None, None, (message,))
 
 
-def _tail_share(con: duckdb.DuckDBPyConnection, value: str) -> float | None:
+def _tail_share(con: duckdb.DuckDBPyConnection, value: str, used: str) -> float | None:
     """Return the share of an outcome in the largest 1% of its positive rows, from binned values."""
     bins = con.execute(
-        f"SELECT floor(100 * ln({value}))::INTEGER, count(*), sum({value})::DOUBLE FROM rows "
+        f"SELECT floor(100 * ln({value}))::INTEGER, count(*), sum({value})::DOUBLE FROM {used} "
         f"WHERE {value} > 0 AND isfinite({value}::DOUBLE) GROUP BY 1 ORDER BY 1 DESC"
     ).fetchall()
     total_rows, total = sum(row[1] for row in bins), sum(row[2] for row in bins)

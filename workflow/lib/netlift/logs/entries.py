@@ -93,6 +93,8 @@ class LogEntry:
         The number of the top position: 0 or 1.
     meanings
         The values of each flag (promoted, focal), by meaning.
+    missing_values
+        The texts that mean missing, all others being names; None if the entry does not say.
     items
         The table of items with their clusters.
     unit
@@ -116,6 +118,7 @@ class LogEntry:
     delimiter: str = ","
     first_position: int = 1
     meanings: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    missing_values: tuple[str, ...] | None = None
     items: ItemsTable | None = None
     unit: str = "slate"
     probability: float | None = None
@@ -140,6 +143,9 @@ class LogEntry:
             outcomes=tuple(LogOutcome.from_config(name, entry["outcomes"][name]) for name in order),
             paths=(path,) if isinstance(path, str) else tuple(path),
             format_name=entry.get("format"),
+            missing_values=(
+                tuple(entry["missing_values"]) if "missing_values" in entry else None
+            ),
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
             unit=promotion.get("unit", "slate"),
             probability=promotion.get("probability"),

@@ -53,6 +53,12 @@ def item_batches(
             yield table
 
 
+def _kind(rows: Rows, value: str, exact: bool) -> str:
+    if not exact:
+        return "DOUBLE"
+    return "INTEGER" if value in map(name, rows.short) else "BIGINT"
+
+
 def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
     columns = {
         "slate_id": "slate",
@@ -85,7 +91,7 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
     for column in (*rows.slate_covariates, *rows.item_covariates):
         columns[column] = f"rows.{name(column)}::DOUBLE"
     for column, (_, value, exact) in outcome_columns(rows, limits).items():
-        columns[column] = f"{value}::{'INTEGER' if exact else 'DOUBLE'}"
+        columns[column] = f"{value}::{_kind(rows, value, exact)}"
     chosen = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     accounts = ["slate_id", "user_id"]
     if rows.experiment:

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
-from netlift.logs.contract import Checked, check_slates, count_rows
+from netlift.logs.contract import Checked, check_slates, count_rows, set_aside_condition
 from netlift.logs.entries import LogEntry
 from netlift.logs.items import item_batches
 from netlift.logs.problems import LogRefusedError, Problem, contract_table, first_line, refusal
 from netlift.logs.rows import Rows
-from netlift.logs.slates import account_columns, stage, sum_slates, winsor_limits
+from netlift.logs.slates import (
+    account_columns,
+    extreme_values,
+    measured,
+    stage,
+    sum_slates,
+    used_rows,
+    winsor_limits,
+)
 from netlift.logs.source import connection, name, open_source, text
 
 if TYPE_CHECKING:
@@ -68,14 +76,22 @@ def account_log(
 
 def _account(log: LogEntry, path: Path, threads: int, memory_mb: int) -> Checked:
     with _staged(log, path.parent, threads, memory_mb) as (con, rows, n_rows):
-        limits = winsor_limits(con, log)
-        sum_slates(con, rows, log, limits, n_rows)
-        checked = check_slates(con, rows, log, n_rows)
+        scale, aside = measured(con, rows, log), "false"
+        sum_slates(con, rows, log, scale, n_rows)
+        if log.set_aside:
+            aside = set_aside_condition(con, rows, log)
+        if aside != "false":
+            # What is set aside must not change what is used, not even by rounding.
+            of_all, scale = scale, measured(con, rows, log, used_rows(aside))
+            if scale != of_all:
+                sum_slates(con, rows, log, scale, n_rows)
+        extremes = list(extreme_values(con, rows, scale, used_rows(aside)))
+        checked = check_slates(con, rows, log, n_rows, extremes)
         columns = ", ".join(
             f"{name(column)}::{_NARROW[column]} AS {name(column)}"
             if column in _NARROW
             else name(column)
-            for column in account_columns(rows, limits)
+            for column in account_columns(rows, scale.limits)
         )
         con.execute(
             f"COPY (SELECT {columns} FROM slates WHERE NOT ({checked.aside})) "
@@ -132,5 +148,6 @@ def map_log(
     """
     with _staged(log, Path(items).parent, threads, memory_mb) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
-        limits = winsor_limits(con, log)
+        used = "(SELECT * FROM rows SEMI JOIN accounts ON slate = slate_id)"
+        limits = winsor_limits(con, log, used)
         write_arrow(item_batches(con, rows, limits, n_rows), items)
