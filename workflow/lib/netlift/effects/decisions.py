@@ -28,6 +28,15 @@ _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
 
 
+NO_ERROR = "a number that does not vary between the slates of an arm"
+"""Why an effect whose error is 0 shows nothing."""
+
+
+def varies(lower: float, upper: float) -> bool:
+    """Return whether an interval per 1,000 slates is more than rounding: its error is not 0."""
+    return upper - lower > _ROUNDING * max(1.0, abs(lower))
+
+
 @dataclass(frozen=True)
 class _Line:
     """An estimate as written in a sentence, with the sign that its interval supports."""
@@ -42,10 +51,24 @@ class _Line:
         return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
 
     @property
+    def varies(self) -> bool:
+        """Whether there is an error: none can be estimated where outcomes do not vary."""
+        return varies(self.lower, self.upper)
+
+    @property
     def sign(self) -> int:
+        if not self.varies:
+            return 0
         return int(self.lower > _ROUNDING) - int(self.upper < -_ROUNDING)
 
+    @property
+    def why_unclear(self) -> str:
+        """Why an effect without a sign has none."""
+        return "an interval that covers zero" if self.varies else NO_ERROR
+
     def __str__(self) -> str:
+        if not self.varies:
+            return f"{self.value:+,.1f} (no interval: without variation there is no error)"
         return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
 
 
@@ -108,6 +131,12 @@ def _item_level(
     """Judge what a report on the promoted item alone would claim."""
     summary = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
     others = f"its competitors change by {indirect}"
+    if not direct.varies:
+        return (
+            "no_direct_effect_detected",
+            f"{summary}: its {outcome.unit} are the same in all slates of an arm, so nothing about "
+            f"promotion can be seen in them; {others}.",
+        )
     if direct.sign == 0:
         return (
             "no_direct_effect_detected",
@@ -134,7 +163,7 @@ def _item_level(
         )
     return (
         "offset_not_detected",
-        f"{summary}; {others}, an interval that covers zero. The data do not show whether the gain "
+        f"{summary}; {others}, {indirect.why_unclear}. The data do not show whether the gain "
         "is taken from other items; report both numbers with their intervals.",
     )
 
@@ -174,6 +203,13 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
             "destroys",
             f"{summary}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
         )
+    if not total.varies:
+        return (
+            "undecided",
+            f"{summary}: the {outcome.unit} of a slate add up to the same number in all slates of "
+            "an arm. Without variation no error can be estimated, so neither a gain nor a loss is "
+            "excluded; check how the outcome is recorded.",
+        )
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
@@ -190,7 +226,7 @@ def _monitoring(
     cluster = {
         1: f"same-cluster items gain, by {same}",
         -1: f"same-cluster items lose, by {same}",
-        0: f"for same-cluster items alone, {same}, the interval covers zero",
+        0: f"for same-cluster items alone, {same}, {same.why_unclear}",
     }[same.sign]
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
@@ -274,9 +310,10 @@ def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str
         part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
     )
     detail = f" Segments that stand out, {differing}.{caution}" if differing else ""
+    unclear = "The interval covers zero" if total.varies else f"This is {NO_ERROR}"
     return (
         "no_evidence_for_promoting",
-        f"{summary} The interval covers zero, so there is no evidence for promoting every slate; "
+        f"{summary} {unclear}, so there is no evidence for promoting every slate; "
         f"not promoting is the safe default.{detail}",
     )
 

@@ -240,6 +240,25 @@ CODES = (
         "accept: [covariate_imbalance] continues anyway.",
     ),
     Code(
+        "one_arm_outcome",
+        "log",
+        "error",
+        "an outcome never varies in one arm, though it varies in the other (p < 0.0001): it is "
+        "not recorded in one arm, or is a copy of the promotion",
+        "Find out why: an effect on an outcome that only one arm records is none. "
+        "accept: [one_arm_outcome] continues anyway.",
+    ),
+    Code(
+        "slate_level_outcome",
+        "log",
+        "error",
+        "an outcome is the same in all rows of every slate: a number of the slate, joined to its "
+        "rows, which sums would count once per item",
+        "Log the outcome of each item. A number that only the whole slate has belongs in one row, "
+        "the focal item's, with 0 in the others: then the total is right, and its parts mean "
+        "nothing. accept: [slate_level_outcome] continues anyway.",
+    ),
+    Code(
         "duplicate_in_items_table",
         "file",
         "error",
@@ -295,6 +314,22 @@ CODES = (
         "users have only one slate, so that errors clustered by user differ little from those by "
         "slate",
         "Nothing, if that is correct.",
+    ),
+    Code(
+        "constant_outcome",
+        "log",
+        "warning",
+        "an outcome is the same in every row, or adds up to the same number in every slate: no "
+        "effect on it can be seen",
+        "Check that the outcome is recorded as it happens, and that it is the right column.",
+    ),
+    Code(
+        "constant_part",
+        "log",
+        "warning",
+        "an outcome of the focal item, or of all its competitors, never varies in an arm",
+        "If it was not recorded there, the direct and indirect effects are wrong: record it in "
+        "both arms and in all rows.",
     ),
     Code(
         "heavy_tail",

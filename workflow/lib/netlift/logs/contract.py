@@ -12,6 +12,7 @@ from netlift.inference.estimate import MIN_PER_ARM
 from netlift.logs.assignment import assignment_problems
 from netlift.logs.codes import CODES
 from netlift.logs.entries import LogEntry
+from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
 from netlift.logs.rows import RowProblem, Rows
 from netlift.logs.slates import SLATE_CODES, used_rows
@@ -110,6 +111,7 @@ def check_slates(
         errors += _assignment_errors(con, log, aside)
         if not errors:
             imbalances = list(assignment_problems(con, log.unit, aside))
+            imbalances += unanswerable_outcomes(con, rows, log, aside)
             errors = [problem for problem in imbalances if problem.code not in log.accept]
             accepted = [problem for problem in imbalances if problem.code in log.accept]
     if errors:
@@ -176,7 +178,7 @@ def _texts(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str) -> tup
     counted = con.execute(
         f"SELECT ({check.shown})::VARCHAR, count(*) {where} GROUP BY 1 ORDER BY 2 DESC, 1"
     ).fetchall()
-    return tuple(f"{check.column} is {value} in {count:,} rows" for value, count in counted)
+    return tuple(f"{check.column} is {value!r} in {count:,} rows" for value, count in counted)
 
 
 def _slate_problem(con: duckdb.DuckDBPyConnection, code: str, bit: int) -> Problem:
@@ -267,6 +269,9 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, log, used)
+    yield from constant_outcomes(con, rows, log, aside)
+    if rows.experiment:
+        yield from constant_parts(con, log, aside)
     yield from _outcome_warnings(con, log, used_rows(aside))
 
 

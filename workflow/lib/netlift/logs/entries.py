@@ -272,6 +272,7 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     if "cluster" in columns and log.items:
         yield "items", "clusters already come from columns.cluster; give only one of the two"
     yield from _source_problems(log)
+    yield from _columns_used_twice(log)
     names = [outcome.name for outcome in log.outcomes]
     taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
     if taken:
@@ -285,6 +286,33 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         both = sorted(set(first) & set(second))
         if both:
             yield f"meanings.{role}", f"{listed(both)} cannot mean both"
+
+
+def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield columns with two meanings of which one must not be the other."""
+    roles = {column: f"columns.{role}" for role, column in log.columns.items()}
+    for outcome in log.outcomes:
+        if outcome.column in roles:
+            also = roles[outcome.column]
+            yield f"outcomes.{outcome.name}", f"its column {outcome.column!r} is also {also}"
+    after = {outcome.column: f"outcomes.{outcome.name}" for outcome in log.outcomes}
+    after |= {
+        log.columns[role]: f"columns.{role}"
+        for role in ("promoted", "final_position")
+        if role in log.columns
+    }
+    for column in log.covariate_columns:
+        if column in after:
+            yield (
+                "covariates",
+                f"the column {column!r} is also {after[column]}; a covariate is known before the "
+                "promotion, and does not depend on it",
+            )
+    if log.is_experiment and log.columns["promoted"] == log.columns.get("focal"):
+        yield (
+            "columns.focal",
+            "it is the same column as columns.promoted; the focal item is flagged in both arms",
+        )
 
 
 def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:

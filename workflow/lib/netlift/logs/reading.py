@@ -150,4 +150,4 @@ def map_log(
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
         used = "(SELECT * FROM rows SEMI JOIN accounts ON slate = slate_id)"
         limits = winsor_limits(con, log, used)
-        write_arrow(item_batches(con, rows, limits, n_rows), items)
+        write_arrow(item_batches(con, rows, limits, n_rows, used), items)
