@@ -28,10 +28,6 @@ _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
 
 
-NO_ERROR = "a number that does not vary between the slates of an arm"
-"""Why an effect whose error is 0 shows nothing."""
-
-
 def varies(lower: float, upper: float) -> bool:
     """Return whether an interval per 1,000 slates is more than rounding: its error is not 0."""
     return upper - lower > _ROUNDING * max(1.0, abs(lower))
@@ -61,14 +57,9 @@ class _Line:
             return 0
         return int(self.lower > _ROUNDING) - int(self.upper < -_ROUNDING)
 
-    @property
-    def why_unclear(self) -> str:
-        """Why an effect without a sign has none."""
-        return "an interval that covers zero" if self.varies else NO_ERROR
-
     def __str__(self) -> str:
         if not self.varies:
-            return f"{self.value:+,.1f} (no interval: without variation there is no error)"
+            return f"{self.value:+,.1f} (no interval: it does not vary)"
         return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
 
 
@@ -161,9 +152,10 @@ def _item_level(
             f"{summary}, and {others}: other items gain too, so an item-level report understates "
             "what promotion does.",
         )
+    covers = ", an interval that covers zero" if indirect.varies else ""
     return (
         "offset_not_detected",
-        f"{summary}; {others}, {indirect.why_unclear}. The data do not show whether the gain "
+        f"{summary}; {others}{covers}. The data do not show whether the gain "
         "is taken from other items; report both numbers with their intervals.",
     )
 
@@ -226,7 +218,8 @@ def _monitoring(
     cluster = {
         1: f"same-cluster items gain, by {same}",
         -1: f"same-cluster items lose, by {same}",
-        0: f"for same-cluster items alone, {same}, {same.why_unclear}",
+        0: f"for same-cluster items alone, {same}"
+        + (", the interval covers zero" if same.varies else ""),
     }[same.sign]
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
@@ -261,7 +254,7 @@ def _monitoring(
 
 def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
     """Return sign and sentence of the definition with the clearest effect per item row."""
-    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > 0)]
+    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > ROUNDING)]
     if rows.empty:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
@@ -310,7 +303,7 @@ def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str
         part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
     )
     detail = f" Segments that stand out, {differing}.{caution}" if differing else ""
-    unclear = "The interval covers zero" if total.varies else f"This is {NO_ERROR}"
+    unclear = "The interval covers zero" if total.varies else "Without variation nothing is shown"
     return (
         "no_evidence_for_promoting",
         f"{summary} {unclear}, so there is no evidence for promoting every slate; "
