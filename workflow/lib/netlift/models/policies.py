@@ -345,7 +345,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     do not rule out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
-    varies = compared["upper_bound"] - compared["lower_bound"] > ROUNDING
+    varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
     gaining = compared[(compared["lower_bound"] > ROUNDING) & varies]
     shipped = len(gaining) > 0
     best = compared.iloc[int(compared["lower_bound"].argmax())]
