@@ -411,3 +411,40 @@ def test_effects_of_a_log_with_a_sentinel_are_those_by_hand(tmp_path):
     found = effects.set_index("line").loc["total", "estimate_per_slate"]
     assert abs(found - expected) < 1e-9
     assert COLUMNS["slate"] == "Impression ID"
+
+
+# Names that differ only in how they are written.
+
+
+ALIKE = {
+    "capitals": ("Drama", "drama"),
+    "blanks": ("Drama", " Drama"),
+    "no-break space": ("Drama", "Drama\u00a0"),
+    "Unicode form": ("Caf\u00e9", "Cafe\u0301"),
+    "ending": ("7", "7.0"),
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("name", ALIKE)
+def test_names_that_are_written_in_two_ways_are_told(tmp_path, name, kind):
+    one, other = ALIKE[name]
+    log, _ = draw_log(3, 60, n_users=9)
+    log.loc[range(0, 360, 10), "dept, name"] = one
+    log.loc[range(5, 360, 20), "dept, name"] = other
+    log.loc[[0, 13], "sku"] = [one, other]
+    log.loc[log["Impression ID"] == "s000007", "visitor"] = "USER 1"
+    _, items, contract, _ = tables(log, tmp_path, kind)
+    told = contract.query("code == 'alike_names'").set_index("column")
+    assert set(told.index) == {"dept, name", "sku", "visitor"}
+    assert {one, other} <= set(items["spillover_cluster"])
+    assert list(told["rows"].reindex(["dept, name", "sku"])) == [54, 2]
+    low, high = sorted((one, other))
+    assert told.loc["sku", "examples"] == f"sku is {low!r} and {high!r}"
+
+
+def test_names_that_differ_are_not_told(tmp_path):
+    log, _ = draw_log(3, 60, n_users=9)
+    log.loc[[0, 13], "sku"] = ["007", "7"]
+    *_, contract, _ = tables(log, tmp_path, "csv")
+    assert "alike_names" not in set(contract["code"])

@@ -280,6 +280,14 @@ CODES = (
         "Fill it in, or remove it from covariates.",
     ),
     Code(
+        "alike_names",
+        "row",
+        "warning",
+        "names differ only by letter case, blanks around them, their Unicode form (NFC, NFD) or "
+        "an ending .0, and count as different",
+        "If they mean the same, write them in one way where the log is written.",
+    ),
+    Code(
         "slate_lengths_differ",
         "slate",
         "warning",

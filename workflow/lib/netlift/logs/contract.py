@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from netlift.inference.estimate import MIN_PER_ARM
+from netlift.logs.alike import alike_names
 from netlift.logs.assignment import assignment_problems
 from netlift.logs.codes import CODES
 from netlift.logs.entries import LogEntry
@@ -63,39 +64,17 @@ def count_rows(con: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def _present(
-    con: duckdb.DuckDBPyConnection, rows: Rows
-) -> tuple[list[tuple[int, RowProblem]], list[tuple[int, str]]]:
-    """Return the problems of rows and of slates that the log has, with their bits."""
-    bits = first_row(con, "SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates")
-    of_rows = [(bit, check) for bit, check in enumerate(rows.checks) if bits[0] & (1 << bit)]
-    of_slates = [(bit, code) for bit, code in enumerate(SLATE_CODES) if bits[1] & (1 << bit)]
-    return of_rows, of_slates
-
-
-def set_aside_condition(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry) -> str:
-    """Return the condition in SQL, over ``slates``, of those that are set aside."""
-    reasons = _reasons(*_present(con, rows), set(log.set_aside))
-    return " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
-
-
-def check_slates(
-    con: duckdb.DuckDBPyConnection,
-    rows: Rows,
-    log: LogEntry,
-    n_rows: int,
-    extremes: Sequence[Problem] = (),
-) -> Checked:
+def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int) -> Checked:
     """Check the rows and slates of a log; the table ``slates`` must exist.
-
-    ``extremes`` are the columns whose values sums cannot hold together.
 
     Raises
     ------
     LogRefusedError
         It has errors that are not set aside; the error carries all problems.
     """
-    of_rows, of_slates = _present(con, rows)
+    bits = first_row(con, "SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates")
+    of_rows = [(bit, check) for bit, check in enumerate(rows.checks) if bits[0] & (1 << bit)]
+    of_slates = [(bit, code) for bit, code in enumerate(SLATE_CODES) if bits[1] & (1 << bit)]
     chosen = set(log.set_aside)
     reasons = _reasons(of_rows, of_slates, chosen)
     aside = " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
@@ -105,7 +84,6 @@ def check_slates(
     # A problem that occurs only in slates set aside for another problem needs no report.
     if aside != "false" and errors:
         errors = [problem for problem in errors if _remains(con, rows, problem.code, aside)]
-    errors += [] if errors else extremes
     accepted = []
     if rows.experiment and not errors:
         errors += _assignment_errors(con, log, aside)
@@ -269,6 +247,7 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, log, used)
+    yield from alike_names(con, log, used_rows(aside))
     yield from constant_outcomes(con, rows, log, aside)
     if rows.experiment:
         yield from constant_parts(con, log, aside)

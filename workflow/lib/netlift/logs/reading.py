@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
-from netlift.logs.contract import Checked, check_slates, count_rows, set_aside_condition
+from netlift.logs.contract import Checked, check_slates, count_rows
 from netlift.logs.entries import LogEntry
 from netlift.logs.items import item_batches
 from netlift.logs.problems import LogRefusedError, Problem, contract_table, first_line, refusal
 from netlift.logs.rows import Rows
 from netlift.logs.slates import (
+    Scale,
     account_columns,
     extreme_values,
     measured,
@@ -76,17 +77,7 @@ def account_log(
 
 def _account(log: LogEntry, path: Path, threads: int, memory_mb: int) -> Checked:
     with _staged(log, path.parent, threads, memory_mb) as (con, rows, n_rows):
-        scale, aside = measured(con, rows, log), "false"
-        sum_slates(con, rows, log, scale, n_rows)
-        if log.set_aside:
-            aside = set_aside_condition(con, rows, log)
-        if aside != "false":
-            # What is set aside must not change what is used, not even by rounding.
-            of_all, scale = scale, measured(con, rows, log, used_rows(aside))
-            if scale != of_all:
-                sum_slates(con, rows, log, scale, n_rows)
-        extremes = list(extreme_values(con, rows, scale, used_rows(aside)))
-        checked = check_slates(con, rows, log, n_rows, extremes)
+        checked, scale = _summed(con, rows, log, n_rows)
         columns = ", ".join(
             f"{name(column)}::{_NARROW[column]} AS {name(column)}"
             if column in _NARROW
@@ -99,6 +90,26 @@ def _account(log: LogEntry, path: Path, threads: int, memory_mb: int) -> Checked
             "USE_TMP_FILE false)"
         )
     return checked
+
+
+def _summed(
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int
+) -> tuple[Checked, Scale]:
+    """Sum and check slates; what is set aside must not change the rest, not even by rounding."""
+    scale, aside = measured(con, rows, log), "false"
+    while True:
+        sum_slates(con, rows, log, scale, n_rows)
+        checked = check_slates(con, rows, log, n_rows)
+        if checked.aside == aside:
+            break
+        aside, of_more = checked.aside, scale
+        scale = measured(con, rows, log, used_rows(aside))
+        if scale == of_more:
+            break
+    extremes = list(extreme_values(con, rows, scale, used_rows(aside)))
+    if extremes:
+        raise refusal(extremes)
+    return checked, scale
 
 
 @contextmanager

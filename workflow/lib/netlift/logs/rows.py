@@ -44,6 +44,9 @@ MISSING_TEXTS = (
 )
 """Texts by which programs write a missing value, in capitals: compared without blanks and case."""
 
+BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+"""What is trimmed, in SQL: spaces, tabs, ends of lines, no-break spaces."""
+
 LARGEST = 1e100
 """The largest number whose square, summed over slates, is certainly finite."""
 
@@ -130,11 +133,8 @@ def _written(cell: str, texts: Iterable[str]) -> str:
     # Long cells first: nearly all ids are decided by their length.
     return (
         f"CASE WHEN strlen({cell}) > {_TEXT_MISSING} THEN false "
-        f"ELSE upper(trim({cell}, {_BLANKS})) IN ({listed}) END"
+        f"ELSE upper(trim({cell}, {BLANKS})) IN ({listed}) END"
     )
-
-
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 
 
 def _unreadable(cell: str) -> str:
@@ -216,7 +216,7 @@ class _Mapper:
     def text_id(self, alias: str, column: str) -> None:
         """Read text; blank cells are missing, and texts that may mean so are asked about."""
         cell = f"CAST({self.raw(column)} AS VARCHAR)"
-        blank = f"strlen({cell}) <= {_TEXT_MISSING} AND trim({cell}, {_BLANKS}) = ''"
+        blank = f"strlen({cell}) <= {_TEXT_MISSING} AND trim({cell}, {BLANKS}) = ''"
         self.add(alias, f"CASE WHEN {blank} THEN NULL ELSE {cell} END")
         value = name(alias)
         if self.missing_texts is None:
