@@ -130,9 +130,7 @@ def test_a_number_of_the_slate_joined_to_its_rows_is_refused(name, log, tmp_path
 def test_the_way_out_gives_the_right_total(log, tmp_path):
     """The number in the focal row alone: the total is that of the slates' numbers."""
     level = log.groupby("Impression ID")["clicked"].transform("sum")
-    accounts, contract = contract_of(
-        log.assign(clicked=level.where(log["candidate"], 0)), tmp_path
-    )
+    accounts, contract = contract_of(log.assign(clicked=level.where(log["candidate"], 0)), tmp_path)
     slates = log[log["candidate"]].assign(level=level)
     means = slates.groupby("arm")["level"].mean()
     effects = component_effects(accounts).query("estimator == 'difference_in_means'")

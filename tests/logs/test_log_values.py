@@ -128,8 +128,10 @@ def test_a_value_that_drowns_the_others_is_refused(tmp_path, sentinel):
     assert set(found) == {"minutes", "score"}
     for row, column in ((100, "minutes"), (110, "score")):
         assert (found[column].rows, found[column].slates) == (1, 1)
-        assert found[column].examples[0].endswith(
-            f"in slate {log.loc[row, 'Impression ID']}, item {log.loc[row, 'sku']}"
+        assert (
+            found[column]
+            .examples[0]
+            .endswith(f"in slate {log.loc[row, 'Impression ID']}, item {log.loc[row, 'sku']}")
         )
 
 

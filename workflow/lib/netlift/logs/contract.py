@@ -137,7 +137,8 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
     where = f"FROM rows WHERE problems & {1 << bit} <> 0"
     counted = first_row(con, f"SELECT count(*), count(DISTINCT slate) {where}")
     if check.code == "text_for_missing":
-        return Problem(check.code, check.column, *map(int, counted), _texts(con, check, where))
+        texts = _texts(con, check, where)
+        return Problem(check.code, check.column, int(counted[0]), int(counted[1]), texts)
     sample = con.execute(
         f"SELECT DISTINCT slate::VARCHAR, item::VARCHAR, ({check.shown})::VARCHAR {where} "
         "ORDER BY 1, 2, 3 LIMIT 3"

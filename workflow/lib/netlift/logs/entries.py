@@ -143,9 +143,7 @@ class LogEntry:
             outcomes=tuple(LogOutcome.from_config(name, entry["outcomes"][name]) for name in order),
             paths=(path,) if isinstance(path, str) else tuple(path),
             format_name=entry.get("format"),
-            missing_values=(
-                tuple(entry["missing_values"]) if "missing_values" in entry else None
-            ),
+            missing_values=(tuple(entry["missing_values"]) if "missing_values" in entry else None),
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
             unit=promotion.get("unit", "slate"),
             probability=promotion.get("probability"),

@@ -45,7 +45,9 @@ def item_batches(
 
     short = _short(con, rows, used)
     for condition in ranges(con, n_rows):
-        batches = con.execute(_items_sql(rows, limits, condition, short)).to_arrow_reader(BATCH_ROWS)
+        batches = con.execute(_items_sql(rows, limits, condition, short)).to_arrow_reader(
+            BATCH_ROWS
+        )
         assert batches is not None, "a SELECT has a result"
         for batch in batches:
             table = pa.Table.from_batches([batch])
@@ -68,9 +70,7 @@ def _short(con: duckdb.DuckDBPyConnection, rows: Rows, used: str) -> set[str]:
     return rows.short | {alias for alias, fit in zip(wide, fits, strict=True) if fit}
 
 
-def _items_sql(
-    rows: Rows, limits: Mapping[str, float], condition: str, short: set[str]
-) -> str:
+def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: set[str]) -> str:
     columns = {
         "slate_id": "slate",
         "user_id": "user_id",

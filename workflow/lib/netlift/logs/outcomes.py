@@ -1,4 +1,4 @@
-"""Outcomes that cannot answer: they never vary (in an arm or at all), or are one number per slate."""
+"""Outcomes that cannot answer: constant, recorded in one arm only, or one number per slate."""
 
 from __future__ import annotations
 

@@ -129,11 +129,14 @@ def _base(kind: str) -> str:
 
 def _written(cell: str, texts: Iterable[str]) -> str:
     """Return the condition that a cell has one of some texts, whatever its case and blanks."""
-    listed = ", ".join(text(value) for value in texts)
-    # Long cells first: nearly all ids are decided by their length.
+    # Long cells first: nearly all ids are decided by their length. DuckDB compares a cell with a
+    # list of texts by a join of all rows, so they are looked for in one text.
+    mark = "\x1f"
+    listed = text(mark + mark.join(texts) + mark)
+    written = f"{text(mark)} || upper(trim({cell}, {BLANKS})) || {text(mark)}"
     return (
         f"CASE WHEN strlen({cell}) > {_TEXT_MISSING} THEN false "
-        f"ELSE upper(trim({cell}, {BLANKS})) IN ({listed}) END"
+        f"ELSE contains({listed}, {written}) END"
     )
 
 
@@ -148,6 +151,7 @@ class _Mapper:
     def __init__(self, source: Source, integers: set[str], missing: Sequence[str] | None) -> None:
         self.source, self.integers, self.missing_texts = source, integers, missing
         self.columns: list[str] = []
+        self.parsed: list[str] = []
         self.checks: list[RowProblem] = []
         self.whole: set[str] = set()
         self.short: set[str] = set()
@@ -165,6 +169,17 @@ class _Mapper:
         listed = _written(cell, [value.strip().upper() for value in self.missing_texts])
         return f"CASE WHEN {listed} THEN NULL ELSE {cell} END"
 
+    def once(self, alias: str, expression: str) -> str:
+        """Return a name of an expression, which is evaluated once although it is used twice."""
+        self.parsed.append(f"{expression} AS {name(alias + '/parsed')}")
+        return f"r.{name(alias + '/parsed')}"
+
+    def select(self) -> str:
+        """Return the SELECT of all columns."""
+        parsed = ", ".join(["*", *self.parsed])
+        source = f"(SELECT {parsed} FROM {self.source.sql} r)" if self.parsed else self.source.sql
+        return f"SELECT {', '.join(self.columns)} FROM {source} r"
+
     def add(self, alias: str, expression: str) -> None:
         self.columns.append(f"{expression} AS {name(alias)}")
 
@@ -180,7 +195,7 @@ class _Mapper:
     def guess(self, alias: str, column: str, kind: str) -> None:
         """Parse text as whole numbers, and flag values that are not exactly one."""
         raw = self.raw(column)
-        cast = f"TRY_CAST({raw} AS {kind})"
+        cast = self.once(alias, f"TRY_CAST({raw} AS {kind})")
         self.add(alias, cast)
         wrong = f"{cast}::VARCHAR IS DISTINCT FROM {raw} AND {raw} IS NOT NULL"
         # The two most common values first: they decide most clicks.
@@ -259,13 +274,15 @@ class _Mapper:
     def text_number(self, alias: str, column: str, kind: str) -> None:
         raw = self.raw(column)
         cell = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
-        cast = f"NULLIF(TRY_CAST({cell} AS DOUBLE), 'nan'::DOUBLE)"
+        number = self.once(alias, f"TRY_CAST({cell} AS DOUBLE)")
+        cast = f"CASE WHEN isnan({number}) THEN NULL ELSE {number} END"
         if alias.startswith("o_"):
             truth = f"CASE lower({cell}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
             cast = f"coalesce({cast}, {truth})"
         self.add(alias, cast)
         bad = name(f"{alias}_bad")
-        self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN {_unreadable(cell)} END")
+        unread = f"CASE WHEN {cast} IS NULL THEN {_unreadable(cell)} END"
+        self.add(f"{alias}_bad", f"CASE WHEN {number} IS NULL THEN {unread} END")
         self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
 
     def position(self, alias: str, column: str, first: int) -> None:
@@ -303,6 +320,7 @@ class _Mapper:
                 "WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false END END"
             )
         bad = f"{role}_bad"
+        value = self.once(role, value)
         self.add(role, value)
         self.add(bad, f"CASE WHEN {value} IS NULL THEN {unread} END")
         self.check("unknown_flag", column, f"{name(bad)} IS NOT NULL", name(bad))
@@ -348,9 +366,8 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
         mapper.number(alias, column, needed=False)
         mapper.logged[alias] = column
-    select = f"SELECT {', '.join(mapper.columns)} FROM {source.sql} r"
     return Rows(
-        select,
+        mapper.select(),
         mapper.checks,
         [outcome.name for outcome in log.outcomes],
         list(log.slate_covariates),

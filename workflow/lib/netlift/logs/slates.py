@@ -349,9 +349,7 @@ def sum_slates(
         con.execute(f"{verb} {sql}")
 
 
-def _slates_sql(
-    rows: Rows, log: LogEntry, scale: Scale, condition: str
-) -> str:
+def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     """Return the query of one range of slates."""
     same = "(NOT focal AND cluster = focal_cluster)"
     plain = {

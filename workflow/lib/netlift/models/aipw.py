@@ -222,7 +222,9 @@ def advice(table: pd.DataFrame) -> str:
     models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > ROUNDING)]
     plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
     if not plain > ROUNDING:
-        return "The totals of slates do not vary, so there is no interval that a model could narrow."
+        return (
+            "The totals of slates do not vary, so there is no interval that a model could narrow."
+        )
     if models.empty:
         return "No model gives an estimate with an error."
     best = models.iloc[int(models["se"].astype(float).argmin())]
