@@ -345,6 +345,22 @@ def test_listed_texts_are_missing_clusters(tmp_path, kind, numeric):
     assert set(items["spillover_cluster"].dropna()) == set(log["dept, name"]) - {" na", "NULL"}
 
 
+def test_clusters_of_a_table_of_items_are_asked_about_too(tmp_path):
+    log, _ = draw_log(3, 60)
+    table = log[["sku", "dept, name"]].drop_duplicates("sku").astype(object)
+    table.iloc[[3, 7, 9], 1] = ["NULL", " null", "  "]
+    table.to_csv(tmp_path / "items.csv", index=False)
+    columns = {role: column for role, column in COLUMNS.items() if role != "cluster"}
+    items = {"path": str(tmp_path / "items.csv"), "item": "sku", "cluster": "dept, name"}
+    said = {"columns": columns, "items": items}
+    with pytest.raises(LogRefusedError) as refused:
+        tables(log, tmp_path, "csv", **said)
+    assert columns_of(refused, "text_for_missing") == {"dept, name"}
+    _, _, contract, _ = tables(log, tmp_path, "csv", **said, missing_values=["NULL"])
+    missing = log["sku"].isin(table["sku"].iloc[[3, 7, 9]]).sum()
+    assert contract.set_index("code").loc["no_cluster", "rows"] == missing
+
+
 def test_texts_that_are_not_listed_are_names(tmp_path):
     log, _ = draw_log(3, 60)
     log.loc[[3, 40], "dept, name"] = ["NA", "None"]

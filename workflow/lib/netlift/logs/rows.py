@@ -140,6 +140,28 @@ def _written(cell: str, texts: Iterable[str]) -> str:
     )
 
 
+def _listed_missing(cell: str, texts: Sequence[str] | None) -> str:
+    """Return a cell; NULL for texts that the entry lists as missing."""
+    if not texts:
+        return cell
+    listed = _written(cell, [value.strip().upper() for value in texts])
+    return f"CASE WHEN {listed} THEN NULL ELSE {cell} END"
+
+
+def _not_blank(cell: str) -> str:
+    blank = f"strlen({cell}) <= {_TEXT_MISSING} AND trim({cell}, {BLANKS}) = ''"
+    return f"CASE WHEN {blank} THEN NULL ELSE {cell} END"
+
+
+def cluster_from_items(rows: Rows, log: LogEntry) -> str:
+    """Return the cluster that the table of items gives a row, and check it as one of the log."""
+    assert log.items is not None, "the entry has a table of items"
+    if log.missing_values is None:
+        asked = _written("cluster", MISSING_TEXTS)
+        rows.checks.append(RowProblem("text_for_missing", log.items.cluster, asked, "cluster"))
+    return _not_blank(_listed_missing("cluster_of_item", log.missing_values))
+
+
 def _unreadable(cell: str) -> str:
     """Return a cell without blanks; NULL if it is empty or says that a value is missing."""
     return f"CASE WHEN {_written(cell, MISSING_TEXTS)} THEN NULL ELSE NULLIF(trim({cell}), '') END"
@@ -164,10 +186,7 @@ class _Mapper:
     def raw(self, column: str) -> str:
         """Return a cell as logged; NULL for texts that the entry lists as missing."""
         cell = f"r.{name(column)}"
-        if not self.missing_texts or self.kind(column) != "VARCHAR":
-            return cell
-        listed = _written(cell, [value.strip().upper() for value in self.missing_texts])
-        return f"CASE WHEN {listed} THEN NULL ELSE {cell} END"
+        return cell if self.kind(column) != "VARCHAR" else _listed_missing(cell, self.missing_texts)
 
     def once(self, alias: str, expression: str) -> str:
         """Return a name of an expression, which is evaluated once although it is used twice."""
@@ -230,9 +249,7 @@ class _Mapper:
 
     def text_id(self, alias: str, column: str) -> None:
         """Read text; blank cells are missing, and texts that may mean so are asked about."""
-        cell = f"CAST({self.raw(column)} AS VARCHAR)"
-        blank = f"strlen({cell}) <= {_TEXT_MISSING} AND trim({cell}, {BLANKS}) = ''"
-        self.add(alias, f"CASE WHEN {blank} THEN NULL ELSE {cell} END")
+        self.add(alias, _not_blank(f"CAST({self.raw(column)} AS VARCHAR)"))
         value = name(alias)
         if self.missing_texts is None:
             asked = _written(value, MISSING_TEXTS)

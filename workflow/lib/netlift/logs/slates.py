@@ -16,7 +16,7 @@ from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, ItemsTable, LogEntry
 from netlift.logs.problems import Problem, first_line, refusal
-from netlift.logs.rows import Rows, map_rows, narrow_ids, whole_columns
+from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
 from netlift.logs.source import Source, first_row, name, read_items_table
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
     columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
     columns += [f"{role} - {log.first_position - 1} AS {role}" for role in positions]
     if "cluster" not in log.columns:
-        columns.append("cluster_of_item AS cluster" if log.items else "NULL::VARCHAR AS cluster")
+        cluster = cluster_from_items(rows, log) if log.items else "NULL::VARCHAR"
+        columns.append(f"{cluster} AS cluster")
     if "user" not in log.columns:
         columns.append("slate AS user")
     columns.append(f"{rows.problems()} AS problems")
