@@ -71,7 +71,7 @@ class _Walk:
             return [self.copy(item, (*path, str(number))) for number, item in enumerate(value)]
         if problem := _scalar_problem(value):
             self.problems.append(f"{shown('.'.join(path))}: {problem}")
-        return value
+        return _capped(value)
 
     def _item(self, key: object, item: Any, path: tuple[str, ...]) -> Any:
         return self.copy(item, (*path, shown(key)))
@@ -81,6 +81,14 @@ class _Walk:
             name = ".".join((*path, shown(key)))
             self.problems.append(f'{name}: this key is no text; put it in quotes: "{shown(key)}"')
         return key if isinstance(key, str) else shown(key)
+
+
+def _capped(value: Any) -> Any:
+    """Return a value whose text Python can write: it refuses integers of 4,300 digits."""
+    limit = 10**_LONGEST
+    return (
+        max(-limit, min(value, limit)) if isinstance(value, int) and abs(value) > limit else value
+    )
 
 
 def _scalar_problem(value: Any) -> str | None:
