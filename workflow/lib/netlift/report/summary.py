@@ -6,6 +6,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from netlift.core.tables import original
+
 
 def summary(folder: Path) -> str:
     """Return a summary of every experiment in a results folder.
@@ -61,4 +63,5 @@ def _over_worlds(folder: Path) -> Iterator[str]:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = csv.DictReader(file)
+        return [{name: original(cell) for name, cell in row.items()} for row in rows]
