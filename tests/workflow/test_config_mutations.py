@@ -18,7 +18,7 @@ from netlift.workflow.study import Study
 
 SEED = 20260428
 LONGEST = 5.0
-"""Seconds within which a configuration is accepted or refused."""
+"""Seconds of computing within which a configuration is accepted or refused."""
 
 
 def log_config() -> dict:
@@ -75,7 +75,7 @@ def names_the_place(message: str, mutation: Mutation) -> bool:
 
 def verdict(mutation: Mutation) -> str | None:
     """Return what is wrong with the outcome of a mutation; None if nothing is."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         complete = evaluate(mutation.config)
         wrong = None if says_what_was_written(mutation, complete) else "accepted as another value"
@@ -85,7 +85,7 @@ def verdict(mutation: Mutation) -> str | None:
             wrong = f"a message of {len(str(error)):,} characters"
     except Exception as error:
         wrong = f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return wrong or (f"{seconds:.1f} seconds" if seconds > LONGEST else None)
 
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.core.errors import NetliftError
 
@@ -215,9 +215,10 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     import csv
 
     texts = frame.select_dtypes(include=["object", "str", "category"])
+    quoting: Literal[0, 2] = csv.QUOTE_MINIMAL
     # The writer does not quote a carriage return, which readers then take for the end of a row.
-    returns = any("\r" in cell for name in texts for cell in texts[name] if isinstance(cell, str))
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    if any("\r" in cell for name in texts for cell in texts[name] if isinstance(cell, str)):
+        quoting = csv.QUOTE_NONNUMERIC
     frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting)
 
 
@@ -299,7 +300,7 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(Path(path), "JSON", error) from error
 
 

@@ -11,11 +11,16 @@ from netlift.core.errors import NetliftError
 from netlift.logs.entries import LogEntry, log_problems
 from netlift.promotion.record import Promotion
 from netlift.studies.seed_blocks import expanded_seeds
+from netlift.workflow.plain import shown
 from netlift.workflow.schema import Json, changed_world, schema_problems
 from netlift.worlds import registry as worlds
 
 MOST_POINTS = 10_000
 """Points of a sensitivity grid, all of them computed in one job."""
+
+
+_SHOWN = 40
+"""Problems that are written out; the rest are counted."""
 
 
 def refuse(problems: Sequence[str]) -> None:
@@ -28,10 +33,13 @@ def refuse(problems: Sequence[str]) -> None:
     """
     problems = list(dict.fromkeys(problems))
     if problems:
-        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
+        count = f"{len(problems):,} problem" + ("s" if len(problems) > 1 else "")
+        lines = [f"  - {problem}" for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"  - and {len(problems) - _SHOWN:,} more")
         raise NetliftError(
             f"the configuration has {count}:\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
+            + "\n".join(lines)
             + "\nEvery key is explained in config/README.md."
         )
 
@@ -212,6 +220,7 @@ def _world_entry_problems(entry: Json, size: int, path: tuple[str, ...]) -> Iter
 
 
 def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    text = shown(name)
+    near = difflib.get_close_matches(text, list(known), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key}: there is no {name!r}{hint} (known: {', '.join(known)})"
+    return f"{key}: there is no {text!r}{hint} (known: {', '.join(known)})"

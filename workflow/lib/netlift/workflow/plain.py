@@ -13,6 +13,9 @@ from netlift.core.errors import NetliftError
 MAX_VALUES = 100_000
 """Values of a configuration; the default one has about 500."""
 
+MAX_ITEMS = 10_000
+"""Entries of one list."""
+
 MAX_DEPTH = 30
 """Levels of mappings and lists; the default configuration has five."""
 
@@ -68,10 +71,18 @@ class _Walk:
                 self._key(key, path): self._item(key, item, path) for key, item in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self.copy(item, (*path, str(number))) for number, item in enumerate(value)]
+            return self._list(value, path)
         if problem := _scalar_problem(value):
             self.problems.append(f"{shown('.'.join(path))}: {problem}")
         return _capped(value)
+
+    def _list(self, items: list[Any] | tuple[Any, ...], path: tuple[str, ...]) -> list[Any]:
+        """Return a plain copy of a list; of one that is too long, the beginning."""
+        if len(items) > MAX_ITEMS:
+            place = shown(".".join(path))
+            self.problems.append(f"{place}: {len(items):,} entries; at most {MAX_ITEMS:,}")
+            items = items[:10]
+        return [self.copy(item, (*path, str(number))) for number, item in enumerate(items)]
 
     def _item(self, key: object, item: Any, path: tuple[str, ...]) -> Any:
         return self.copy(item, (*path, shown(key)))

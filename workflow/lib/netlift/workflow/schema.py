@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +100,14 @@ def _number(value: Any, kind: Any) -> Any:
     return value
 
 
+_MOST_PROBLEMS = 1000
+"""Violations that are described; with more, a list holds the wrong thing throughout."""
+
+
 def schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield each violation of a schema, with its key."""
     validator = _validator_class()(schema)
-    for error in sorted(validator.iter_errors(value), key=_place):
+    for error in sorted(islice(validator.iter_errors(value), _MOST_PROBLEMS), key=_place):
         yield from _described(error, prefix)
 
 
@@ -145,7 +150,7 @@ def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         for name in sorted(set(value) - set(known)):
-            yield _unknown_key((*path, str(name)), known)
+            yield _unknown_key((*path, shown(name)), known)
     elif "propertyNames" in error.absolute_schema_path:
         yield f"{key}: the name {_repr(value)} is not allowed; allowed: {allowed_values(schema)}"
     elif error.validator == "uniqueItems":
