@@ -1,9 +1,13 @@
 """Configuration files are read strictly: what YAML accepts in silence is refused with its line."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 from configs import ROOT
+from runs import checkout
 
 from netlift.core.errors import NetliftError
 from netlift.workflow.config_files import (
@@ -133,3 +137,58 @@ def test_values_of_the_command_line_are_checked_before_snakemake_reads_them(valu
 
 def test_usual_values_of_the_command_line_are_passed_on():
     check_command_line([], ["dataset=ml-1m", "slates={n_slates: 10}", "archives=", "study=3"])
+
+
+# --- Through Snakemake ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return checkout(tmp_path_factory.mktemp("project"))
+
+
+OVERLAYS = {
+    "duplicate keys": (b"study: {seeds: [1]}\nstudy: {sizes: [6]}\n", "study is given twice"),
+    "latin-1": ("title: é\n".encode("latin-1"), "is no UTF-8"),
+    "an alias of itself": (b"study: &a {seeds: *a}\n", "alias of itself"),
+    "a world above": (b"worlds: {..: {model: mnl}}\n", "worlds: the name '..' is not allowed"),
+    "a reserved name": (b"grids: {sweep: {world: mnl, parameters: {b_r: [1]}}}\n", "grids: the na"),
+    "a billion seeds": (b"sweep: {seeds: [0-999999999]}\n", "more than 100,000 seeds"),
+    "a reversed range": (b"sweep: {seeds: [9-1]}\n", "did you mean 1-9?"),
+    "an exponent": (b"slates: {n_slates: 1e9}\n", "slates.n_slates: 1000000000 is not allowed"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_is_refused_without_a_traceback(project, name):
+    content, message = OVERLAYS[name]
+    (project / "overlay.yaml").write_bytes(content)
+    words = ["snakemake", "-n", "--cores", "1", "--configfile", "overlay.yaml"]
+    text = module(project, "netlift", *words)
+    assert message in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_the_project_s_own_file_is_read_strictly_by_plain_snakemake(project):
+    path = project / "config/config.yaml"
+    sound = path.read_bytes()
+    path.write_bytes(sound + b"\npolicy: {cost: 1}\n")
+    text = module(project, "snakemake", "-n", "--cores", "1")
+    path.write_bytes(sound)
+    assert "policy is given twice" in text
+    assert "Traceback" not in text
+
+
+def module(folder, name: str, *arguments: str) -> str:
+    """Run a command that is refused; return its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder / "workflow/lib")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (1, 2)
+    return done.stdout + done.stderr
