@@ -8,14 +8,22 @@ from typing import Any
 
 from netlift.workflow.plain import shown
 
-GROUPS = (("datasets",), ("logs",), ("worlds",), ("grids",), ("validation", "cases"))
+GROUPS = (
+    ("datasets",),
+    ("logs",),
+    ("slates",),
+    ("promotions",),
+    ("worlds",),
+    ("grids",),
+    ("validation", "cases"),
+)
 """Where the names are keys."""
 
 RESERVED = frozenset(
     (
         *("archives", "config", "datasets", "downloads", "resources", "results"),
-        *("grid", "grids", "logs", "report", "scorer", "studies", "sweep", "validation"),
-        *("effects", "exposure", "figures", "index", "items", "models", "slates", "tables"),
+        *("grid", "grids", "logs", "report", "studies", "sweep", "validation"),
+        *("effects", "exposure", "figures", "index", "items", "models", "tables"),
         *("all", "none", "null"),
     )
 )
