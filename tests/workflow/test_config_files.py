@@ -17,7 +17,6 @@ from netlift.workflow.config_files import (
     file_problems,
     text_problems,
 )
-from netlift.workflow.targets import requested_targets, unknown_targets
 
 LAUGHS = "a0: &a0 [1, 1, 1, 1]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
@@ -140,24 +139,6 @@ def test_usual_values_of_the_command_line_are_passed_on():
     check_command_line([], ["dataset=ml-1m", "slates={n_slates: 10}", "archives=", "study=3"])
 
 
-# --- Targets -------------------------------------------------------------------------------------
-
-
-def test_targets_are_those_of_snakemake_s_command_line():
-    words = ["/bin/snakemake", "-n", "--config", "dataset=x", "--", "all", "a/b.csv"]
-    assert requested_targets(words) == ["all", "a/b.csv"]
-    assert requested_targets(["/bin/snakemake", "-n", "--target-jobs", "a:", "--cores", "1"]) == []
-    assert requested_targets(["pytest", "all"]) == []
-    assert requested_targets([]) == []
-
-
-def test_a_target_is_compared_with_the_files_and_rules_of_the_study():
-    with pytest.raises(NetliftError) as caught:
-        unknown_targets(["swep", "zzzzzz"], ["sweep", "results/x.csv"])
-    assert "swep: no rule makes this file; did you mean sweep?" in str(caught.value)
-    assert "zzzzzz: no rule makes this file\n" in str(caught.value)
-
-
 # --- Through Snakemake ---------------------------------------------------------------------------
 
 
@@ -197,17 +178,6 @@ def test_the_project_s_own_file_is_read_strictly_by_plain_snakemake(project):
     text = module(project, "snakemake", "-n", "--cores", "1")
     path.write_bytes(sound)
     assert "policy is given twice" in text
-    assert "Traceback" not in text
-
-
-@pytest.mark.slow
-def test_a_target_that_no_rule_makes_is_refused_with_the_nearest_one(project):
-    folder = "results/ml-small/size=12/seed=20260428/logit"
-    wrong = [f"{folder}/effects/component_effect.csv", "sweeep", "results/ml-smal/config.yaml"]
-    text = module(project, "snakemake", "-n", "--cores", "1", "--", *wrong)
-    assert f"did you mean {folder}/effects/component_effects.csv?" in text
-    assert "did you mean sweep?" in text
-    assert "did you mean results/ml-small/config.yaml?" in text
     assert "Traceback" not in text
 
 
