@@ -81,9 +81,9 @@ def test_what_has_one_meaning_is_read(text):
     ],
 )
 def test_what_is_ambiguous_or_endless_is_refused_with_its_line(text, message):
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert message in "\n".join(text_problems(text))
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize(
