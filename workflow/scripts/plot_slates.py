@@ -42,5 +42,6 @@ if "snakemake" in globals():
             inputs.movies,
             inputs.exposure,
             dict(snakemake.output.items()),
-            f"{wildcards.dataset}/size={wildcards.size}/seed={wildcards.seed}",
+            f"{wildcards.dataset}/{wildcards.slates}/size={wildcards.size}/"
+            f"seed={wildcards.seed}/{wildcards.promotion}",
         )
