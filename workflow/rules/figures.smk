@@ -26,6 +26,8 @@ rule plot_slates:
     resources:
         mem_mb=memory(210, slates=150, ratings=1500),
         runtime=minutes(3, slates=3, ratings=60),
+    params:
+        settings=lambda wildcards: settings(source=DESIGN_PATH.format(**wildcards)),
     message:
         "Plotting ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
     script:

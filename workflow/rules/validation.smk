@@ -79,6 +79,10 @@ rule combine_validation:
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: settings(
+            source=f"the study {wildcards.study}, promotion {wildcards.promotion}"
+        ),
     message:
         "Evaluating the replicates of {wildcards.study}, {wildcards.promotion}"
     script:

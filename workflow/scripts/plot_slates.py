@@ -36,12 +36,11 @@ def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], sour
 
 if "snakemake" in globals():
     with job(snakemake):
-        inputs, wildcards = snakemake.input, snakemake.wildcards
+        inputs = snakemake.input
         main(
             inputs.ratings,
             inputs.movies,
             inputs.exposure,
             dict(snakemake.output.items()),
-            f"{wildcards.dataset}/{wildcards.slates}/size={wildcards.size}/"
-            f"seed={wildcards.seed}/{wildcards.promotion}",
+            snakemake.params.settings["source"],
         )

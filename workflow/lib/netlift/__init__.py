@@ -1,6 +1,6 @@
 """Netlift: when we promote an item, do we create engagement, or do we only move it?
 
-In a notebook: ``netlift.open_experiment("results/ml-small/size=12/seed=20260428/logit")``.
+In a notebook: ``netlift.open_experiment("results/ml-small/scorer/size=12/seed=20260428/to_first/logit")``.
 """
 
 from typing import Any

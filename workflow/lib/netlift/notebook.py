@@ -1,6 +1,6 @@
 """Experiments opened in a notebook: any table and any figure in two lines.
 
-``experiment = netlift.open_experiment("results/ml-small/size=12/seed=20260428/logit")``, then
+``experiment = netlift.open_experiment("results/ml-small/scorer/size=12/seed=20260428/to_first/logit")``, then
 ``experiment.table("product_summary")`` or ``experiment.figure("decomposition")``.
 """
 
@@ -67,7 +67,7 @@ class OpenedExperiment:
         if not (self.folder / "slate_outcomes.parquet").exists():
             raise NetliftError(
                 f"no experiment in {self.folder}: it has no slate_outcomes.parquet. Give a folder "
-                "such as results/ml-small/size=12/seed=20260428/logit, and run the study first."
+                "such as results/ml-small/scorer/size=12/seed=20260428/to_first/logit, and run the study first."
             )
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ def open_experiment(folder: str | Path) -> OpenedExperiment:
     Parameters
     ----------
     folder
-        Such as ``results/ml-small/size=12/seed=20260428/logit``.
+        Such as ``results/ml-small/scorer/size=12/seed=20260428/to_first/logit``.
 
     Raises
     ------

@@ -88,7 +88,10 @@ def cross_problems(config: Json) -> Iterator[str]:
 
 
 def _reserved_names(config: Json) -> Iterator[str]:
-    """Check that no name is that of a folder in which results are."""
+    """Check that no name is that of a folder in which results are, or ends with a line break."""
+    names = [config["study"]["name"], *config["slates"], *config["promotions"]]
+    # In a schema's pattern, $ matches before a last line break.
+    yield from (f"{name!r} cannot be a name: no line break" for name in names if "\n" in name)
     for group in ("datasets", "slates", "promotions", "worlds", "logs"):
         for name in config[group]:
             if name in RESERVED:
@@ -202,7 +205,7 @@ def check_validation(config: Mapping[str, Any]) -> None:
     NetliftError
         All problems at once, one line each.
     """
-    problems = []
+    problems: list[str] = []
     for name, case in config["validation"]["cases"].items():
         key = f"validation.cases.{name}"
         case_worlds = case.get("worlds", config["study"]["worlds"])

@@ -112,15 +112,15 @@ class Study:
     @classmethod
     def from_config(cls, config: Json) -> Self:
         """Parse a configuration that ``check_config`` returned."""
-        study = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in config["study"].items()
-        }
+        study = config["study"]
+        lists = ("seeds", "sizes", "promotions", "worlds", "grids")
         return cls(
             config=config,
+            name=study["name"],
             dataset=config["dataset"],
+            slates=study["slates"],
             logs={name: LogEntry.from_config(entry) for name, entry in config["logs"].items()},
-            **study,
+            **{key: tuple(study[key]) for key in lists},
         )
 
     # --- Contents of the study -----------------------------------------------------------------
