@@ -347,8 +347,8 @@ def _candidate_pool(
         count[open_slates] = n_fresh
     raise NetliftError(
         f"slates.NAME.scorer.pool: {int((count < pool).sum()):,} slates of block {block} found "
-        f"fewer than {pool} unseen movies, because nearly all ratings fall on movies that their users "
-        "have seen. Lower slates.NAME.scorer.pool."
+        f"fewer than {pool} unseen movies, because nearly all ratings fall on movies that their "
+        "users have seen. Lower slates.NAME.scorer.pool."
     )
 
 
