@@ -27,6 +27,7 @@ from netlift.report.columns import Cell, counted, effect, number, percent, table
 from netlift.report.decision import check_decision, decision
 from netlift.report.front import answers, gather_front
 from netlift.report.gathering import design_hash, gather
+from netlift.report.index import Entry, gather_index
 from netlift.report.layout import sections
 from netlift.report.ledger_views import ledger_views
 from netlift.report.pages import experiment_page
@@ -611,7 +612,43 @@ class TestSources:
         check_config(study)
 
 
+class TestIndex:
+    def test_it_lists_all_studies_and_logs_with_their_verdicts(self, small_study, tmp_path):
+        page = (small_study / "results/index.html").read_text(encoding="utf-8")
+        headline = read_json(small_study / "results/studies/tiny/verdict.json")["headline"]
+        front = (small_study / "results/studies/tiny/index.html").read_text(encoding="utf-8")
+        assert headline in front
+        assert f'<a href="studies/tiny/index.html"><bdi>tiny</bdi></a>: {headline}' in page
+        for log in ("mine", "watch", "shown"):
+            assert f'<a href="logs/{log}/report.html"><bdi>{log}</bdi></a>: ' in page
+        assert "This log cannot show what a promotion does" in page
+
+    def test_what_has_no_page_is_not_listed(self, small_study, tmp_path):
+        for name in ("studies/a/index.html", "studies/a/verdict.json", "studies/b/verdict.json"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text('{"headline": "It is so"}')
+        (tmp_path / "logs/x").mkdir(parents=True)
+        index = gather_index(tmp_path)
+        assert index.studies == [Entry("a", "It is so", "studies/a/index.html")]
+        assert index.logs == []
+
+    def test_pages_lead_back_to_it(self, small_study):
+        results = small_study / "results"
+        pages = (f"{DESIGN}/logit/report.html", "logs/shown/report.html", "studies/tiny/index.html")
+        for page in pages:
+            text = (results / page).read_text(encoding="utf-8")
+            (home,) = re.findall(r'<p class="brand"><a href="([^"]+)">', text)
+            assert ((results / page).parent / home).resolve() == (results / "index.html").resolve()
+
+
 class TestNotebook:
+    def test_it_finds_all_experiments_and_logs(self, small_study):
+        found = netlift.experiments(small_study / "results")
+        names = [f"logs/{log}" for log in ("mine", "shown", "watch")]
+        names += [f"{DESIGN}/{world}" for world in sorted(WORLDS)]
+        assert found == [str(small_study / "results" / name) for name in names]
+        assert netlift.open_experiment(found[-1]).decision["unit"].startswith("clicks")
+
     def test_any_table_and_figure_in_two_lines(self, small_study):
         experiment = netlift.open_experiment(small_study / "results" / DESIGN / "logit")
         for name in experiment.tables:

@@ -412,7 +412,9 @@ def test_a_user_with_just_enough_unseen_items_is_shown_all_of_them():
 def test_a_pool_that_cannot_be_found_is_an_error_with_a_way_out():
     # The first user has seen all that is ever drawn; the second has not.
     training, scorer = catalog_of([10**9, 10**9, 1, 1], [[0, 1], [2]])
-    with pytest.raises(NetliftError, match=r"1 slates .* fewer than 2 unseen .*Lower slates\.scor"):
+    with pytest.raises(
+        NetliftError, match=r"1 slates .* fewer than 2 unseen .*Lower slates\.NAME\.scor"
+    ):
         by_scorer(training, scorer, n_slates=2, size=2, pool=2)
 
 

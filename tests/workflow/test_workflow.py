@@ -1,6 +1,7 @@
 """The workflow as a user runs it: end to end, twice, and after one edit at a time."""
 
 import csv
+import re
 import shutil
 import zipfile
 
@@ -233,6 +234,30 @@ class TestStaleness:
         finally:
             shutil.rmtree(sweep.parent)
 
+    def test_another_study_of_the_same_experiments_has_its_own_front_page_alone(self, edited):
+        files = stale(edited, "--config", "study={name: other, worlds: [logit]}")
+        own = self.below("studies/other/")(files)
+        assert {"studies/other/index", "studies/other/config"} <= own
+        assert "studies/other/size=6/seed=20260428/from_third/robustness" in own
+        assert files == own | {"index"}
+
+    @pytest.mark.parametrize(
+        ("choice", "own"),
+        [
+            ("slates={own: {n_slates: 150}} study={name: other, slates: own}", "tiny/own/"),
+            (
+                "promotions={own: {focal_position_first: 3, probability: 0.3}} "
+                "study={name: other, promotions: [own]}",
+                "tiny/small/size=6/seed=20260428/own/",
+            ),
+        ],
+        ids=["recipe", "promotion"],
+    )
+    def test_another_recipe_or_promotion_leaves_all_of_the_first_alone(self, edited, choice, own):
+        files = stale(edited, "--config", *re.split(r" (?=study)", choice))
+        assert any(name.startswith(own) for name in files)
+        assert files == self.below(own, "studies/other/")(files) | {"index"}
+
     def test_a_new_slate_size_leaves_the_old_one_alone(self, edited):
         files = stale(edited, "--config", "study={sizes: [6, 8]}")
         assert "tiny/small/size=8/seed=20260428/slates" in files
@@ -300,6 +325,13 @@ def test_a_new_seed_of_fewer_slates_gives_the_first_of_more(study, tmp_path):
 
 
 class TestBadInput:
+    def test_a_typo_in_a_path_names_the_nearest(self, tmp_path):
+        folder = checkout(tmp_path)
+        said = run(folder, "-n", "--", f"{DESIGN}/logitt/report.html", ok=False)
+        assert f"did you mean {DESIGN}/logit/report.html?" in "".join(said.split("\n"))
+        assert "Traceback" not in said
+        run(folder, "-n", "--", f"{DESIGN}/logit/report.html")
+
     def test_a_typo_in_the_config_stops_before_anything_is_made(self, tmp_path):
         folder = checkout(tmp_path)
         edit(folder / "config/config.yaml", "    n_slates: 3000", "    n_slate: 3000")

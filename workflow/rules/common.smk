@@ -19,9 +19,9 @@ from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.experiment import (
     DESIGN_PATH,
+    EXPERIMENT_PATH,
     OVER_WORLDS_PATH,
     RECIPE_PATH,
-    SIMULATED,
     SLATES_PATH,
     STUDY_PATH,
     SWEEP_PATH,
@@ -63,19 +63,26 @@ CHOICES = {
     "seed": STUDY.seeds,
     "promotion": STUDY.promotions,
 }
+# The names that a path can have, as regular expressions.
+NAMES = {
+    wildcard: f"(?:{'|'.join(map(re.escape, STUDY.config[group]))})"
+    for wildcard, group in (
+        ("dataset", "datasets"),
+        ("slates", "slates"),
+        ("promotion", "promotions"),
+        ("world", "worlds"),
+    )
+}
 
 
 wildcard_constraints:
+    **NAMES,
     study=STUDY.name,
-    dataset="|".join(map(re.escape, STUDY.config["datasets"])),
-    slates="|".join(STUDY.config["slates"]),
     size=r"\d+",
     seed=r"\d+",
-    promotion="|".join(STUDY.config["promotions"]),
-    world="|".join(STUDY.config["worlds"]),
     grid="|".join(STUDY.config["grids"]) or "none",
     log=r"[A-Za-z0-9_-]+",
-    experiment=f"{SIMULATED}|logs/[^/]+".replace("(", "(?:"),
+    experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + r"|logs/[A-Za-z0-9_-]+",
 
 
 def code(script, *modules):
