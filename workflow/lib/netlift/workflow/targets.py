@@ -73,9 +73,9 @@ def _nearest_choices(path: str, study: Study) -> Mapping[str, str]:
         name = _nearest(parts, list(known)) or usual
         if name is not None:
             chosen[wildcard] = name
-    for wildcard, usual in (("size", study.sizes[0]), ("seed", study.seeds[0])):
+    for wildcard, first in (("size", study.sizes[0]), ("seed", study.seeds[0])):
         given = re.search(rf"{wildcard}=?(\d+)", path)
-        chosen[wildcard] = given[1] if given else str(usual)
+        chosen[wildcard] = given[1] if given else str(first)
     return chosen
 
 
