@@ -22,7 +22,7 @@ COLUMNS = [
 
 
 def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], source: str) -> None:
-    """Read ratings, movies and the exposure table; write the figures of one slate set."""
+    """Read ratings, movies and the exposure table; write the figures of one design."""
     rows = read_table(exposure, COLUMNS)
     drawn = {
         "ratings_and_slates": ratings_and_slates(
