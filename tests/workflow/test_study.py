@@ -67,6 +67,15 @@ def test_the_parts_of_a_path():
     assert Experiment.parse("logs/mine") == Experiment(log="mine")
 
 
+def test_a_configuration_names_the_parts_of_an_experiment_or_not(default):
+    other_seed = Experiment.parse(LOGIT.replace("20260428", "7"))
+    assert other_seed not in default.experiments
+    assert default.names(other_seed)
+    assert default.names(Experiment.parse("logs/another"))
+    for part in ("ml-small", "scorer", "to_first", "logit"):
+        assert not default.names(Experiment.parse(LOGIT.replace(part, "another"))), part
+
+
 def test_there_is_an_experiment_for_each_size_seed_promotion_and_world():
     lists = {"seeds": [1, 2], "sizes": [6, 8], "promotions": ["few", "to_first"]}
     several = study(

@@ -479,5 +479,5 @@ def _optional(
         else [f"Not run in this study. {lead} Run it with `{command}`, then `make run` again."]
     )
     if not alone:
-        name, title = f"{name}-{folder.name}", f"{title} Promotion {folder.name}"
+        name, title = f"{name}-{folder.name}", f"{title} (promotion {folder.name})"
     front.sections.append(Section(name, title, sentences, figures, views))

@@ -44,15 +44,22 @@ def write_page(folder: Path, file: Path) -> None:
 
 
 def _study_with(results: Path, experiment: Experiment) -> Study:
-    """Return the study that has an experiment, by its configuration; for logs, else any study."""
+    """Return the study that has an experiment, or else one whose configuration names its parts.
+
+    Raises
+    ------
+    NetliftError
+        There is no such study.
+    """
     paths = sorted(results.glob("studies/*/config.yaml"))
     studies = [Study.from_config(yaml.safe_load(path.read_text("utf-8"))) for path in paths]
-    for study in studies:
+    named = [study for study in studies if study.names(experiment)]
+    for study in named:
         if experiment in study.experiments or experiment.log in study.logs:
             return study
-    if experiment.log is None or not studies:
+    if not named:
         raise NetliftError(
             f"no study in {results / 'studies'} has the experiment {experiment.path}, by its "
             "config.yaml: run the study first"
         )
-    return studies[0]
+    return named[0]

@@ -188,6 +188,13 @@ class Study:
             raise NetliftError(f"logs: there is no {name!r} (known: {known})")
         return self.logs[name]
 
+    def names(self, experiment: Experiment) -> bool:
+        """Whether the configuration names the parts of an experiment; of a log, it need not."""
+        groups = ("datasets", "slates", "promotions", "worlds")
+        parts = (experiment.dataset, experiment.slates, experiment.promotion, experiment.world)
+        pairs = zip(groups, parts, strict=True)
+        return experiment.log is not None or all(name in self.config[key] for key, name in pairs)
+
     def world(self, name: str) -> Json:
         """Return the entry of a world."""
         entry: Json = self.config["worlds"][name]
