@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlift.logs.entries import LogEntry
-from netlift.logs.source import Source, first_row, name, text
+from netlift.logs.source import FILE, Source, first_row, name, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -249,6 +249,8 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     _outcomes(mapper, log)
     for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
         mapper.number(alias, column, needed=False)
+    if source.files:
+        mapper.add(FILE, f"r.{name(FILE)}")
     select = f"SELECT {', '.join(mapper.columns)} FROM {source.sql} r"
     return Rows(
         select,
