@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,12 @@ def is_read(folder, path, expected, n_rows, **changes):
     accounts, rows = account(folder, path, **changes)
     assert rows == n_rows
     pd.testing.assert_frame_equal(accounts, expected, check_dtype=False)
+
+
+def parts(log, n):
+    """Return the log in n parts of nearly as many rows."""
+    edges = np.linspace(0, len(log), n + 1).astype(int)
+    return [log[start:end] for start, end in pairwise(edges)]
 
 
 def lines_of(content):
@@ -291,7 +298,7 @@ def test_what_cannot_be_read_in_one_way_is_refused(kind, block, plain, tmp_path,
 
 def test_an_open_quote_in_one_of_many_files_loses_no_row(log, tmp_path):
     """DuckDB 2.0 reads 12 such files without a word, and without some of their rows."""
-    for part, rows in enumerate(np.array_split(log, 12)):
+    for part, rows in enumerate(parts(log, 12)):
         text = rows.rename(columns={"dept, name": "dept"}).assign(dept="d").to_csv(index=False)
         if part == 5:
             text = line(text.encode(), 17, lambda row: row.replace(b",d,", b',"d,')).decode()
@@ -304,7 +311,7 @@ def test_an_open_quote_in_one_of_many_files_loses_no_row(log, tmp_path):
 def test_rows_that_duckdb_did_not_read_are_told_by_file(log, tmp_path, monkeypatch):
     from netlift.logs import csv_source
 
-    for part, rows in enumerate(np.array_split(log, 3)):
+    for part, rows in enumerate(parts(log, 3)):
         rows.to_csv(tmp_path / f"{part}.csv", index=False)
 
     def one_more(path, delimiter):
@@ -320,19 +327,19 @@ def test_rows_that_duckdb_did_not_read_are_told_by_file(log, tmp_path, monkeypat
 def test_files_of_all_kinds_make_one_log(log, expected, tmp_path):
     """Other orders of columns, line ends, compressions, capitals, and files without rows."""
     (tmp_path / "log/day=1").mkdir(parents=True)
-    parts = np.array_split(log, 5)
-    parts[0].to_csv(tmp_path / "log/a.csv", index=False)
-    parts[1][parts[1].columns[::-1]].to_csv(tmp_path / "log/b.csv", index=False)
-    parts[2].to_csv(tmp_path / "log/day=1/c.CSV.GZ", index=False, compression="gzip")
-    parts[3].to_csv(tmp_path / "log/d.csv", index=False, lineterminator="\r\n")
-    (tmp_path / "log/e.csv").write_bytes(half_crlf(parts[4].to_csv(index=False).encode()))
+    five = parts(log, 5)
+    five[0].to_csv(tmp_path / "log/a.csv", index=False)
+    five[1][five[1].columns[::-1]].to_csv(tmp_path / "log/b.csv", index=False)
+    five[2].to_csv(tmp_path / "log/day=1/c.CSV.GZ", index=False, compression="gzip")
+    five[3].to_csv(tmp_path / "log/d.csv", index=False, lineterminator="\r\n")
+    (tmp_path / "log/e.csv").write_bytes(half_crlf(five[4].to_csv(index=False).encode()))
     for empty in ("f", "g"):
         log[:0].to_csv(tmp_path / f"log/{empty}.csv", index=False)
     is_read(tmp_path, tmp_path / "log", expected, len(log))
 
 
 def test_damaged_files_are_told_together(log, tmp_path):
-    for part, rows in enumerate(np.array_split(log, 14)):
+    for part, rows in enumerate(parts(log, 14)):
         rows.to_csv(tmp_path / f"{part:02d}.csv", index=False)
         if part not in (3, 7):
             with (tmp_path / f"{part:02d}.csv").open("a") as file:
@@ -377,6 +384,8 @@ ODD_NAMES = [
 @pytest.mark.parametrize("odd", [*ODD_NAMES, *(f"{odd}/log.csv" for odd in ODD_NAMES[:9])])
 @pytest.mark.parametrize("kind", ["csv", "parquet", "duckdb"])
 def test_a_path_that_exists_is_this_file_and_no_other(odd, kind, log, expected, tmp_path):
+    if kind == "duckdb" and "\\" in odd:
+        pytest.skip("DuckDB takes \\ in the path of a database for /, and refuses it")
     file = tmp_path / odd.replace(".csv", f".{kind}")
     file.parent.mkdir(exist_ok=True)
     for other in ("a1", "bx", "cx", "d1", "f1", "g", "[1]", "1", "x"):
@@ -405,7 +414,7 @@ def test_hidden_files_do_not_count_in_folders_and_globs(log, expected, tmp_path)
         (folder / hidden).write_bytes(b"")
     is_read(tmp_path, folder, expected, len(log))
     is_read(tmp_path, folder / "*", expected, len(log))
-    is_read(tmp_path, tmp_path / "_mine/**/*.csv", expected, len(log))
+    is_read(tmp_path, folder / "**/*.csv", expected, len(log))
     with pytest.raises(NetliftError, match="no_file"):
         account(tmp_path, folder / "*.parquet")
     (tmp_path / "empty").mkdir()

@@ -273,8 +273,13 @@ class _Scanner:
             self.bare -= 1
         left = self._whole_rows(rest + b"\n")
         if left:
-            opened = self.lines + left[: left.rfind(b'"')].count(b"\n") + 1
-            raise _refused(self.path, f"a quote opens that nothing closes: {_at(left)}", opened)
+            raise self._unclosed(left)
+
+    def _unclosed(self, data: bytes) -> LogRefusedError:
+        """Return the refusal of a row that does not end because of a quote."""
+        self._check_quotes(data, np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _QUOTE))
+        opened = self.lines + data.count(b"\n", 0, data.rfind(b'"')) + 1
+        return _refused(self.path, f"a quote opens that nothing closes: {_at(data)}", opened)
 
     def _whole_rows(self, data: bytes) -> bytes:
         """Count the whole rows in some bytes, and return the rest."""
@@ -309,10 +314,8 @@ class _Scanner:
     def _check_length(self, data: bytes) -> None:
         if len(data) <= LONGEST:
             return
-        if b'"' in data and not self.literal and data.count(b'"') % 2:
-            opened = self.lines + data[: data.rfind(b'"')].count(b"\n") + 1
-            cause = f"a quote opens that nothing closes within 2 MB: {_at(data)}"
-            raise _refused(self.path, cause, opened)
+        if b"\n" in data:
+            raise self._unclosed(data + b"\n")
         raise _refused(self.path, "a row is longer than 2 MB", self.lines + 1)
 
     def _read_header(self, block: bytes) -> None:
@@ -351,7 +354,7 @@ class _Scanner:
         opening, closing = positions[::2], positions[1::2]
         good = self.before[bytes_[np.maximum(opening - 1, 0)]] | (opening == 0)
         bad_open = opening[~good]
-        # A block ends with a line feed: a byte follows each quote.
+        # The bytes end with a line feed: a byte follows each quote.
         bad_close = closing[~self.after[bytes_[closing + 1]]]
         if not len(bad_open) and not len(bad_close):
             self.quotes_before = True

@@ -99,8 +99,9 @@ def missing_column(
     near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
     alike = [match for match in names if match.strip().lower() == column.strip().lower()] or near
     hint = f"; did you mean {alike[0]!r}?" if alike else ""
-    if width == 1:
-        hint += " Only one column was found: is the delimiter correct?"
+    if width == 1 or any(character in name for name in names for character in ";\t|"):
+        count = "Only one column was" if width == 1 else f"{width:,} columns were"
+        hint += f" {count} found: is the delimiter correct?"
     return Problem(
         "missing_column",
         column,
