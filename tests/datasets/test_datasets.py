@@ -721,7 +721,9 @@ def test_a_download_without_an_end_stops(
     longest, written = published or 5 * 10**6, []
     monkeypatch.setattr(download, "LARGEST", 5 * 10**6)
     write = download._write
-    monkeypatch.setattr(download, "_write", lambda sink, data: written.append(len(data)) or write(sink, data))
+    monkeypatch.setattr(
+        download, "_write", lambda sink, data: written.append(len(data)) or write(sink, data)
+    )
     with pytest.raises(NetliftError, match=f"bytes or more.*{longest:,}"):
         fetch(
             server.url,

@@ -149,7 +149,9 @@ def test_odd_but_clear_files_are_read_whole(
 
 @pytest.mark.parametrize("kind", ["LF", "CRLF", "mixed"])
 def test_line_ends_in_quotes_are_kept(kind, log, tmp_path):
-    log = log.assign(sku=[f'{sku}\r\n"x", {n}' if n % 5 else f"{sku}\n" for n, sku in enumerate(log["sku"])])
+    log = log.assign(
+        sku=[f'{sku}\r\n"x", {n}' if n % 5 else f"{sku}\n" for n, sku in enumerate(log["sku"])]
+    )
     ends = {"LF": "\n", "CRLF": "\r\n", "mixed": "\n"}
     content = log.to_csv(index=False, lineterminator=ends[kind], quoting=1).encode()
     if kind == "mixed":
@@ -319,7 +321,9 @@ def test_rows_that_duckdb_did_not_read_are_told_by_file(log, tmp_path, monkeypat
         return csv_scan.CsvFile(file.path, file.header, file.rows + path.endswith("1.csv"))
 
     monkeypatch.setattr(csv_source, "scan", one_more)
-    with pytest.raises(NetliftError, match=r"/1\.csv: has 241 rows, of which 240 were read") as said:
+    with pytest.raises(
+        NetliftError, match=r"/1\.csv: has 241 rows, of which 240 were read"
+    ) as said:
         account(tmp_path, tmp_path / "*.csv")
     assert "/0.csv" not in str(said.value)
 

@@ -396,7 +396,7 @@ class _Scanner:
 
     def _check_literal(self, block: bytes) -> None:
         delimiter = re.escape(self.delimiter.encode())
-        match = re.search(rb'(?:\A|[\r\n]|' + delimiter + rb')[ ]*"', block)
+        match = re.search(rb"(?:\A|[\r\n]|" + delimiter + rb')[ ]*"', block)
         if match:
             line = self.lines + block.count(b"\n", 0, match.end()) + 1
             cause = (
@@ -406,9 +406,7 @@ class _Scanner:
             )
             raise _refused(self.path, cause, line)
 
-    def _count(
-        self, block: bytes, quoted: NDArray[np.bool_], quotes: NDArray[np.int64]
-    ) -> None:
+    def _count(self, block: bytes, quoted: NDArray[np.bool_], quotes: NDArray[np.int64]) -> None:
         """Count rows, delimiters and line ends of a block; ``quoted``: which bytes are in quotes."""
         bytes_ = np.frombuffer(block, dtype=np.uint8)
         newlines = np.flatnonzero(bytes_ == _LF)

@@ -121,5 +121,3 @@ def text(value: str) -> str:
 def first_row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     """Return the first row of a query that has one."""
     return con.execute(sql).fetchall()[0]
-
-
