@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
-import contextlib
 import http.server
 import io
 import os

@@ -1,4 +1,4 @@
-"""Files of logs: every row of every file is read, or the log is refused with file, line and cause."""
+"""Files of logs: every row of every file is read, or the log is refused with file and line."""
 
 import gzip
 import zlib
@@ -284,7 +284,10 @@ REFUSED = {
         r"log\.csv: cannot be read to its end as gzip",
     ),
     "gzip of nothing": (lambda content: gzip.compress(b""), r"empty_log[\s\S]*log\.csv has no row"),
-    "zstd cut": (lambda content: zstd(content)[:-5], r"log\.csv: cannot be read to its end as zstd"),
+    "zstd cut": (
+        lambda content: zstd(content)[:-5],
+        r"log\.csv: cannot be read to its end as zstd",
+    ),
 }  # fmt: skip
 
 

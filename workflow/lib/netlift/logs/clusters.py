@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlift.logs.entries import ItemsTable, LogEntry, file_format
 from netlift.logs.opening import check_counts, open_files
-from netlift.logs.problems import Problem, refusal
+from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.source import FILE, first_row, name
 
 if TYPE_CHECKING:
@@ -31,11 +31,17 @@ def load_clusters(con: duckdb.DuckDBPyConnection, log: LogEntry, folder: Path) -
     columns = list(dict.fromkeys([table.item, table.cluster]))
     kind = file_format(table.path)
     source = open_files(con, [table.path], kind, delimiter, columns, folder)
-    con.execute(
-        f"CREATE TABLE clusters AS SELECT CAST({name(table.item)} AS VARCHAR) AS item_key, "
-        f"NULLIF(CAST({name(table.cluster)} AS VARCHAR), '') AS cluster_of_item, {name(FILE)} "
-        f"FROM {source.sql}"
-    )
+    import duckdb
+
+    try:
+        con.execute(
+            f"CREATE TABLE clusters AS SELECT CAST({name(table.item)} AS VARCHAR) AS item_key, "
+            f"NULLIF(CAST({name(table.cluster)} AS VARCHAR), '') AS cluster_of_item, "
+            f"{name(FILE)} FROM {source.sql}"
+        )
+    except duckdb.Error as error:
+        cause = f"{table.path}: {first_line(error)}"
+        raise refusal([Problem("unreadable_file", examples=(cause,))]) from error
     check_counts(con, source, "clusters")
     duplicates = con.execute(
         "SELECT item_key, count(*) FROM clusters GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
@@ -66,11 +72,12 @@ def match_problem(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Problem | No
     if not total or found >= FEW * total:
         return None
     unmatched = _sample(con, f"{joined} WHERE clusters.item_key IS NULL")
+    known = _sample(con, "FROM clusters WHERE item_key IS NOT NULL")
     examples = (
         f"of {total:,} items in the log, {found:,} are in {log.items.path}; rows with them: "
         f"{with_rows:,} of {rows:,}",
         f"items of the log that are not in it: {unmatched}",
-        f"items in it: {_sample(con, 'FROM clusters WHERE item_key IS NOT NULL')}{_cause(con, total)}",
+        f"items in it: {known}{_cause(con, total)}",
     )
     code = "few_items_match" if found else "no_item_matches"
     return Problem(code, log.items.item, int(rows - with_rows), examples=examples)

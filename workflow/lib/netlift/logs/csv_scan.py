@@ -10,13 +10,15 @@ Memory: a block of bytes and its positions, for a file of any length.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -91,7 +93,10 @@ def scan(path: str, delimiter: str) -> CsvFile:
     LogRefusedError
         The file is damaged, empty, or not CSV with this delimiter; the message has file and line.
     """
-    return _scanned(path, delimiter).file()
+    try:
+        return _scanned(path, delimiter).file()
+    except csv.Error as error:
+        raise _refused(path, first_line(error)) from error
 
 
 def rewrite(file: CsvFile, delimiter: str, copy: str) -> None:
@@ -153,7 +158,7 @@ def _opened(path: str, compression: Compression) -> Iterator[IO[bytes]]:
         import gzip
 
         with gzip.open(path, "rb") as unzipped:
-            yield unzipped
+            yield cast("IO[bytes]", unzipped)
     elif compression == "zstd":
         import pyarrow as pa
 
@@ -164,34 +169,14 @@ def _opened(path: str, compression: Compression) -> Iterator[IO[bytes]]:
             yield plain
 
 
-def _pieces(path: str, compression: Compression) -> Iterator[bytes]:
-    """Yield the bytes of a file in pieces, as UTF-8 without a byte order mark.
-
-    A file in UTF-16 with a byte order mark is converted; the first piece is then ``_UTF16[0]``.
-    """
-    import codecs
-    import zlib
-
-    try:
-        with _opened(path, compression) as source:
-            data = bytes(source.read(BLOCK))
-            if data[:2] in _UTF16:
-                yield _UTF16[0]
-                decoder = codecs.getincrementaldecoder("utf-16")()
-                while data:
-                    yield decoder.decode(data).encode()
-                    data = bytes(source.read(BLOCK))
-                yield decoder.decode(b"", final=True).encode()
-                return
-            yield data.removeprefix(_BOM)
-            while data := source.read(BLOCK):
-                yield data
-    except UnicodeError as error:
-        raise _refused(path, f"is not complete UTF-16 ({error.reason})") from error
-    except (OSError, EOFError, zlib.error) as error:
-        cause = f"cannot be read to its end as {compression} ({first_line(error)})"
-        cause = cause if compression != "none" else f"cannot be read ({first_line(error)})"
-        raise _refused(path, f"{cause}. Was it cut while it was written or copied?") from error
+def _utf16_pieces(source: IO[bytes], first: bytes) -> Iterator[bytes]:
+    """Yield the rest of a file in UTF-16 as UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    data = first
+    while data:
+        yield decoder.decode(data).encode()
+        data = source.read(BLOCK)
+    yield decoder.decode(b"", final=True).encode()
 
 
 @dataclass
@@ -248,16 +233,35 @@ class _Scanner:
     def run(self) -> None:
         self.compression = _compression(self.path)
         rest = b""
-        for piece in _pieces(self.path, self.compression):
-            if piece == _UTF16[0] and not rest:
-                self.utf16 = True
-                continue
+        for piece in self._pieces():
             rest = self._whole_rows(rest + piece)
         if rest:
             self._last_row(rest)
         if not self.header:
             message = f"{self.path} has no row, not even a header"
             raise refusal([Problem("empty_log", examples=(message,))])
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the file in pieces, as UTF-8 without a byte order mark."""
+        try:
+            with _opened(self.path, self.compression) as source:
+                first = source.read(max(BLOCK, 4))
+                if first[:2] in _UTF16:
+                    self.utf16 = True
+                    yield from _utf16_pieces(source, first)
+                    return
+                yield first.removeprefix(_BOM)
+                while data := source.read(BLOCK):
+                    yield data
+        except UnicodeDecodeError as error:
+            raise _refused(self.path, f"is not complete UTF-16 ({error.reason})") from error
+        except (OSError, EOFError, zlib.error) as error:
+            how = f"to its end as {self.compression} " if self.compression != "none" else ""
+            cause = (
+                f"cannot be read {how}({first_line(error)}). Was it cut while it was written or "
+                "copied?"
+            )
+            raise _refused(self.path, cause) from error
 
     def _last_row(self, rest: bytes) -> None:
         """Count what no line end follows, or the rows of a file that has only carriage returns."""
@@ -307,24 +311,29 @@ class _Scanner:
         return data[end:]
 
     def _start_block(self, block: bytes) -> None:
+        self._check_text(block)
         if not self.header:
             self._read_header(block)
-        self._check_text(block)
 
     def _check_length(self, data: bytes) -> None:
         if len(data) <= LONGEST:
             return
         if b"\n" in data:
             raise self._unclosed(data + b"\n")
+        if b"\r" in data:
+            raise _refused(self.path, "rows end with a carriage return alone: convert it to LF")
         raise _refused(self.path, "a row is longer than 2 MB", self.lines + 1)
 
     def _read_header(self, block: bytes) -> None:
-        text = block[: 1 << 16].decode("utf-8", errors="replace")
+        text = block.decode("utf-8")
         if not text.strip("\r\n \t") or text[0] in "\r\n":
             raise _refused(self.path, "is blank; the first line must be the header", 1)
-        kind = csv.QUOTE_NONE if self.literal else csv.QUOTE_MINIMAL
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, quoting=kind)
-        self.header = tuple(next(rows))
+        self.header = tuple(next(self._reader(io.StringIO(text, newline=""))))
+
+    def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        if self.literal:
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(lines, delimiter=self.delimiter)
 
     def _check_text(self, block: bytes) -> None:
         if b"\0" in block:
@@ -407,7 +416,7 @@ class _Scanner:
             raise _refused(self.path, cause, line)
 
     def _count(self, block: bytes, quoted: NDArray[np.bool_], quotes: NDArray[np.int64]) -> None:
-        """Count rows, delimiters and line ends of a block; ``quoted``: which bytes are in quotes."""
+        """Count rows, delimiters and line ends of a block; ``quoted``: bytes that are in quotes."""
         bytes_ = np.frombuffer(block, dtype=np.uint8)
         newlines = np.flatnonzero(bytes_ == _LF)
         starts = np.concatenate([[0], newlines[:-1] + 1])
@@ -467,17 +476,16 @@ class _Scanner:
 
     def _odd_row(self) -> tuple[int, int]:
         """Return the line and the number of fields of the first row that is not like the header."""
-        kind = csv.QUOTE_NONE if self.literal else csv.QUOTE_MINIMAL
+        line, row = 1, list[str]()
         with _opened(self.path, self.compression) as source:
             encoding = "utf-16" if self.utf16 else "utf-8-sig"
             lines = io.TextIOWrapper(source, encoding=encoding, newline="")
-            reader = csv.reader(lines, delimiter=self.delimiter, quoting=kind)
-            line = 1
-            for row in reader:
+            for row in self._reader(lines):
                 if row and len(row) != len(self.header):
-                    return line, len(row)
-                line = reader.line_num + 1
-        return line, 0
+                    break
+                # Fields keep their line ends, and a row adds one.
+                line += 1 + sum(len(re.findall(r"\r\n?|\n", value)) for value in row)
+        return line, len(row)
 
 
 def _around(block: bytes, at: int) -> bytes:

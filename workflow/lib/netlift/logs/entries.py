@@ -208,8 +208,8 @@ class LogEntry:
         if missing:
             raise NetliftError(
                 f"no_file: there is no {listed(missing)}. Paths are relative to the folder in "
-                "which Snakemake runs; a glob needs quotes in YAML if it starts with *. Files whose "
-                "names begin with . or _ do not count in globs and folders."
+                "which Snakemake runs; a glob needs quotes in YAML if it starts with *. Names that "
+                "begin with . or _ do not count in globs and folders."
             )
         return self.data_files() + tables
 
