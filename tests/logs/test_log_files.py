@@ -249,6 +249,10 @@ REFUSED = {
         lambda content: line(content, 40, lambda row: row.replace(b"sku", b"s\0u")),
         r"log\.csv, line 40: contains a NUL byte",
     ),
+    "NULs at the end": (
+        lambda content: content + bytes(100),
+        r"log\.csv, line 722: contains a NUL byte",
+    ),
     "Latin-1": (
         lambda content: line(content, 40, lambda row: row.replace(b"sku", b"s\xfcu")),
         r"log\.csv, line 40: is not UTF-8",

@@ -338,7 +338,7 @@ class _Scanner:
     def _check_text(self, block: bytes) -> None:
         if b"\0" in block:
             at = block.index(b"\0")
-            wide = block[:200].count(b"\0") > 50
+            wide = 0.2 < block[:200].count(b"\0") / len(block[:200]) < 0.9
             cause = (
                 "looks like UTF-16 without a byte order mark; save it as UTF-8"
                 if wide
