@@ -69,6 +69,13 @@ CODES = (
         "Rename one of them in the log.",
     ),
     Code("empty_log", "file", "error", "the log has no rows", "Check the path or the query."),
+    Code(
+        "duplicate_file",
+        "file",
+        "error",
+        "files have the same content, so that their rows would count twice",
+        "Remove the copies, or leave them out of path.",
+    ),
     _row(
         "missing_value",
         "a value that every row needs is missing",
@@ -264,6 +271,21 @@ CODES = (
         "error",
         "an item appears in the table of items more than once",
         "Keep one row, and one cluster, per item.",
+    ),
+    Code(
+        "no_item_matches",
+        "file",
+        "error",
+        "the table of items has none of the log's items",
+        "Check which columns have the ids, and that they are written alike in both.",
+    ),
+    Code(
+        "few_items_match",
+        "file",
+        "error",
+        "the table of items has fewer than half of the log's items",
+        "Complete the table: each of the other items counts as its own cluster. "
+        "accept: [few_items_match] continues anyway.",
     ),
     Code(
         "no_cluster",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from netlift.logs.codes import CODES
 Json = dict[str, Any]
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".duckdb": "duckdb", ".db": "duckdb"}
-"""Format by file extension; all other files are CSV."""
+"""Format by file extension, in any case; all other files are CSV."""
 
 SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
@@ -64,11 +65,15 @@ class LogOutcome:
 
 @dataclass(frozen=True)
 class ItemsTable:
-    """A table of items with their clusters: its file, and its columns of items and clusters."""
+    """A table of items with their clusters: its file, and its columns of items and clusters.
+
+    ``delimiter`` is that of a CSV file; None for the one of the log.
+    """
 
     path: str
     item: str
     cluster: str
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,8 +171,7 @@ class LogEntry:
             return self.format_name
         if not self.paths:
             return "duckdb"
-        first = next(iter(self.data_files() or self.paths))
-        return ENDINGS.get(Path(first).suffix.lower(), "csv")
+        return file_format(next(iter(self.data_files() or self.paths)))
 
     @property
     def needed_columns(self) -> list[str]:
@@ -208,7 +212,8 @@ class LogEntry:
         if missing:
             raise NetliftError(
                 f"no_file: there is no {listed(missing)}. Paths are relative to the folder in "
-                "which Snakemake runs; a glob needs quotes in YAML if it starts with *."
+                "which Snakemake runs; a glob needs quotes in YAML if it starts with *. Names that "
+                "begin with . or _ do not count in globs and folders."
             )
         return self.data_files() + tables
 
@@ -221,22 +226,48 @@ def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> di
     }
 
 
+def file_format(path: str) -> str:
+    """Return the format of a file by its extension."""
+    return ENDINGS.get(Path(path).suffix.lower(), "csv")
+
+
 def _matching_files(paths: tuple[str, ...]) -> list[str]:
-    """Return the files that paths, globs and folders match, without duplicates or hidden files."""
+    """Return the files that paths, globs and folders match, without hidden files.
+
+    A path that exists as it is written is that file or folder, whatever its characters. A file is
+    listed once, also if several paths lead to it.
+    """
     files: list[str] = []
     for path in paths:
-        if Path(path).is_dir():
-            inside = sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
-            files += [
-                file
-                for file in inside
-                if not any(part.startswith((".", "_")) for part in Path(file).parts[1:])
-            ]
-        elif Path(path).exists():
-            files.append(path)
+        if Path(path).exists():
+            files += _files_in(path)
         else:
-            files += sorted(glob.glob(path, recursive=True))
-    return list(dict.fromkeys(files))
+            hidden = Path(path).name.startswith((".", "_"))
+            matches = sorted(glob.glob(path, recursive=True))
+            shown = [match for match in matches if hidden or not _is_hidden(Path(match).name)]
+            files += [file for match in shown for file in _files_in(match)]
+    once: dict[tuple[int, int], str] = {}
+    for file in files:
+        status = os.stat(file)
+        once.setdefault((status.st_dev, status.st_ino), file)
+    return list(once.values())
+
+
+def _files_in(path: str) -> list[str]:
+    """Return a file, or the files in a folder and its folders that are not hidden."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    inside = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [
+        str(file)
+        for file in inside
+        if not any(_is_hidden(part) for part in file.relative_to(folder).parts)
+    ]
+
+
+def _is_hidden(file_name: str) -> bool:
+    return file_name.startswith((".", "_"))
 
 
 def log_settings(entry: Mapping[str, Any]) -> Json:

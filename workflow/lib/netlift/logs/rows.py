@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlift.logs.entries import LogEntry
-from netlift.logs.source import Source, first_row, name, text
+from netlift.logs.source import FILE, Source, first_row, name, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -383,6 +383,8 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
         mapper.number(alias, column, needed=False)
         mapper.logged[alias] = column
+    if source.files:
+        mapper.add(FILE, f"r.{name(FILE)}")
     return Rows(
         mapper.select(),
         mapper.checks,
@@ -402,6 +404,8 @@ def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
         alias, column = f"o_{outcome.name}", outcome.column
         mapper.number(alias, column)
         mapper.logged[alias] = column
+    if source.files:
+        mapper.add(FILE, f"r.{name(FILE)}")
         if not outcome.negative:
             value = name(alias)
             mapper.check(

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
-from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, ItemsTable, LogEntry
+from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, LogEntry
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
-from netlift.logs.source import Source, first_row, name, read_items_table
+from netlift.logs.source import Source, first_row, name
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,6 +56,8 @@ SLATE_CODES = (
 def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
     """Create ``rows``, the typed rows with their problems: a view, or a table if they were text.
 
+    The table ``clusters`` must exist if the log has a table of items.
+
     Parameters
     ----------
     con
@@ -80,7 +82,6 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
         raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
     joined = "typed"
     if log.items:
-        _items_table(con, log.items)
         joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
     positions = [role for role in ("position", "final_position") if role in log.columns]
     columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
@@ -117,22 +118,6 @@ def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) ->
         if not wrong:
             return rows
         integers = integers - wrong
-
-
-def _items_table(con: duckdb.DuckDBPyConnection, table: ItemsTable) -> None:
-    """Create ``clusters`` from the table of items."""
-    con.execute(
-        f"CREATE TABLE clusters AS SELECT CAST({name(table.item)} AS VARCHAR) AS item_key, "
-        f"NULLIF(CAST({name(table.cluster)} AS VARCHAR), '') AS cluster_of_item "
-        f"FROM {read_items_table(con, table)}"
-    )
-    duplicates = con.execute(
-        "SELECT item_key, count(*) FROM clusters GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
-    ).fetchall()
-    if duplicates:
-        examples = tuple(f"item {key}: {count} rows" for key, count in duplicates[:3])
-        total = sum(count for _, count in duplicates)
-        raise refusal([Problem("duplicate_in_items_table", table.item, total, examples=examples)])
 
 
 def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> Iterator[str]:
