@@ -17,7 +17,7 @@ def design(promoted, unit=None, probability=None) -> Design:
 
 def test_by_hand():
     assert effective_units(np.ones(7)) == 7
-    assert effective_units(np.array([3.0, 1.0])) == 16 / 10
+    assert effective_units(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
     assert effective_units(np.array([1.0, 0.0, 0.0])) == 1
     assert effective_units(np.array([])) == 0
     both = effective_units(np.array([[1.0, 1.0], [1e200, 1e-200]]))
@@ -40,7 +40,7 @@ def test_slates_are_units_of_their_own():
 def test_a_unit_weighs_its_slates():
     # The promoted users have 3 and 1 slates, the control users 2 and 2.
     arms = design([1, 1, 1, 1, 0, 0, 0, 0], unit=[0, 0, 0, 1, 2, 2, 3, 3])
-    assert effective_units_per_arm(arms) == (16 / 10, 2)
+    assert effective_units_per_arm(arms) == pytest.approx((16 / 10, 2))
 
 
 def test_slates_weigh_their_inverse_probability():
