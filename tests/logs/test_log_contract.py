@@ -142,7 +142,7 @@ def ragged(text):
     return b"\n".join(lines)
 
 
-WITH_P = {"columns": COLUMNS | {"probability": "p"}, "promotion": {}}
+WITH_P = {"columns": COLUMNS | {"probability": "p"}, "promotion": {"unit": "slate"}}
 WITH_SHOWN = {"columns": COLUMNS | {"final_position": "shown"}}
 WITH_STRATUM = {"columns": COLUMNS | {"stratum": "stratum"}}
 WITH_SCORE = {"covariates": {"item": {"relevance": "score"}}}
@@ -242,7 +242,7 @@ DAMAGED = {
     "lost control slates": (nine_in_ten, {}, {"sample_ratio"}),
     "another probability": (
         lambda log: log,
-        {"promotion": {"probability": 0.2}},
+        {"promotion": {"unit": "slate", "probability": 0.2}},
         {"sample_ratio"},
     ),
     "promotion follows the score": (by_score, WITH_SCORE, {"covariate_imbalance"}),
@@ -410,7 +410,10 @@ WRONG_ENTRIES = {
     "columns: promoted and focal belong together": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "focal"}
     },
-    "neither is": {"promotion": {}},
+    "neither is": {"promotion": {"unit": "slate"}},
+    "promotion.unit: say what was drawn. slate: the arm was drawn for each slate": {
+        "promotion": {"probability": 0.5}
+    },
     "both are": {"columns": COLUMNS | {"probability": "p"}},
     "columns.user: needed": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "user"},
@@ -441,7 +444,7 @@ def test_a_wrong_entry_is_refused_with_the_key(message):
 
 
 def test_all_wrong_keys_are_told_at_once():
-    changes = {"path": "x.duckdb", "set_aside": ["nonsense"], "promotion": {}}
+    changes = {"path": "x.duckdb", "set_aside": ["nonsense"], "promotion": {"unit": "slate"}}
     with pytest.raises(NetliftError, match="3 problems"):
         check_config(study_with(changes))
 

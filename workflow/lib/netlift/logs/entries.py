@@ -30,6 +30,13 @@ WINSORIZED = "_winsorized"
 """Suffix of the winsorized version of an outcome."""
 
 
+UNIT_WORDS = (
+    "slate: the arm was drawn for each slate by itself, so that one user sees both arms. user: it "
+    "was drawn for each user, so that all slates of a user are in one arm"
+)
+"""How to choose ``promotion.unit``."""
+
+
 @dataclass(frozen=True)
 class LogOutcome:
     """One outcome of a log.
@@ -96,7 +103,7 @@ class LogEntry:
     items
         The table of items with their clusters.
     unit
-        What was randomized: ``slate`` or ``user``.
+        What was randomized: ``slate`` or ``user``; None in a log without promotions.
     probability
         Probability of promotion; None where it is in a column.
     slate_covariates, item_covariates
@@ -117,7 +124,7 @@ class LogEntry:
     first_position: int = 1
     meanings: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     items: ItemsTable | None = None
-    unit: str = "slate"
+    unit: str | None = None
     probability: float | None = None
     slate_covariates: Mapping[str, str] = field(default_factory=dict)
     item_covariates: Mapping[str, str] = field(default_factory=dict)
@@ -141,7 +148,7 @@ class LogEntry:
             paths=(path,) if isinstance(path, str) else tuple(path),
             format_name=entry.get("format"),
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
-            unit=promotion.get("unit", "slate"),
+            unit=promotion.get("unit"),
             probability=promotion.get("probability"),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
@@ -261,6 +268,8 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             "give the probability of promotion, either here or in a column "
             f"(columns.probability); {count} given",
         )
+    if log.is_experiment and log.unit is None:
+        yield "promotion.unit", f"say what was drawn. {UNIT_WORDS}"
     if log.unit == "user" and "user" not in columns:
         yield "columns.user", "needed where promotion.unit is user"
     if "cluster" in columns and log.items:
