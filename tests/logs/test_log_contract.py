@@ -69,6 +69,16 @@ def two_focal(log):
     return log
 
 
+def by_user(log):
+    """All slates of a user are in one arm: of 40 users promoted, 40 not."""
+    arms = {user: ("boost", "none")[i % 2] for i, user in enumerate(sorted(set(log["visitor"])))}
+    return log.assign(arm=log["visitor"].map(arms))
+
+
+def control_without_focal(log):
+    return log.assign(candidate=log["candidate"] & (log["arm"] == "boost"))
+
+
 def all_focal(log):
     return log.assign(candidate=True)
 
@@ -225,10 +235,12 @@ DAMAGED = {
     "arm differs in a slate": (mixed_arm, {}, {"promotion_differs"}),
     "flag of the promoted item": (promoted_item_flag, {}, {"promotion_differs"}),
     "two users of a slate": (two_users, {}, {"user_differs"}),
-    "rows logged twice": (
-        logged_twice,
-        {},
-        {"duplicate_position", "duplicate_item", "several_focal_items"},
+    "rows logged twice": (logged_twice, {}, {"repeated_slate"}),
+    "users drawn, not slates": (by_user, {}, {"users_in_one_arm"}),
+    "set aside from one arm": (
+        control_without_focal,
+        {"set_aside": ["no_focal_item"]},
+        {"set_aside_differs"},
     ),
     "item twice": (same_item, {}, {"duplicate_item"}),
     "position twice": (put("rank", 1), {}, {"duplicate_position"}),
@@ -282,7 +294,7 @@ def test_a_damaged_log_is_refused_with_its_codes(name, sound, tmp_path):
     for _, row in found.iterrows():
         assert row["severity"] == "error"
         assert row["code"] in str(refused.value)
-        assert BY_NAME[row["code"]].fix in str(refused.value)
+        assert row["how_to_fix"] in str(refused.value)
         assert isinstance(row["examples"], str)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
-from netlift.logs.codes import CODES
+from netlift.logs.codes import CODES, DELIVERY
 
 Json = dict[str, Any]
 
@@ -280,9 +280,17 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     if taken:
         yield "outcomes", f"{listed(taken)} would conflict with another column; use another name"
     allowed = [code.name for code in CODES if code.set_aside]
-    unknown = [name for name in log.set_aside if name not in allowed]
+    unknown = [name for name in log.set_aside if name not in (*allowed, *DELIVERY)]
     if unknown:
         yield "set_aside", f"{listed(unknown)} cannot be set aside (allowed: {', '.join(allowed)})"
+    one_arm = [name for name in log.set_aside if name in DELIVERY]
+    if one_arm:
+        yield (
+            "set_aside",
+            f"{listed(one_arm)}: only slates of one arm can have this, so that setting them aside "
+            f"would break the randomization. accept: [{', '.join(one_arm)}] keeps them in the arm "
+            "that was drawn",
+        )
     for role, meanings in log.meanings.items():
         first, second = meanings.values()
         both = sorted(set(first) & set(second))
