@@ -355,6 +355,31 @@ def test_repeated_slates_do_not_hide_other_problems(tmp_path):
     assert "20 slates have most items several times" in message
 
 
+@pytest.mark.parametrize("chosen", [[], ["promotion_differs"]])
+def test_a_flag_of_the_promoted_item_is_told(tmp_path, chosen):
+    log = slates(9, 600, 100)
+    n = arms(log)["boost"]
+    log["arm"] = np.where(log["candidate"], log["arm"], "none")
+    found, message = refused(log, tmp_path, set_aside=chosen)
+    if chosen:
+        assert list(found.index) == ["empty_arm"]
+        assert f"0 promoted and {600 - n} control slates, without {n} slates" in message
+        assert "take it out of set_aside" in message
+    else:
+        assert list(found.index) == ["promotion_differs"]
+        assert f"in {n} of {n} the flag is set for the focal item only" in message
+        assert "give every row of the slate the largest flag" in message
+
+
+@pytest.mark.parametrize("column", ["candidate", "arm"])
+def test_a_flag_that_is_empty_where_it_is_not_set_is_told(tmp_path, column):
+    log = slates(9, 600, 100)
+    log[column] = log[column].where(log[column].isin([True, "boost"]))
+    found, message = refused(log, tmp_path)
+    assert list(found.index) == ["missing_value"]
+    assert "An empty flag is not 0" in message or "an empty flag is neither arm" in message
+
+
 def test_unknown_users_are_told_with_the_way_out(tmp_path):
     log = slates(11, 600, 100)
     unknown = some_slates(log, "none", 90) | some_slates(log, "boost", 90)

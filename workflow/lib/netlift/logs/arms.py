@@ -26,8 +26,6 @@ _EVERY_SLATE = {
     "by the same rule as in the other arm. If it was not logged and the rule is known, compute it "
     "before the analysis. If neither can be done, leave out columns.promoted and columns.focal: "
     "the log is then described, and no effect is estimated.",
-    "promotion_differs": "The flag seems to mark the promoted item; the arm is the same in all "
-    "rows of a slate: take the largest flag of the slate.",
 }
 """What to do where every slate of one arm has a problem, and none of the other."""
 

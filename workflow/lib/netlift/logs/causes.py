@@ -22,8 +22,11 @@ _MISSING = {
     "user": "Where the user is not known, log the id of what is known (cookie, device, session)"
     "{drawn}. set_aside: [missing_value] leaves these slates out, if they are as many in each arm "
     "as chance explains.",
-    "promoted": "Log the arm that was drawn in every row of the slate. Slates that were not in the "
-    "experiment are left out by set_aside: [missing_value].",
+    "promoted": "Log the arm that was drawn in every row of the slate, in control slates too: an "
+    "empty flag is neither arm. Slates that were not in the experiment are left out by "
+    "set_aside: [missing_value].",
+    "focal": "Log the flag in every row: 0 or false for the other items of the slate, in both "
+    "arms. An empty flag is not 0.",
     "slate": "Every row needs the id of its slate. Rows outside slates do not belong in the log.",
     "stratum": "Log the stratum in which the arm was drawn, or leave out columns.stratum.",
     "probability": "Log the probability with which the slate was drawn to be promoted, in both "
@@ -106,6 +109,26 @@ def repeated_examples(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         f"slate {slate}: is an exposure id missing?"
         for what, times, slates, slate in counts
     )
+
+
+def flag_examples(con: duckdb.DuckDBPyConnection, where: str) -> tuple[str, ...]:
+    """Return in how many slates the flag of the arm marks the focal item only, if in any.
+
+    Parameters
+    ----------
+    con
+        With ``rows`` and the table ``slates``.
+    where
+        The slates whose flag differs between rows, from ``FROM`` on.
+    """
+    row = first_row(
+        con,
+        "SELECT count(*) FILTER (marks), count(*) FROM (SELECT bool_and(promoted = focal) AS marks "
+        f"FROM rows WHERE slate IN (SELECT slate_id {where}) GROUP BY slate)",
+    )
+    if not row[0]:
+        return ()
+    return (f"in {row[0]:,} of {row[1]:,} the flag is set for the focal item only",)
 
 
 def arm_values(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ CODES = (
         "promotion_differs",
         "the promotion flag differs between rows of a slate",
         "The flag is the slate's arm, in every row of the slate. A flag that marks only the "
-        "promoted item is not the arm: in control slates it marks nothing.",
+        "promoted item is not the arm: give every row of the slate the largest flag of its rows.",
     ),
     _slate(
         "user_differs",

@@ -11,7 +11,14 @@ import pandas as pd
 from netlift.inference.estimate import MIN_PER_ARM
 from netlift.logs.arms import by_arm, set_aside_problems, with_arms
 from netlift.logs.assignment import assignment_problems
-from netlift.logs.causes import arm_values, is_arm, name_causes, repeated_examples, row_fix
+from netlift.logs.causes import (
+    arm_values,
+    flag_examples,
+    is_arm,
+    name_causes,
+    repeated_examples,
+    row_fix,
+)
 from netlift.logs.codes import CODES
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem, refusal
@@ -187,6 +194,8 @@ def _slate_problem(
     examples = tuple(f"slate {slate}, {n} rows" for slate, n in sample)
     if code == "repeated_slate":
         examples = repeated_examples(con)
+    if code == "promotion_differs":
+        examples = (*flag_examples(con, where), *examples)
     problem = Problem(code, None, int(counted[0]), int(counted[1]), examples)
     if not rows.experiment:
         return problem
@@ -216,7 +225,15 @@ def _empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> It
     )
     if min(arms.get(1, 0), arms.get(0, 0)) < MIN_PER_ARM:
         message = f"{arms.get(1, 0):,} promoted and {arms.get(0, 0):,} control {log.unit}s"
-        yield Problem("empty_arm", log.columns["promoted"], examples=(message,))
+        fix = None
+        if aside != "false":
+            left_out = first_row(con, f"SELECT count(*) FROM slates WHERE {aside}")[0]
+            message += f", without {left_out:,} slates that are set aside"
+            fix = (
+                "What is set aside leaves too little of an arm: take it out of set_aside, and "
+                "correct it in the log as the message then says."
+            )
+        yield Problem("empty_arm", log.columns["promoted"], examples=(message,), fix=fix)
 
 
 def _differing_probabilities(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:

@@ -132,11 +132,13 @@ def unit_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> 
         users, slates = first_row(con, f"SELECT count(DISTINCT user_id), count(*) {used}")
         if users == slates:
             yield Problem("users_not_compared", log.columns.get("user"), None, int(slates))
+    weight = "1 / (CASE d WHEN 1 THEN promotion_probability ELSE 1 - promotion_probability END)"
+    weights = f"SELECT randomization_unit, promotion_applied AS d, {weight} AS w {used}"
+    if log.unit == "user":
+        weights = f"SELECT d, sum(w) AS w FROM ({weights}) GROUP BY randomization_unit, d"
     units = con.execute(
-        "SELECT d, count(*), sum(w) * sum(w) / sum(w * w), max(w) / sum(w) FROM "
-        "(SELECT any_value(promotion_applied) AS d, sum(1 / CASE WHEN promotion_applied = 1 THEN "
-        f"promotion_probability ELSE 1 - promotion_probability END) AS w {used} "
-        "GROUP BY randomization_unit) GROUP BY 1 ORDER BY 1 DESC"
+        "SELECT d, count(*), sum(w) * sum(w) / sum(w * w), max(w) / sum(w) "
+        f"FROM ({weights}) GROUP BY 1 ORDER BY 1 DESC"
     ).fetchall()
     if min(effective for _, _, effective, _ in units) < ENOUGH_UNITS:
         examples = tuple(
