@@ -63,6 +63,10 @@ def sample_ratio_p_value(treated: int, n_units: int, expected: float, sd: float 
     return float(2 * ndtr(-abs(treated / n_units - expected) / sd))
 
 
+TINY = 1e-300
+"""The least probability whose logarithm is taken."""
+
+
 SPLIT_USERS = 1e-6
 """A log that states that slates were drawn is refused if the number of users with slates in both
 arms has a smaller probability than this."""

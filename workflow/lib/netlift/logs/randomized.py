@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import log as ln
 from typing import TYPE_CHECKING
 
-from netlift.inference.balance import SPLIT_USERS, few_split_p_value
+from netlift.inference.balance import SPLIT_USERS, TINY, few_split_p_value
 from netlift.inference.effective_units import ENOUGH_UNITS
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
@@ -20,9 +20,6 @@ MERGED_USERS = 0.05
 
 MIXED_USERS = "coalesce(user_id IN (SELECT user_id FROM mixed_users), false)"
 """The condition of slates whose user is in both arms, once ``users_in_both_arms`` counted them."""
-
-_NEVER = 1e-300
-"""A probability of zero, so that it has a logarithm."""
 
 
 def users_in_both_arms(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> Problem | None:
@@ -96,10 +93,10 @@ def users_in_one_arm(
     row = first_row(
         con,
         "SELECT count(*) FILTER (split), count(*), sum(1 - one), "
-        f"sum(ln(greatest(one, {_NEVER!r}))) FROM (SELECT split, least(promoted + control, 1.0) "
+        f"sum(ln(greatest(one, {TINY!r}))) FROM (SELECT split, least(promoted + control, 1.0) "
         "AS one FROM (SELECT min(promotion_applied) <> max(promotion_applied) AS split, "
         f"exp(sum(ln({chance}))) AS promoted, "
-        f"exp(sum(ln(greatest(1 - {chance}, {_NEVER!r})))) AS control {used} "
+        f"exp(sum(ln(greatest(1 - {chance}, {TINY!r})))) AS control {used} "
         "GROUP BY user_id HAVING count(*) > 1))",
     )
     split, users, expected, log_none = row
@@ -107,7 +104,7 @@ def users_in_one_arm(
         return
     p = few_split_p_value(int(split), int(users), float(expected), float(log_none))
     if p < SPLIT_USERS:
-        size = f"(p < 1e-{int(-ln(max(p, _NEVER)) / ln(10))})"
+        size = f"(p < 1e-{int(-ln(max(p, TINY)) / ln(10))})"
         message = (
             f"{split:,} of {users:,} users with several slates have slates of both arms; "
             f"{expected:,.0f} are expected {size}"
