@@ -33,12 +33,6 @@ def effective_units(weights: Floats) -> Floats:
 
 
 def effective_units_per_arm(design: Design) -> tuple[float, float]:
-    """Return the effective number of promoted and of control units.
-
-    The weight of a unit is what it has in the mean of its arm: its slates, each by the inverse
-    probability of its arm where probabilities differ.
-    """
-    weights = np.ones(len(design.promoted)) if design.weights is None else design.weights
-    promoted = design.of_units(design.promoted)
-    of_units = design.per_unit(weights[:, None])[:, 0]
+    """Return the effective number of promoted and of control units, by their weights."""
+    promoted, of_units = design.of_units(design.promoted), design.unit_weights()
     return float(effective_units(of_units[promoted])), float(effective_units(of_units[~promoted]))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import log as ln
 from typing import TYPE_CHECKING
 
+from netlift.effects.caveats import arm_words
 from netlift.inference.balance import SPLIT_USERS, TINY, few_split_p_value
 from netlift.inference.effective_units import ENOUGH_UNITS
 from netlift.logs.entries import LogEntry
@@ -139,8 +140,7 @@ def unit_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> 
     ).fetchall()
     if min(effective for _, _, effective, _ in units) < ENOUGH_UNITS:
         examples = tuple(
-            f"{'promoted' if arm else 'control'}: {count:,} {log.unit}s tell as much as "
-            f"{effective:,.1f} equal ones; the largest has {largest:.0%} of the weight"
+            arm_words("promoted" if arm else "control", count, str(log.unit), effective, largest)
             for arm, count, effective, largest in units
         )
         yield Problem("few_units", examples=examples)
