@@ -344,7 +344,6 @@ def test_an_undecided_promotion_names_both(total):
     assert "losses: focal position 7-8, focal cluster Drama" in said
 
 
-@pytest.mark.parametrize("total", STATES)
 def test_what_limits_the_results_is_in_every_statement():
     caveats = [
         Caveat("sample_ratio", "accepted", "Accepted: the share does not fit.", 900),
@@ -363,6 +362,7 @@ def test_what_limits_the_results_is_in_every_statement():
     assert all(map(str.startswith, others["statement"], plain["statement"]))
 
 
+@pytest.mark.parametrize("total", STATES)
 def test_named_segments_come_with_how_many_were_looked_at(total):
     said = statements(effects(total=total), segments_said=MIXED).loc[POLICY, "statement"]
     # Seven segments, one of them without numbers; one stands out only when looked at alone.
