@@ -231,6 +231,22 @@ def test_slates_of_both_arms_are_set_aside(tmp_path, none, boost):
     assert contract.loc["negative_outcome", "slates"] == none + boost
 
 
+def test_slates_that_could_only_be_in_one_arm_are_set_aside(tmp_path):
+    """Their probability was 0 or 1 before the draw, so leaving them out is no selection."""
+    log = slates(4, 600, 100)
+    fixed = some_slates(log, "boost", 60)
+    log["p"] = np.where(fixed, 1.0, 0.5)
+    entry = {"columns": COLUMNS | {"probability": "p"}, "promotion": {"unit": "slate"}}
+    found, message = refused(log, tmp_path, **entry)
+    assert list(found.index) == ["probability_out_of_range"]
+    assert "cannot be set aside" not in message
+    check(log, tmp_path, **entry, set_aside=["probability_out_of_range"], accept=["sample_ratio"])
+    # The arm is not what such a probability says.
+    log["p"] = np.where(fixed, 0.0, 0.5)
+    chosen = {"set_aside": ["probability_out_of_range"], "accept": ["sample_ratio"]}
+    assert list(refused(log, tmp_path, **entry, **chosen)[0].index) == ["set_aside_differs"]
+
+
 def test_codes_that_are_too_few_alone_are_compared_together(tmp_path):
     log = slates(4, 600, 100)
     first, second = some_slates(log, "none", 8), some_slates(log, "none", 16)

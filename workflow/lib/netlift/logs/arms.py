@@ -103,9 +103,10 @@ def _p_value(con: duckdb.DuckDBPyConnection, condition: str, by_user: bool) -> f
         f"/ sum(promotion_probability) FILTER ({_PROBABLE}), avg(promotion_applied) "
         f"FROM slates WHERE {_ARM}",
     )
-    # A slate whose problem is its probability has that of the others.
+    # Slates that could only be in one arm are there for sure; others without a probability have
+    # that of all.
     chance = f"CASE WHEN {_PROBABLE} THEN least(promotion_probability * {ratio or 0.0!r}, 1.0) "
-    chance += f"ELSE {share!r} END"
+    chance += f"WHEN promotion_probability IN (0, 1) THEN promotion_probability ELSE {share!r} END"
     group = "user_id" if by_user else "slate_id"
     row = first_row(
         con,

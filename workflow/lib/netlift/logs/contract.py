@@ -328,6 +328,7 @@ def _warnings_of_experiment(
         ("user_with_one_slate", "user_id"),
     ):
         if column == "user_id" and "user" not in log.columns:
+            yield from _not_compared(log, slates)
             continue
         row = first_row(
             con,
@@ -337,6 +338,14 @@ def _warnings_of_experiment(
         if row[0]:
             what = "clusters" if column != "user_id" else "users"
             yield Problem(code, None, None, int(row[0]), (f"{row[0]:,} {what}, such as {row[1]}",))
+            if column == "user_id" and row[0] == slates:
+                yield from _not_compared(log, slates)
+
+
+def _not_compared(log: LogEntry, slates: int) -> Iterator[Problem]:
+    """Yield that slates and users cannot be told apart, where that matters."""
+    if log.unit == "slate":
+        yield Problem("users_not_compared", log.columns.get("user"), None, int(slates))
 
 
 def _outcome_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Iterator[Problem]:

@@ -114,7 +114,7 @@ def users_in_one_arm(
 
 
 def unit_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> Iterator[Problem]:
-    """Yield ``users_not_compared`` and ``few_units`` where they apply.
+    """Yield ``few_units`` where an arm has few effective units.
 
     Parameters
     ----------
@@ -126,10 +126,6 @@ def unit_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> 
         The condition of slates that are set aside.
     """
     used = f"FROM slates WHERE NOT ({aside})"
-    if log.unit == "slate":
-        users, slates = first_row(con, f"SELECT count(DISTINCT user_id), count(*) {used}")
-        if users == slates:
-            yield Problem("users_not_compared", log.columns.get("user"), None, int(slates))
     weight = "1 / (CASE d WHEN 1 THEN promotion_probability ELSE 1 - promotion_probability END)"
     weights = f"SELECT randomization_unit, promotion_applied AS d, {weight} AS w {used}"
     if log.unit == "user":
