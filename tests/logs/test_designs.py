@@ -272,6 +272,15 @@ def test_where_users_were_drawn_users_are_compared(tmp_path):
     assert list(refused(log, tmp_path, **chosen)[0].index) == ["set_aside_differs"]
 
 
+def test_unknown_users_of_one_arm_are_not_set_aside_as_one_user(tmp_path):
+    log = slates(6, 3000, 100, by="user")
+    log["visitor"] = log["visitor"].where(~some_slates(log, "none", 60))
+    chosen = BY_USER | {"set_aside": ["missing_value"]}
+    found, message = refused(log, tmp_path, **chosen)
+    assert list(found.index) == ["set_aside_differs"]
+    assert f"60 of {arms(log)['none']:,} control slates" in message
+
+
 @pytest.mark.parametrize("by", ["slate", "user"])
 def test_sound_slates_are_set_aside_without_alarm(tmp_path, by):
     """The comparison of arms refuses one sound choice in a thousand; ten are drawn."""
@@ -338,6 +347,19 @@ def test_a_whole_arm_without_a_focal_item_is_told_with_the_way_out(tmp_path, arm
     assert f"Flag in {name} slates, too, the item that is promoted" in message
     assert f"leave no {name} slate" in message
     assert list(found.index) == (["set_aside_differs"] if chosen else ["no_focal_item"])
+
+
+def test_most_slates_of_an_arm_without_a_focal_item_have_the_same_way_out(tmp_path):
+    log = slates(9, 600, 100)
+    log["candidate"] &= ~some_slates(log, "none", 250)
+    found, message = refused(log, tmp_path)
+    assert list(found.index) == ["no_focal_item"]
+    counts = arms(log)
+    words = f"0 of {counts['boost']} promoted and 250 of {counts['none']} control slates"
+    assert words in message
+    assert "Flag in control slates, too" in message
+    assert "set_aside: [no_focal_item]" not in message
+    assert "cannot be set aside" in message
 
 
 @pytest.mark.parametrize("times", [2, 3])

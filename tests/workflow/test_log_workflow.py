@@ -31,13 +31,13 @@ def analyse(folder, *arguments, ok=True, target=TARGET):
 def shop(tmp_path_factory):
     folder = checkout(tmp_path_factory.mktemp("shop"))
     log, truth = draw_log(31, 500, (4, 7), n_users=200)
-    # Two slates of each arm have an impossible outcome, and are set aside.
+    # Two slates of each arm have two users, and are set aside.
     for slate in log.groupby("arm")["Impression ID"].unique().map(lambda ids: ids[:2]).explode():
-        log.loc[log.index[log["Impression ID"] == slate][0], "clicked"] = -1
+        log.loc[log.index[log["Impression ID"] == slate][0], "visitor"] = "another"
     log.to_csv(folder / "log.csv.gz", index=False)
     outcomes = {"clicks": {"column": "clicked"}, "minutes": {"column": "minutes"}}
     covariates = {"item": {"relevance": "score"}, "slate": {"user_activity": "visits"}}
-    write_overlay(folder, outcomes=outcomes, covariates=covariates, set_aside=["negative_outcome"])
+    write_overlay(folder, outcomes=outcomes, covariates=covariates, set_aside=["user_differs"])
     analyse(folder)
     return folder, log, truth
 
@@ -53,7 +53,7 @@ def test_everything_but_the_truth_is_there(shop):
     for _, row in lin.iterrows():
         assert abs(row["estimate_per_slate"] - truth[row["line"]]) < 4 * row["se"]
     decisions = pd.read_csv(results / "effects/decision_statements.csv")
-    short = "With a limited design: negative_outcome (4 slates) set aside."
+    short = "With a limited design: user_differs (4 slates) set aside."
     assert decisions["statement"][1:].str.endswith(short).all()
     assert decisions.loc[0, "topic"] == "design"
     (caveat,) = json.loads((results / "decision.json").read_text(encoding="utf-8"))["caveats"]

@@ -21,13 +21,13 @@ _ARM = "(promotion_applied IS NOT NULL AND NOT promotions)"
 _PROBABLE = "coalesce(promotion_probability > 0 AND promotion_probability < 1, false)"
 """The condition of slates whose probability is one."""
 
-_EVERY_SLATE = {
+_OF_ONE_ARM = {
     "no_focal_item": "Flag in {arm} slates, too, the item that is promoted if the slate is: chosen "
     "by the same rule as in the other arm. If it was not logged and the rule is known, compute it "
     "before the analysis. If neither can be done, leave out columns.promoted and columns.focal: "
     "the log is then described, and no effect is estimated.",
 }
-"""What to do where every slate of one arm has a problem, and none of the other."""
+"""What to do where slates of one arm have a problem, and those of the other have not."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ class ByArm:
             if self.slates[arm] == self.of[arm] > 0 and not self.slates[1 - arm]:
                 return name
         return None
+
+    @property
+    def mostly(self) -> str:
+        """The arm of which the larger share has it."""
+        control, promoted = (
+            some / max(every, 1) for some, every in zip(self.slates, self.of, strict=True)
+        )
+        return "control" if control > promoted else "promoted"
 
     @property
     def differs(self) -> bool:
@@ -107,7 +115,9 @@ def _p_value(con: duckdb.DuckDBPyConnection, condition: str, by_user: bool) -> f
     # that of all.
     chance = f"CASE WHEN {_PROBABLE} THEN least(promotion_probability * {ratio or 0.0!r}, 1.0) "
     chance += f"WHEN promotion_probability IN (0, 1) THEN promotion_probability ELSE {share!r} END"
-    group = "user_id" if by_user else "slate_id"
+    # A slate of a user who is not known counts by itself.
+    unknown = "CASE WHEN user_id IS NULL THEN slate_id END"
+    group = f"user_id, promotion_applied, {unknown}" if by_user else "slate_id"
     row = first_row(
         con,
         "SELECT sum(d), count(*), sum(e), sum(c), sum(c * c), sum((d - e) * c), "
@@ -130,18 +140,24 @@ def with_arms(problem: Problem, counts: ByArm) -> Problem:
     if not counts.differs or not sum(counts.slates):
         return problem
     code, arm = BY_NAME[problem.code], counts.whole_arm
-    fix = problem.fix or code.fix
+    examples = (str(counts), *problem.examples)
     if code.accept:
-        return replace(problem, examples=(str(counts), *problem.examples))
+        return replace(problem, examples=examples)
+    fix = _way_out(code.name, counts) or problem.fix or code.fix
     if arm:
         fix = (
-            f"Every {arm} slate has it, and no other: it comes from how this arm is logged. "
-            f"{_EVERY_SLATE.get(code.name, fix).format(arm=arm)} To set these slates aside would "
-            f"leave no {arm} slate."
+            f"Every {arm} slate has it, and no other: it comes from how this arm is logged. {fix} "
+            f"To set these slates aside would leave no {arm} slate."
         )
     elif code.set_aside:
         fix += " Here it depends on the arm, so these slates cannot be set aside."
-    return replace(problem, examples=(str(counts), *problem.examples), fix=fix)
+    return replace(problem, examples=examples, fix=fix)
+
+
+def _way_out(code: str, counts: ByArm) -> str | None:
+    """Return what to do where a problem is one of an arm; None where its code says it."""
+    words = _OF_ONE_ARM.get(code)
+    return words.format(arm=counts.mostly) if words else None
 
 
 def set_aside_problems(
@@ -184,7 +200,6 @@ def _fix(counts: Mapping[str, ByArm]) -> str | None:
     """Return what to do where a whole arm has a problem."""
     for code, count in counts.items():
         if count.whole_arm:
-            ways = _EVERY_SLATE.get(code)
             fix = f"Take {code} out of set_aside: it would leave no {count.whole_arm} slate."
-            return f"{fix} {ways.format(arm=count.whole_arm)}" if ways else fix
+            return f"{fix} {_way_out(code, count) or ''}".rstrip()
     return None
