@@ -223,7 +223,7 @@ def _choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     if old["design"]["hash"] != new["design"]["hash"]:
         yield "other slates, focal items or promotions (the design's hash differs)"
     had, has = (
-        [f"{caveat['code']} ({caveat['count']:,} slates)" for caveat in decision["caveats"]]
+        [f"{caveat['code']} ({caveat['count']:,} slates)" for caveat in decision.get("caveats", [])]
         for decision in (old, new)
     )
     if had != has:
