@@ -25,7 +25,7 @@ LOG = {
         "focal": "f",
     },
     "outcomes": {"watch_time": {"column": "w", "unit": "minutes"}, "orders": {"column": "o"}},
-    "promotion": {"probability": 0.5},
+    "promotion": {"unit": "slate", "probability": 0.5},
 }
 
 

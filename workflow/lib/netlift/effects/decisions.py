@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,8 +11,10 @@ from netlift.core.arrays import ROUNDING
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
+from netlift.effects.caveats import Caveat, in_short
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
+    DESIGN,
     FOCAL_GAIN,
     ITEM_LEVEL,
     MONITORING,
@@ -69,6 +72,7 @@ def decision_statements(
     segments: pd.DataFrame,
     *,
     outcome: Outcome = CLICKS,
+    caveats: Sequence[Caveat] = (),
 ) -> pd.DataFrame:
     """Write one statement per topic from the tables of one experiment.
 
@@ -82,11 +86,14 @@ def decision_statements(
         ``segments.csv``.
     outcome
         The outcome's names.
+    caveats
+        What limits the results. Each statement says so in short.
 
     Returns
     -------
     One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
-    is about, with interval and unit.
+    is about, with interval and unit. With caveats, the first row is about the design, without a
+    number.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)
@@ -101,19 +108,30 @@ def decision_statements(
     }
     table = pd.DataFrame(
         [
-            {
-                "topic": topic,
-                "verdict": verdict,
-                "statement": statement,
-                "estimate": line.value,
-                "ci_95_lower": line.lower,
-                "ci_95_upper": line.upper,
-                "unit_code": PER_1000,
-            }
-            for topic, (line, verdict, statement) in written.items()
+            *_of_design(caveats),
+            *(
+                {
+                    "topic": topic,
+                    "verdict": verdict,
+                    "statement": f"{statement} {in_short(caveats)}".rstrip(),
+                    "estimate": line.value,
+                    "ci_95_lower": line.lower,
+                    "ci_95_upper": line.upper,
+                    "unit_code": PER_1000,
+                }
+                for topic, (line, verdict, statement) in written.items()
+            ),
         ]
     )
     return with_labels(outcome.in_units(table), topic=TOPICS)
+
+
+def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
+    """Return the row that says what limits all results; none where nothing does."""
+    if not caveats:
+        return []
+    statement = " ".join(caveat.message for caveat in caveats)
+    return [{"topic": DESIGN, "verdict": "limited", "statement": statement}]
 
 
 def _item_level(
