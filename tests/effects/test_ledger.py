@@ -100,13 +100,22 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "ci_95_lower_per_1000",
         "ci_95_upper_per_1000",
         "df",
+        "se_users",
+        "df_users",
+        "ci_95_lower_users",
+        "ci_95_upper_users",
+        "users_errors",
         "is_main",
         "note",
     ]
     keys = list(zip(effects["effect_family"], effects["line"], strict=True))
     families = ["Direct", "Indirect", "Indirect", "Total"]
     assert keys == list(zip(families, PARTS, strict=True)) * len(OUTCOMES) * len(ESTIMATORS)
-    assert not effects.drop(columns="note").isna().any(axis=None)
+    plain = effects["estimator"] == "difference_in_means_ols_error"
+    assert not effects[~plain].drop(columns="note").isna().any(axis=None)
+    # Plain OLS errors are not claimed, so there are none for users like these.
+    assert (effects.loc[plain, "users_errors"] == "not_estimated").all()
+    assert effects.loc[plain, "se_users"].isna().all()
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -23,6 +24,7 @@ from netlift.effects.codes import (
     TOPICS,
     TOTAL_LINE,
 )
+from netlift.effects.users import USERS_COLUMNS, USERS_ERRORS, users_sentence
 
 _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
@@ -35,11 +37,17 @@ class _Line:
     value: float
     lower: float
     upper: float
+    users: Mapping[str, object]
 
     @classmethod
     def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
         row = product.loc[product["metric"] == metric].iloc[0]
-        return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
+        return cls(
+            float(row["estimate"]),
+            float(row["ci_95_lower"]),
+            float(row["ci_95_upper"]),
+            {name: row[name] for name in USERS_COLUMNS if name in row},
+        )
 
     @property
     def sign(self) -> int:
@@ -72,7 +80,8 @@ def decision_statements(
     Returns
     -------
     One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
-    is about, with interval and unit.
+    is about, with its interval for these users and (``ci_95_lower_users``,
+    ``ci_95_upper_users``) for users like these, and its unit.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)
@@ -85,21 +94,23 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
+    about = {topic: users_sentence(line.users) for topic, (line, _, _) in written.items()}
     table = pd.DataFrame(
         [
             {
                 "topic": topic,
                 "verdict": verdict,
-                "statement": statement,
+                "statement": f"{statement} {about[topic]}".strip(),
                 "estimate": line.value,
                 "ci_95_lower": line.lower,
                 "ci_95_upper": line.upper,
+                **line.users,
                 "unit_code": PER_1000,
             }
             for topic, (line, verdict, statement) in written.items()
         ]
     )
-    return with_labels(outcome.in_units(table), topic=TOPICS)
+    return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
 
 
 def _item_level(
@@ -177,8 +188,9 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
-        f"{total.lower:+,.1f}; more slates would narrow this.",
+        f"loses {outcome.unit}. For promoting every slate they rule out a gain above "
+        f"{total.upper:+,.1f} and a loss beyond {total.lower:+,.1f}; more slates would narrow "
+        "this.",
     )
 
 

@@ -24,8 +24,10 @@ from netlift.effects.codes import (
     SAME_CLUSTER_LINE,
     TOTAL,
 )
+from netlift.effects.estimators import main_estimator
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import arm_difference, known_effects
+from netlift.effects.ledger import LedgerByUser, arm_difference, known_effects
+from netlift.effects.users import users_columns
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, fieller
 
@@ -54,13 +56,17 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
     1,000 promoted slates; the offset ratio (change of all competitors over the focal gain: -1 is
     a gain taken entirely from others); and the net change relative to the clicks of a control
     slate. Ratios have Fieller's confidence sets, whose ``interval_kind`` says where they are not
-    an interval. In a simulated world each row also has its ``known_value``.
+    an interval. Gains and losses also have ``se_users`` to ``ci_95_upper_users``, for users like
+    these, and ``users_errors`` says how they were found. In a simulated world each row
+    also has its ``known_value``.
     """
-    arms = arm_difference(accounts)
-    rows = [
-        _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
-        for metric, weights in _WEIGHTS.items()
-    ]
+    arms, by_user = arm_difference(accounts), LedgerByUser(accounts)
+    rows = []
+    for metric, weights in _WEIGHTS.items():
+        row = _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
+        of_users = by_user.estimate("observed_clicks", main_estimator(accounts), arms, weights)
+        of_users = None if of_users is None else of_users.scaled(1000)
+        rows.append(row | users_columns(of_users, by_user.kind))
     rows.append(_ratio_row(OFFSET_RATIO, ratio_to_direct(arms, INDIRECT)))
     rows.append(_ratio_row(RELATIVE_NET_CHANGE, _relative_to_control(arms)))
     rows.append(

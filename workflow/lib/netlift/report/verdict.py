@@ -18,6 +18,7 @@ from netlift.effects.codes import (
     POLICY,
     SLATE_LEVEL,
 )
+from netlift.effects.users import users_sentence
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
 
@@ -124,7 +125,7 @@ def verdict_of(experiment: PageData) -> Verdict:
         Answer(
             "How sure?",
             outcome.fill(_SURE[code]),
-            _certainty(code, lower, upper, outcome),
+            f"{_certainty(code, lower, upper, outcome)} {users_sentence(net)}".strip(),
             "product_summary",
         ),
         _what_to_do(experiment, statements),
@@ -177,8 +178,9 @@ def _taken(experiment: PageData) -> str:
 def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     if code == "undecided":
         return (
-            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} "
-            f"{outcome.of(PER_1000)} are ruled out at 95%. More slates would narrow this."
+            f"For promoting every slate, a gain above {signed(upper, 1)} and a loss beyond "
+            f"{signed(lower, 1)} {outcome.of(PER_1000)} are ruled out at 95%. More slates would "
+            "narrow this."
         )
     least = lower if code == "creates" else upper
     word = "gain" if code == "creates" else "loss"
