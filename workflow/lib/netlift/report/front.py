@@ -320,7 +320,7 @@ def _over_worlds(front: Front, root: Path, slate_set: str, *, alone: bool) -> No
     front.sections.append(
         Section(
             "robustness" if alone else f"robustness-{len(front.sections)}",
-            "Which conclusions hold in every world" + ("" if alone else f": {slate_set}"),
+            "Which conclusions hold in which world" + ("" if alone else f": {slate_set}"),
             [] if statements is None else [str(row) for row in statements["statement"]],
             [name] if name in front.figures else [],
             tables,

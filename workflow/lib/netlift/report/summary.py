@@ -54,7 +54,7 @@ def _without_promotion(folder: Path) -> Iterator[str]:
 def _over_worlds(folder: Path) -> Iterator[str]:
     """Yield what holds in how many worlds, by slate set."""
     for path in sorted(folder.glob("*/size=*/seed=*/decision_statements.csv")):
-        yield f"Over all worlds, {path.parent}/"
+        yield f"Conclusions by world, {path.parent}/"
         yield from (f"    {row['statement']}" for row in _rows(path))
         yield ""
 
