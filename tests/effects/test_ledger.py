@@ -105,6 +105,9 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "ci_95_lower_users",
         "ci_95_upper_users",
         "users_errors",
+        "effective_units",
+        "effective_terms",
+        "claims_95",
         "is_main",
         "note",
     ]

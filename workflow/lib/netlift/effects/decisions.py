@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,6 +10,7 @@ from netlift.core.arrays import ROUNDING
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
+from netlift.effects.claims import CLAIM_COLUMNS, claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
@@ -37,7 +37,7 @@ class _Line:
     value: float
     lower: float
     upper: float
-    users: Mapping[str, object]
+    about: dict[str, object]
 
     @classmethod
     def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
@@ -46,7 +46,7 @@ class _Line:
             float(row["estimate"]),
             float(row["ci_95_lower"]),
             float(row["ci_95_upper"]),
-            {name: row[name] for name in USERS_COLUMNS if name in row},
+            {name: row[name] for name in (*USERS_COLUMNS, *CLAIM_COLUMNS) if name in row},
         )
 
     @property
@@ -94,7 +94,10 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
-    about = {topic: users_sentence(line.users) for topic, (line, _, _) in written.items()}
+    about = {
+        topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
+        for topic, (line, _, _) in written.items()
+    }
     table = pd.DataFrame(
         [
             {
@@ -104,7 +107,7 @@ def decision_statements(
                 "estimate": line.value,
                 "ci_95_lower": line.lower,
                 "ci_95_upper": line.upper,
-                **line.users,
+                **line.about,
                 "unit_code": PER_1000,
             }
             for topic, (line, verdict, statement) in written.items()

@@ -16,6 +16,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE_SQUARED
 from netlift.effects.accounts import OUTCOMES
+from netlift.effects.claims import Claims, claim_columns
 from netlift.effects.codes import INDIRECT, LINES, TOTAL
 from netlift.effects.covariates import Covariates
 from netlift.effects.estimators import ESTIMATORS, MAIN, difference, main_estimator
@@ -105,7 +106,8 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     slates, with 95% intervals and their degrees of freedom. These are for the users of the
     experiment; ``se_users``, ``df_users``, ``ci_95_lower_users`` and ``ci_95_upper_users`` (per
     slate) are for users like these, and ``users_errors`` says how they were found (a code of
-    ``users.USERS_ERRORS``). ``is_main`` marks the
+    ``users.USERS_ERRORS``). ``claims_95`` says whether the interval is promised to cover 95%, by
+    ``effective_units`` and ``effective_terms`` (see ``claims``). ``is_main`` marks the
     estimator of statements and figures. ``note`` names the covariates of Lin's regression and
     those dropped, or states what is wrong with an estimator, or why it has no numbers.
 
@@ -117,8 +119,9 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     design = Design.from_table(accounts)
     n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
     rows, by_user = [], LedgerByUser(accounts)
+    claims = {outcome: claims_of(accounts, outcome) for outcome in outcome_types(accounts)}
     for outcome, estimator, arms, note in ledgers(accounts):
-        for line in LINES:
+        for number, line in enumerate(LINES):
             weights = line.weights
             rows.append(
                 {
@@ -131,11 +134,19 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
                     **_per_1000(arms, weights),
                     "df": None if arms is None else arms.combination(weights).df,
                     **by_user.columns(outcome, estimator, arms, weights),
+                    **claim_columns(None if arms is None else claims[outcome].part(number)),
                     "is_main": estimator == main,
                     "note": note,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def claims_of(accounts: pd.DataFrame, outcome: str = "observed_clicks") -> Claims:
+    """Return what the intervals of an outcome's lines rest on, in the order of ``LINES``."""
+    values = accounts[component_columns(outcome)].to_numpy(dtype=np.float64)
+    lines = [line.weights for line in LINES]
+    return Claims.from_outcomes(values, Design.from_table(accounts), lines)
 
 
 class LedgerByUser:

@@ -88,6 +88,6 @@ def users_sentence(row: Mapping[str, object], form: str = "{:+,.1f}") -> str:
             "This interval is for these users, if promotions were drawn again; for users like "
             f"these (clustered by user) it is {form.format(lower)} to {form.format(upper)}{covers}."
         )
-    if kind is None:
+    if not isinstance(kind, str):
         return ""
     return "The interval is for these users; none is given for users like these."

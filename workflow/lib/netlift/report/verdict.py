@@ -9,6 +9,7 @@ from typing import Any
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
+from netlift.effects.claims import claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
@@ -113,6 +114,7 @@ def verdict_of(experiment: PageData) -> Verdict:
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
     outcome = experiment.outcome
+    about = users_sentence(net), claim_sentence(dict(net))
     interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
@@ -125,7 +127,7 @@ def verdict_of(experiment: PageData) -> Verdict:
         Answer(
             "How sure?",
             outcome.fill(_SURE[code]),
-            f"{_certainty(code, lower, upper, outcome)} {users_sentence(net)}".strip(),
+            " ".join(filter(None, (_certainty(code, lower, upper, outcome), *about))),
             "product_summary",
         ),
         _what_to_do(experiment, statements),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -56,6 +56,8 @@ class Case:
         Parameters to change in every world.
     model_replicates
         Number of replicates whose models and policies are evaluated.
+    draws
+        Values of ``netlift.studies.draws.Draws`` that differ.
     """
 
     size: int
@@ -65,6 +67,7 @@ class Case:
     changes: Json
     model_replicates: int = 0
     n_users: int | None = None
+    draws: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class Study:
             changes=entry["changes"],
             model_replicates=entry.get("model_replicates", 0),
             n_users=entry.get("n_users"),
+            draws=entry.get("draws", {}),
         )
 
     # --- Files ---------------------------------------------------------------------------------
@@ -399,6 +403,7 @@ class Study:
             model_replicates=case.model_replicates,
             folds=self.config["models"]["folds"],
             policy=self.config["policy"],
+            draws=case.draws,
             **{key: validation[key] for key in replicates},
             **self._inference("near_positions"),
         )
