@@ -254,7 +254,7 @@ def _negative(ratio: Ratio) -> Ratio:
     value, lower, upper = (
         None if number is None else -number for number in (ratio.value, ratio.upper, ratio.lower)
     )
-    return Ratio(value, lower, upper, ratio.kind)
+    return Ratio(value, lower, upper, ratio.kind, ratio.df)
 
 
 def _ratio_verdict(diversion: Ratio) -> str:

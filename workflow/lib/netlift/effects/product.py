@@ -133,7 +133,13 @@ def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def _effect_row(metric: str, unit: str, estimate: Estimate) -> dict[str, object]:
-    return {"metric": metric, "unit_code": unit, **_numbers(estimate), "interval_kind": "interval"}
+    return {
+        "metric": metric,
+        "unit_code": unit,
+        **_numbers(estimate),
+        "interval_kind": "interval",
+        "df": estimate.df,
+    }
 
 
 def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
@@ -145,4 +151,5 @@ def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
         "ci_95_lower": ratio.lower,
         "ci_95_upper": ratio.upper,
         "interval_kind": ratio.kind,
+        "df": ratio.df,
     }

@@ -420,7 +420,10 @@ def _of_arms_that_vary(
 
 
 def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) -> Ratio:
-    """Return the ratio of two weighted sums of differences, with Fieller's set."""
+    """Return the ratio of two weighted sums of differences, with Fieller's set.
+
+    Its degrees of freedom are the smaller ones of the two sums.
+    """
     pair = np.array([numerator, denominator], dtype=np.float64)
     values = pair @ arms.difference
     df = min(arms.combination(row).df for row in pair)

@@ -243,7 +243,10 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
             effects = _row_effects(
                 promoted, outcomes * weight[:, None], case.rows * weight[:, None], cluster
             )
-            parts.append(_long(numbers, name, effects, case.known_by_row, ROW_LINES, PER_ROW))
+            by = None if name == BY_SLATE or not design.by_slate else cluster
+            kept = Claims.from_outcomes(values, design, MEMBERS.tolist(), by).kept
+            of_rows = _long(numbers, name, effects, case.known_by_row, ROW_LINES, PER_ROW)
+            parts.append(of_rows.assign(claimed=kept.ravel()))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -162,8 +162,10 @@ class Replicates:
                 promoted[index], clicks = self.draw(number)
                 if self.value_sigma > 0:
                     values = self._valued(clicks, number)
-                    own, others = values[focal, column], (values * same).sum(axis=0)
-                    outcomes[index] = own, others, values.sum(axis=0) - others - own
+                    outcomes[index, 0] = values[focal, column]
+                    outcomes[index, 1] = (values * same).sum(axis=0)
+                    values[focal, column] = 0
+                    outcomes[index, 2] = (values * ~same).sum(axis=0)
                     continue
                 direct = clicks[focal, column]
                 competitors = _item_sums(clicks & same)
