@@ -74,6 +74,8 @@ def test_sentences_name_the_number_and_what_is_needed():
     assert f"12.3 equal randomized units, and {ENOUGH_UNITS:.0f}" in claim_sentence(few)
     rare = dict(zip(CLAIM_COLUMNS, (200.0, 3.21, False), strict=True))
     assert f"3.2 equal ones, and {ENOUGH_TERMS:.0f} are needed" in claim_sentence(rare)
+    constant = dict(zip(CLAIM_COLUMNS, (200.0, 0.0, False), strict=True))
+    assert claim_sentence(constant) == ""
     kept = dict(zip(CLAIM_COLUMNS, (200.0, 50.0, True), strict=True))
     assert claim_sentence(kept) == claim_sentence({}) == claim_sentence(claim_columns(None)) == ""
 

@@ -112,7 +112,10 @@ def claim_columns(claims: Claims | None) -> dict[str, object]:
 
 
 def claim_sentence(row: dict[str, object]) -> str:
-    """Say why an interval is not promised to cover 95%; "" if it is, or nothing is known."""
+    """Say why an interval is not promised to cover 95%.
+
+    "" if it is, if nothing is known, or if the outcome does not vary, so that there is no interval.
+    """
     units, terms = (row.get(name) for name in CLAIM_COLUMNS[:2])
     if units is None or terms is None:
         return ""
@@ -122,7 +125,7 @@ def claim_sentence(row: dict[str, object]) -> str:
             f"one arm has the weight of {units:.1f} equal randomized units, and "
             f"{ENOUGH_UNITS:.0f} are needed"
         )
-    elif terms < ENOUGH_TERMS:
+    elif 0 < terms < ENOUGH_TERMS:
         reason = (
             f"its error rests on a few large values, as much as {terms:.1f} equal ones, and "
             f"{ENOUGH_TERMS:.0f} are needed"

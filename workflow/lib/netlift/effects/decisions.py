@@ -110,6 +110,8 @@ def decision_statements(
     }
     about = {
         topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
+        if line.varies
+        else ""
         for topic, (line, _, _) in written.items()
     }
     table = pd.DataFrame(
