@@ -1,7 +1,7 @@
 """Errors for users like these: estimates of whole slates with users as a sample.
 
 The error by randomized unit is for the users of the experiment: only the promotions, and the
-outcomes of each slate, are taken as drawn anew. If the effects of a user's slates go together,
+outcomes of each slate, are taken as redrawn. If the effects of a user's slates go together,
 other users would have had another mean effect, and the error for users like these is larger. It
 is the jackknife over users: with v_g what user g adds to the difference of the arms, both arms
 together, the covariance is (G - 1) / G sum_g v_g v_g' (see ``cluster_robust``).

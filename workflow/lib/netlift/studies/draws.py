@@ -27,7 +27,7 @@ class Draws:
         ``equal`` leaves users as they are; ``unequal`` gives user j of G slates in proportion to
         (j + 1)^3 - j^3; ``dominant`` makes one user of the first third of the slates.
     redraw_users
-        Whether each replicate draws the users' effects anew, so that the mean over all users is
+        Whether each replicate redraws the users' effects, so that the mean over all users is
         what is estimated.
     value_sigma
         Standard deviation of the logarithm of a click's value; 0 for clicks.

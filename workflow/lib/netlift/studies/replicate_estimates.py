@@ -45,7 +45,7 @@ FOR_USERS = "_for_users_like_these"
 
 
 _USERS, _USER_DRAWS = 1 << 41, 1000
-"""Number of the stream of users behind the known effect where they are drawn anew, and draws."""
+"""Number of the stream of users behind the known effect where they are redrawn, and draws."""
 
 
 SHARE = "taken_from_competitors"
@@ -141,7 +141,7 @@ class Case:
     def known(self) -> Floats:
         """Known effects of the three components, mean over slates, shape (3,).
 
-        Where users are drawn anew, the mean over many draws of them.
+        Where users are redrawn, the mean over many draws of them.
         """
         if self.replicates.user is None:
             return self._known(self.replicates)
@@ -194,7 +194,7 @@ class Case:
         """Smallest standard error of estimates of the total over these slates (see ``aipw``).
 
         Excludes the variation of effects between slates, since the slates are fixed. None where
-        users were randomized or drawn anew, or clicks have values.
+        users were randomized or redrawn, or clicks have values.
         """
         plain = self.replicates.user is None and self.replicates.value_sigma == 0
         if not plain or not self.replicates.design.by_slate:

@@ -75,7 +75,7 @@ class Replicates:
         return cls(slates, world, design, assignment == "bernoulli", seed, *arms)
 
     def with_users_of(self, rng: np.random.Generator) -> Replicates:
-        """Return the same with new users: their effects are drawn anew, the rest stays."""
+        """Return the same with new users: their effects are redrawn, the rest stays."""
         if self.user is None:
             return self
         effect = rng.standard_normal(int(self.user.max()) + 1)[self.user]
