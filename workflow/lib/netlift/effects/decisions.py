@@ -12,6 +12,7 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
 from netlift.effects.caveats import Caveat, in_short
+from netlift.effects.claims import CLAIM_COLUMNS, claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     DESIGN,
@@ -26,6 +27,7 @@ from netlift.effects.codes import (
     TOPICS,
     TOTAL_LINE,
 )
+from netlift.effects.users import USERS_COLUMNS, USERS_ERRORS, users_sentence
 
 _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
@@ -43,11 +45,17 @@ class _Line:
     value: float
     lower: float
     upper: float
+    about: dict[str, object]
 
     @classmethod
     def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
         row = product.loc[product["metric"] == metric].iloc[0]
-        return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
+        return cls(
+            float(row["estimate"]),
+            float(row["ci_95_lower"]),
+            float(row["ci_95_upper"]),
+            {name: row[name] for name in (*USERS_COLUMNS, *CLAIM_COLUMNS) if name in row},
+        )
 
     @property
     def varies(self) -> bool:
@@ -92,8 +100,9 @@ def decision_statements(
     Returns
     -------
     One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
-    is about, with interval and unit. With caveats, the first row is about the design, without a
-    number.
+    is about, with its interval for these users and (``ci_95_lower_users``,
+    ``ci_95_upper_users``) for users like these, and its unit. With caveats, the first row is about
+    the design, without a number.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)
@@ -106,6 +115,12 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
+    about = {
+        topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
+        if line.varies
+        else ""
+        for topic, (line, _, _) in written.items()
+    }
     table = pd.DataFrame(
         [
             *_of_design(caveats),
@@ -113,17 +128,20 @@ def decision_statements(
                 {
                     "topic": topic,
                     "verdict": verdict,
-                    "statement": f"{statement} {in_short(caveats)}".rstrip(),
+                    "statement": " ".join(
+                        filter(None, (statement, about[topic], in_short(caveats)))
+                    ),
                     "estimate": line.value,
                     "ci_95_lower": line.lower,
                     "ci_95_upper": line.upper,
+                    **line.about,
                     "unit_code": PER_1000,
                 }
                 for topic, (line, verdict, statement) in written.items()
             ),
         ]
     )
-    return with_labels(outcome.in_units(table), topic=TOPICS)
+    return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
 
 
 def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
@@ -223,8 +241,9 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
-        f"{total.lower:+,.1f}; more slates would narrow this.",
+        f"loses {outcome.unit}. For promoting every slate they rule out a gain above "
+        f"{total.upper:+,.1f} and a loss beyond {total.lower:+,.1f}; more slates would narrow "
+        "this.",
     )
 
 

@@ -10,6 +10,7 @@ from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.caveats import FEW_UNITS, Caveat, few_units, in_short, log_caveats
+from netlift.effects.claims import claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
@@ -20,6 +21,7 @@ from netlift.effects.codes import (
     SLATE_LEVEL,
 )
 from netlift.effects.decisions import varies
+from netlift.effects.users import users_sentence
 from netlift.promotion.design import Design
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
@@ -122,6 +124,7 @@ def verdict_of(experiment: PageData) -> Verdict:
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
     outcome = experiment.outcome
+    about = users_sentence(net), claim_sentence(dict(net))
     has_error = varies(lower, upper)
     interval = (
         f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
@@ -141,7 +144,11 @@ def verdict_of(experiment: PageData) -> Verdict:
         Answer(
             "How sure?",
             outcome.fill(_SURE[code] if has_error else "Nothing is shown: no variation"),
-            (_certainty(code, lower, upper, outcome) if has_error else outcome.fill(_NO_VARIATION))
+            " ".join(
+                filter(None, (_certainty(code, lower, upper, outcome), *about))
+                if has_error
+                else (outcome.fill(_NO_VARIATION),)
+            )
             + limits,
             "product_summary",
         ),
@@ -215,8 +222,9 @@ def _taken(experiment: PageData) -> str:
 def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     if code == "undecided":
         return (
-            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} "
-            f"{outcome.of(PER_1000)} are ruled out at 95%. More slates would narrow this."
+            f"For promoting every slate, a gain above {signed(upper, 1)} and a loss beyond "
+            f"{signed(lower, 1)} {outcome.of(PER_1000)} are ruled out at 95%. More slates would "
+            "narrow this."
         )
     least = lower if code == "creates" else upper
     word = "gain" if code == "creates" else "loss"
