@@ -281,7 +281,6 @@ def replicate_tests(
     """
     base = ItemRows.from_items(case.items)
     members = hypothesis_rows(base, near_positions)
-    present = [bool(member.any()) for member in members]
     assert base.known is not None
     null = [not bool((np.abs(base.known[member]) > ROUNDING).any()) for member in members]
     rows = []
@@ -296,10 +295,10 @@ def replicate_tests(
         tests = DrawnTests.from_rows(
             drawn, members, permutations, case.replicates.seed, studentized=True
         )
-        single, adjusted = tests.p_values(present)
         for k, hypothesis in enumerate(HYPOTHESES):
-            if present[k]:
-                rows.append((number, hypothesis.code, single[k], adjusted[k], null[k]))
+            if members[k].any():
+                p_values = tests.closed.p_values[k], tests.closed.adjusted[k]
+                rows.append((number, hypothesis.code, *p_values, null[k]))
     names = ["replicate", "hypothesis", "p_value", "p_value_adjusted", "known_null"]
     return pd.DataFrame(rows, columns=names)
 
