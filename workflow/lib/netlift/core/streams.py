@@ -35,6 +35,7 @@ Stream = Literal[
     "outcome_3",
     "randomization_test",
     "placebo_test",
+    "policy_choice",
     "policy_gate",
     "ranking",
     "replicates",

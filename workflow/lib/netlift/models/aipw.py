@@ -94,6 +94,15 @@ class MeanScore:
             raise NetliftError(f"{design.n_units} randomized units are too few for an error")
         return cls(*clustered_mean(scores, design.unit), design.n_units - 1)
 
+    @property
+    def errors(self) -> Floats:
+        """Standard errors, shape (m,)."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
+    def each(self, k: int) -> Estimate:
+        """Return the k-th mean."""
+        return Estimate(float(self.value[k]), float(self.errors[k]), self.df)
+
     def combination(self, weights: Sequence[float]) -> Estimate:
         """Return a weighted sum of the means."""
         w = np.asarray(weights, dtype=np.float64)
