@@ -4,7 +4,7 @@
 # OUTPUTS           results/{dataset}/validation/{case}/slates.parquet, where a case has its own
 #                   results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
 #                   results/{dataset}/validation/validation.md
-#                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
+#                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv, segments.csv
 #                   results/{dataset}/validation/*.svg, *.png
 
 
@@ -35,6 +35,7 @@ rule validate_case:
         ledgers="results/{dataset}/validation/{case}/{world}/ledgers.parquet",
         tests="results/{dataset}/validation/{case}/{world}/tests.parquet",
         policies="results/{dataset}/validation/{case}/{world}/policies.parquet",
+        segments="results/{dataset}/validation/{case}/{world}/segments.parquet",
         facts="results/{dataset}/validation/{case}/{world}/facts.json",
     log:
         "logs/{dataset}/validation/{case}/{world}/validate_case.log",
@@ -59,6 +60,7 @@ rule combine_validation:
         ledgers=lambda wildcards: case_files(wildcards.dataset, "ledgers.parquet"),
         tests=lambda wildcards: case_files(wildcards.dataset, "tests.parquet"),
         policies=lambda wildcards: case_files(wildcards.dataset, "policies.parquet"),
+        segments=lambda wildcards: case_files(wildcards.dataset, "segments.parquet"),
         facts=lambda wildcards: case_files(wildcards.dataset, "facts.json"),
         code=code("combine_validation"),
     output:

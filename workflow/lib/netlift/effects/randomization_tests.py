@@ -64,8 +64,12 @@ class Hypothesis:
         )
 
 
+NO_SPILLOVER = "no_spillover"
+"""Code of the hypothesis on all non-focal items, which includes all others."""
+
+
 HYPOTHESES = (
-    Hypothesis("no_spillover", "No spillover at all", NON_FOCAL),
+    Hypothesis(NO_SPILLOVER, "No spillover at all", NON_FOCAL),
     Hypothesis("no_same_cluster_spillover", "No spillover on same-cluster items", SAME_CLUSTER),
     Hypothesis("no_other_cluster_spillover", "No spillover on other clusters", OTHER),
     Hypothesis("no_spillover_below", "No spillover below the focal slot", BELOW),

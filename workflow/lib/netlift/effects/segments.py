@@ -340,7 +340,9 @@ def _shrunken(
         return {}
     moved = shrunken_effects(list(known.values()))
     columns = np.column_stack([moved.value, moved.se, moved.lower, moved.upper]).tolist()
-    return {k: dict(zip(_SHRUNKEN, row, strict=True)) for k, row in zip(known, columns, strict=True)}
+    return {
+        k: dict(zip(_SHRUNKEN, row, strict=True)) for k, row in zip(known, columns, strict=True)
+    }
 
 
 def shrunken_effects(effects: Sequence[Estimate]) -> Shrunken:

@@ -56,6 +56,8 @@ class Case:
         Parameters to change in every world.
     model_replicates
         Number of replicates whose models and policies are evaluated.
+    segment_replicates
+        Number of replicates whose segments are evaluated.
     """
 
     size: int
@@ -64,6 +66,7 @@ class Case:
     promotion: Json
     changes: Json
     model_replicates: int = 0
+    segment_replicates: int = 0
     n_users: int | None = None
 
 
@@ -179,6 +182,7 @@ class Study:
             promotion=self.promotion.settings | entry["promotion"],
             changes=entry["changes"],
             model_replicates=entry.get("model_replicates", 0),
+            segment_replicates=entry.get("segment_replicates", 0),
             n_users=entry.get("n_users"),
         )
 
@@ -397,10 +401,11 @@ class Study:
             n_slates=case.n_slates,
             promotion=case.promotion,
             model_replicates=case.model_replicates,
+            segment_replicates=case.segment_replicates,
             folds=self.config["models"]["folds"],
             policy=self.config["policy"],
             **{key: validation[key] for key in replicates},
-            **self._inference("near_positions"),
+            **self._inference("near_positions", "min_slates"),
         )
 
     # --- Settings of logs and pages --------------------------------------------------------------
