@@ -196,8 +196,8 @@ def is_biased(row: Mapping[str, Any] | pd.Series) -> bool:
 def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFrame:
     """Return how often each test rejected at 5%: its size if the hypothesis is true, else power.
 
-    ``contradicted`` is the share of replicates in which the hypothesis on all items was not rejected
-    (by adjusted p-values) but another one was; claimed to be 0.
+    ``contradicted`` is the share of replicates in which the hypothesis on all items was not
+    rejected (by adjusted p-values) but another one was; claimed to be 0.
     """
     table = []
     against = contradicted(tests)
