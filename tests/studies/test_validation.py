@@ -342,6 +342,10 @@ def test_coverage_of_segments_by_hand():
     none["shrunken"] = np.nan
     assert segments_table(none, FACTS)["interval"].to_list() == ["own", "simultaneous"]
     assert segments_table(wide[:0], FACTS).empty
+    few = segments_table(held([0] * 50, [0] * 50, [0] * 50), FACTS | {"slates": 299})
+    assert few["verdict"].to_list() == [NO_CLAIM] * 3
+    single = segments_table(held([1], [1], [1]), FACTS)
+    assert single["verdict"].to_list() == [PASS] * 3
 
 
 def test_intervals_cover_in_a_small_experiment():

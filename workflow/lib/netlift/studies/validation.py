@@ -320,7 +320,7 @@ def segments_table(held: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFr
     Own intervals: the mean over segments, claimed to be in the range of all intervals. Simultaneous
     ones: in how many replicates all of them hold, claimed to be at least 95%. Shrunken ones: the
     mean over segments, claimed to be at least 94%; that of each is not, and ``worst_segment`` says
-    how far off the worst is. Without replicates, a table without rows.
+    how far off the worst is. All from 300 slates on. Without replicates, a table without rows.
     """
     rows = []
     keys = ["segment_type", "line"]
@@ -329,7 +329,9 @@ def segments_table(held: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFr
             known = part.dropna(subset=[kind])
             if len(known):
                 row = {name: facts[name] for name in ("case", "world", "slates")}
-                rows.append(row | dict(zip(keys, key, strict=True)) | _held(known, kind))
+                row |= dict(zip(keys, key, strict=True)) | _held(known, kind)
+                claimed = int(row["slates"]) >= CLAIMED_FROM
+                rows.append(row if claimed else row | {"verdict": NO_CLAIM})
     table = pd.DataFrame(rows, columns=SEGMENT_COLUMNS)
     return with_labels(
         table, segment_type=SEGMENT_TYPES, interval=INTERVAL_LABELS, verdict=VERDICTS
@@ -347,9 +349,9 @@ def _held(part: pd.DataFrame, kind: str) -> dict[str, Any]:
     by_replicate = part.groupby("replicate")[kind]
     held = by_replicate.min() if kind == SIMULTANEOUS else by_replicate.mean()
     n, share = len(held), float(held.mean())
-    smallest = np.sqrt(0.95 * 0.05 / n)
-    error = max(float(held.std() / np.sqrt(n)), smallest / np.sqrt(part["segment"].nunique()))
-    error = max(error, smallest) if kind == SIMULTANEOUS else error
+    # Where all hold, or in a single replicate, no smaller error than that of a share of 95%.
+    of_mean = 1 if kind == SIMULTANEOUS else part["segment"].nunique()
+    error = np.sqrt(max(float(held.var()) if n > 1 else 0.0, 0.95 * 0.05 / of_mean) / n)
     lowest = 0.95 if kind == SIMULTANEOUS else CLAIMED[0]
     kept = share >= lowest - MC_ERRORS * error
     kept &= kind != OWN or share <= CLAIMED[1] + MC_ERRORS * error

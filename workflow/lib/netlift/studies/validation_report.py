@@ -58,6 +58,7 @@ def validation_report(
     ]
     if len(policies):
         parts.append("## Policies\n\n" + _policies(policies))
+    if len(policies) and (policies["recommended"] > 0).any():
         parts.append("## The value of recommended rules\n\n" + _values(policies))
     if len(segments):
         parts.append("## Segments\n\n" + _segments(segments))
@@ -155,7 +156,8 @@ def _claims(
         ),
         (
             f"Intervals of segments hold in at least {CLAIMED[0]:.0%} on average over segments "
-            f"(if not shrunken, in at most {CLAIMED[1]:.0%}), simultaneous ones together in 95%",
+            f"(if not shrunken, in at most {CLAIMED[1]:.0%}), simultaneous ones together in 95%, "
+            f"from {CLAIMED_FROM} slates on",
             segments,
         ),
     ]
