@@ -206,7 +206,7 @@ def rejection_table(tests: pd.DataFrame, facts: Mapping[str, object]) -> pd.Data
         adjusted = float((part["p_value_adjusted"] <= 0.05).mean())
         error = float(np.sqrt(max(share * (1 - share), 0.05 * 0.95) / n))
         is_null = bool(null)
-        incoherent = float(part["replicate"].isin(against.get(hypothesis, ())).mean())
+        incoherent = float(part["replicate"].isin(against.get(str(hypothesis), set())).mean())
         sized = share <= 0.05 + MC_ERRORS * error if is_null else None
         table.append(
             {
@@ -329,10 +329,9 @@ def segments_table(held: pd.DataFrame, facts: Mapping[str, object]) -> pd.DataFr
             known = part.dropna(subset=[kind])
             if len(known):
                 row = {name: facts[name] for name in ("case", "world", "slates")}
-                row |= dict(zip(keys, key, strict=True)) | _held(known, kind)
-                claimed = int(row["slates"]) >= CLAIMED_FROM
-                rows.append(row if claimed else row | {"verdict": NO_CLAIM})
+                rows.append(row | dict(zip(keys, key, strict=True)) | _held(known, kind))
     table = pd.DataFrame(rows, columns=SEGMENT_COLUMNS)
+    table.loc[table["slates"] < CLAIMED_FROM, "verdict"] = NO_CLAIM
     return with_labels(
         table, segment_type=SEGMENT_TYPES, interval=INTERVAL_LABELS, verdict=VERDICTS
     )
