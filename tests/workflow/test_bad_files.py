@@ -123,9 +123,11 @@ def test_results_of_a_file(tmp_path, capsys):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_page_names_the_damaged_configuration(tmp_path, damage, capsys):
-    folder = tmp_path / "results/tiny/size=6/seed=1/logit"
+    folder = tmp_path / "results/tiny/small/size=6/seed=1/from_third/logit"
     folder.mkdir(parents=True)
-    (tmp_path / "results/tiny/config.yaml").write_bytes(DAMAGES[damage](b"dataset: tiny\n" * 9))
+    config = tmp_path / "results/studies/tiny/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_bytes(DAMAGES[damage](b"dataset: tiny\n" * 9))
     assert "tiny" in refused(capsys, "page", folder, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 

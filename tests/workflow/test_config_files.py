@@ -136,7 +136,7 @@ def test_values_of_the_command_line_are_checked_before_snakemake_reads_them(valu
 
 
 def test_usual_values_of_the_command_line_are_passed_on():
-    check_command_line([], ["dataset=ml-1m", "slates={n_slates: 10}", "archives=", "study=3"])
+    check_command_line([], ["dataset=ml-1m", "slates={x: {n_slates: 10}}", "archives=", "study=3"])
 
 
 # --- Through Snakemake ---------------------------------------------------------------------------
@@ -155,7 +155,10 @@ OVERLAYS = {
     "a reserved name": (b"grids: {sweep: {world: mnl, parameters: {b_r: [1]}}}\n", "grids: the na"),
     "a billion seeds": (b"sweep: {seeds: [0-999999999]}\n", "more than 100,000 seeds"),
     "a reversed range": (b"sweep: {seeds: [9-1]}\n", "did you mean 1-9?"),
-    "an exponent": (b"slates: {n_slates: 1e9}\n", "slates.n_slates: 1000000000 is not allowed"),
+    "an exponent": (
+        b"slates: {x: {n_slates: 1e9}}\n",
+        "slates.x.n_slates: 1000000000 is not allowed",
+    ),
 }
 
 

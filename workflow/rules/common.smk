@@ -2,12 +2,24 @@
 # study, and the functions that Snakemake calls with a job's wildcards.
 import hashlib
 import os
+import re
+import sys
 from pathlib import Path
 
 from snakemake.utils import update_config
 
 from netlift.workflow.config import check_config
+from netlift.workflow.experiment import (
+    DESIGN_PATH,
+    EXPERIMENT_PATH,
+    OVER_WORLDS_PATH,
+    RECIPE_PATH,
+    SLATES_PATH,
+    STUDY_PATH,
+    SWEEP_PATH,
+)
 from netlift.workflow.resources import Measured
+from netlift.workflow.shared import changed_names
 from netlift.workflow.sources import source_files
 from netlift.workflow.study import Study
 from netlift.workflow.values import settings, typed
@@ -20,20 +32,40 @@ STUDY = Study.from_config(plain_errors(check_config)(config))
 if "archives" in STUDY.config:
     os.environ.update(NETLIFT_ARCHIVES=os.path.abspath(STUDY.config["archives"]))
 
+if workflow.is_main_process:
+    for warning in changed_names(STUDY, Path("results")):
+        print(f"Warning: {warning}", file=sys.stderr)
+
 EXPERIMENTS = [experiment.path for experiment in STUDY.experiments]
-SLATE_SETS = STUDY.slate_sets
-SLATE_SET_PARTS = {"dataset": STUDY.dataset, "size": STUDY.sizes, "seed": STUDY.seeds}
+# What the study chooses from, by wildcard.
+CHOICES = {
+    "study": STUDY.name,
+    "dataset": STUDY.dataset,
+    "slates": STUDY.slates,
+    "size": STUDY.sizes,
+    "seed": STUDY.seeds,
+    "promotion": STUDY.promotions,
+}
+# The names that a path can have, as regular expressions.
+NAMES = {
+    wildcard: f"(?:{'|'.join(map(re.escape, STUDY.config[group]))})"
+    for wildcard, group in (
+        ("dataset", "datasets"),
+        ("slates", "slates"),
+        ("promotion", "promotions"),
+        ("world", "worlds"),
+    )
+}
 
 
 wildcard_constraints:
-    dataset="|".join(STUDY.config["datasets"]),
+    **NAMES,
+    study=STUDY.name,
     size=r"\d+",
     seed=r"\d+",
-    world="|".join(STUDY.config["worlds"]),
     grid="|".join(STUDY.config["grids"]) or "none",
     log=r"[A-Za-z0-9_-]+",
-    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+|logs/[^/]+",
-    slate_set=r"[^/]+/size=\d+/seed=\d+",
+    experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + r"|logs/[A-Za-z0-9_-]+",
 
 
 def code(script, *modules):
@@ -67,12 +99,22 @@ sweep_files, case_files = plain_errors(STUDY.sweep_files), plain_errors(STUDY.ca
 unit_of = plain_errors(STUDY.unit)
 
 
-def ran_beside(dataset):
+def scorer_tables(wildcards):
+    """Return the scorer's tables, if the recipe's slates are ranked by the scorer."""
+    return STUDY.scorer_tables(wildcards.dataset, wildcards.slates)
+
+
+def similarity_tables(wildcards):
+    """Return the tables for the similarity of items, if the world needs it."""
+    return STUDY.similarity_tables(wildcards.dataset, wildcards.slates, wildcards.world)
+
+
+def ran_beside():
     """Return checksums of the existing results of sweep, validation and own logs.
 
     They are a setting and no inputs: a change rebuilds the front page, which never starts a run.
     """
-    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
+    folders = [Path("results", name) for name in STUDY.sweep_folders + STUDY.validation_folders]
     files = [
         path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
     ]
@@ -80,5 +122,16 @@ def ran_beside(dataset):
         Path("results/logs", log, "decision.json" if entry.is_experiment else "report.html")
         for log, entry in STUDY.logs.items()
     ]
-    files += [path for path in of_logs if path.exists()]
+    return checksums([*files, *(path for path in of_logs if path.exists())])
+
+
+def other_pages():
+    """Return checksums of what the list of all studies and logs shows, but of this study's."""
+    patterns = ("studies/*/verdict.json", "logs/*/decision.json", "logs/*/report.html")
+    files = [path for pattern in patterns for path in Path("results").glob(pattern)]
+    return checksums(path for path in files if path.parent != Path("results", STUDY.folder))
+
+
+def checksums(files):
+    """Return the checksum of each file."""
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

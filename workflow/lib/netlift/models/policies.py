@@ -335,7 +335,8 @@ class _Choice:
     @cached_property
     def rule(self) -> int | None:
         """Number of the rule with the largest value of those that pass the gate; None if none."""
-        passes = self.lower > ROUNDING
+        # A value without variation has no error, and so no evidence.
+        passes = (self.lower > ROUNDING) & (self.mean.errors > 1000 * ROUNDING)
         return int(np.where(passes, self.mean.value, -np.inf).argmax()) if passes.any() else None
 
     def correct(self, estimate: Estimate) -> Corrected:
@@ -446,6 +447,7 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     compared = policies[policies["rule"] != NONE]
     recommended = compared[compared["recommended"].astype(bool)]
     shipped = len(recommended) > 0
+    varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
     best = compared.iloc[int(compared["lower_bound"].argmax())]
     if shipped:
         best = recommended.iloc[0]
@@ -458,7 +460,11 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         statement = (
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
             f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
-            f"A gain above {largest:+,.1f} is ruled out."
+            + (
+                f"A gain above {largest:+,.1f} is ruled out."
+                if varies.any()
+                else "The outcome does not vary, so no gain is excluded either."
+            )
         )
     row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
     result = {

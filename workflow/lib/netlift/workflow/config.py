@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netlift.workflow.checks import cross_problems, grid_problems, refuse
+from netlift.workflow.checks import cross_problems, former_keys, grid_problems, refuse
 from netlift.workflow.names import name_problems
 from netlift.workflow.plain import plain
 from netlift.workflow.schema import (
@@ -39,6 +39,7 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         All problems at once, one line each: the key, its value, what is allowed and, for an
         unknown key, the nearest known one.
     """
+    refuse(list(former_keys(config)))
     schema = read_schema("config", schemas)
     given, problems = plain(config)
     complete: Json = completed(given, schema)

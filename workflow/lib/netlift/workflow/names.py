@@ -37,6 +37,9 @@ _LETTERS = re.compile(r"[A-Za-z0-9_.-]+")
 
 def name_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield names that cannot be the name of a folder, or that collide with another."""
+    study = config.get("study")
+    if isinstance(study, Mapping) and isinstance(study.get("name"), str):
+        yield from _group_problems("study.name", [study["name"]])
     for group in GROUPS:
         entries: Any = config
         for key in group:
@@ -60,6 +63,8 @@ def _group_problems(group: str, names: list[str]) -> Iterator[str]:
 
 def _problem(name: str) -> str | None:
     """Return why a name of allowed letters cannot be used; the schemas check the letters."""
+    if "\n" in name:  # in a schema's pattern, $ matches before a last line break
+        return "it has a line break"
     if not _LETTERS.fullmatch(name):
         return None
     if not name[0].isalnum():
