@@ -435,7 +435,7 @@ class TestFrontPage:
         validation = gather_front(names, **optional, root=tmp_path).sections[-1]
         shown = [cell.text for cell in validation.tables[0].rows[0]]
         assert shown[:7] == ["standard", "logit", "60", "2", "50.0%", "0.0%", "100.0%"]
-        assert shown[7:] == ["+1.0", "+5.0", "1", "+2.0", "-0.5", "100.0%", "pass"]
+        assert shown[7:] == ["+1.0", "+5.0", "1", "+2.0", "\N{MINUS SIGN}0.5", "100.0%", "pass"]
 
 
 class TestLogOfMinutes:
