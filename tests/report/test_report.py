@@ -488,6 +488,10 @@ class TestFrontPage:
                 "known_value": [2.0, 0.0],
                 "oracle_value": [5.0, 5.0],
                 "bounds_hold": [True, True],
+                "value": [1.5, 0.0],
+                "naive_value": [4.0, 0.0],
+                "lower_bound": [-1.0, 0.0],
+                "upper_bound": [3.0, 0.0],
             }
         )
         facts = {"case": "standard", "world": "logit", "slates": 60}
@@ -496,7 +500,7 @@ class TestFrontPage:
         validation = gather_front(names, **optional, root=tmp_path).sections[-1]
         shown = [cell.text for cell in validation.tables[0].rows[0]]
         assert shown[:7] == ["standard", "logit", "60", "2", "50.0%", "0.0%", "100.0%"]
-        assert shown[7:] == ["+1.0", "+5.0", "pass"]
+        assert shown[7:] == ["+1.0", "+5.0", "1", "+2.0", "\N{MINUS SIGN}0.5", "100.0%", "pass"]
 
 
 class TestLogOfMinutes:

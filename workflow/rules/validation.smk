@@ -4,7 +4,8 @@
 # OUTPUTS           results/studies/{study}/validation/slates/{case}/slates.parquet, where a case has its own
 #                   below results/studies/{study}/validation/{promotion}/:
 #                   {case}/{world}/*.parquet, facts.json
-#                   validation.md, coverage.csv, tests.csv, policies.csv, *.svg, *.png
+#                   validation.md, coverage.csv, tests.csv, policies.csv, segments.csv,
+#                   *.svg, *.png
 
 VALIDATION_PATH = f"{STUDY_PATH}/validation/{{promotion}}"
 
@@ -39,6 +40,7 @@ rule validate_case:
         ledgers=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/ledgers.parquet",
         tests=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/tests.parquet",
         policies=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/policies.parquet",
+        segments=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/segments.parquet",
         facts=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/facts.json",
     log:
         f"logs/{VALIDATION_PATH}/{{case}}/{{world}}/validate_case.log",
@@ -65,6 +67,7 @@ rule combine_validation:
         ledgers=lambda wildcards: case_files(wildcards.promotion, "ledgers.parquet"),
         tests=lambda wildcards: case_files(wildcards.promotion, "tests.parquet"),
         policies=lambda wildcards: case_files(wildcards.promotion, "policies.parquet"),
+        segments=lambda wildcards: case_files(wildcards.promotion, "segments.parquet"),
         facts=lambda wildcards: case_files(wildcards.promotion, "facts.json"),
         code=code("combine_validation"),
     output:

@@ -36,6 +36,7 @@ Stream = Literal[
     "randomization_test",
     "placebo_test",
     "probabilities",
+    "policy_choice",
     "policy_gate",
     "ranking",
     "replicates",

@@ -108,6 +108,15 @@ class MeanScore:
         mean = ArmMean.from_outcomes(scores, np.ones(len(scores), dtype=bool), unit=cluster)
         return cls(mean.value, mean.covariance, float(mean.df))
 
+    @property
+    def errors(self) -> Floats:
+        """Standard errors, shape (m,)."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
+    def each(self, k: int) -> Estimate:
+        """Return the k-th mean."""
+        return Estimate(float(self.value[k]), float(self.errors[k]), self.df)
+
     def combination(self, weights: Sequence[float]) -> Estimate:
         """Return a weighted sum of the means."""
         w = np.asarray(weights, dtype=np.float64)

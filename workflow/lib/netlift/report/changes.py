@@ -183,7 +183,13 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         if label in tests[1] and tests[0][label] != tests[1][label]:
             yield f"{label}: p-value {tests[0][label]} -> {tests[1][label]}"
     policies = [run["policy"] or {} for run in (old, new)]
-    for key in ("value", "lower_bound", "best_lower_bound", "largest_gain_not_ruled_out"):
+    for key in (
+        "value",
+        "lower_bound",
+        "naive_value",
+        "best_lower_bound",
+        "largest_gain_not_ruled_out",
+    ):
         values = [policy.get(key) for policy in policies]
         if values[0] != values[1]:
             unit = policies[0].get("unit") or policies[1].get("unit")

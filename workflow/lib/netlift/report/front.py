@@ -425,12 +425,14 @@ def _validation(front: Front, root: Path, folder: str, *, alone: bool) -> None:
                 percent("rejected", "Rejected"),
                 percent("rejected_mc_error", "Its error"),
                 percent("rejected_adjusted", "Rejected, adjusted"),
+                percent("contradicted", "Contradicts a part"),
                 text("verdict_label", "Verdict"),
             ],
         ),
         "policies": (
             "How often the gate promotes, how often at a loss, and in how many experiments all "
-            "lower bounds hold; values in clicks per 1,000 eligible slates.",
+            "lower bounds hold; of recommended rules the bias of their value, naive and corrected, "
+            "and how often its interval holds. Values in clicks per 1,000 eligible slates.",
             [
                 *keys,
                 counted("replicates", "Replicates"),
@@ -439,6 +441,25 @@ def _validation(front: Front, root: Path, folder: str, *, alone: bool) -> None:
                 percent("bounds_hold", "Bounds hold"),
                 number("mean_known_value", "Mean known value", 1, signs=True),
                 number("oracle_value", "Best possible", 1, signs=True),
+                counted("recommended", "Recommendations"),
+                number("naive_value_bias", "Bias, naive", 1, signs=True),
+                number("corrected_value_bias", "Bias, corrected", 1, signs=True),
+                percent("interval_holds", "Interval holds"),
+                text("verdict_label", "Verdict"),
+            ],
+        ),
+        "segments": (
+            "How often intervals of segments contain the known effects.",
+            [
+                *keys,
+                text("segment_type_label", "Segments by"),
+                text("line", "Effect"),
+                text("interval_label", "Interval"),
+                counted("segments", "Segments"),
+                counted("replicates", "Replicates"),
+                percent("coverage", "Holds"),
+                percent("coverage_mc_error", "Its error"),
+                percent("worst_segment", "Worst segment"),
                 text("verdict_label", "Verdict"),
             ],
         ),

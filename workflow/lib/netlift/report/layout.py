@@ -284,7 +284,9 @@ def _effects_on_rows(part: _Part) -> None:
     part.table(
         "randomization_tests",
         "Exact tests: does promotion change any {click} of these items? Differences in {clicks} "
-        "per slate, with the range that holds 95% of them if it does not.",
+        "per slate, with the range that holds 95% of them if it does not. A hypothesis that "
+        "includes others is tested by the largest of their statistics, so that where a part is "
+        "rejected (by adjusted p-values), the whole is, too.",
         [
             text("hypothesis_label", "Hypothesis"),
             number("estimate", "Difference", signs=True),
@@ -296,6 +298,7 @@ def _effects_on_rows(part: _Part) -> None:
             ),
             p_values("p_value", "p-value"),
             p_values("p_value_adjusted", "p-value, adjusted for five tests"),
+            text("includes", "Includes"),
             counted("slates", "Slates"),
             NOTE,
         ],
@@ -346,7 +349,8 @@ def _segments(part: _Part) -> None:
     part.table(
         "segments",
         "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
-        "shrunken towards the mean of its kind.",
+        "shrunken towards the mean of its kind. Intervals of shrunken effects hold on average over "
+        "the segments of a kind; one far from the mean is held less often.",
         [
             text("segment_type_label", "Kind"),
             text("segment", "Segment"),
@@ -358,7 +362,7 @@ def _segments(part: _Part) -> None:
             ),
             effect(
                 "shrunken_estimate",
-                "Shrunken (95% interval)",
+                "Shrunken (95% interval, on average)",
                 lower="shrunken_ci_95_lower",
                 upper="shrunken_ci_95_upper",
                 unit_code=units.PER_SLATE,
@@ -477,7 +481,9 @@ def _policies(experiment: PageData) -> Section:
             f"{gate['statement']}",
             f"A rule passes the gate only if its lower bound, which holds for all "
             f"{gate['rules_compared']} rules at once, is above zero. Values are compared "
-            "with promoting nothing, which is 0.",
+            "with promoting nothing, which is 0. Rules are chosen on four fifths of the randomized "
+            "units; the naive value of the rule that was chosen is too large on average, and the "
+            "corrected one is not.",
             str(gate.get("users") or ""),
         )
     part.figure("policies")
@@ -488,8 +494,14 @@ def _policies(experiment: PageData) -> Section:
             text("rule_label", "Rule"),
             text("description", "In words"),
             percent("share_promoted", "Slates promoted"),
-            effect("value", "Value (95% interval)"),
-            effect("value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+            effect("naive_value", "Naive value (95% interval)"),
+            effect("naive_value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+            effect(
+                "corrected_value",
+                "Corrected for the choice (95% interval, given the recommendation)",
+                lower="corrected_ci_95_lower",
+                upper="corrected_ci_95_upper",
+            ),
             users_effect(),
             number("known_value", "Known", signs=True),
             number("oracle_value", "Best possible", signs=True),

@@ -367,7 +367,6 @@ def replicate_tests(
     """
     base = ItemRows.from_items(case.items)
     members = hypothesis_rows(base, near_positions)
-    present = [bool(member.any()) for member in members]
     assert base.known is not None
     null = [not bool((np.abs(base.known[member]) > ROUNDING).any()) for member in members]
     rows = []
@@ -382,10 +381,10 @@ def replicate_tests(
         tests = DrawnTests.from_rows(
             drawn, members, permutations, case.replicates.seed, studentized=True
         )
-        single, adjusted = tests.p_values(present)
         for k, hypothesis in enumerate(HYPOTHESES):
-            if present[k]:
-                rows.append((number, hypothesis.code, single[k], adjusted[k], null[k]))
+            if members[k].any():
+                p_values = tests.closed.p_values[k], tests.closed.adjusted[k]
+                rows.append((number, hypothesis.code, *p_values, null[k]))
     names = ["replicate", "hypothesis", "p_value", "p_value_adjusted", "known_null"]
     return pd.DataFrame(rows, columns=names)
 
@@ -398,8 +397,9 @@ def replicate_models(
     Returns
     -------
     Rows of the ledger by AIPW, as from ``replicate_ledgers``; and one row per replicate with
-    the verdict: the recommendation, its known value, its lower bound, the oracle's value, and
-    whether all lower bounds are below their rules' known values.
+    the verdict: the recommendation, its value and interval, corrected for the choice, and its naive
+    and known values; the oracle's value, the largest known value of a rule, and whether all
+    simultaneous lower bounds are below their rules' known values.
     """
     base = ModelData.from_items(case.items)
     design, features = case.replicates.design, slate_features(case.items)
@@ -425,7 +425,9 @@ def replicate_models(
             parts.append(_long(range(number, number + 1), f"{AIPW}{name}", _arrays(lines), truth))
         total = aipw_scores(data.outcomes, predicted[STACKED], data.design).sum(axis=1)
         in_order = cross_fit_all(data, fold, **fitting, sequential=True)[STACKED].effect
-        rules: dict[str, Any] = {"cost": cost, "max_share": max_share, "seed": seed, "known": known}
+        # As in experiments with other seeds, rules are chosen on other units in each replicate.
+        rules: dict[str, Any] = {"cost": cost, "max_share": max_share, "known": known}
+        rules["seed"] = seed + number
         _, values = compare_rules(in_order, features, total, fold, data.design, **rules)
         judged.append({"replicate": number, **_verdict_and_bounds(values)})
     return pd.concat(parts, ignore_index=True), pd.DataFrame(judged)
@@ -439,8 +441,9 @@ def _arrays(lines: Sequence[Estimate]) -> Estimates:
 def _verdict_and_bounds(values: pd.DataFrame) -> dict[str, object]:
     recommended = verdict(values)
     compared = values[values["rule"] != NONE]
-    names = ("verdict", "rule", "value", "lower_bound", "known_value", "oracle_value")
+    names = ("verdict", "rule", "value", "lower_bound", "upper_bound", "naive_value")
     return {
-        **{name: recommended[name] for name in names},
+        **{name: recommended[name] for name in (*names, "known_value", "oracle_value")},
+        "best_known_value": float(compared["known_value"].max()),
         "bounds_hold": bool((compared["lower_bound"] <= compared["known_value"] + 1e-9).all()),
     }

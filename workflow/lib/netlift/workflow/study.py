@@ -70,6 +70,8 @@ class Case:
         Number of replicates whose models and policies are evaluated.
     draws
         Values of ``netlift.studies.draws.Draws`` that differ.
+    segment_replicates
+        Number of replicates whose segments are evaluated.
     """
 
     size: int
@@ -78,6 +80,7 @@ class Case:
     promotion: Json
     changes: Json
     model_replicates: int = 0
+    segment_replicates: int = 0
     n_users: int | None = None
     draws: Json = field(default_factory=dict)
 
@@ -239,6 +242,7 @@ class Study:
             promotion=entry["promotion"],
             changes=entry["changes"],
             model_replicates=entry.get("model_replicates", 0),
+            segment_replicates=entry.get("segment_replicates", 0),
             n_users=entry.get("n_users"),
             draws=entry.get("draws", {}),
         )
@@ -476,11 +480,12 @@ class Study:
             n_slates=case.n_slates,
             promotion=self.promotion(promotion).settings | case.promotion,
             model_replicates=case.model_replicates,
+            segment_replicates=case.segment_replicates,
             folds=self.config["models"]["folds"],
             policy=self.config["policy"],
             draws=case.draws,
             **{key: validation[key] for key in replicates},
-            **self._inference("near_positions"),
+            **self._inference("near_positions", "min_slates"),
         )
 
     # --- Settings of logs and pages --------------------------------------------------------------
