@@ -9,8 +9,10 @@
 #                   results/report/index.html
 
 # What pages are written from beside data: templates, styles, and the registry of outputs.
-TEMPLATES = sorted(local(str(path)) for path in Path(workflow.basedir, "report").iterdir())
-TEMPLATES.append(local(str(REGISTRY)))
+# Relative paths, so that in a moved folder nothing is rebuilt.
+TEMPLATES = sorted(
+    local(os.path.relpath(path)) for path in [*Path(workflow.basedir, "report").iterdir(), REGISTRY]
+)
 
 
 rule write_report:
@@ -18,7 +20,7 @@ rule write_report:
         page_files,
         movies=lambda wildcards: STUDY.movies(wildcards.experiment),
         templates=TEMPLATES,
-        schema=local(f"{workflow.basedir}/schemas/decision.schema.json"),
+        schema=local(os.path.relpath(f"{workflow.basedir}/schemas/decision.schema.json")),
         code=code("write_report"),
     output:
         page=report(

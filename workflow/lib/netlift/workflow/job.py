@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import is_disk_full
-from netlift.workflow.checksums import check_files, note_checksums
+from netlift.workflow.records import check_files, write_records
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
     An error that the user can fix, such as a full disk, is one message on the screen and in the
     log; any other error leaves its traceback in both. Inputs are compared with the checksums that
-    were recorded when they were made.
+    were recorded when they were made; how the outputs were made is recorded next to them.
 
     Parameters
     ----------
@@ -39,9 +39,10 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     logging.getLogger("netlift.progress").addHandler(screen)
     try:
         log.info("%s: start", snakemake.rule)
-        check_files(snakemake.input)
+        inputs = check_files(snakemake.input)
         yield log
-        note_checksums(snakemake.output)
+        params = list(snakemake.params)
+        write_records(snakemake.output, rule=snakemake.rule, params=params, inputs=inputs)
         log.info("%s: done", snakemake.rule)
     except NetliftError as error:
         _exit(snakemake, log, error)
