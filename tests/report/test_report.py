@@ -280,7 +280,7 @@ class TestPage:
 
     def test_what_is_missing_is_named_and_leaves_no_empty_part(self, small_study, study):
         log = opened(small_study, study, "logs/mine")
-        named = {path for part in sections(log) for path, _ in part.missing}
+        named = {path for part in sections(log) for path, *_ in part.missing}
         assert {"models/policies.csv", "models/verdict.json", "models/aipw.csv"} <= named
         assert not any("world.json" in path or "known" in path for path in named)
         for part in sections(log):

@@ -9,8 +9,10 @@ from netlift.core.errors import NetliftError
 from netlift.workflow.records import (
     UNRECORDED,
     check_files,
+    difference_of,
     outdated_files,
     read_record,
+    recorded_files,
     remove,
     restore_metadata,
     write_records,
@@ -76,10 +78,19 @@ def test_a_file_made_from_an_earlier_input_is_outdated_and_so_is_what_was_made_f
 
 
 def test_a_removed_file_leaves_no_record(made):
-    remove(made / "one.csv")
-    remove(made / "one.csv")
+    files = recorded_files(made)
+    assert {file.name for file in files} == {"one.csv", "two.csv", "third.csv", "fourth.csv"}
+    remove([made / "one.csv", made / "missing/folder.csv", made / "one.csv"])
     assert not (made / "one.csv").exists()
     assert read_record(made / "one.csv") is None
+    remove(files)
+    assert not made.exists()
+
+
+def test_other_parameters_and_a_missing_record_are_named(made):
+    assert difference_of(made / "one.csv", ["a parameter"]) == ""
+    assert "other settings" in difference_of(made / "one.csv", ["a parameter", 1])
+    assert "no record" in difference_of(made / "six.csv", ["a parameter"])
 
 
 def snakemakes_record(file):

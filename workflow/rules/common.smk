@@ -1,10 +1,10 @@
 # What the files of rules share: STUDY (the config, checked and parsed), the experiments of the
 # study, and the functions that Snakemake calls with a job's wildcards.
 import functools
-import hashlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -16,6 +16,8 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.g
 
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
+from netlift.workflow.contents import content
+from netlift.workflow.records import difference_of
 from netlift.workflow.resources import Measured
 from netlift.workflow.sources import source_files
 from netlift.workflow.study import Study
@@ -90,18 +92,77 @@ sweep_files, case_files = plain_errors(STUDY.sweep_files), plain_errors(STUDY.ca
 unit_of = plain_errors(STUDY.unit)
 
 
-def ran_beside(dataset):
-    """Return checksums of the existing results of sweep, validation and own logs.
+SWEEP_JOBS = ("import_ratings", "fit_scorer", "sweep_slates", "sweep_effects")
+VALIDATION_JOBS = ("import_ratings", "fit_scorer", "build_slates", "validate_case")
 
-    They are a setting and no inputs: a change rebuilds the front page, which never starts a run.
+
+def sweep_design(dataset):
+    """Return what the results of a sweep follow from: choices, own ratings, code."""
+    choices = plain_errors(STUDY.sweep_design)(dataset)
+    return settings(choices=choices, content=content_behind(dataset, SWEEP_JOBS))
+
+
+def validation_design(dataset):
+    """Return what the results of the validation follow from: choices, own ratings, code."""
+    choices = plain_errors(STUDY.validation_design)(dataset)
+    return settings(choices=choices, content=content_behind(dataset, VALIDATION_JOBS))
+
+
+def content_behind(dataset, scripts):
+    """Return the hash of a data set's own files, and of the code of scripts and of all worlds."""
+    models = {f"netlift.worlds.models.{STUDY.model(world)}" for world in STUDY.config["worlds"]}
+    files = [path for script in scripts for path in source_files(script, *sorted(models))]
+    return content([*rating_files(dataset), *(os.path.relpath(path) for path in files)])
+
+
+def ran_beside(dataset):
+    """Return the state of the sweep, the validation and the logs, whose results front pages show.
+
+    It is a setting and no input: a change rebuilds the front page, which never starts a run. For
+    each there are the checksums of its files, or the reason why they are not shown: they were made
+    with other settings, data or code than this study has.
     """
-    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
-    files = [
-        path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
+    state = {name: state_of_study(name, dataset) for name in ("sweep", "validation")}
+    return state | {"logs": {log: state_of_log(log) for log in STUDY.logs}}
+
+
+def state_of_study(name, dataset):
+    files = [path.format(dataset=dataset) for path in files_of(f"combine_{name}", f"plot_{name}")]
+    rules = {f"combine_{name}": files[0], f"plot_{name}": files[-1]}
+    return state_of(files, rules, {"dataset": dataset})
+
+
+def state_of_log(log):
+    entry, wildcards = STUDY.logs[log], {"experiment": f"logs/{log}", "log": log}
+    made = outputs_of_log(is_experiment=entry.is_experiment, row_stages=entry.row_stages)
+    page = "write_report" if entry.is_experiment else "describe_log"
+    files = [f"results/logs/{log}/report.html"]
+    files += [f"results/logs/{log}/decision.json"] if entry.is_experiment else []
+    rules = {maker(output, of_log=True): output.path.format(**wildcards) for output in made}
+    return state_of(files, rules | {page: files[0]}, wildcards)
+
+
+def state_of(files, rules, wildcards):
+    """Return the checksums of existing files, and why they are not current; empty if they are.
+
+    ``rules`` has one file of each rule behind them.
+    """
+    existing = [path for path in files if os.path.exists(path)]
+    if not existing:
+        return {}
+    try:
+        reason = next(
+            filter(None, map(difference, rules.values(), rules, [wildcards] * len(rules))), ""
+        )
+    except WorkflowError as error:
+        reason = f"the configuration has changed: {error}"
+    return {"reason": reason} | {path: content([path]) for path in existing if not reason}
+
+
+def difference(file, rule, wildcards):
+    """Return why a file is not what its rule would make now; empty if it is."""
+    values = [
+        value(SimpleNamespace(**wildcards)) if callable(value) else value
+        for value in workflow.get_rule(rule).params
     ]
-    of_logs = [
-        Path("results/logs", log, "decision.json" if entry.is_experiment else "report.html")
-        for log, entry in STUDY.logs.items()
-    ]
-    files += [path for path in of_logs if path.exists()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return difference_of(Path(file), values)

@@ -3,7 +3,6 @@
 # them from the records next to each file. Included after all rules.
 import re
 
-from netlift.workflow.contents import content
 from netlift.workflow.records import restore_metadata
 from netlift.workflow.study import EXAMPLE_LOG
 

@@ -119,7 +119,7 @@ rule write_front_page:
         mem_mb=memory(130),
         runtime=minutes(1),
     params:
-        settings=STUDY.front_page_settings(ran_beside=ran_beside(STUDY.dataset)),
+        settings=lambda wildcards: STUDY.front_page_settings(ran_beside=ran_beside(STUDY.dataset)),
     message:
         "Writing the front page"
     script:

@@ -84,6 +84,8 @@ rule combine_sweep:
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: sweep_design(wildcards.dataset),
     message:
         "Combining the blocks of the sweep"
     script:

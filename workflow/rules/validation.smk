@@ -73,6 +73,8 @@ rule combine_validation:
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: validation_design(wildcards.dataset),
     message:
         "Evaluating the replicates"
     script:

@@ -16,6 +16,7 @@ def main(settings: dict, page: str) -> None:
         settings["grids"],
         settings["dataset"],
         logs=settings["logs"],
+        state=settings["ran_beside"],
         root=page.removesuffix("results/report/index.html") or ".",
     )
     with written_whole(page) as temporary:

@@ -155,10 +155,37 @@ def outdated_files(files: Iterable[Path], root: Path) -> dict[Path, str]:
     return {file: why for file in files if (why := reason(file))}
 
 
-def remove(file: Path) -> None:
-    """Delete a file and its record, if they exist."""
-    file.unlink(missing_ok=True)
-    record_path(file).unlink(missing_ok=True)
+def remove(files: Iterable[Path]) -> None:
+    """Delete files and their records, where they exist, and folders that are empty after that."""
+    for file in files:
+        for path in (record_path(file), file):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+
+def recorded_files(folder: Path) -> list[Path]:
+    """Return all files below a folder that have a record."""
+    records = sorted(folder.rglob(f"{FOLDER}/*.json"))
+    return [record.parents[1] / record.name.removesuffix(".json") for record in records]
+
+
+def difference_of(file: Path, params: Iterable[Any]) -> str:
+    """Return why a file is not what a job with these parameters would make; empty if it is.
+
+    Parameters
+    ----------
+    file
+        A file that a job made.
+    params
+        The values of the parameters that the job would have now.
+    """
+    record = read_record(file)
+    if record is None:
+        return f"{file} has no record of how it was made"
+    if record.params != sorted(map(repr, params)):
+        return f"{file} was made with other settings, data or code"
+    return ""
 
 
 def restore_metadata(folders: Iterable[Path]) -> None:
@@ -196,18 +223,19 @@ class _Checksums:
 
     def __init__(self) -> None:
         self.crc = cache(_checksum)
-
-    @cache  # noqa: B019: it lives as long as one start of Snakemake
-    def sha256(self, file: Path) -> str | None:
-        """Return a checksum as Snakemake writes it; None for a missing or large file."""
-        if not file.is_file() or file.stat().st_size > LARGEST:
-            return None
-        return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        self.sha256 = cache(_sha256)
 
     def agree(self, record: Record) -> bool:
         """Return whether all inputs that jobs made are those that a file was made from."""
         made = {Path(name): crc for name, crc in record.inputs.items() if crc}
         return all(file.is_file() and self.crc(file) == crc for file, crc in made.items())
+
+
+def _sha256(file: Path) -> str | None:
+    """Return a checksum as Snakemake writes it; None for a missing or large file."""
+    if not file.is_file() or file.stat().st_size > LARGEST:
+        return None
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def _metadata(file: Path, sums: _Checksums) -> Any:
