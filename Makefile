@@ -8,11 +8,16 @@ ARGS =
 REPORT = results/report.zip
 LIB := workflow/lib
 
+# The variables PATH and PYTHONPATH separate folders by colons.
+ifneq ($(findstring :,$(CURDIR)),)
+$(error The path of this folder has a colon: $(CURDIR). Move or rename the folder, then run make again)
+endif
+
 # Recipes use the programs in .venv, whatever is active or set in the user's shell.
-activate := PATH="$(CURDIR)/.venv/bin:$$PATH" &&
+activate := PATH="$$PWD/.venv/bin:$$PATH" &&
 unexport PYTHONHOME PYTHONPATH
 # Continues after a run that was killed, and refuses to start while another run is active.
-snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakemake
+snakemake := $(activate) PYTHONPATH="$$PWD/$(LIB)" python -m netlift snakemake
 # Many containers set this variable, which makes every start of Python compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -27,12 +32,10 @@ help: ## List these commands
 
 run: .venv/.ready ## Run the study and say where the results are
 	@$(snakemake) --cores $(CORES) $(ARGS)
-	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
 analyse: .venv/.ready ## Analyze your own log: make analyse LOG=name ARGS="--configfile FILE"
 	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
 	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
-	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
 sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep
 	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- sweep
@@ -45,7 +48,8 @@ report: .venv/.ready ## Pack the pages, tables and figures of a finished study i
 	@echo "Unpack $(REPORT) and open report.html; as a single file: make report REPORT=report.html"
 
 diff: .venv/.ready ## Show what changed between two runs: make diff A=old/results B=results
-	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
+	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"; \
+	code=$$?; [ $$code = 1 ] || exit $$code # 1: something changed, which is no error of make
 
 reproduce: .venv/.ready ## Run the study on one core and on all, and compare every file
 	@.venv/bin/python benchmarks/reproduce.py $(ARGS)

@@ -3,7 +3,9 @@
 # them from the records next to each file. Included after all rules.
 import re
 
+from netlift.core.tables import write_json
 from netlift.workflow.records import restore_metadata
+from netlift.workflow.running import RUN
 from netlift.workflow.study import EXAMPLE_LOG
 
 BROUGHT = ("code", "log_files", "own", "schema", "templates")
@@ -29,4 +31,21 @@ for made in list(workflow.rules):
         made.set_params(content=content_of(inputs))
 
 if workflow.is_main_process:
+    # What a run says at its end: `python -m netlift snakemake`.
+    write_json(
+        {
+            "experiments": EXPERIMENTS,
+            "over_worlds": expand(named("world_decisions").path, **SLATE_SET_PARTS),
+            "front_page": str(rules.write_front_page.output.page),
+            "logs": list(STUDY.logs),
+            **{
+                name: {
+                    output.name: output.path.format(dataset=STUDY.dataset)
+                    for output in made_by(f"combine_{name}")
+                }
+                for name in ("sweep", "validation")
+            },
+        },
+        RUN,
+    )
     restore_metadata([Path("results"), Path("resources/datasets")])

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from netlift.core.errors import NetliftError
 from netlift.core.tables import is_disk_full
 from netlift.workflow.records import check_files, write_records
+from netlift.workflow.screen import note_ended
 
 
 @contextmanager
@@ -70,6 +71,7 @@ def _log_file(snakemake: Any) -> logging.Handler:
 def _exit(snakemake: Any, log: logging.Logger, error: object) -> NoReturn:
     log.error("error: %s", error)
     _print_error(snakemake, error)
+    note_ended()
     sys.exit(1)
 
 
