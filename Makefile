@@ -8,9 +8,12 @@ ARGS =
 REPORT = results/report.zip
 LIB := workflow/lib
 
-# The variables PATH and PYTHONPATH separate folders by colons.
-ifneq ($(findstring :,$(CURDIR)),)
-$(error The path of this folder has a colon: $(CURDIR). Move or rename the folder, then run make again)
+# PATH separates folders by colons, and setuptools, which installs one of the packages, replaces
+# $names and {names} in paths. Spaces, quotes and letters of any alphabet do no harm.
+unfit := $(strip $(foreach sign,: $$ { },$(findstring $(sign),$(CURDIR))))
+ifneq ($(unfit),)
+$(error The path of this folder has a sign that set-up cannot deal with ($(unfit)): $(CURDIR). \
+Nothing was done. Rename the folder or move it, then run make again)
 endif
 
 # Recipes use the programs in .venv, whatever is active or set in the user's shell.

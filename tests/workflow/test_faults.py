@@ -84,7 +84,7 @@ def no_traceback(said: str) -> None:
 
 def temporary_files(folder: Path) -> list[Path]:
     found = [path for name in ("results", "resources") for path in (folder / name).rglob(".*")]
-    return [path for path in found if path.name not in {".snakemake_timestamp"}]
+    return [path for path in found if path.name not in {".snakemake_timestamp", ".records"}]
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def _log_file(snakemake: Any) -> logging.Handler:
 def _exit(snakemake: Any, log: logging.Logger, error: object) -> NoReturn:
     log.error("error: %s", error)
     _print_error(snakemake, error)
-    note_ended()
+    note_ended(sys.argv[0])
     sys.exit(1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,12 @@ _AFTER_ERRORS = (
 """What Snakemake says after any error."""
 
 
-def note_ended() -> None:
-    """Record that this job's script ends with a message that it has printed."""
-    script = Path(getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0]).name
+def note_ended(script: str) -> None:
+    """Record that a job ends with a message that it has printed; ``script`` is its script file."""
     try:
         ENDED.parent.mkdir(parents=True, exist_ok=True)
         with ENDED.open("a", encoding="utf-8") as file:
-            file.write(f"{script}\n")
+            file.write(f"{Path(script).name}\n")
     except OSError as error:
         if not is_disk_full(error):
             raise
