@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from study_files import SLATES, WORLDS
+from study_files import DESIGN, OVER_WORLDS, WORLDS
 
 from netlift.report.findings import findings
 
@@ -11,20 +11,20 @@ from netlift.report.findings import findings
 def run(small_study, monkeypatch):
     monkeypatch.chdir(small_study)
     return {
-        "experiments": [f"{SLATES}/logit"],
-        "over_worlds": [f"results/{SLATES}/decision_statements.csv"],
+        "experiments": [f"{DESIGN}/logit"],
+        "over_worlds": [f"results/{OVER_WORLDS}/decision_statements.csv"],
         "front_page": "results/index.html",
         "logs": ["watch", "shown"],
-        "sweep": {"conclusion_shares": "sweep/conclusion_shares.csv"},
-        "validation": {"validation_summary": "validation/validation.md"},
+        "sweeps": ["sweep/conclusion_shares.csv"],
+        "validations": ["validation/validation.md"],
     }
 
 
 def test_a_study_speaks_of_its_own_experiments(run):
     said = findings(run, [])
     assert said == findings(run, ["all"])
-    assert f"results/{SLATES}/logit/" in said
-    assert all(f"{SLATES}/{world}" not in said for world in WORLDS if world != "logit")
+    assert f"results/{DESIGN}/logit/" in said
+    assert all(f"{DESIGN}/{world}" not in said for world in WORLDS if world != "logit")
     assert "logs/" not in said
     assert "Over all worlds" in said
     assert "Open results/index.html" in said
@@ -35,7 +35,7 @@ def test_a_log_is_spoken_of_alone(run):
     assert "results/logs/watch/" in said
     assert "minutes" in said
     assert "shown" not in said
-    assert SLATES not in said
+    assert DESIGN not in said
 
 
 def test_all_logs_also_those_without_a_promotion(run):
@@ -45,7 +45,7 @@ def test_all_logs_also_those_without_a_promotion(run):
 
 
 def test_another_target_says_nothing(run):
-    assert findings(run, ["slates", f"results/{SLATES}/logit/items.parquet"]) == ""
+    assert findings(run, ["slates", f"results/{DESIGN}/logit/items.parquet"]) == ""
 
 
 def test_a_sweep_and_a_validation_say_what_they_found(run, tmp_path, monkeypatch):
@@ -65,9 +65,9 @@ def test_a_sweep_and_a_validation_say_what_they_found(run, tmp_path, monkeypatch
     assert "4 seeds in each of 2 combinations" in said
     assert "A: holds in 25% to 75% of the seeds; wrong in 0% to 25%." in said
     assert "B: holds in 100% of the seeds; wrong in 0%." in said
-    assert "are in sweep/." in said
+    assert "The sweep sweep/: " in said
     report = "# Validation of tiny\n\n**2 of 30 claims not kept.**\n"
     (tmp_path / "validation/validation.md").write_text(report)
     said = findings(run, ["validate"])
-    assert "The validation: 2 of 30 claims not kept." in said
+    assert "The validation validation/: 2 of 30 claims not kept." in said
     assert "validation/validation.md" in said

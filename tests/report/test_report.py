@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import study_files
 from runs import ROOT
-from study_files import NASTY, SLATES, UNIT, WORLDS
+from study_files import DESIGN, NASTY, UNIT, WORLDS
 
 import netlift
 from netlift.__main__ import main
@@ -28,6 +28,7 @@ from netlift.report.columns import Cell, counted, effect, number, percent, table
 from netlift.report.decision import check_decision, decision
 from netlift.report.front import answers, gather_front
 from netlift.report.gathering import design_hash, gather
+from netlift.report.index import Entry, gather_index
 from netlift.report.layout import sections
 from netlift.report.ledger_views import ledger_views
 from netlift.report.pages import experiment_page
@@ -50,7 +51,7 @@ def experiment(small_study, study):
     return opened(small_study, study)
 
 
-def opened(folder, study, name=f"{SLATES}/logit"):
+def opened(folder, study, name=f"{DESIGN}/logit"):
     movies = folder / "resources/datasets/tiny/movies.parquet"
     return gather(name, Study.from_config(study).page_settings(name), root=folder, movies=movies)
 
@@ -71,7 +72,7 @@ class TestVerdict:
         return f"{value:+,.1f}".replace("-", "−")
 
     def test_every_number_is_that_of_its_table(self, experiment, small_study):
-        folder = small_study / "results" / SLATES / "logit"
+        folder = small_study / "results" / DESIGN / "logit"
         product = read_table(folder / "effects/product_summary.csv").set_index("metric")
         net = product.loc["net_change"]
         verdict = verdict_of(experiment)
@@ -134,7 +135,7 @@ class TestAssumptions:
         assert "seed 20260428" in logit["One seed"]
         assert "Most of the effect is built in" not in logit
         assert "The ratings are simulated too" in logit
-        reference = self.names(opened(small_study, study, f"{SLATES}/reference"))
+        reference = self.names(opened(small_study, study, f"{DESIGN}/reference"))
         assert "−0.24 for same-cluster items" in reference["Most of the effect is built in"]
         log = self.names(opened(small_study, study, "logs/mine"))
         assert "The log is complete" in log
@@ -152,7 +153,7 @@ class TestAssumptions:
 
 class TestDecision:
     def test_it_fits_the_schema_and_the_tables(self, small_study):
-        for name in (*(f"{SLATES}/{world}" for world in WORLDS), "logs/mine"):
+        for name in (*(f"{DESIGN}/{world}" for world in WORLDS), "logs/mine"):
             folder = small_study / "results" / name
             decided = json.loads((folder / "decision.json").read_text())
             check_decision(decided)
@@ -189,7 +190,7 @@ class TestDecision:
 
     def test_the_design_hash_is_of_the_design_alone(self, experiment, small_study, study):
         accounts = experiment.tables["accounts"]
-        other = opened(small_study, study, f"{SLATES}/reference").tables["accounts"]
+        other = opened(small_study, study, f"{DESIGN}/reference").tables["accounts"]
         assert design_hash(accounts) == design_hash(other)
         assert design_hash(accounts) == design_hash(accounts.sample(frac=1, random_state=1))
         swapped = accounts.assign(promotion_applied=1 - accounts["promotion_applied"])
@@ -198,12 +199,12 @@ class TestDecision:
 
 class TestDiff:
     def test_nothing_changed_is_exit_code_0(self, small_study, capsys):
-        folder = str(small_study / "results" / SLATES / "logit")
+        folder = str(small_study / "results" / DESIGN / "logit")
         assert main(["diff", folder, folder]) == 0
         assert "no number and no conclusion changed" in capsys.readouterr().out
 
     def test_what_changed_is_said_in_words(self, small_study, tmp_path, capsys):
-        old = small_study / "results" / SLATES / "logit/decision.json"
+        old = small_study / "results" / DESIGN / "logit/decision.json"
         changed = json.loads(old.read_text())
         changed["ledger"][4]["estimate"] = -12.3
         changed["verdict"]["statements"][1]["verdict"] = "destroys"
@@ -228,7 +229,7 @@ class TestDiff:
         said, changed = compare_runs(small_study / "results/tiny", tmp_path)
         assert not changed
         assert said.count("no number and no conclusion changed") == len(WORLDS)
-        (tmp_path / "size=6/seed=20260428/logit/decision.json").unlink()
+        (tmp_path / "small/size=6/seed=20260428/from_third/logit/decision.json").unlink()
         said, changed = compare_runs(small_study / "results/tiny", tmp_path)
         assert changed
         assert "logit: only in" in said
@@ -248,7 +249,7 @@ class TestDiff:
 
 class TestPage:
     def test_the_same_tables_give_the_same_bytes(self, experiment, small_study):
-        page = (small_study / "results" / SLATES / "logit/report.html").read_text()
+        page = (small_study / "results" / DESIGN / "logit/report.html").read_text()
         assert experiment_page(experiment) == page
         assert str(small_study) not in page
 
@@ -263,14 +264,14 @@ class TestPage:
             assert len(ids) == len(set(ids))
 
     def test_titles_are_escaped_once(self, small_study):
-        page = (small_study / "results" / SLATES / "logit/report.html").read_text()
+        page = (small_study / "results" / DESIGN / "logit/report.html").read_text()
         assert "<script>document" not in page
         assert "&lt;script&gt;document.title=&#34;hacked&#34;" in page
         assert "&amp;lt;" not in page
         assert "שלום עולם 🎬" in page
 
     def test_every_statement_and_every_row_is_there(self, experiment, small_study):
-        page = (small_study / "results" / SLATES / "logit/report.html").read_text()
+        page = (small_study / "results" / DESIGN / "logit/report.html").read_text()
         from html import unescape
 
         said = unescape(page_text(page))
@@ -323,7 +324,7 @@ class TestPage:
             gather("logs/none", {}, root=tmp_path)
 
     def test_the_command_writes_a_page_of_what_is_there(self, small_study, tmp_path, capsys):
-        folder = small_study / "results" / SLATES / "logit"
+        folder = small_study / "results" / DESIGN / "logit"
         assert main(["page", str(folder), str(tmp_path / "page.html")]) == 0
         assert (tmp_path / "page.html").read_text() == (folder / "report.html").read_text()
         assert main(["page", str(tmp_path), str(tmp_path / "page.html")]) == 2
@@ -418,9 +419,7 @@ class TestFigures:
 
 class TestFrontPage:
     def test_it_counts_verdicts(self, small_study):
-        front = gather_front(
-            [f"{SLATES}/{world}" for world in WORLDS], [SLATES], [], "tiny", root=small_study
-        )
+        front = gather_front([f"{DESIGN}/{world}" for world in WORLDS], root=small_study)
         codes = ["creates", "destroys"]
         for summary, code in zip(front.experiments, codes, strict=True):
             summary.decision["verdict"]["code"] = code
@@ -438,21 +437,25 @@ class TestFrontPage:
             "seeds": [4],
             "holds": [0.5],
         }
-        folder = tmp_path / "results/tiny/sweep"
+        folder = tmp_path / "results/studies/tiny/sweep/from_third"
         write_table(pd.DataFrame(shares), folder / "conclusion_shares.csv")
-        names = [f"{SLATES}/{world}" for world in WORLDS]
-        front = gather_front(names, [SLATES], [], "tiny", root=tmp_path)
+        names = [f"{DESIGN}/{world}" for world in WORLDS]
+        optional = {
+            kind: [f"studies/tiny/{part}/from_third"]
+            for kind, part in (("sweeps", "sweep"), ("validations", "validation"))
+        }
+        front = gather_front(names, **optional, root=tmp_path)
         sweep, validation = front.sections[-2:]
         assert [cell.text for cell in sweep.tables[0].rows[0]] == ["A", "logit", "6", "4", "50.0%"]
         assert "Not run" not in sweep.lead[0]
         assert "make validate" in validation.lead[0]
         state = {
-            "sweep": {"reason": "it was made with other settings"},
+            "sweeps": {"studies/tiny/sweep/from_third": {"reason": "it is of another design"}},
             "logs": {"watch": {"reason": "its log changed"}},
         }
         logs = ["watch", "shown"]
-        other = gather_front(names, [SLATES], [], "tiny", logs=logs, state=state, root=tmp_path)
-        assert other.sections[-2].lead[0].startswith("Not shown: it was made with other settings.")
+        other = gather_front(names, **optional, logs=logs, state=state, root=tmp_path)
+        assert other.sections[-2].lead[0].startswith("Not shown: it is of another design.")
         assert not other.sections[-2].tables
         assert "make sweep" in other.sections[-2].lead[0]
         assert (other.logs, other.outdated) == ([], [("watch", "its log changed")])
@@ -466,9 +469,9 @@ class TestFrontPage:
             }
         )
         facts = {"case": "standard", "world": "logit", "slates": 60}
-        folder = tmp_path / "results/tiny/validation"
+        folder = tmp_path / "results/studies/tiny/validation/from_third"
         write_table(policies_table(judged, facts), folder / "policies.csv")
-        validation = gather_front(names, [SLATES], [], "tiny", root=tmp_path).sections[-1]
+        validation = gather_front(names, **optional, root=tmp_path).sections[-1]
         shown = [cell.text for cell in validation.tables[0].rows[0]]
         assert shown[:7] == ["standard", "logit", "60", "2", "50.0%", "0.0%", "100.0%"]
         assert shown[7:] == ["+1.0", "+5.0", "pass"]
@@ -541,7 +544,7 @@ class TestLogOfMinutes:
             assert row[3].sort == pytest.approx(estimate)
 
     def test_of_one_outcome_there_are_no_others(self, small_study, study):
-        for name in ("logs/mine", f"{SLATES}/logit"):
+        for name in ("logs/mine", f"{DESIGN}/logit"):
             parts = [part.name for part in sections(opened(small_study, study, name))]
             assert "other-outcomes" not in parts
 
@@ -602,9 +605,9 @@ class TestLogWithoutAPromotion:
         assert "Row_stages" in page
 
     def test_the_front_page_leads_to_it(self, small_study):
-        front = (small_study / "results/report/index.html").read_text(encoding="utf-8")
-        assert '<a href="../logs/shown/report.html">' in front
-        assert '<a href="../logs/watch/report.html">' in front
+        front = (small_study / "results/studies/tiny/index.html").read_text(encoding="utf-8")
+        assert '<a href="../../logs/shown/report.html">' in front
+        assert '<a href="../../logs/watch/report.html">' in front
 
     def test_without_accounts_it_is_one_clear_error(self, tmp_path, study):
         settings = Study.from_config(study).page_settings("logs/shown")
@@ -646,15 +649,51 @@ class TestSources:
         assert {output.rule for output in [*outputs.OUTPUTS, *outputs.FIGURES]} <= {*outputs.RULES}
 
     def test_the_settings_of_an_experiment_are_a_part_of_the_config(self, study):
-        settings = Study.from_config(study).page_settings(f"{SLATES}/logit")
+        settings = Study.from_config(study).page_settings(f"{DESIGN}/logit")
         assert settings["world_entry"] == study["worlds"]["logit"]
         assert "reference" not in json.dumps(settings)
         check_config(study)
 
 
+class TestIndex:
+    def test_it_lists_all_studies_and_logs_with_their_verdicts(self, small_study, tmp_path):
+        page = (small_study / "results/index.html").read_text(encoding="utf-8")
+        headline = read_json(small_study / "results/studies/tiny/verdict.json")["headline"]
+        front = (small_study / "results/studies/tiny/index.html").read_text(encoding="utf-8")
+        assert headline in front
+        assert f'<a href="studies/tiny/index.html"><bdi>tiny</bdi></a>: {headline}' in page
+        for log in ("mine", "watch", "shown"):
+            assert f'<a href="logs/{log}/report.html"><bdi>{log}</bdi></a>: ' in page
+        assert "This log cannot show what a promotion does" in page
+
+    def test_what_has_no_page_is_not_listed(self, small_study, tmp_path):
+        for name in ("studies/a/index.html", "studies/a/verdict.json", "studies/b/verdict.json"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text('{"headline": "It is so"}')
+        (tmp_path / "logs/x").mkdir(parents=True)
+        index = gather_index(tmp_path)
+        assert index.studies == [Entry("a", "It is so", "studies/a/index.html")]
+        assert index.logs == []
+
+    def test_pages_lead_back_to_it(self, small_study):
+        results = small_study / "results"
+        pages = (f"{DESIGN}/logit/report.html", "logs/shown/report.html", "studies/tiny/index.html")
+        for page in pages:
+            text = (results / page).read_text(encoding="utf-8")
+            (home,) = re.findall(r'<p class="brand"><a href="([^"]+)">', text)
+            assert ((results / page).parent / home).resolve() == (results / "index.html").resolve()
+
+
 class TestNotebook:
+    def test_it_finds_all_experiments_and_logs(self, small_study):
+        found = netlift.experiments(small_study / "results")
+        names = [f"logs/{log}" for log in ("mine", "shown", "watch")]
+        names += [f"{DESIGN}/{world}" for world in sorted(WORLDS)]
+        assert found == [str(small_study / "results" / name) for name in names]
+        assert netlift.open_experiment(found[-1]).decision["unit"].startswith("clicks")
+
     def test_any_table_and_figure_in_two_lines(self, small_study):
-        experiment = netlift.open_experiment(small_study / "results" / SLATES / "logit")
+        experiment = netlift.open_experiment(small_study / "results" / DESIGN / "logit")
         for name in experiment.tables:
             assert len(experiment.table(name)) > 0
         assert experiment.figure("decomposition")._repr_png_().startswith(b"\x89PNG")
@@ -662,7 +701,7 @@ class TestNotebook:
         assert "predictor" in experiment.table("who_gains")
 
     def test_wrong_names_say_what_there_is(self, small_study, tmp_path):
-        experiment = netlift.open_experiment(small_study / "results" / SLATES / "logit")
+        experiment = netlift.open_experiment(small_study / "results" / DESIGN / "logit")
         with pytest.raises(NetliftError, match=r"available: .*shares"):
             experiment.table("share")
         with pytest.raises(NetliftError, match=r"available: .*decomposition"):
@@ -675,12 +714,12 @@ class TestNotebook:
         notebook = json.loads((ROOT / "docs/example.ipynb").read_text())
         assert not [cell for cell in notebook["cells"] if cell.get("outputs")]
         cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-        default = "results/ml-small/size=12/seed=20260428/logit"
+        default = "results/ml-small/scorer/size=12/seed=20260428/to_first/logit"
         assert sum(default in cell for cell in cells) == 1
         monkeypatch.chdir(small_study)
         names: dict = {}
         for cell in cells:
-            exec(cell.replace(default, f"results/{SLATES}/logit"), names)
+            exec(cell.replace(default, f"results/{DESIGN}/logit"), names)
         assert names["experiment"].decision["unit"] == "clicks per 1,000 promoted slates"
 
 

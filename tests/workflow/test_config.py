@@ -7,6 +7,7 @@ import yaml
 from configs import ROOT, merged
 
 from netlift.core.errors import NetliftError
+from netlift.workflow.checks import check_sweep, check_validation
 from netlift.workflow.config import check_config
 from netlift.workflow.config_reference import config_reference
 from netlift.workflow.outputs import outputs_reference
@@ -18,6 +19,16 @@ from netlift.worlds import registry as worlds
 def grid(entry: dict) -> dict:
     """Add a grid that the study makes."""
     return {"grids": {"x": entry}, "study": {"grids": ["x"]}}
+
+
+def promoted(**keys: object) -> dict:
+    """Change keys of the default study's promotion."""
+    return {"promotions": {"to_first": keys}}
+
+
+def recipe(**keys: object) -> dict:
+    """Change keys of the default study's recipe."""
+    return {"slates": {"scorer": keys}}
 
 
 def matched(**more: object) -> dict:
@@ -35,7 +46,7 @@ def test_the_default_study_is_complete_and_says_every_default_itself():
     given = merged()
     assert check_config(given)["slates"] == given["slates"]
     bare = check_config({key: given[key] for key in ("dataset", "datasets", "worlds")})
-    assert bare["promotion"] == check_config(given)["promotion"]
+    assert bare["promotions"] == check_config(given)["promotions"]
     assert bare["inference"] == given["inference"]
     assert bare["slates"] == given["slates"]
 
@@ -46,8 +57,9 @@ def test_every_shipped_overlay_is_valid(path):
 
 
 def test_a_typo_names_the_key_and_the_nearest_one():
-    text = problems({"promotion": {"probabilty": 0.3}})
-    assert "promotion.probabilty: unknown key; did you mean promotion.probability?" in text
+    text = problems(promoted(probabilty=0.3))
+    key = "promotions.to_first.probabil"
+    assert f"{key}ty: unknown key; did you mean {key}ity?" in text
 
 
 def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
@@ -59,10 +71,10 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
 @pytest.mark.parametrize(
     ("overlay", "said"),
     [
-        ({"promotion": {"probability": 1.5}}, "promotion.probability: 1.5 is not allowed"),
-        ({"promotion": {"probability": 1.5}}, "a number, above 0, below 1"),
-        ({"slates": {"n_slates": "many"}}, "slates.n_slates: 'many' is not allowed; allowed: a wh"),
-        ({"slates": {"builder": "score"}}, "slates.builder: 'score' is not allowed; allowed: scor"),
+        (promoted(probability=1.5), "promotions.to_first.probability: 1.5 is not allowed"),
+        (promoted(probability=1.5), "a number, above 0, below 1"),
+        (recipe(n_slates="many"), "slates.scorer.n_slates: 'many' is not allowed; allowed: a wh"),
+        (recipe(builder="score"), "slates.scorer.builder: 'score' is not allowed; allowed: sco"),
         ({"study": {"seeds": []}}, "study.seeds"),
         ({"study": {"seeds": [1, 1]}}, "none twice"),
         ({"study": {"sizes": [True]}}, "study.sizes.0"),
@@ -81,12 +93,12 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
             "worlds.logit: attention: the curve power takes eta",
         ),
         ({"study": {"sizes": [4]}}, "a slate of 4 has no position 5"),
-        ({"promotion": {"focal_position_last": 3}}, "promotion.focal_position_last"),
+        (promoted(focal_position_last=3), "promotions.to_first.focal_position_last"),
         (
-            {"slates": {"builder": "history", "history": {"window": 5}}},
-            "slates.history.window: a window of 5 ratings",
+            recipe(builder="history", history={"window": 5}),
+            "slates.scorer.history.window: a window of 5 ratings",
         ),
-        ({"slates": {"scorer": {"pool": 5}}}, "slates.scorer.pool: a pool of 5"),
+        (recipe(scorer={"pool": 5}), "slates.scorer.scorer.pool: a pool of 5"),
         ({"study": {"grids": ["nothing"]}}, "study.grids: there is no 'nothing'"),
         ({"grids": {"a": {"world": "mnl"}}}, "grids.a: lacks parameters"),
         (grid({"world": "mnll", "parameters": {"b_r": [1]}}), "did you mean mnl?"),
@@ -104,11 +116,23 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
         (matched(free=["lam"]), "worlds.logit: match.free: lam is not a numeric parameter"),
         (matched(click_rate=0.2), "match.click_rate solves for the intercept"),
         (
-            {"slates": {"builder": "history"}, "study": {"worlds": ["similarity"]}},
+            recipe(builder="history") | {"study": {"worlds": ["similarity"]}},
             "worlds.similarity.source: 'blend' needs the scorer's item factors",
         ),
-        ({"slates": {"scorer": {"ranker": {"noise": float("nan")}}}}, "ranker.noise"),
+        (recipe(scorer={"ranker": {"noise": float("nan")}}), "ranker.noise"),
         ({"slates": None}, None),
+        ({"study": {"slates": "scorrer"}}, "study.slates: there is no 'scorrer'; did you mean sco"),
+        ({"study": {"promotions": ["to_frst"]}}, "study.promotions: there is no 'to_frst'; did yo"),
+        ({"study": {"promotions": []}}, "study.promotions: [] is not allowed; allowed: a list, 1"),
+        ({"study": {"name": "my study"}}, "study.name: 'my study' is not allowed"),
+        ({"study": {"name": ".."}}, "study.name: '..' is not allowed"),
+        ({"study": {"name": "a\n"}}, "'a\\n' cannot be a name: no line break"),
+        ({"slates": {"a/b": {}}}, "slates: 'a/b' is not allowed"),
+        ({"promotions": {"ü": {}}}, "promotions: 'ü' is not allowed"),
+        ({"slates": {"sweep": {}}}, "slates.sweep: sweep is the name of a folder of results"),
+        ({"promotions": {"grid": {}}}, "promotions.grid: grid is the name of a folder of results"),
+        ({"worlds": {"figures": {"model": "mnl"}}}, "worlds.figures: figures is the name of a fo"),
+        ({"datasets": {"logs": {"kind": "folder", "path": "x"}}}, "datasets.logs: logs is the nam"),
         ({"datasets": {"mine": {"kind": "floder", "path": "x"}}}, "datasets.mine.kind"),
         ({"datasets": {"mine": {"kind": "folder", "pth": "x"}}}, "datasets.mine.pth"),
     ],
@@ -121,9 +145,9 @@ def test_what_is_wrong_is_named_with_what_is_allowed(overlay, said):
 
 
 def test_all_problems_come_at_once():
-    text = problems({"promotion": {"probability": 2, "asignment": "x"}, "extra": 1})
+    text = problems(promoted(probability=2, asignment="x") | {"extra": 1})
     assert "3 problems" in text
-    assert all(word in text for word in ("promotion.probability", "asignment", "extra"))
+    assert all(word in text for word in ("promotions.to_first.probability", "asignment", "extra"))
 
 
 def test_an_overlay_merges_mappings_replaces_lists_and_drops_keys_with_null():
@@ -131,14 +155,14 @@ def test_an_overlay_merges_mappings_replaces_lists_and_drops_keys_with_null():
         merged(
             {
                 "study": {"sizes": [6, 24]},
-                "promotion": {"probability": None, "focal_position_first": 3},
+                "promotions": {"to_first": {"probability": None, "focal_position_first": 3}},
                 "worlds": {"logit": {"target_click_rate": None, "intercept": -1}},
             }
         )
     )
     assert study["study"]["sizes"] == [6, 24]
     assert study["study"]["worlds"] == merged()["study"]["worlds"]
-    assert study["promotion"] == {
+    assert study["promotions"]["to_first"] == {
         "probability": 0.5,
         "assignment": "bernoulli",
         "unit": "slate",
@@ -149,9 +173,41 @@ def test_an_overlay_merges_mappings_replaces_lists_and_drops_keys_with_null():
 
 
 def test_users_cannot_be_randomized_within_focal_positions():
-    with pytest.raises(NetliftError, match=r"promotion\.unit: user .*take bernoulli or complete"):
-        check_config(merged({"promotion": {"unit": "user", "assignment": "stratified"}}))
-    check_config(merged({"promotion": {"unit": "user", "assignment": "complete"}}))
+    with pytest.raises(NetliftError, match=r"first\.unit: user .*take bernoulli or complete"):
+        check_config(merged(promoted(unit="user", assignment="stratified")))
+    check_config(merged(promoted(unit="user", assignment="complete")))
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key", "new"),
+    [
+        ({"promotion": {"probability": 0.3}}, "promotion", "promotions: {NAME: "),
+        ({"slates": {"n_slates": 100}}, "slates.n_slates", "slates.NAME.n_slates"),
+        ({"slates": {"builder": "history"}}, "slates.builder", "slates.NAME.builder"),
+        ({"slates": {"scorer": {"pool": 30}}}, "slates.scorer.pool", "slates.NAME.scorer.pool"),
+        ({"slates": {"history": {"window": 9}}}, "slates.history.window", "NAME.history.window"),
+    ],
+)
+def test_a_key_from_before_recipes_and_promotions_had_names_says_its_new_form(overlay, key, new):
+    text = problems(overlay)
+    assert f"{key}: " in text
+    assert "1 problem:" in text
+    assert new in text
+
+
+def test_a_case_cannot_make_a_promotion_that_cannot_be_drawn():
+    case = {"cases": {"x": {"promotion": {"unit": "user", "assignment": "stratified"}}}}
+    with pytest.raises(NetliftError, match=r"validation\.cases\.x\.promotion\.unit: user cannot"):
+        check_validation(check_config(merged({"validation": case})))
+
+
+def test_a_sweep_has_promotions_of_its_own():
+    swept = {"promotions": ["few"]}
+    with pytest.raises(NetliftError, match=r"sweep\.promotions: there is no 'few'"):
+        check_sweep(check_config(merged({"sweep": swept})))
+    deep = {"sweep": swept, "promotions": {"few": {"focal_position_first": 9}}}
+    with pytest.raises(NetliftError, match=r"sweep\.sizes: a slate of 6 has no position 9"):
+        check_sweep(check_config(merged(deep)))
 
 
 def test_numbers_take_the_declared_type_so_that_1_and_1_0_are_the_same_setting():
@@ -170,9 +226,12 @@ def test_the_order_of_keys_is_no_setting():
 
 
 def test_values_inside_a_mapping_on_the_command_line_are_read_as_yaml_reads_them():
-    given = {"slates": {"n_slates": "120", "builder": "history"}, "study": {"seeds": ["1", "2"]}}
+    given = {
+        "slates": {"a": {"n_slates": "120", "builder": "history"}},
+        "study": {"seeds": ["1", "2"]},
+    }
     assert typed(given) == {
-        "slates": {"n_slates": 120, "builder": "history"},
+        "slates": {"a": {"n_slates": 120, "builder": "history"}},
         "study": {"seeds": [1, 2]},
     }
     assert typed({"a": "0.10", "b": "null", "c": "true", "d": "2026-10-01", "e": ""}) == {

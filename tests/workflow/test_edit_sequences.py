@@ -31,14 +31,20 @@ LOG = {"logs": {"shop": {**ENTRY, "path": "own/log.csv", "row_stages": False}}}
 RATED = {
     "dataset": "own",
     "datasets": {"own": {"kind": "folder", "path": "own/ratings"}},
-    "study": {"sizes": [6], "worlds": ["logit"], "grids": []},
-    "slates": {"n_slates": 60, "scorer": {"factors": 4, "pool": 12}},
-    "promotion": {"focal_position_first": 3},
+    "study": {
+        "slates": "few",
+        "sizes": [6],
+        "promotions": ["from_third"],
+        "worlds": ["logit"],
+        "grids": [],
+    },
+    "slates": {"few": {"n_slates": 60, "scorer": {"factors": 4, "pool": 12}}},
+    "promotions": {"from_third": {"focal_position_first": 3}},
 }
 SHARED = {"inference": {"bootstrap_draws": 100, "permutations": 199, "min_slates": 5}}
 PARTS = {
     "log": "results/logs/shop/sections.csv",
-    "rated": "results/own/size=6/seed=20260428/logit/effects/component_effects.csv",
+    "rated": "results/own/few/size=6/seed=20260428/from_third/logit/effects/component_effects.csv",
 }
 """What is run of each half, with the configuration of its name."""
 
@@ -191,8 +197,8 @@ def world(project, rng):
 
 def design(project, rng):
     rated = project.config["rated"]
-    rated["promotion"] = {"focal_position_first": 3, "probability": rng.choice([0.4, 0.5])}
-    rated["slates"] = {**rated["slates"], "n_slates": rng.choice([60, 70])}
+    rated["promotions"]["from_third"]["probability"] = rng.choice([0.4, 0.5])
+    rated["slates"]["few"]["n_slates"] = rng.choice([60, 70])
 
 
 def inference(project, rng):

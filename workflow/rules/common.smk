@@ -2,9 +2,9 @@
 # study, and the functions that Snakemake calls with a job's wildcards.
 import functools
 import os
+import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -18,6 +18,15 @@ from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.contents import content
 from netlift.workflow.records import difference_of
+from netlift.workflow.experiment import (
+    DESIGN_PATH,
+    EXPERIMENT_PATH,
+    OVER_WORLDS_PATH,
+    RECIPE_PATH,
+    SLATES_PATH,
+    STUDY_PATH,
+    SWEEP_PATH,
+)
 from netlift.workflow.resources import Measured
 from netlift.workflow.sources import source_files
 from netlift.workflow.study import Study
@@ -46,19 +55,35 @@ if "archives" in STUDY.config:
     os.environ.update(NETLIFT_ARCHIVES=os.path.abspath(STUDY.config["archives"]))
 
 EXPERIMENTS = [experiment.path for experiment in STUDY.experiments]
-SLATE_SETS = STUDY.slate_sets
-SLATE_SET_PARTS = {"dataset": STUDY.dataset, "size": STUDY.sizes, "seed": STUDY.seeds}
+# What the study chooses from, by wildcard.
+CHOICES = {
+    "study": STUDY.name,
+    "dataset": STUDY.dataset,
+    "slates": STUDY.slates,
+    "size": STUDY.sizes,
+    "seed": STUDY.seeds,
+    "promotion": STUDY.promotions,
+}
+# The names that a path can have, as regular expressions.
+NAMES = {
+    wildcard: f"(?:{'|'.join(map(re.escape, STUDY.config[group]))})"
+    for wildcard, group in (
+        ("dataset", "datasets"),
+        ("slates", "slates"),
+        ("promotion", "promotions"),
+        ("world", "worlds"),
+    )
+}
 
 
 wildcard_constraints:
-    dataset="|".join(STUDY.config["datasets"]),
+    **NAMES,
+    study=STUDY.name,
     size=r"\d+",
     seed=r"\d+",
-    world="|".join(STUDY.config["worlds"]),
     grid="|".join(STUDY.config["grids"]) or "none",
     log=r"[A-Za-z0-9_-]+",
-    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+|logs/[^/]+",
-    slate_set=r"[^/]+/size=\d+/seed=\d+",
+    experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + r"|logs/[A-Za-z0-9_-]+",
 
 
 def code(script, *modules):
@@ -92,44 +117,60 @@ sweep_files, case_files = plain_errors(STUDY.sweep_files), plain_errors(STUDY.ca
 unit_of = plain_errors(STUDY.unit)
 
 
+def scorer_tables(wildcards):
+    """Return the scorer's tables, if the recipe's slates are ranked by the scorer."""
+    return STUDY.scorer_tables(wildcards.dataset, wildcards.slates)
+
+
+def similarity_tables(wildcards):
+    """Return the tables for the similarity of items, if the world needs it."""
+    return STUDY.similarity_tables(wildcards.dataset, wildcards.slates, wildcards.world)
+
+
 SWEEP_JOBS = ("import_ratings", "fit_scorer", "sweep_slates", "sweep_effects")
 VALIDATION_JOBS = ("import_ratings", "fit_scorer", "build_slates", "validate_case")
 
 
-def sweep_design(dataset):
+def sweep_design(promotion):
     """Return what the results of a sweep follow from: choices, own ratings, code."""
-    choices = plain_errors(STUDY.sweep_design)(dataset)
-    return settings(choices=choices, content=content_behind(dataset, SWEEP_JOBS))
+    choices = plain_errors(STUDY.sweep_design)(promotion)
+    return settings(choices=choices, content=content_behind(SWEEP_JOBS))
 
 
-def validation_design(dataset):
+def validation_design(promotion):
     """Return what the results of the validation follow from: choices, own ratings, code."""
-    choices = plain_errors(STUDY.validation_design)(dataset)
-    return settings(choices=choices, content=content_behind(dataset, VALIDATION_JOBS))
+    choices = plain_errors(STUDY.validation_design)(promotion)
+    source = f"the study {STUDY.name}, promotion {promotion}"
+    return settings(source=source, choices=choices, content=content_behind(VALIDATION_JOBS))
 
 
-def content_behind(dataset, scripts):
-    """Return the hash of a data set's own files, and of the code of scripts and of all worlds."""
+def content_behind(scripts):
+    """Return the hash of the study's own ratings, and of the code of scripts and of all worlds."""
     models = {f"netlift.worlds.models.{STUDY.model(world)}" for world in STUDY.config["worlds"]}
     files = [path for script in scripts for path in source_files(script, *sorted(models))]
-    return content([*rating_files(dataset), *(os.path.relpath(path) for path in files)])
+    return content([*rating_files(STUDY.dataset), *(os.path.relpath(path) for path in files)])
 
 
-def ran_beside(dataset):
+def ran_beside():
     """Return the state of the sweep, the validation and the logs, whose results front pages show.
 
     It is a setting and no input: a change rebuilds the front page, which never starts a run. For
     each there are the checksums of its files, or the reason why they are not shown: they were made
     with other settings, data or code than this study has.
     """
-    state = {name: state_of_study(name, dataset) for name in ("sweep", "validation")}
+    folders = {"sweep": STUDY.sweep_folders, "validation": STUDY.validation_folders}
+    state = {
+        f"{name}s": {folder: state_of_study(name, Path(folder).name) for folder in paths}
+        for name, paths in folders.items()
+    }
     return state | {"logs": {log: state_of_log(log) for log in STUDY.logs}}
 
 
-def state_of_study(name, dataset):
-    files = [path.format(dataset=dataset) for path in files_of(f"combine_{name}", f"plot_{name}")]
-    rules = {f"combine_{name}": files[0], f"plot_{name}": files[-1]}
-    return state_of(files, rules, {"dataset": dataset})
+def state_of_study(name, promotion):
+    wildcards = {"study": STUDY.name, "promotion": promotion}
+    rules = (f"combine_{name}", f"plot_{name}")
+    files = {rule: [path.format(**wildcards) for path in files_of(rule)] for rule in rules}
+    return state_of(sum(files.values(), []), {rule: files[rule][0] for rule in rules}, wildcards)
 
 
 def state_of_log(log):
@@ -151,18 +192,28 @@ def state_of(files, rules, wildcards):
     if not existing:
         return {}
     try:
-        reason = next(
-            filter(None, map(difference, rules.values(), rules, [wildcards] * len(rules))), ""
-        )
+        reasons = [difference(file, rule, wildcards) for rule, file in rules.items()]
+        reason = next(filter(None, reasons), "")
     except WorkflowError as error:
         reason = f"the configuration has changed: {error}"
     return {"reason": reason} | {path: content([path]) for path in existing if not reason}
 
 
+class Chosen(dict):
+    """Wildcards as the functions of parameters use them: by attribute, or as keywords."""
+
+    __getattr__ = dict.__getitem__
+
+
 def difference(file, rule, wildcards):
     """Return why a file is not what its rule would make now; empty if it is."""
-    values = [
-        value(SimpleNamespace(**wildcards)) if callable(value) else value
-        for value in workflow.get_rule(rule).params
-    ]
+    params = workflow.get_rule(rule).params
+    values = [value(Chosen(wildcards)) if callable(value) else value for value in params]
     return difference_of(Path(file), values)
+
+
+def other_pages():
+    """Return checksums of what the list of all studies and logs shows, but of this study's."""
+    patterns = ("studies/*/verdict.json", "logs/*/decision.json", "logs/*/report.html")
+    files = [path for pattern in patterns for path in Path("results").glob(pattern)]
+    return {str(path): content([path]) for path in files if path.parent.name != STUDY.name}

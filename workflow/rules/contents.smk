@@ -35,16 +35,15 @@ if workflow.is_main_process:
     write_json(
         {
             "experiments": EXPERIMENTS,
-            "over_worlds": expand(named("world_decisions").path, **SLATE_SET_PARTS),
-            "front_page": str(rules.write_front_page.output.page),
+            "over_worlds": expand(named("world_decisions").path, **CHOICES),
+            "front_page": expand(rules.write_front_page.output.page, study=STUDY.name)[0],
             "logs": list(STUDY.logs),
-            **{
-                name: {
-                    output.name: output.path.format(dataset=STUDY.dataset)
-                    for output in made_by(f"combine_{name}")
-                }
-                for name in ("sweep", "validation")
-            },
+            "sweeps": expand(
+                named("conclusion_shares").path,
+                study=STUDY.name,
+                promotion=STUDY.config["sweep"]["promotions"],
+            ),
+            "validations": expand(named("validation_summary").path, **CHOICES),
         },
         RUN,
     )

@@ -3,13 +3,16 @@
 from netlift.core.outcome import CLICKS
 from netlift.core.tables import write_text
 from netlift.workflow.outputs import (
+    DESIGN,
     EXPERIMENT,
     ESTIMATES,
     FIGURE_RULES,
     MODEL_RULES,
     REGISTRY,
     RULES,
+    OVER_WORLDS,
     SLATE_SET,
+    STUDY as STUDY_FOLDER,
     TRUTH_RULE,
     Figure,
     drawings,

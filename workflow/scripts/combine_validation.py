@@ -26,5 +26,5 @@ if "snakemake" in globals():
         main(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            snakemake.wildcards.dataset,
+            snakemake.params.settings["source"],
         )

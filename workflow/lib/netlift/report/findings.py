@@ -29,8 +29,11 @@ def findings(run: Mapping[str, Any], targets: Sequence[str]) -> str:
     logs += run["logs"] if "analyse" in words else []
     lines = [line for log in dict.fromkeys(logs) for line in _log(Path("results/logs", log))]
     lines += _study(run) if "all" in words else []
-    lines += _sweep(run["sweep"]) if "sweep" in words else []
-    lines += _validation(run["validation"]) if "validate" in words else []
+    for word, shown, files in (
+        ("sweep", _sweep, run["sweeps"]),
+        ("validate", _validation, run["validations"]),
+    ):
+        lines += [line for file in files if word in words for line in shown(Path(file))]
     return "\n".join(["", *lines]) if lines else ""
 
 
@@ -78,12 +81,15 @@ def _study(run: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _sweep(files: Mapping[str, str]) -> Iterator[str]:
+def _sweep(shares: Path) -> Iterator[str]:
     """Yield the conclusions of a sweep: shares of seeds, from the lowest to the highest."""
-    rows = _rows(Path(files["conclusion_shares"]))
+    rows = _rows(shares)
     seeds = _range((float(row["seeds"]) for row in rows), "{:.0f}")
     cells = len({(row["world"], row["size"]) for row in rows})
-    yield f"The sweep: {seeds} seeds in each of {cells} combinations of world and slate size."
+    yield (
+        f"The sweep {shares.parent}/: {seeds} seeds in each of {cells} combinations of world and "
+        "slate size."
+    )
     yield ""
     for label in dict.fromkeys(row["conclusion_label"] for row in rows):
         part = [row for row in rows if row["conclusion_label"] == label]
@@ -91,7 +97,7 @@ def _sweep(files: Mapping[str, str]) -> Iterator[str]:
         wrong = _range(float(row["wrong"]) for row in part)
         yield f"    {label}: holds in {holds} of the seeds; wrong in {wrong}."
     yield ""
-    yield f"Tables and figures are in {Path(files['conclusion_shares']).parent}/."
+    yield "Tables and figures are in its folder."
     yield "`make run` shows them on the front page of the study."
 
 
@@ -100,10 +106,9 @@ def _range(values: Iterable[float], form: str = "{:.0%}") -> str:
     return " to ".join(dict.fromkeys(form.format(value) for value in (low, high)))
 
 
-def _validation(files: Mapping[str, str]) -> Iterator[str]:
-    report = Path(files["validation_summary"])
+def _validation(report: Path) -> Iterator[str]:
     (result,) = re.findall(r"^\*\*(.+)\*\*$", report.read_text(encoding="utf-8"), re.MULTILINE)
-    yield f"The validation: {result}"
+    yield f"The validation {report.parent}/: {result}"
     yield ""
     yield f"{report} says which, and what was checked; tables and figures are next to it."
     yield "`make run` shows them on the front page of the study."

@@ -17,13 +17,13 @@ def summary(folder: Path) -> str:
 
     Returns
     -------
-    For each experiment its folder and its net effect with interval and unit; for each slate set
+    For each experiment its folder and its net effect with interval and unit; for each design
     what holds in how many worlds; and what to read next.
     """
     lines = [*_nets(folder), *_without_promotion(folder)]
     if not lines:
         return f"No experiment in {folder} yet: run the study with `make run`."
-    front = folder / "report/index.html"
+    front = folder / "index.html"
     last = (
         f"Open {front} in a browser: all of this with figures, and each experiment's page."
         if front.exists()
@@ -36,7 +36,7 @@ def summary(folder: Path) -> str:
 
 def _nets(folder: Path) -> Iterator[str]:
     """Yield the net effect of each experiment, simulated ones first."""
-    for experiments in ("*/size=*/seed=*/*", "logs/*"):
+    for experiments in ("*/*/size=*/seed=*/*/*", "logs/*"):
         for path in sorted(folder.glob(f"{experiments}/effects/decision_statements.csv")):
             (net,) = (row for row in _rows(path) if row["topic"] == "slate_level_metric")
             yield from (f"{path.parents[1]}/", f"    {net['statement']}", "")
@@ -52,8 +52,8 @@ def _without_promotion(folder: Path) -> Iterator[str]:
 
 
 def _over_worlds(folder: Path) -> Iterator[str]:
-    """Yield what holds in how many worlds, by slate set."""
-    for path in sorted(folder.glob("*/size=*/seed=*/decision_statements.csv")):
+    """Yield what holds in how many worlds, by study and design."""
+    for path in sorted(folder.glob("studies/*/size=*/seed=*/*/decision_statements.csv")):
         yield f"Over all worlds, {path.parent}/"
         yield from (f"    {row['statement']}" for row in _rows(path))
         yield ""

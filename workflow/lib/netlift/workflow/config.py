@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netlift.workflow.checks import cross_problems, grid_problems, refuse
+from netlift.workflow.checks import cross_problems, former_keys, grid_problems, refuse
 from netlift.workflow.schema import (
     SCHEMAS,
     Json,
@@ -38,6 +38,7 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         All problems at once, one line each: the key, its value, what is allowed and, for an
         unknown key, the nearest known one.
     """
+    refuse(list(former_keys(config)))
     schema = read_schema("config", schemas)
     complete: Json = completed(dict(config), schema)
     problems = [*not_finite(complete), *schema_problems(complete, schema)]

@@ -14,17 +14,30 @@ from typing import Any
 
 import yaml
 
+from netlift.workflow.experiment import (
+    DESIGN_PATH,
+    OVER_WORLDS_PATH,
+    RECIPE_PATH,
+    SLATES_PATH,
+    STUDY_PATH,
+)
+
 REGISTRY = Path(__file__).with_suffix(".yaml")
 
-SLATE_SET = "results/{dataset}/size={size}/seed={seed}"
+SLATE_SET = f"results/{SLATES_PATH}"
+DESIGN = f"results/{DESIGN_PATH}"
 EXPERIMENT = "results/{experiment}"
+STUDY = f"results/{STUDY_PATH}"
+OVER_WORLDS = f"results/{OVER_WORLDS_PATH}"
 FOLDERS = {
     "dataset": "resources/datasets/{dataset}",
-    "scorer": "results/{dataset}/scorer",
+    "scorer": f"results/{RECIPE_PATH}/scorer",
     "slate_set": SLATE_SET,
+    "design": DESIGN,
     "experiment": EXPERIMENT,
-    "sweep": "results/{dataset}/sweep",
-    "validation": "results/{dataset}/validation",
+    "over_worlds": OVER_WORLDS,
+    "sweep": f"{STUDY}/sweep/{{promotion}}",
+    "validation": f"{STUDY}/validation/{{promotion}}",
 }
 """Folders of outputs with wildcards, from the folder of the study."""
 
@@ -296,7 +309,7 @@ def outputs_reference() -> str:
     headings = {
         "effects": "Tables of effects of one experiment, in the order in which to read them",
         "models": "Models and policies",
-        "over_worlds": "All worlds of one slate set together",
+        "over_worlds": "All worlds of one design together",
         "studies": "Sweep and validation",
     }
     lines = []
@@ -308,6 +321,6 @@ def outputs_reference() -> str:
 
 
 def _within(output: Output) -> str:
-    """Return an output's path within the folder of its experiment, slate set or data set."""
-    path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{SLATE_SET}/")
-    return path.removeprefix("results/{dataset}/")
+    """Return an output's path within the folder of its experiment, design or study."""
+    path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{OVER_WORLDS}/")
+    return path.removeprefix(f"{STUDY}/").replace("{promotion}", "PROMOTION")
