@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 
 import pandas as pd
@@ -33,9 +34,9 @@ def analyse(folder, *arguments, ok=True, target=TARGET):
     return snakemake(folder, *asked, "--", target, ok=ok)
 
 
-def netlift(folder, *arguments, ok=True):
+def netlift(folder, *arguments, ok=True, python=sys.executable):
     """Analyze the log as `make analyse` does; return what is shown."""
-    words = [sys.executable, "-m", "netlift", "snakemake", "--cores", "2"]
+    words = [python, "-m", "netlift", "snakemake", "--cores", "2"]
     code = start(folder, [*words, "--configfile", "shop.yaml", *arguments, "--", TARGET]).wait(600)
     said = (folder / "said.txt").read_text(encoding="utf-8")
     assert (code == 0) == ok, said
@@ -207,7 +208,11 @@ def test_a_moved_folder_rebuilds_nothing_and_may_have_any_name(shop, tmp_path):
     shutil.copytree(folder, moved)
     assert "Nothing to be done" in analyse(moved, "-n")
     (moved / "results/logs/shop/report.html").unlink()
-    analyse(moved)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", moved / ".venv"], check=True)
+    (site_packages,) = (moved / ".venv").glob("lib/python*/site-packages")
+    here = "\n".join(path for path in sys.path if path.endswith("site-packages"))
+    (site_packages / "here.pth").write_text(here)
+    netlift(moved, python=str(moved / ".venv/bin/python"))
     page = (moved / "results/logs/shop/report.html").read_bytes()
     assert page == (folder / "results/logs/shop/report.html").read_bytes()
 

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ LIBRARY = str(Path(workflow.basedir) / "lib")
 sys.path.insert(0, LIBRARY)
 # Scripts run in separate processes, which find the library by this variable.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
+
+# Snakemake writes the path of Python into the command of a script without quotes.
+if os.path.exists(sys.executable):
+    sys.executable = shlex.quote(sys.executable)
 
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
