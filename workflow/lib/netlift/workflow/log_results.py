@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from markupsafe import escape
+
 from netlift.workflow.records import recorded_files, remove
 
 PAGES = ("report.html", "decision.json", "sections.csv")
@@ -34,6 +36,21 @@ def remove_results(folder: Path) -> list[Path]:
     fronts = _front_pages_of(folder)
     remove(fronts)
     return fronts
+
+
+def remove_other_verdicts(folder: Path, verdict: str) -> None:
+    """Delete front pages that show another verdict of a log than its decision has now.
+
+    Parameters
+    ----------
+    folder
+        The folder of the log below ``results/logs``.
+    verdict
+        The verdict in words.
+    """
+    written = escape(verdict)
+    fronts = _front_pages_of(folder)
+    remove(page for page in fronts if str(written) not in page.read_text(encoding="utf-8"))
 
 
 def remove_undeclared(folder: Path, declared: Iterable[str]) -> None:
