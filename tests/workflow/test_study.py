@@ -10,6 +10,7 @@ from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.experiment import Experiment
 from netlift.workflow.resources import Measured, asked_mb, asked_minutes, repeats, slates_share
+from netlift.workflow.shared import changed_names
 from netlift.workflow.study import Study
 from netlift.workflow.values import canonical, settings
 
@@ -126,6 +127,30 @@ def test_seed_units_and_titles_of_an_experiment(default):
     assert default.units("logs/mine") == {"observed_clicks": "minutes", "orders": "orders"}
     assert default.movies(LOGIT) == "resources/datasets/ml-small/movies.parquet"
     assert default.movies("logs/mine") == default.movies("gone/x/size=6/seed=1/y/logit") == []
+
+
+@pytest.mark.parametrize(
+    ("overlay", "warned"),
+    [
+        ({}, []),
+        ({"slates": {"scorer": {"n_slates": 9}}}, ["slates.scorer"]),
+        ({"slates": {"few": {"n_slates": 9}}}, []),  # neither study uses it
+        ({"slates": {"few": {"n_slates": 9}}, "study": {"slates": "few"}}, []),
+        ({"promotions": {"to_first": {"probability": 0.3}}}, ["promotions.to_first"]),
+        ({"worlds": {"logit": {"b_r": 0.3}, "mnl": {"b_r": 0.2}}}, ["worlds.logit", "worlds.mnl"]),
+        ({"worlds": {"similarity": {"g": 0.3}}}, []),
+        ({"slates": {"scorer": {"n_slates": 9}}, "dataset": "tiny"}, []),
+    ],
+)
+def test_what_another_study_has_with_other_values_is_warned(default, tmp_path, overlay, warned):
+    for name in ("default", "mine"):
+        folder = tmp_path / "studies" / name
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(default.config_settings()))
+    mine = study({"study": {"name": "mine"}}, overlay)
+    warnings = list(changed_names(mine, tmp_path))
+    assert [text.split(" is not ")[0] for text in warnings] == warned
+    assert all("study default" in text for text in warnings)
 
 
 # --- Settings ------------------------------------------------------------------------------------

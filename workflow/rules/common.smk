@@ -33,6 +33,7 @@ from netlift.workflow.experiment import (
     SWEEP_PATH,
 )
 from netlift.workflow.resources import Measured
+from netlift.workflow.shared import changed_names
 from netlift.workflow.sources import source_files
 from netlift.workflow.study import Study
 from netlift.workflow.values import settings, typed
@@ -58,6 +59,10 @@ STUDY = Study.from_config(plain_errors(check_config)(config))
 # The folder of official archives does not change any result, so no rule depends on it.
 if "archives" in STUDY.config:
     os.environ.update(NETLIFT_ARCHIVES=os.path.abspath(STUDY.config["archives"]))
+
+if workflow.is_main_process:
+    for warning in changed_names(STUDY, Path("results")):
+        print(f"Warning: {warning}", file=sys.stderr)
 
 EXPERIMENTS = [experiment.path for experiment in STUDY.experiments]
 # What the study chooses from, by wildcard.
@@ -221,4 +226,5 @@ def other_pages():
     """Return checksums of what the list of all studies and logs shows, but of this study's."""
     patterns = ("studies/*/verdict.json", "logs/*/decision.json", "logs/*/report.html")
     files = [path for pattern in patterns for path in Path("results").glob(pattern)]
-    return {str(path): content([path]) for path in files if path.parent.name != STUDY.name}
+    others = (path for path in files if path.parent != Path("results", STUDY.folder))
+    return {str(path): content([path]) for path in others}

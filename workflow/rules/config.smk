@@ -30,4 +30,4 @@ rule write_config:
 
 rule study_configuration:
     input:
-        expand(rules.write_config.output, study=STUDY.name),
+        expand(f"{STUDY_FOLDER}/config.yaml", study=STUDY.name),

@@ -36,7 +36,7 @@ if workflow.is_main_process:
         {
             "experiments": EXPERIMENTS,
             "over_worlds": expand(named("world_decisions").path, **CHOICES),
-            "front_page": expand(rules.write_front_page.output.page, study=STUDY.name)[0],
+            "front_page": f"{STUDY_FOLDER}/index.html".format(study=STUDY.name),
             "logs": list(STUDY.logs),
             "sweeps": expand(
                 named("conclusion_shares").path,

@@ -131,7 +131,7 @@ rule write_front_page:
 
 rule write_index:
     input:
-        expand(rules.write_front_page.output, study=STUDY.name),
+        expand(f"{STUDY_FOLDER}/{{file}}", study=STUDY.name, file=["index.html", "verdict.json"]),
         templates=TEMPLATES,
         code=code("write_index"),
     output:

@@ -88,4 +88,4 @@ rule assign_promotion:
 
 rule slates:
     input:
-        expand(rules.assign_promotion.output, **CHOICES),
+        expand(named("exposure").path, **CHOICES),

@@ -16,8 +16,8 @@ wildcard_constraints:
 use rule build_slates as build_case_slates with:
     input:
         **STUDY.scorer_tables(STUDY.dataset, STUDY.slates),
-        ratings=rules.import_ratings.output.ratings.format(dataset=STUDY.dataset),
-        movies=rules.import_ratings.output.movies.format(dataset=STUDY.dataset),
+        ratings=named("ratings").path.format(dataset=STUDY.dataset),
+        movies=named("movies").path.format(dataset=STUDY.dataset),
         code=code("build_slates"),
     output:
         slates=f"results/{STUDY_PATH}/validation/slates/{{case}}/slates.parquet",
