@@ -113,15 +113,35 @@ def test_snakemakes_records_are_restored_from_those_next_to_the_files(made):
     assert not list(Path(".snakemake/metadata").glob("*records*"))
 
 
-def test_inputs_that_are_no_longer_as_recorded_have_no_checksums_to_restore(made):
+def test_a_file_that_was_made_from_other_inputs_is_rebuilt(made):
     (made / "two.csv").write_text("estimate\n0.7\n")
     restore_metadata([Path("results")])
-    assert not snakemakes_record("results/third.csv").input_checksums
+    assert snakemakes_record("results/third.csv").params == [UNRECORDED]
     assert snakemakes_record("results/fourth.csv").input_checksums
+    assert snakemakes_record("results/fourth.csv").params == ["'a parameter'"]
 
 
-def test_snakemakes_own_records_stay(made):
+def test_an_input_that_was_not_copied_is_no_other_input(made):
+    (made / "two.csv").unlink()
+    restore_metadata([Path("results")])
+    assert snakemakes_record("results/third.csv").params == ["'a parameter'"]
+
+
+def test_snakemake_s_own_records_stay_while_they_agree(made):
+    restore_metadata([Path("results")])
+    before = [path.stat().st_mtime_ns for path in Path(".snakemake/metadata").iterdir()]
+    restore_metadata([Path("results")])
+    assert [path.stat().st_mtime_ns for path in Path(".snakemake/metadata").iterdir()] == before
+
+
+def test_files_of_other_settings_that_were_copied_over_the_results_are_noticed(made):
+    """Also those of the same settings that were made from another input."""
     restore_metadata([Path("results")])
     note("results/one.csv", params=["another parameter"])
+    (made / "two.csv").write_text("estimate\n0.7\n")
+    note("results/two.csv", inputs=["own.csv"])
     restore_metadata([Path("results")])
-    assert snakemakes_record("results/one.csv").params == ["'a parameter'"]
+    assert snakemakes_record("results/one.csv").params == ["'another parameter'"]
+    assert snakemakes_record("results/two.csv").params == ["'a parameter'"]
+    for name in ("third.csv", "fourth.csv"):
+        assert snakemakes_record(f"results/{name}").params == [UNRECORDED]

@@ -32,7 +32,7 @@ for made in list(workflow.rules):
 
 if workflow.is_main_process:
     # What a run says at its end: `python -m netlift snakemake`.
-    write_json(
+    plain_errors(write_json)(
         {
             "experiments": EXPERIMENTS,
             "over_worlds": expand(named("world_decisions").path, **CHOICES),

@@ -189,10 +189,11 @@ def difference_of(file: Path, params: Iterable[Any]) -> str:
 
 
 def restore_metadata(folders: Iterable[Path]) -> None:
-    """Restore Snakemake's records of files that were copied here without them.
+    """Make Snakemake's records agree with those next to the files.
 
-    A file without a record of either kind gets one whose parameters no job has, so that it is
-    rebuilt and never used for settings that it may not have been made with.
+    They differ where files were copied here, without Snakemake's records or over other files. A
+    file without a record, or one that was made from other files than those that are here now, gets
+    parameters that no job has: it is rebuilt, and never used for what it was not made with.
 
     Parameters
     ----------
@@ -205,9 +206,18 @@ def restore_metadata(folders: Iterable[Path]) -> None:
     if not files:
         return
     known, sums = FilePersistence(nolock=True), _Checksums()
+    outdated = outdated_files(files, Path())
     for file in files:
-        if not Path(known._record_path(known._metadata_path, str(file))).exists():
-            known._write_record(str(file), _metadata(file, sums))
+        kept = known._read_record(str(file))
+        if kept is None or _differs(kept.params, read_record(file), file in outdated):
+            record = None if file in outdated else sums.trusted(file)
+            known._write_record(str(file), _metadata(file, record, sums))
+
+
+def _differs(params: list[str] | None, record: Record | None, is_outdated: bool) -> bool:
+    """Return whether Snakemake's parameters of a file are not those of its record."""
+    expected = [UNRECORDED] if is_outdated else record.params if record else params
+    return params != expected
 
 
 def _made_files(folder: Path) -> Iterator[Path]:
@@ -225,10 +235,14 @@ class _Checksums:
         self.crc = cache(_checksum)
         self.sha256 = cache(_sha256)
 
-    def agree(self, record: Record) -> bool:
-        """Return whether all inputs that jobs made are those that a file was made from."""
+    def trusted(self, file: Path) -> Record | None:
+        """Return a file's record if the file, and all inputs that are here, are as it says."""
+        record = read_record(file)
+        if record is None or record.checksum != self.crc(file):
+            return None
         made = {Path(name): crc for name, crc in record.inputs.items() if crc}
-        return all(file.is_file() and self.crc(file) == crc for file, crc in made.items())
+        agree = all(self.crc(path) == crc for path, crc in made.items() if path.is_file())
+        return record if agree else None
 
 
 def _sha256(file: Path) -> str | None:
@@ -238,13 +252,11 @@ def _sha256(file: Path) -> str | None:
     return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
-def _metadata(file: Path, sums: _Checksums) -> Any:
+def _metadata(file: Path, record: Record | None, sums: _Checksums) -> Any:
     """Return a record as Snakemake keeps it."""
     from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 
-    record = read_record(file)
-    if record is None or record.checksum != sums.crc(file):
-        record = Record("", [UNRECORDED], "", {})
+    record = record or Record("", [UNRECORDED], "", {})
     restored = MetadataRecord()
     restored.record_format_version = RECORD_FORMAT_VERSION
     restored.incomplete = False
@@ -252,9 +264,8 @@ def _metadata(file: Path, sums: _Checksums) -> Any:
     restored.endtime = restored.starttime = file.stat().st_mtime
     if record.inputs:
         restored.input = sorted(record.inputs)
-    if sums.agree(record):
-        found = {name: sums.sha256(Path(name)) for name in record.inputs}
-        restored.input_checksums = {name: value for name, value in found.items() if value}
+    found = {name: sums.sha256(Path(name)) for name in record.inputs}
+    restored.input_checksums = {name: value for name, value in found.items() if value}
     return restored
 
 
