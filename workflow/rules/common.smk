@@ -22,7 +22,7 @@ if os.path.exists(sys.executable):
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.contents import content
-from netlift.workflow.records import difference_of
+from netlift.workflow.records import difference_of, outdated_files
 from netlift.workflow.experiment import (
     DESIGN_PATH,
     EXPERIMENT_PATH,
@@ -203,6 +203,7 @@ def state_of(files, rules, wildcards):
         return {}
     try:
         reasons = [difference(file, rule, wildcards) for rule, file in rules.items()]
+        reasons += outdated_files([Path(file) for file in rules.values()], Path()).values()
         reason = next(filter(None, reasons), "")
     except WorkflowError as error:
         reason = f"the configuration has changed: {error}"
