@@ -38,7 +38,8 @@ run: .venv/.ready ## Run the study and say where the results are
 
 analyse: .venv/.ready ## Analyze your own log: make analyse LOG=name ARGS="--configfile FILE"
 	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
-	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
+	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv \
+	    results/logs/$(LOG)/report.html
 
 sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep
 	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- sweep

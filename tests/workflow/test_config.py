@@ -1,6 +1,8 @@
 """The configuration: strict, complete, and clear about what is wrong."""
 
 import copy
+import datetime
+import math
 
 import pytest
 import yaml
@@ -126,15 +128,49 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
         ({"study": {"promotions": []}}, "study.promotions: [] is not allowed; allowed: a list, 1"),
         ({"study": {"name": "my study"}}, "study.name: 'my study' is not allowed"),
         ({"study": {"name": ".."}}, "study.name: '..' is not allowed"),
-        ({"study": {"name": "a\n"}}, "'a\\n' cannot be a name: no line break"),
-        ({"slates": {"a/b": {}}}, "slates: 'a/b' is not allowed"),
-        ({"promotions": {"ü": {}}}, "promotions: 'ü' is not allowed"),
-        ({"slates": {"sweep": {}}}, "slates.sweep: sweep is the name of a folder of results"),
-        ({"promotions": {"grid": {}}}, "promotions.grid: grid is the name of a folder of results"),
-        ({"worlds": {"figures": {"model": "mnl"}}}, "worlds.figures: figures is the name of a fo"),
-        ({"datasets": {"logs": {"kind": "folder", "path": "x"}}}, "datasets.logs: logs is the nam"),
+        ({"study": {"name": "a\n"}}, "study.name: the name 'a\\n' is not allowed: it has a line"),
+        ({"slates": {"a/b": {}}}, "slates: the name 'a/b' is not allowed"),
+        ({"promotions": {"ü": {}}}, "promotions: the name 'ü' is not allowed"),
+        ({"slates": {"sweep": {}}}, "slates: the name 'sweep' is not allowed: this word has a"),
+        ({"promotions": {"grid": {}}}, "promotions: the name 'grid' is not allowed: this word"),
+        ({"worlds": {"figures": {"model": "mnl"}}}, "worlds: the name 'figures' is not allowed"),
+        (
+            {"datasets": {"logs": {"kind": "folder", "path": "x"}}},
+            "datasets: the name 'logs'",
+        ),
         ({"datasets": {"mine": {"kind": "floder", "path": "x"}}}, "datasets.mine.kind"),
         ({"datasets": {"mine": {"kind": "folder", "pth": "x"}}}, "datasets.mine.pth"),
+        ({"datasets": {"mine": 3}}, "datasets.mine: 3 is not allowed; allowed: a mapping"),
+        ({"logs": {"mine": "x"}}, "logs.mine: 'x' is not allowed; allowed: a mapping"),
+        ({"worlds": {"logit": {"target_click_rate": 0}}}, "a number, above 0, below 1"),
+        ({"worlds": {"logit": {"target_click_rate": 1}}}, "a number, above 0, below 1"),
+        (matched(click_rate=1), "worlds.logit.match.click_rate: 1"),
+        ({"sweep": {"seeds": ["1-999999999"]}}, "sweep.seeds: more than 100,000 seeds"),
+        ({"sweep": {"seeds": ["1-60000", "100000-160000"]}}, "more than 100,000 seeds"),
+        ({"sweep": {"seeds": ["9-1"]}}, "sweep.seeds: '9-1' ends before it starts; did you mean"),
+        ({"sweep": {"seeds": ["1-3", 2]}}, "1 seeds are named twice (the first: 2)"),
+        ({"study": {"seeds": ["1-5"]}}, "study.seeds.0: '1-5' is not allowed"),
+        (recipe(n_slates=10**12), "slates.scorer.n_slates: 1000000000000 is not allowed"),
+        (recipe(n_slates=10**5000), "a number of more than 80 digits is too large"),
+        (recipe(n_slates="5"), "slates.scorer.n_slates: '5' is not allowed"),
+        ({"policy": {"cost": math.inf}}, "policy.cost: inf is not allowed; allowed: a finite"),
+        (
+            {"policy": {"cost": datetime.date(2026, 1, 1)}},
+            "policy.cost: 2026-01-01 is read as a da",
+        ),
+        ({"worlds": {1: {"model": "mnl"}}}, 'worlds.1: this key is no text; put it in quotes: "1"'),
+        ({True: 1}, "True: this key is no text"),
+        ({"archives": "a\0b"}, "archives: 'a?b' contains a character that cannot be printed"),
+        ({"sweep": {"seeds": list(range(10_001))}}, "sweep.seeds: 10,001 entries; at most 10,000"),
+        (
+            grid({"world": "mnl", "changes": {"model": "x"}, "parameters": {"b_r": [1]}}),
+            "x.changes.model",
+        ),
+        (grid({"world": "mnl", "parameters": {"b_r": [1]}, "size": 3}), "grids.x.size: a slate of"),
+        (
+            grid({"world": "mnl", "parameters": {k: [*range(101)] for k in ("b_r", "b_v")}}),
+            "grids.x.parameters: 10,201 points; a grid has at most 10,000",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_what_is_allowed(overlay, said):
@@ -142,6 +178,64 @@ def test_what_is_wrong_is_named_with_what_is_allowed(overlay, said):
         check_config(merged(overlay))
     else:
         assert said in problems(overlay)
+
+
+GROUPS = ("datasets", "logs", "worlds", "grids", "cases")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "", "a/b", "/tmp", " a", "a\n", "é", "a" * 65, "logs", "Sweep", "_a"],
+)
+def test_names_that_cannot_be_a_folder_are_refused(group, name):
+    entries = {group: {name: {}}}
+    text = problems({"validation": entries} if group == "cases" else entries)
+    assert f"{group}: the name" in text
+
+
+def test_a_data_set_may_not_be_named_as_a_folder_with_an_ending():
+    assert "the name 'sweep.v2'" in problems({"datasets": {"sweep.v2": {}}})
+
+
+def test_names_that_differ_only_in_case_are_refused():
+    text = problems({"worlds": {"Logit": {"model": "mnl"}}})
+    assert "worlds: Logit and logit differ only in case" in text
+
+
+@pytest.mark.parametrize(
+    ("overlay", "place", "value"),
+    [
+        (recipe(n_slates="1e3"), ("slates", "scorer", "n_slates"), 1000),
+        ({"policy": {"cost": "1.5E-3"}}, ("policy", "cost"), 0.0015),
+        ({"sweep": {"seeds": ["1e3"]}}, ("sweep", "seeds"), [1000]),
+        ({"worlds": {"mnl": {"b_r": "1e-1"}}}, ("worlds", "mnl", "b_r"), 0.1),
+        ({"inference": {"power_effects": ["1e-2"]}}, ("inference", "power_effects"), [0.01]),
+        (
+            grid({"world": "mnl", "parameters": {"b_r": ["1e-1", 1]}}),
+            ("grids", "x", "parameters", "b_r"),
+            [0.1, 1],
+        ),
+    ],
+)
+def test_numbers_with_an_exponent_are_numbers(overlay, place, value):
+    complete = check_config(merged(overlay))
+    for key in place:
+        complete = complete[key]
+    assert complete == value
+
+
+def test_text_that_looks_like_a_number_stays_text():
+    entry = {"kind": "folder", "path": "1e6", "title": "1e5"}
+    assert check_config(merged({"datasets": {"mine": entry}}))["datasets"]["mine"] == entry
+
+
+def test_of_many_problems_the_first_are_written_out():
+    text = problems(
+        {"sweep": {"seeds": ["x"] * 500}, "study": {"worlds": [f"w{i}" for i in range(60)]}}
+    )
+    assert "501 problems" in text
+    assert "  - and 461 more" in text
 
 
 def test_all_problems_come_at_once():
@@ -240,6 +334,11 @@ def test_values_inside_a_mapping_on_the_command_line_are_read_as_yaml_reads_them
         "c": True,
         "d": "2026-10-01",
         "e": "",
+    }
+    assert typed({"a": "010", "b": "1:30", "c": "2026-13-45"}) == {
+        "a": "010",
+        "b": "1:30",
+        "c": "2026-13-45",
     }
 
 

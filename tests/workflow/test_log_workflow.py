@@ -207,7 +207,8 @@ def test_a_moved_folder_rebuilds_nothing_and_may_have_any_name(shop, tmp_path):
     moved = tmp_path / "a 'moved' $HOME \"folder\" é"
     shutil.copytree(folder, moved)
     assert "Nothing to be done" in analyse(moved, "-n")
-    (moved / "results/logs/shop/report.html").unlink()
+    for name in ("report.html", "sections.csv"):
+        (moved / "results/logs/shop" / name).unlink()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", moved / ".venv"], check=True)
     (site_packages,) = (moved / ".venv").glob("lib/python*/site-packages")
     here = "\n".join(path for path in sys.path if path.endswith("site-packages"))

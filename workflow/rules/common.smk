@@ -1,25 +1,17 @@
 # What the files of rules share: STUDY (the config, checked and parsed), the experiments of the
 # study, and the functions that Snakemake calls with a job's wildcards.
-import functools
 import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
-
-LIBRARY = str(Path(workflow.basedir) / "lib")
-sys.path.insert(0, LIBRARY)
-# Scripts run in separate processes, which find the library by this variable.
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
 # Snakemake writes the path of Python into the command of a script without quotes.
 if os.path.exists(sys.executable):
     sys.executable = shlex.quote(sys.executable)
 
-from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.contents import content
 from netlift.workflow.records import difference_of, outdated_files
@@ -38,22 +30,8 @@ from netlift.workflow.sources import source_files
 from netlift.workflow.study import Study
 from netlift.workflow.values import settings, typed
 
-
-def plain_errors(function):
-    """Return a function whose NetliftErrors Snakemake shows without a traceback."""
-
-    @functools.wraps(function)
-    def call(*arguments):
-        try:
-            return function(*arguments)
-        except NetliftError as error:
-            raise WorkflowError(str(error))
-
-    return call
-
-
 # Snakemake reads values inside a mapping on the command line as strings, even numbers.
-update_config(config, typed(workflow.config_settings.config))
+update_config(config, plain_errors(typed)(workflow.config_settings.config))
 STUDY = Study.from_config(plain_errors(check_config)(config))
 
 # The folder of official archives does not change any result, so no rule depends on it.

@@ -32,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except NetliftError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{place}{error.strerror or error}", file=sys.stderr)
+    return 2
 
 
 def _snakemake(arguments: Sequence[str]) -> int:

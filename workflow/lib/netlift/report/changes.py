@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netlift.core.errors import NetliftError
+from netlift.core.errors import NetliftError, unexpected_content
 from netlift.core.formatting import signed
 from netlift.core.tables import read_json
 from netlift.report.columns import digits_of
@@ -59,9 +59,20 @@ def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
     Raises
     ------
     NetliftError
-        There is no decision in one of the two.
+        There is no decision in one of the two, or it is not as this version writes it.
     """
     old, new = _decisions(before), _decisions(after)
+    message = (
+        f"{before} and {after} cannot be compared: a decision.json is not as this version of "
+        "Netlift writes it. Make its report again."
+    )
+    with unexpected_content(message):
+        return _compared(before, old, after, new)
+
+
+def _compared(
+    before: Path, old: Mapping[str, Any], after: Path, new: Mapping[str, Any]
+) -> tuple[str, bool]:
     lines: list[str] = []
     changed = False
     for name in dict.fromkeys([*old, *new]):
@@ -76,6 +87,8 @@ def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
 
 
 def _decisions(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.exists():
+        raise NetliftError(f"{path}: there is no such file or folder")
     if path.is_file():
         return {"": _read(path)}
     files = sorted(path.rglob("decision.json"))
@@ -88,7 +101,9 @@ def _decisions(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    decision: dict[str, Any] = read_json(path)
+    decision = read_json(path)
+    if not isinstance(decision, dict):
+        raise NetliftError(f"{path}: no decision of an experiment. Make its report again.")
     if decision.get("format") != FORMAT:
         raise NetliftError(
             f"{path} has format {decision.get('format')} and not {FORMAT}: another version of "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from netlift.core.errors import NetliftError
+from netlift.core.errors import NetliftError, unexpected_content
 from netlift.core.tables import written_whole
 from netlift.report.gathering import gather
 from netlift.report.pages import experiment_page
@@ -27,8 +27,18 @@ def write_page(folder: Path, file: Path) -> None:
     Raises
     ------
     NetliftError
-        There is no such experiment, or no configuration next to it.
+        There is no such experiment, no configuration next to it, or a file is damaged.
     """
+    if file.is_dir():
+        raise NetliftError(f"{file} is a folder; give the file to write")
+    message = f"{folder}: a file is not as this version of Netlift writes it; run the study again"
+    with unexpected_content(message):
+        text = _page(folder)
+    with written_whole(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _page(folder: Path) -> str:
     resolved = folder.resolve()
     root = next((parent.parent for parent in resolved.parents if parent.name == "results"), None)
     if root is None:
@@ -38,9 +48,7 @@ def write_page(folder: Path, file: Path) -> None:
     study = _study_with(root / "results", experiment)
     settings = study.page_settings(name)
     movies = root / f"resources/datasets/{experiment.dataset}/movies.parquet"
-    text = experiment_page(gather(name, settings, root=root, movies=movies))
-    with written_whole(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    return experiment_page(gather(name, settings, root=root, movies=movies))
 
 
 def _study_with(results: Path, experiment: Experiment) -> Study:
@@ -49,10 +57,10 @@ def _study_with(results: Path, experiment: Experiment) -> Study:
     Raises
     ------
     NetliftError
-        There is no such study.
+        There is no such study, or a configuration is damaged.
     """
     paths = sorted(results.glob("studies/*/config.yaml"))
-    studies = [Study.from_config(yaml.safe_load(path.read_text("utf-8"))) for path in paths]
+    studies = [_study_of(path) for path in paths]
     named = [study for study in studies if study.names(experiment)]
     for study in named:
         if experiment in study.experiments or experiment.log in study.logs:
@@ -63,3 +71,10 @@ def _study_with(results: Path, experiment: Experiment) -> Study:
             "config.yaml: run the study first"
         )
     return named[0]
+
+
+def _study_of(path: Path) -> Study:
+    try:
+        return Study.from_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise NetliftError(f"{path} is damaged; run the study again ({error})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,16 @@ from netlift.core.errors import NetliftError
 from netlift.logs.entries import LogEntry, log_problems
 from netlift.promotion.record import Promotion
 from netlift.studies.seed_blocks import expanded_seeds
-from netlift.workflow.experiment import RESERVED
+from netlift.workflow.plain import shown
 from netlift.workflow.schema import Json, changed_world, schema_problems
 from netlift.worlds import registry as worlds
+
+MOST_POINTS = 10_000
+"""Points of a sensitivity grid, all of them computed in one job."""
+
+
+_SHOWN = 40
+"""Problems that are written out; the rest are counted."""
 
 
 def refuse(problems: Sequence[str]) -> None:
@@ -23,11 +31,15 @@ def refuse(problems: Sequence[str]) -> None:
     NetliftError
         There is at least one problem.
     """
+    problems = list(dict.fromkeys(problems))
     if problems:
-        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
+        count = f"{len(problems):,} problem" + ("s" if len(problems) > 1 else "")
+        lines = [f"  - {problem}" for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"  - and {len(problems) - _SHOWN:,} more")
         raise NetliftError(
             f"the configuration has {count}:\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
+            + "\n".join(lines)
             + "\nEvery key is explained in config/README.md."
         )
 
@@ -70,7 +82,6 @@ def _former_key(key: str) -> str:
 def cross_problems(config: Json) -> Iterator[str]:
     """Yield problems that no schema can express: keys that must agree with each other."""
     study = config["study"]
-    yield from _reserved_names(config)
     if config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
     for name, entry in config["promotions"].items():
@@ -82,23 +93,17 @@ def cross_problems(config: Json) -> Iterator[str]:
     yield from _world_problems(config, study["worlds"], "study.worlds")
     for size in study["sizes"]:
         yield from _size_problems(config, size, "study")
+    yield from _seed_problems(config["sweep"]["seeds"])
     for name, entry in config["logs"].items():
         for key, problem in log_problems(LogEntry.from_config(entry)):
             yield f"logs.{name}.{key}: {problem}"
 
 
-def _reserved_names(config: Json) -> Iterator[str]:
-    """Check that no name is that of a folder in which results are, or ends with a line break."""
-    names = [config["study"]["name"], *config["slates"], *config["promotions"]]
-    # In a schema's pattern, $ matches before a last line break.
-    yield from (f"{name!r} cannot be a name: no line break" for name in names if "\n" in name)
-    for group in ("datasets", "slates", "promotions", "worlds", "logs"):
-        for name in config[group]:
-            if name in RESERVED:
-                yield (
-                    f"{group}.{name}: {name} is the name of a folder of results; take another name "
-                    f"(reserved: {', '.join(RESERVED)})"
-                )
+def _seed_problems(seeds: Sequence[int | str]) -> Iterator[str]:
+    try:
+        expanded_seeds(seeds)
+    except NetliftError as error:
+        yield f"sweep.seeds: {error}"
 
 
 def _promotion_problems(key: str, promotion: Promotion) -> Iterator[str]:
@@ -189,11 +194,8 @@ def check_sweep(config: Mapping[str, Any]) -> Json:
     problems += _world_problems(dict(config), sweep["worlds"], "sweep.worlds")
     for size in sweep["sizes"]:
         problems += _size_problems(dict(config), size, "sweep")
-    try:
-        sweep["seeds"] = expanded_seeds(sweep["seeds"])
-    except NetliftError as error:
-        problems.append(f"sweep.seeds: {error}")
     refuse(problems)
+    sweep["seeds"] = expanded_seeds(sweep["seeds"])
     return sweep
 
 
@@ -224,9 +226,8 @@ def check_validation(config: Mapping[str, Any]) -> None:
                 f"slates.{recipe}.n_slates ({available:,})"
             )
         for world in [] if missing else case_worlds:
-            entry = changed_world(config["worlds"][world], case["changes"])
             path = ("validation", "cases", name, "changes")
-            problems += schema_problems(entry, worlds.schema(entry["model"]), path)
+            problems += _change_problems(config["worlds"][world], case["changes"], size, path)
     refuse(problems)
 
 
@@ -240,24 +241,56 @@ def grid_problems(config: Json, name: str) -> Iterator[str]:
     if grid["world"] not in config["worlds"]:
         yield _unknown_name(f"grids.{name}.world", grid["world"], config["worlds"])
         return
-    entry = changed_world(config["worlds"][grid["world"]], grid["changes"])
-    schema = worlds.schema(entry["model"])
     size = grid.get("size", config["study"]["sizes"][0])
-    for parameter, values in grid["parameters"].items():
+    if "size" in grid:
+        yield from _size_problems(config, size, f"grids.{name}", "size")
+    world, changes = config["worlds"][grid["world"]], grid["changes"]
+    problems = list(_change_problems(world, changes, size, (*path, "changes")))
+    yield from problems
+    points = math.prod(len(values) for values in grid["parameters"].values())
+    if points > MOST_POINTS:
+        yield f"grids.{name}.parameters: {points:,} points; a grid has at most {MOST_POINTS:,}"
+    elif not problems:
+        yield from _point_problems(changed_world(world, changes), grid["parameters"], size, path)
+
+
+def _point_problems(
+    entry: Json, parameters: Mapping[str, Any], size: int, path: tuple[str, ...]
+) -> Iterator[str]:
+    """Check every value of every parameter; of each parameter, the first problem is enough."""
+    for parameter, values in parameters.items():
         for value in values:
             try:
                 point = worlds.set_parameter(entry, parameter, value)
-                worlds.model_class(entry["model"]).check(point, size)
             except NetliftError as error:
                 yield f"{'.'.join(path)}: {error}"
                 break
-            problems = list(schema_problems(point, schema, (*path, "parameters")))
+            problems = list(_world_entry_problems(point, size, (*path, "parameters")))
             yield from problems
             if problems:
                 break
 
 
+def _change_problems(entry: Json, changes: Json, size: int, path: tuple[str, ...]) -> Iterator[str]:
+    """Check the changed parameters of a world."""
+    if "model" in changes:
+        yield f"{'.'.join(path)}.model: the model of a world cannot be changed; add a world"
+        return
+    yield from _world_entry_problems(changed_world(entry, changes), size, path)
+
+
+def _world_entry_problems(entry: Json, size: int, path: tuple[str, ...]) -> Iterator[str]:
+    problems = list(schema_problems(entry, worlds.schema(entry["model"]), path))
+    yield from problems
+    if not problems:
+        try:
+            worlds.model_class(entry["model"]).check(entry, size)
+        except NetliftError as error:
+            yield f"{'.'.join(path[:-1])}: {error}"
+
+
 def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    text = shown(name)
+    near = difflib.get_close_matches(text, list(known), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key}: there is no {name!r}{hint} (known: {', '.join(known)})"
+    return f"{key}: there is no {text!r}{hint} (known: {', '.join(known)})"

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from netlift.workflow.checks import cross_problems, former_keys, grid_problems, refuse
+from netlift.workflow.names import name_problems
+from netlift.workflow.plain import plain
 from netlift.workflow.schema import (
     SCHEMAS,
     Json,
     completed,
     dataset_schema,
-    not_finite,
     read_schema,
     schema_problems,
     world_schema,
@@ -40,8 +41,9 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     """
     refuse(list(former_keys(config)))
     schema = read_schema("config", schemas)
-    complete: Json = completed(dict(config), schema)
-    problems = [*not_finite(complete), *schema_problems(complete, schema)]
+    given, problems = plain(config)
+    complete: Json = completed(given, schema)
+    problems += [*name_problems(complete), *schema_problems(complete, schema)]
     for group, schema_of in (
         ("worlds", world_schema),
         ("datasets", dataset_schema),

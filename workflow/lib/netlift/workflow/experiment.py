@@ -32,12 +32,6 @@ STUDY_PATH = "studies/{study}"
 OVER_WORLDS_PATH = f"{STUDY_PATH}/size={{size}}/seed={{seed}}/{{promotion}}"
 """What all worlds of one of its designs say together."""
 
-RESERVED = (
-    *("effects", "figures", "grid", "logs", "models"),
-    *("report", "studies", "sweep", "validation"),
-)
-"""Folder names that no data set, recipe, promotion, world or study can have."""
-
 _CHOICES = {"size": r"(\d+)", "seed": r"(\d+)"}
 
 SIMULATED = re.sub(r"\{(\w+)\}", lambda choice: _CHOICES.get(choice[1], "([^/]+)"), EXPERIMENT_PATH)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from netlift.core.errors import NetliftError, listed
+from netlift.workflow.config_files import check_command_line
 from netlift.workflow.screen import ENDED, Ended
 
 LOCK = Path(".snakemake/netlift.lock")
@@ -56,11 +57,12 @@ def run_snakemake(arguments: Sequence[str]) -> int:
     Raises
     ------
     NetliftError
-        Another run is alive in the folder, or may be.
+        Another run is alive in the folder, or may be; or a configuration file cannot be used.
     """
     from snakemake.cli import get_argument_parser, main
 
     options = get_argument_parser().parse_args(list(arguments))
+    check_command_line(options.configfile or [], options.config or [])
     sys.argv = ["snakemake", *arguments]  # Snakemake writes it into its log
     with ExitStack() as stack:
         if makes_files(options):
