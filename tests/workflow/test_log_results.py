@@ -8,6 +8,7 @@ from netlift.workflow.log_results import remove_other_verdicts, remove_results, 
 from netlift.workflow.records import write_records
 
 MADE = ("slate_outcomes.parquet", "effects/power.csv", "models/verdict.json", "items.parquet")
+MADE += ("models/fitted/linear.csv",)
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def test_of_an_earlier_log_only_the_user_s_own_files_stay(folder):
 def test_what_is_no_longer_made_is_deleted(folder):
     remove_undeclared(folder, [str(folder / name) for name in MADE[:2]])
     assert not {"models/verdict.json", "items.parquet"} & names(folder)
+    assert not (folder / "models").exists()
     assert {*MADE[:2], "own.csv", "report.html"} <= names(folder)
 
 

@@ -160,8 +160,10 @@ def remove(files: Iterable[Path]) -> None:
     for file in files:
         for path in (record_path(file), file):
             path.unlink(missing_ok=True)
-            if path.parent.is_dir() and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+            for folder in filter(Path.is_dir, path.parents):
+                if any(folder.iterdir()):
+                    break
+                folder.rmdir()
 
 
 def recorded_files(folder: Path) -> list[Path]:
