@@ -111,6 +111,14 @@ def one_arm(log):
     return log.assign(arm="boost")
 
 
+def one_arm_clicks(log):
+    return log.assign(clicked=log["clicked"].where(log["arm"] == "boost", 0))
+
+
+def slate_clicks(log):
+    return log.assign(clicked=log.groupby("Impression ID")["clicked"].transform("sum"))
+
+
 def one_control(log):
     return log.assign(arm=np.where(log["Impression ID"] == SLATE, "none", "boost"))
 
@@ -215,7 +223,13 @@ DAMAGED = {
     "decimal comma": (put("clicked", "0,5"), {}, {"wrong_type"}),
     "negative outcome": (put("clicked", -1), {}, {"negative_outcome"}),
     "infinite outcome": (put("clicked", "inf"), {}, {"infinite_outcome"}),
-    "NaN as text": (put("clicked", "NaN"), {}, {"infinite_outcome"}),
+    "NaN as text": (put("clicked", "NaN"), {}, {"missing_value"}),
+    "outcome of 1e300": (put("clicked", 1e300), {}, {"infinite_outcome"}),
+    "outcome of 1e15": (put("clicked", 1e15), {}, {"extreme_value"}),
+    "outcome of one arm": (one_arm_clicks, {}, {"one_arm_outcome"}),
+    "outcome of slates": (slate_clicks, {}, {"slate_level_outcome"}),
+    "text for a missing user": (put("visitor", "NULL", "slate"), {}, {"text_for_missing"}),
+    "user that was a float": (put("visitor", "1.5822e+18", "slate"), {}, {"float_id"}),
     "text as covariate": (put("score", "high"), WITH_SCORE, {"wrong_type"}),
     "arm without a meaning": (put("arm", "holdout", "slate"), {}, {"unknown_flag"}),
     "focal flag of 2": (put("candidate", "2"), {}, {"unknown_flag"}),
@@ -425,6 +439,18 @@ WRONG_ENTRIES = {
         "outcomes": {"clicks": {"column": "clicked"}, "known_lift": {"column": "minutes"}}
     },
     "items: clusters already come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
+    "its column 'arm' is also columns.promoted": {"outcomes": {"clicks": {"column": "arm"}}},
+    "its column 'rank' is also columns.position": {"outcomes": {"clicks": {"column": "rank"}}},
+    "the column 'clicked' is also outcomes.clicks": {
+        "covariates": {"item": {"relevance": "clicked"}}
+    },
+    "the column 'arm' is also columns.promoted": {"covariates": {"slate": {"group": "arm"}}},
+    "the column 'shown' is also columns.final_position": {
+        "columns": COLUMNS | {"final_position": "shown"},
+        "covariates": {"item": {"place": "shown"}},
+    },
+    "it is the same column as columns.promoted": {"columns": COLUMNS | {"focal": "arm"}},
+    "missing_values": {"missing_values": ["0"]},
     "colums: unknown key; did you mean logs.mine.columns?": {"colums": {}},
     "columns: lacks slate": {"columns": {"item": "a", "position": "b"}},
     "first_position: 2 is not allowed": {"first_position": 2},
@@ -492,7 +518,11 @@ def test_every_code_has_a_damaged_log_or_a_warning():
     assert len(BY_NAME) == len(CODES)
     shown = set().union(*(expected for _, _, expected in DAMAGED.values()))
     errors = {code.name for code in CODES if code.severity == "error"}
-    assert errors - shown == {"probability_differs_in_user", "duplicate_in_items_table"}
+    elsewhere = {"duplicate_file", "no_item_matches", "few_items_match"}  # test_log_files
+    assert errors - shown - elsewhere == {
+        "probability_differs_in_user",
+        "duplicate_in_items_table",
+    }
 
 
 def test_probabilities_and_items_tables_that_contradict_themselves(sound, tmp_path):

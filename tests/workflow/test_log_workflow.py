@@ -293,3 +293,19 @@ def test_the_page_of_codes_is_up_to_date():
     from runs import ROOT
 
     assert codes_table() in (ROOT / "docs/log-contract.md").read_text(encoding="utf-8")
+
+
+def test_a_path_with_characters_that_snakemake_takes_for_patterns(tmp_path):
+    folder = checkout(tmp_path)
+    log, _ = draw_log(32, 60, n_users=30)
+    path = folder / "day={1}/<results> [x]?.csv"
+    path.parent.mkdir()
+    log.to_csv(path, index=False)
+    write_overlay(folder, path=str(path.relative_to(folder)))
+    target = "results/logs/shop/row_counts.csv"
+    analyse(folder, target=target)
+    assert "Nothing to be done" in analyse(folder, target=target)
+    log[log["Impression ID"] < "s000050"].to_csv(path, index=False)
+    analyse(folder, target=target)
+    counts = pd.read_csv(folder / target).set_index("what")
+    assert counts.loc["in the log", "slates"] == 50

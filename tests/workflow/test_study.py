@@ -474,3 +474,22 @@ def test_memory_and_minutes_are_what_was_measured_grown_to_the_job(default):
     block = job | {"seeds": "1-10"}
     assert measured.minutes(default, block, 1) == asked_minutes(grown + 9 * 30, 1)
     assert measured.memory(default, block, 1) == measured.memory(default, job, 1)
+
+
+def test_files_with_names_that_snakemake_takes_for_patterns_are_settings(tmp_path):
+    """As inputs they would be refused, or be other files; their content is in the settings."""
+    odd, plain = tmp_path / "day={1}/<results>.csv", tmp_path / "a.csv"
+    odd.parent.mkdir()
+    for file in (odd, plain):
+        file.write_text("x")
+    logs = {"mine": {**LOG, "path": [str(odd), str(plain)]}}
+    assert study({"logs": logs}).log_files("mine") == [str(plain)]
+    before = study({"logs": logs}).log_settings("mine")
+    assert list(before["contents"]) == [str(odd)]
+    plain.write_text("y")
+    assert study({"logs": logs}).log_settings("mine") == before
+    odd.write_text("y")
+    assert study({"logs": logs}).log_settings("mine") != before
+    assert "contents" not in study({"logs": {"mine": {**LOG, "path": str(plain)}}}).log_settings(
+        "mine"
+    )

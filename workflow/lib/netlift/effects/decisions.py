@@ -28,6 +28,11 @@ _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
 
 
+def varies(lower: float, upper: float) -> bool:
+    """Return whether an interval per 1,000 slates is more than rounding: its error is not 0."""
+    return upper - lower > _ROUNDING * max(1.0, abs(lower))
+
+
 @dataclass(frozen=True)
 class _Line:
     """An estimate as written in a sentence, with the sign that its interval supports."""
@@ -42,10 +47,19 @@ class _Line:
         return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
 
     @property
+    def varies(self) -> bool:
+        """Whether there is an error: none can be estimated where outcomes do not vary."""
+        return varies(self.lower, self.upper)
+
+    @property
     def sign(self) -> int:
+        if not self.varies:
+            return 0
         return int(self.lower > _ROUNDING) - int(self.upper < -_ROUNDING)
 
     def __str__(self) -> str:
+        if not self.varies:
+            return f"{self.value:+,.1f} (no interval: it does not vary)"
         return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
 
 
@@ -108,6 +122,12 @@ def _item_level(
     """Judge what a report on the promoted item alone would claim."""
     summary = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
     others = f"its competitors change by {indirect}"
+    if not direct.varies:
+        return (
+            "no_direct_effect_detected",
+            f"{summary}: its {outcome.unit} are the same in all slates of an arm, so nothing about "
+            f"promotion can be seen in them; {others}.",
+        )
     if direct.sign == 0:
         return (
             "no_direct_effect_detected",
@@ -132,9 +152,10 @@ def _item_level(
             f"{summary}, and {others}: other items gain too, so an item-level report understates "
             "what promotion does.",
         )
+    covers = ", an interval that covers zero" if indirect.varies else ""
     return (
         "offset_not_detected",
-        f"{summary}; {others}, an interval that covers zero. The data do not show whether the gain "
+        f"{summary}; {others}{covers}. The data do not show whether the gain "
         "is taken from other items; report both numbers with their intervals.",
     )
 
@@ -174,6 +195,13 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
             "destroys",
             f"{summary}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
         )
+    if not total.varies:
+        return (
+            "undecided",
+            f"{summary}: the {outcome.unit} of a slate add up to the same number in all slates of "
+            "an arm. Without variation no error can be estimated, so neither a gain nor a loss is "
+            "excluded; check how the outcome is recorded.",
+        )
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
@@ -190,7 +218,8 @@ def _monitoring(
     cluster = {
         1: f"same-cluster items gain, by {same}",
         -1: f"same-cluster items lose, by {same}",
-        0: f"for same-cluster items alone, {same}, the interval covers zero",
+        0: f"for same-cluster items alone, {same}"
+        + (", the interval covers zero" if same.varies else ""),
     }[same.sign]
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
@@ -225,7 +254,7 @@ def _monitoring(
 
 def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
     """Return sign and sentence of the definition with the clearest effect per item row."""
-    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > 0)]
+    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > ROUNDING)]
     if rows.empty:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
@@ -274,9 +303,10 @@ def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str
         part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
     )
     detail = f" Segments that stand out, {differing}.{caution}" if differing else ""
+    unclear = "The interval covers zero" if total.varies else "Without variation nothing is shown"
     return (
         "no_evidence_for_promoting",
-        f"{summary} The interval covers zero, so there is no evidence for promoting every slate; "
+        f"{summary} {unclear}, so there is no evidence for promoting every slate; "
         f"not promoting is the safe default.{detail}",
     )
 

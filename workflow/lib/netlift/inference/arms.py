@@ -128,7 +128,10 @@ class ArmMean:
         # Without variation, rounding errors would be the only scatter.
         scatter[np.abs(scatter) <= ROUNDING * size[..., :, None] * size[..., None, :]] = 0
         covariance = scatter / (n * (n - 1))[..., None]
-        return cls(sums / n + center, covariance, np.asarray(slates - 1.0), slates)
+        value = sums / n + center
+        # A mean of 0 would otherwise be the rounding error of its center.
+        value = np.where(np.abs(value) <= ROUNDING * np.abs(center), 0.0, value)
+        return cls(value, covariance, np.asarray(slates - 1.0), slates)
 
     @classmethod
     def adjusted(

@@ -69,11 +69,33 @@ CODES = (
         "Rename one of them in the log.",
     ),
     Code("empty_log", "file", "error", "the log has no rows", "Check the path or the query."),
+    Code(
+        "duplicate_file",
+        "file",
+        "error",
+        "files have the same content, so that their rows would count twice",
+        "Remove the copies, or leave them out of path.",
+    ),
     _row(
         "missing_value",
         "a value that every row needs is missing",
         "Fill it in where the log is written. An item without the outcome has 0, not an empty "
         "field.",
+    ),
+    _row(
+        "text_for_missing",
+        "an id or cluster is a text that may mean missing, or be a name: NULL, NA, None, nan and "
+        "the like",
+        "Say which: missing_values: [NULL, NA] lists the texts that mean missing; "
+        "missing_values: [] says that all of them are names.",
+    ),
+    _row(
+        "float_id",
+        "an id is a floating-point number that is not whole, or so large that different ids can "
+        "be the same number",
+        "Log the id as a whole number (64 bits) or as text. Programs make floating-point numbers "
+        "of ids where a file has missing ids, or where files differ in their types: write missing "
+        "ids in a type that can be missing, and the same type in all files.",
     ),
     _row(
         "wrong_type",
@@ -102,7 +124,7 @@ CODES = (
     ),
     _row(
         "infinite_outcome",
-        "an outcome or covariate is infinite or not a number (NaN)",
+        "an outcome or covariate is infinite, beyond 1e100, or not a number (NaN)",
         "Find the cause; an item without the outcome has 0.",
     ),
     _row(
@@ -178,6 +200,15 @@ CODES = (
         "the rest stay.",
     ),
     Code(
+        "extreme_value",
+        "log",
+        "error",
+        "values of an outcome or covariate are so large that sums with them lose the others (half "
+        "of those are more than 2^36 times smaller)",
+        "Such values usually stand for something missing: write them as missing, and leave those "
+        "slates out with set_aside: [missing_value]; an item without the outcome has 0.",
+    ),
+    Code(
         "promotion_differs_in_user",
         "log",
         "error",
@@ -216,11 +247,45 @@ CODES = (
         "accept: [covariate_imbalance] continues anyway.",
     ),
     Code(
+        "one_arm_outcome",
+        "log",
+        "error",
+        "an outcome never varies in one arm, though it varies in the other (p < 0.0001): it is "
+        "not recorded in one arm, or is a copy of the promotion",
+        "Find out why: an effect on an outcome that only one arm records is none. "
+        "accept: [one_arm_outcome] continues anyway.",
+    ),
+    Code(
+        "slate_level_outcome",
+        "log",
+        "error",
+        "an outcome is the same in all rows of every slate: a number of the slate, joined to its "
+        "rows, which sums would count once per item",
+        "Log the outcome of each item. A number that only the whole slate has belongs in one row, "
+        "the focal item's, with 0 in the others: then the total is right, and its parts mean "
+        "nothing. accept: [slate_level_outcome] continues anyway.",
+    ),
+    Code(
         "duplicate_in_items_table",
         "file",
         "error",
         "an item appears in the table of items more than once",
         "Keep one row, and one cluster, per item.",
+    ),
+    Code(
+        "no_item_matches",
+        "file",
+        "error",
+        "the table of items has none of the log's items",
+        "Check which columns have the ids, and that they are written alike in both.",
+    ),
+    Code(
+        "few_items_match",
+        "file",
+        "error",
+        "the table of items has fewer than half of the log's items",
+        "Complete the table: each of the other items counts as its own cluster. "
+        "accept: [few_items_match] continues anyway.",
     ),
     Code(
         "no_cluster",
@@ -235,6 +300,14 @@ CODES = (
         "warning",
         "a covariate is missing; adjustment leaves the covariate out",
         "Fill it in, or remove it from covariates.",
+    ),
+    Code(
+        "alike_names",
+        "row",
+        "warning",
+        "names differ only by letter case, blanks around them, their Unicode form (NFC, NFD) or "
+        "an ending .0, and count as different",
+        "If they mean the same, write them in one way where the log is written.",
     ),
     Code(
         "slate_lengths_differ",
@@ -271,6 +344,22 @@ CODES = (
         "users have only one slate, so that errors clustered by user differ little from those by "
         "slate",
         "Nothing, if that is correct.",
+    ),
+    Code(
+        "constant_outcome",
+        "log",
+        "warning",
+        "an outcome is the same in every row, or adds up to the same number in every slate: no "
+        "effect on it can be seen",
+        "Check that the outcome is recorded as it happens, and that it is the right column.",
+    ),
+    Code(
+        "constant_part",
+        "log",
+        "warning",
+        "an outcome of the focal item, or of all its competitors, never varies in an arm",
+        "If it was not recorded there, the direct and indirect effects are wrong: record it in "
+        "both arms and in all rows.",
     ),
     Code(
         "heavy_tail",

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from netlift.inference.estimate import MIN_PER_ARM
+from netlift.logs.alike import alike_names
 from netlift.logs.assignment import assignment_problems
 from netlift.logs.codes import CODES
 from netlift.logs.entries import LogEntry
+from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
-from netlift.logs.rows import Rows
-from netlift.logs.slates import SLATE_CODES
+from netlift.logs.rows import RowProblem, Rows
+from netlift.logs.slates import SLATE_CODES, used_rows
 from netlift.logs.source import first_row, name
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
         errors += _assignment_errors(con, log, aside)
         if not errors:
             imbalances = list(assignment_problems(con, log.unit, aside))
+            imbalances += unanswerable_outcomes(con, rows, log, aside)
             errors = [problem for problem in imbalances if problem.code not in log.accept]
             accepted = [problem for problem in imbalances if problem.code in log.accept]
     if errors:
@@ -133,6 +136,9 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
     check = rows.checks[bit]
     where = f"FROM rows WHERE problems & {1 << bit} <> 0"
     counted = first_row(con, f"SELECT count(*), count(DISTINCT slate) {where}")
+    if check.code == "text_for_missing":
+        texts = _texts(con, check, where)
+        return Problem(check.code, check.column, int(counted[0]), int(counted[1]), texts)
     sample = con.execute(
         f"SELECT DISTINCT slate::VARCHAR, item::VARCHAR, ({check.shown})::VARCHAR {where} "
         "ORDER BY 1, 2, 3 LIMIT 3"
@@ -144,6 +150,14 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
     locations = (f" in slate {slate}, item {item}" for slate, item, _ in sample)
     shown = tuple(example + where for example, where in zip(examples, locations, strict=True))
     return Problem(check.code, check.column, int(counted[0]), int(counted[1]), shown)
+
+
+def _texts(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str) -> tuple[str, ...]:
+    """Name each text of a column with the number of its rows."""
+    counted = con.execute(
+        f"SELECT ({check.shown})::VARCHAR, count(*) {where} GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    return tuple(f"{check.column} is {value!r} in {count:,} rows" for value, count in counted)
 
 
 def _slate_problem(con: duckdb.DuckDBPyConnection, code: str, bit: int) -> Problem:
@@ -234,7 +248,11 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, log, used)
-    yield from _outcome_warnings(con, log)
+    yield from alike_names(con, log, used_rows(aside))
+    yield from constant_outcomes(con, rows, log, aside)
+    if rows.experiment:
+        yield from constant_parts(con, log, aside)
+    yield from _outcome_warnings(con, log, used_rows(aside))
 
 
 def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -> Iterator[Problem]:
@@ -277,20 +295,22 @@ def _warnings_of_experiment(
             yield Problem(code, None, None, int(row[0]), (f"{row[0]:,} {what}, such as {row[1]}",))
 
 
-def _outcome_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Iterator[Problem]:
+def _outcome_warnings(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
+) -> Iterator[Problem]:
     for outcome in log.outcomes:
         if outcome.winsorize is not None:
             continue
-        share = _tail_share(con, name(f"o_{outcome.name}"))
+        share = _tail_share(con, name(f"o_{outcome.name}"), used)
         if share is not None and share > TAIL_SHARE:
             message = f"the largest 1% of rows with {outcome.name} account for {share:.0%} of it"
             yield Problem("heavy_tail", outcome.column, None, None, (message,))
 
 
-def _tail_share(con: duckdb.DuckDBPyConnection, value: str) -> float | None:
+def _tail_share(con: duckdb.DuckDBPyConnection, value: str, used: str) -> float | None:
     """Return the share of an outcome in the largest 1% of its positive rows, from binned values."""
     bins = con.execute(
-        f"SELECT floor(100 * ln({value}))::INTEGER, count(*), sum({value})::DOUBLE FROM rows "
+        f"SELECT floor(100 * ln({value}))::INTEGER, count(*), sum({value})::DOUBLE FROM {used} "
         f"WHERE {value} > 0 AND isfinite({value}::DOUBLE) GROUP BY 1 ORDER BY 1 DESC"
     ).fetchall()
     total_rows, total = sum(row[1] for row in bins), sum(row[2] for row in bins)

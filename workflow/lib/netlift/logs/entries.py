@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from netlift.logs.codes import CODES
 Json = dict[str, Any]
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".duckdb": "duckdb", ".db": "duckdb"}
-"""Format by file extension; all other files are CSV."""
+"""Format by file extension, in any case; all other files are CSV."""
 
 SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
@@ -64,11 +65,15 @@ class LogOutcome:
 
 @dataclass(frozen=True)
 class ItemsTable:
-    """A table of items with their clusters: its file, and its columns of items and clusters."""
+    """A table of items with their clusters: its file, and its columns of items and clusters.
+
+    ``delimiter`` is that of a CSV file; None for the one of the log.
+    """
 
     path: str
     item: str
     cluster: str
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ class LogEntry:
         The number of the top position: 0 or 1.
     meanings
         The values of each flag (promoted, focal), by meaning.
+    missing_values
+        The texts that mean missing, all others being names; None if the entry does not say.
     items
         The table of items with their clusters.
     unit
@@ -116,6 +123,7 @@ class LogEntry:
     delimiter: str = ","
     first_position: int = 1
     meanings: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    missing_values: tuple[str, ...] | None = None
     items: ItemsTable | None = None
     unit: str = "slate"
     probability: float | None = None
@@ -140,6 +148,7 @@ class LogEntry:
             outcomes=tuple(LogOutcome.from_config(name, entry["outcomes"][name]) for name in order),
             paths=(path,) if isinstance(path, str) else tuple(path),
             format_name=entry.get("format"),
+            missing_values=(tuple(entry["missing_values"]) if "missing_values" in entry else None),
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
             unit=promotion.get("unit", "slate"),
             probability=promotion.get("probability"),
@@ -162,8 +171,7 @@ class LogEntry:
             return self.format_name
         if not self.paths:
             return "duckdb"
-        first = next(iter(self.data_files() or self.paths))
-        return ENDINGS.get(Path(first).suffix.lower(), "csv")
+        return file_format(next(iter(self.data_files() or self.paths)))
 
     @property
     def needed_columns(self) -> list[str]:
@@ -204,7 +212,8 @@ class LogEntry:
         if missing:
             raise NetliftError(
                 f"no_file: there is no {listed(missing)}. Paths are relative to the folder in "
-                "which Snakemake runs; a glob needs quotes in YAML if it starts with *."
+                "which Snakemake runs; a glob needs quotes in YAML if it starts with *. Names that "
+                "begin with . or _ do not count in globs and folders."
             )
         return self.data_files() + tables
 
@@ -217,22 +226,48 @@ def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> di
     }
 
 
+def file_format(path: str) -> str:
+    """Return the format of a file by its extension."""
+    return ENDINGS.get(Path(path).suffix.lower(), "csv")
+
+
 def _matching_files(paths: tuple[str, ...]) -> list[str]:
-    """Return the files that paths, globs and folders match, without duplicates or hidden files."""
+    """Return the files that paths, globs and folders match, without hidden files.
+
+    A path that exists as it is written is that file or folder, whatever its characters. A file is
+    listed once, also if several paths lead to it.
+    """
     files: list[str] = []
     for path in paths:
-        if Path(path).is_dir():
-            inside = sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
-            files += [
-                file
-                for file in inside
-                if not any(part.startswith((".", "_")) for part in Path(file).parts[1:])
-            ]
-        elif Path(path).exists():
-            files.append(path)
+        if Path(path).exists():
+            files += _files_in(path)
         else:
-            files += sorted(glob.glob(path, recursive=True))
-    return list(dict.fromkeys(files))
+            hidden = Path(path).name.startswith((".", "_"))
+            matches = sorted(glob.glob(path, recursive=True))
+            shown = [match for match in matches if hidden or not _is_hidden(Path(match).name)]
+            files += [file for match in shown for file in _files_in(match)]
+    once: dict[tuple[int, int], str] = {}
+    for file in files:
+        status = os.stat(file)
+        once.setdefault((status.st_dev, status.st_ino), file)
+    return list(once.values())
+
+
+def _files_in(path: str) -> list[str]:
+    """Return a file, or the files in a folder and its folders that are not hidden."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    inside = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [
+        str(file)
+        for file in inside
+        if not any(_is_hidden(part) for part in file.relative_to(folder).parts)
+    ]
+
+
+def _is_hidden(file_name: str) -> bool:
+    return file_name.startswith((".", "_"))
 
 
 def log_settings(entry: Mapping[str, Any]) -> Json:
@@ -266,6 +301,7 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     if "cluster" in columns and log.items:
         yield "items", "clusters already come from columns.cluster; give only one of the two"
     yield from _source_problems(log)
+    yield from _columns_used_twice(log)
     names = [outcome.name for outcome in log.outcomes]
     taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
     if taken:
@@ -279,6 +315,33 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         both = sorted(set(first) & set(second))
         if both:
             yield f"meanings.{role}", f"{listed(both)} cannot mean both"
+
+
+def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield columns with two meanings of which one must not be the other."""
+    roles = {column: f"columns.{role}" for role, column in log.columns.items()}
+    for outcome in log.outcomes:
+        if outcome.column in roles:
+            also = roles[outcome.column]
+            yield f"outcomes.{outcome.name}", f"its column {outcome.column!r} is also {also}"
+    after = {outcome.column: f"outcomes.{outcome.name}" for outcome in log.outcomes}
+    after |= {
+        log.columns[role]: f"columns.{role}"
+        for role in ("promoted", "final_position")
+        if role in log.columns
+    }
+    for column in log.covariate_columns:
+        if column in after:
+            yield (
+                "covariates",
+                f"the column {column!r} is also {after[column]}; a covariate is known before the "
+                "promotion, and does not depend on it",
+            )
+    if log.is_experiment and log.columns["promoted"] == log.columns.get("focal"):
+        yield (
+            "columns.focal",
+            "it is the same column as columns.promoted; the focal item is flagged in both arms",
+        )
 
 
 def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:

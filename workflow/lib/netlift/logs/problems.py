@@ -93,9 +93,13 @@ class LogRefusedError(NetliftError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the part of an error's message that is useful: its first lines, joined."""
+    """Return the part of an error's message that is useful: its first lines, joined.
+
+    DuckDB names the file of a CSV error in a later line, which then comes first.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:4])[:500] or type(error).__name__
+    files = [line.removeprefix("file = ") for line in lines[4:] if line.startswith("file = ")]
+    return " ".join([*(f"{file}:" for file in files[:1]), *lines[:4]])[:500] or type(error).__name__
 
 
 def refusal(problems: list[Problem]) -> LogRefusedError:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
+from netlift.core.arrays import ROUNDING, Floats
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
@@ -219,12 +219,16 @@ def advice(table: pd.DataFrame) -> str:
         From ``aipw_table``.
     """
     totals = table[table["line"] == TOTAL_LINE.code]
-    models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > 0)]
+    models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > ROUNDING)]
+    plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
+    if not plain > ROUNDING:
+        return (
+            "The totals of slates do not vary, so there is no interval that a model could narrow."
+        )
     if models.empty:
         return "No model gives an estimate with an error."
     best = models.iloc[int(models["se"].astype(float).argmin())]
     name, error = best["estimator"].removeprefix(AIPW).replace("_", " "), float(best["se"])
-    plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
     narrower = 100 * (1 - error / plain)
     message = (
         f"AIPW with the model {name} has the smallest error: its interval is {narrower:.1f}% "

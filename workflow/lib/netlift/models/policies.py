@@ -345,7 +345,8 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     do not rule out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
-    gaining = compared[compared["lower_bound"] > ROUNDING]
+    varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
+    gaining = compared[(compared["lower_bound"] > ROUNDING) & varies]
     shipped = len(gaining) > 0
     best = compared.iloc[int(compared["lower_bound"].argmax())]
     if shipped:
@@ -364,7 +365,11 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         statement = (
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
             f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
-            f"A gain above {largest:+,.1f} is ruled out."
+            + (
+                f"A gain above {largest:+,.1f} is ruled out."
+                if varies.any()
+                else "The outcome does not vary, so no gain is excluded either."
+            )
         )
     row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
     result = {

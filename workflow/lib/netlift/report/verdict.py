@@ -18,6 +18,7 @@ from netlift.effects.codes import (
     POLICY,
     SLATE_LEVEL,
 )
+from netlift.effects.decisions import varies
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
 
@@ -48,6 +49,10 @@ _SURE = {
     "destroys": "Sure at 95%: {clicks_are} lost",
     "undecided": "Not sure: the interval covers zero",
 }
+_NO_VARIATION = (
+    "The {clicks} of a slate add up to the same number in all slates of an arm, so no error can be "
+    "estimated, and neither a gain nor a loss is excluded."
+)
 _DO = {
     "promote": "Keep promoting",
     "do_not_promote": "Do not promote every slate",
@@ -112,7 +117,12 @@ def verdict_of(experiment: PageData) -> Verdict:
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
     outcome = experiment.outcome
-    interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
+    has_error = varies(lower, upper)
+    interval = (
+        f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
+        if has_error
+        else "without an interval"
+    )
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
         Answer(
@@ -123,8 +133,8 @@ def verdict_of(experiment: PageData) -> Verdict:
         ),
         Answer(
             "How sure?",
-            outcome.fill(_SURE[code]),
-            _certainty(code, lower, upper, outcome),
+            outcome.fill(_SURE[code] if has_error else "Nothing is shown: no variation"),
+            _certainty(code, lower, upper, outcome) if has_error else outcome.fill(_NO_VARIATION),
             "product_summary",
         ),
         _what_to_do(experiment, statements),
@@ -153,8 +163,16 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
     gain, others, net = (
         experiment.product(metric) for metric in (FOCAL_GAIN, COMPETITOR_CHANGE, NET_CHANGE)
     )
-    code = "creates" if net["ci_95_lower"] > 0 else "destroys" if net["ci_95_upper"] < 0 else ""
-    return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
+    code = {1: "creates", -1: "destroys", 0: "undecided"}[_sign(net)]
+    return code, _sign(gain) > 0 > _sign(others)
+
+
+def _sign(line: Mapping[str, Any]) -> int:
+    """Return the sign that an interval supports: none where outcomes do not vary."""
+    lower, upper = line["ci_95_lower"], line["ci_95_upper"]
+    if not varies(lower, upper):
+        return 0
+    return int(lower > 0) - int(upper < 0)
 
 
 def _taken(experiment: PageData) -> str:

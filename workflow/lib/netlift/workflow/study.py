@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ SHARED_BY_RECIPES = ("clusters", "n_slates", "max_per_user")
 
 EXAMPLE_LOG = rf"results/{SIMULATED}/log\.csv"
 """A simulated experiment as a log, which Snakemake makes."""
+
+_PATTERN = re.compile(r"[{}<>]")
+"""In a path, Snakemake takes these for wildcards and path variables, and cannot be told not to."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,9 @@ class Study:
     def log_files(self, name: str) -> list[str]:
         """Return the files that a log is read from, so that an edit of them reads it again.
 
+        Without those whose names Snakemake takes for patterns (``{...}``, ``<...>``): the settings
+        of the log have their content instead.
+
         Raises
         ------
         NetliftError
@@ -267,7 +274,7 @@ class Study:
         if len(log.paths) == 1 and re.fullmatch(EXAMPLE_LOG, log.paths[0]):
             return list(log.paths)
         try:
-            return log.files()
+            return [file for file in log.files() if not _PATTERN.search(file)]
         except NetliftError as error:
             raise NetliftError(f"logs.{name}: {error}") from error
 
@@ -521,9 +528,12 @@ class Study:
     # --- Settings of logs and pages --------------------------------------------------------------
 
     def log_settings(self, name: str) -> Json:
-        """Return the settings for reading a log."""
-        self.log(name)
-        return settings(**log_settings(self.config["logs"][name]))
+        """Return the settings for reading a log; and of files that cannot be inputs, their hash."""
+        log = self.log(name)
+        files = [*log.data_files(), *([log.items.path] if log.items else [])]
+        contents = {file: _sha256(file) for file in files if _PATTERN.search(file)}
+        own = log_settings(self.config["logs"][name])
+        return settings(**own, **({"contents": contents} if contents else {}))
 
     def section_settings(self, name: str) -> Json:
         """Return the settings of the list of sections of a log's analysis."""
@@ -607,3 +617,11 @@ def _similarity_tables(dataset: str, slates: str, entry: Mapping[str, Any]) -> d
     if entry["source"] != "genres":
         tables["scorer_items"] = _scorer(dataset, slates, "items")
     return tables
+
+
+def _sha256(file: str) -> str:
+    """Return the hash of a file; of one that does not exist, an empty text."""
+    if not Path(file).is_file():
+        return ""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
