@@ -404,8 +404,6 @@ def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
         alias, column = f"o_{outcome.name}", outcome.column
         mapper.number(alias, column)
         mapper.logged[alias] = column
-    if source.files:
-        mapper.add(FILE, f"r.{name(FILE)}")
         if not outcome.negative:
             value = name(alias)
             mapper.check(
