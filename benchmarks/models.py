@@ -100,7 +100,7 @@ def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict
     return {
         "gain": float((accounts["known_effect_total"] > 0).mean()),
         "over_bound": float(aipw.at[(f"aipw_{STACKED}", "total"), "se_over_bound"]),
-        "excess": float(models.loc[list(ROW_MODELS), "excess_over_floor"].min()),
+        "excess": float(models.loc[list(ROW_MODELS), "excess_of_expectation"].min()),
         "correlation": float(models["correlation_with_known_effect"].max()),
         "promotes": verdict["verdict"] == "promote",
         "known_value": verdict["known_value"],

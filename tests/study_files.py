@@ -49,7 +49,7 @@ LOGS = {
             "watched": {"column": "minutes", "unit": UNIT},
             "orders": {"column": "orders"},
         },
-        "promotion": {"probability": 0.5},
+        "promotion": {"unit": "slate", "probability": 0.5},
     },
 }
 """A log whose main outcome is minutes, and the same without its promotion."""

@@ -486,13 +486,11 @@ def test_slates_of_one_relevance_stay_together(relevance, sizes):
 # --- Users as randomized units -------------------------------------------------------------------
 
 
-def cr2_mean_variance(outcome: np.ndarray, user: np.ndarray) -> float:
-    """Bell and McCaffrey's (2002) variance of a mean: a user's leverage is his share of slates."""
-    n, variance = len(outcome), 0.0
-    for number in np.unique(user):
-        own = outcome[user == number] - outcome.mean()
-        variance += own.sum() ** 2 / (1 - len(own) / n)
-    return variance / n**2
+def jackknife_variance(outcome: np.ndarray, user: np.ndarray) -> float:
+    """The jackknife's variance of a mean over users: each is left out once."""
+    numbers = np.unique(user)
+    left = [outcome[user != number].mean() - outcome.mean() for number in numbers]
+    return float(np.square(left).sum() * (1 - 1 / len(numbers)))
 
 
 def test_users_as_units_have_the_errors_of_users_and_the_same_effects():
@@ -511,7 +509,7 @@ def test_users_as_units_have_the_errors_of_users_and_the_same_effects():
         slates = of(by_slate, CLUSTER).loc[name]
         own, total = cluster == name, clicks.sum(axis=1)
         variance = sum(
-            cr2_mean_variance(total[own & (arm == side)], user[own & (arm == side)])
+            jackknife_variance(total[own & (arm == side)], user[own & (arm == side)])
             for side in (0, 1)
         )
         assert found["estimate"] == pytest.approx(slates["estimate"], rel=1e-10)

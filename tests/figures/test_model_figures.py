@@ -89,7 +89,7 @@ def experiment(tmp_path_factory):
 def without_numbers(tables):
     """Remove what may be missing: a model, an estimator's numbers, a prediction that differs."""
     models, effects = tables["outcome_models"], tables["aipw"]
-    models.loc[0, ["rmse", "r2", "mse_minus_best", "excess_over_floor"]] = np.nan
+    models.loc[0, ["rmse", "r2", "mse_minus_best", "excess_of_expectation"]] = np.nan
     models.loc[models["model"] == "row_logistic", "calibration_slope"] = np.nan
     lin = effects["estimator"] == "lin"
     effects.loc[lin, ["estimate", "se", *CI, "bound_se", "efficiency"]] = np.nan
@@ -128,7 +128,9 @@ def said(figure):
     return " ".join(texts(figure))
 
 
-@pytest.mark.parametrize(("kind", "column"), [("known", "excess_over_floor"), ("observed", "rmse")])
+@pytest.mark.parametrize(
+    ("kind", "column"), [("known", "excess_of_expectation"), ("observed", "rmse")]
+)
 def test_outcome_models_show_errors_and_calibration(experiment, kind, column):
     tables = experiment(kind)
     table, bins = tables["outcome_models"], tables["calibration"]

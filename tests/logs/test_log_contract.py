@@ -69,6 +69,16 @@ def two_focal(log):
     return log
 
 
+def by_user(log):
+    """All slates of a user are in one arm: of 40 users promoted, 40 not."""
+    arms = {user: ("boost", "none")[i % 2] for i, user in enumerate(sorted(set(log["visitor"])))}
+    return log.assign(arm=log["visitor"].map(arms))
+
+
+def control_without_focal(log):
+    return log.assign(candidate=log["candidate"] & (log["arm"] == "boost"))
+
+
 def all_focal(log):
     return log.assign(candidate=True)
 
@@ -150,7 +160,7 @@ def ragged(text):
     return b"\n".join(lines)
 
 
-WITH_P = {"columns": COLUMNS | {"probability": "p"}, "promotion": {}}
+WITH_P = {"columns": COLUMNS | {"probability": "p"}, "promotion": {"unit": "slate"}}
 WITH_SHOWN = {"columns": COLUMNS | {"final_position": "shown"}}
 WITH_STRATUM = {"columns": COLUMNS | {"stratum": "stratum"}}
 WITH_SCORE = {"covariates": {"item": {"relevance": "score"}}}
@@ -239,10 +249,12 @@ DAMAGED = {
     "arm differs in a slate": (mixed_arm, {}, {"promotion_differs"}),
     "flag of the promoted item": (promoted_item_flag, {}, {"promotion_differs"}),
     "two users of a slate": (two_users, {}, {"user_differs"}),
-    "rows logged twice": (
-        logged_twice,
-        {},
-        {"duplicate_position", "duplicate_item", "several_focal_items"},
+    "rows logged twice": (logged_twice, {}, {"repeated_slate"}),
+    "users drawn, not slates": (by_user, {}, {"users_in_one_arm"}),
+    "set aside from one arm": (
+        control_without_focal,
+        {"set_aside": ["no_focal_item"]},
+        {"set_aside_differs"},
     ),
     "item twice": (same_item, {}, {"duplicate_item"}),
     "position twice": (put("rank", 1), {}, {"duplicate_position"}),
@@ -256,7 +268,7 @@ DAMAGED = {
     "lost control slates": (nine_in_ten, {}, {"sample_ratio"}),
     "another probability": (
         lambda log: log,
-        {"promotion": {"probability": 0.2}},
+        {"promotion": {"unit": "slate", "probability": 0.2}},
         {"sample_ratio"},
     ),
     "promotion follows the score": (by_score, WITH_SCORE, {"covariate_imbalance"}),
@@ -296,7 +308,7 @@ def test_a_damaged_log_is_refused_with_its_codes(name, sound, tmp_path):
     for _, row in found.iterrows():
         assert row["severity"] == "error"
         assert row["code"] in str(refused.value)
-        assert BY_NAME[row["code"]].fix in str(refused.value)
+        assert row["how_to_fix"] in str(refused.value)
         assert isinstance(row["examples"], str)
 
 
@@ -424,7 +436,10 @@ WRONG_ENTRIES = {
     "columns: promoted and focal belong together": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "focal"}
     },
-    "neither is": {"promotion": {}},
+    "neither is": {"promotion": {"unit": "slate"}},
+    "promotion.unit: say what was drawn. slate: the arm was drawn for each slate": {
+        "promotion": {"probability": 0.5}
+    },
     "both are": {"columns": COLUMNS | {"probability": "p"}},
     "columns.user: needed": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "user"},
@@ -467,7 +482,7 @@ def test_a_wrong_entry_is_refused_with_the_key(message):
 
 
 def test_all_wrong_keys_are_told_at_once():
-    changes = {"path": "x.duckdb", "set_aside": ["nonsense"], "promotion": {}}
+    changes = {"path": "x.duckdb", "set_aside": ["nonsense"], "promotion": {"unit": "slate"}}
     with pytest.raises(NetliftError, match="3 problems"):
         check_config(study_with(changes))
 

@@ -132,7 +132,7 @@ def test_a_simulated_world_written_as_a_log_has_the_same_accounts(tmp_path):
             "promoted": "promotion_applied",
         },
         "outcomes": {"clicks": {"column": "click"}},
-        "promotion": {"probability": 0.5},
+        "promotion": {"unit": "slate", "probability": 0.5},
         "covariates": {
             "item": {"relevance": "relevance"},
             "slate": {"user_activity": "user_activity", "user_liked_rate": "user_liked_rate"},

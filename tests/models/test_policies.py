@@ -258,7 +258,7 @@ def test_where_nothing_gains_the_verdict_says_what_is_ruled_out():
     assert (found["verdict"], found["rule"], found["value"]) == (PROMOTE_NOTHING, NONE, 0.0)
     hope = max(values.loc[values["rule"] != NONE, "upper_bound"].max(), 0)
     assert found["largest_gain_not_ruled_out"] == pytest.approx(hope)
-    assert f"A gain above {hope:+,.1f} is ruled out" in found["statement"]
+    assert f"A gain above {hope:+,.1f} is ruled out for each of these rules" in found["statement"]
 
 
 def test_words_name_cost_and_cap():

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import study_files
+from markupsafe import escape
 from runs import ROOT
 from study_files import DESIGN, NASTY, UNIT, WORLDS
 
@@ -20,6 +21,8 @@ from netlift.__main__ import main
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table, write_table
 from netlift.figures.drawing.themes import DARK, LIGHT
+from netlift.logs.entries import LogEntry
+from netlift.logs.problems import Problem, contract_table
 from netlift.logs.sections import NO_ROWS
 from netlift.logs.sections import sections as lacking_sections
 from netlift.report.assumptions import assumptions, limitations
@@ -121,6 +124,68 @@ class TestVerdict:
         verdict = verdict_of(opened(small_study, study, "logs/mine"))
         assert "were not compared in this run" in verdict.answers[3].detail
         assert verdict.truth == ""
+
+
+class TestCaveats:
+    PROBLEMS = (
+        Problem("no_focal_item", None, 60, 10),
+        Problem("sample_ratio", examples=("0.6 of 90 <b> slates are promoted",)),
+    )
+    COUNTS = pd.DataFrame(
+        [("in the log", 600, 100), ("used", 540, 90), ("set aside: no_focal_item", 60, 10)],
+        columns=["what", "rows", "slates"],
+    )
+
+    def limited(self, experiment):
+        log = LogEntry({}, (), set_aside=("no_focal_item",), accept=("sample_ratio",))
+        checks = {
+            "contract": contract_table(list(self.PROBLEMS), log),
+            "row_counts": self.COUNTS,
+        }
+        return replace(experiment, tables=experiment.tables | checks)
+
+    def first_screen(self, experiment):
+        page = experiment_page(experiment)
+        return page[page.index('<section id="verdict"') : page.index('<section id="ledger"')]
+
+    def test_they_are_on_the_first_screen_and_in_the_decision(self, small_study, study):
+        log = self.limited(opened(small_study, study, "logs/mine"))
+        result = decision(log)
+        assert [(row["code"], row["kind"], row["count"]) for row in result["caveats"]] == [
+            ("no_focal_item", "set_aside", 10),
+            ("sample_ratio", "accepted", 90),
+        ]
+        screen = self.first_screen(log)
+        for row in result["caveats"]:
+            assert str(escape(row["message"])) in screen
+        assert "no_focal_item (10 slates) set aside" in verdict_of(log).answers[2].detail
+
+    def test_without_them_nothing_is_said(self, experiment):
+        assert decision(experiment)["caveats"] == []
+        assert "caveats" not in self.first_screen(experiment)
+        units = decision(experiment)["design"]["effective_units"]
+        accounts = experiment.tables["accounts"]
+        assert units["promoted"] == (accounts["promotion_applied"] == 1).sum()
+        assert units["enough"]
+
+    def test_few_units_are_told_of_simulated_experiments_too(self, experiment):
+        accounts = experiment.tables["accounts"]
+        few = accounts.assign(
+            user_id=accounts["promotion_applied"] + 2 * (accounts["slate_id"] % 12)
+        )
+        few["randomization_unit"] = few["user_id"]
+        few = replace(experiment, tables=experiment.tables | {"accounts": few})
+        result = decision(few)
+        assert [row["code"] for row in result["caveats"]] == ["few_units"]
+        assert not result["design"]["effective_units"]["enough"]
+        assert "equal ones" in self.first_screen(few)
+
+    def test_a_change_of_them_is_told(self, small_study, study):
+        log = opened(small_study, study, "logs/mine")
+        found = changes(decision(log), decision(self.limited(log)))
+        assert "limits: none -> no_focal_item (10 slates), sample_ratio (90 slates)" in (
+            found.choices
+        )
 
 
 class TestAssumptions:

@@ -47,10 +47,13 @@ def netlift(folder, *arguments, ok=True, python=sys.executable):
 def shop(tmp_path_factory):
     folder = checkout(tmp_path_factory.mktemp("shop"))
     log, truth = draw_log(31, 500, (4, 7), n_users=200)
+    # Two slates of each arm have two users, and are set aside.
+    for slate in log.groupby("arm")["Impression ID"].unique().map(lambda ids: ids[:2]).explode():
+        log.loc[log.index[log["Impression ID"] == slate][0], "visitor"] = "another"
     log.to_csv(folder / "log.csv.gz", index=False)
     outcomes = {"clicks": {"column": "clicked"}, "minutes": {"column": "minutes"}}
     covariates = {"item": {"relevance": "score"}, "slate": {"user_activity": "visits"}}
-    write_overlay(folder, outcomes=outcomes, covariates=covariates)
+    write_overlay(folder, outcomes=outcomes, covariates=covariates, set_aside=["user_differs"])
     analyse(folder)
     return folder, log, truth
 
@@ -66,7 +69,12 @@ def test_everything_but_the_truth_is_there(shop):
     for _, row in lin.iterrows():
         assert abs(row["estimate_per_slate"] - truth[row["line"]]) < 4 * row["se"]
     decisions = pd.read_csv(results / "effects/decision_statements.csv")
-    assert len(decisions)
+    short = "With a limited design: user_differs (4 slates) set aside."
+    assert decisions["statement"][1:].str.endswith(short).all()
+    assert decisions.loc[0, "topic"] == "design"
+    (caveat,) = json.loads((results / "decision.json").read_text(encoding="utf-8"))["caveats"]
+    assert caveat["message"] == decisions.loc[0, "statement"]
+    assert caveat["message"] in (results / "report.html").read_text(encoding="utf-8")
     assert not [name for name in decisions if "known" in name]
     assert (results / "models/verdict.json").exists()
     figures = {path.stem for path in (results / "figures").glob("*.svg")}

@@ -25,7 +25,7 @@ LOG = {
         "focal": "f",
     },
     "outcomes": {"watch_time": {"column": "w", "unit": "minutes"}, "orders": {"column": "o"}},
-    "promotion": {"probability": 0.5},
+    "promotion": {"unit": "slate", "probability": 0.5},
 }
 
 
@@ -198,8 +198,8 @@ KEYS = {
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",
     "sweep_effects": "name size world",
-    "validate_case": "case folds model_replicates n_slates name near_positions permutations policy "
-    "promotion replicates seed test_replicates world",
+    "validate_case": "case draws folds model_replicates n_slates name near_positions permutations "
+    "policy promotion replicates seed test_replicates world",
     "analyse_log": "experiment row_stages",
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",

@@ -81,6 +81,7 @@ rule test_randomization:
 rule state_decisions:
     input:
         **needs("state_decisions"),
+        checks=lambda wildcards: checks_of_log(wildcards.experiment),
         code=code("state_decisions"),
     output:
         **makes("state_decisions"),

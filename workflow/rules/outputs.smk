@@ -42,6 +42,13 @@ def log_results(log):
     return expand(files, experiment=f"logs/{log}")
 
 
+def checks_of_log(experiment):
+    """Return the results of a log's checks; nothing for a simulated experiment."""
+    folder = Path("results", experiment)
+    names = ("contract", "row_counts") if folder.parent.name == "logs" else ()
+    return [str(folder / f"{name}.csv") for name in names]
+
+
 def page_files(wildcards):
     """Return what the page of an experiment needs: the outputs of the stages before it."""
     folder = Path("results", wildcards.experiment)

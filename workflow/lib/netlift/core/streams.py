@@ -35,6 +35,7 @@ Stream = Literal[
     "outcome_3",
     "randomization_test",
     "placebo_test",
+    "probabilities",
     "policy_gate",
     "ranking",
     "replicates",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,8 +11,11 @@ from netlift.core.arrays import ROUNDING
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
+from netlift.effects.caveats import Caveat, in_short
+from netlift.effects.claims import CLAIM_COLUMNS, claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
+    DESIGN,
     FOCAL_GAIN,
     ITEM_LEVEL,
     MONITORING,
@@ -23,6 +27,7 @@ from netlift.effects.codes import (
     TOPICS,
     TOTAL_LINE,
 )
+from netlift.effects.users import USERS_COLUMNS, USERS_ERRORS, users_sentence
 
 _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
@@ -40,11 +45,17 @@ class _Line:
     value: float
     lower: float
     upper: float
+    about: dict[str, object]
 
     @classmethod
     def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
         row = product.loc[product["metric"] == metric].iloc[0]
-        return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
+        return cls(
+            float(row["estimate"]),
+            float(row["ci_95_lower"]),
+            float(row["ci_95_upper"]),
+            {name: row[name] for name in (*USERS_COLUMNS, *CLAIM_COLUMNS) if name in row},
+        )
 
     @property
     def varies(self) -> bool:
@@ -69,6 +80,7 @@ def decision_statements(
     segments: pd.DataFrame,
     *,
     outcome: Outcome = CLICKS,
+    caveats: Sequence[Caveat] = (),
 ) -> pd.DataFrame:
     """Write one statement per topic from the tables of one experiment.
 
@@ -82,11 +94,15 @@ def decision_statements(
         ``segments.csv``.
     outcome
         The outcome's names.
+    caveats
+        What limits the results. Each statement says so in short.
 
     Returns
     -------
     One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
-    is about, with interval and unit.
+    is about, with its interval for these users and (``ci_95_lower_users``,
+    ``ci_95_upper_users``) for users like these, and its unit. With caveats, the first row is about
+    the design, without a number.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)
@@ -99,21 +115,41 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
+    about = {
+        topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
+        if line.varies
+        else ""
+        for topic, (line, _, _) in written.items()
+    }
     table = pd.DataFrame(
         [
-            {
-                "topic": topic,
-                "verdict": verdict,
-                "statement": statement,
-                "estimate": line.value,
-                "ci_95_lower": line.lower,
-                "ci_95_upper": line.upper,
-                "unit_code": PER_1000,
-            }
-            for topic, (line, verdict, statement) in written.items()
+            *_of_design(caveats),
+            *(
+                {
+                    "topic": topic,
+                    "verdict": verdict,
+                    "statement": " ".join(
+                        filter(None, (statement, about[topic], in_short(caveats)))
+                    ),
+                    "estimate": line.value,
+                    "ci_95_lower": line.lower,
+                    "ci_95_upper": line.upper,
+                    **line.about,
+                    "unit_code": PER_1000,
+                }
+                for topic, (line, verdict, statement) in written.items()
+            ),
         ]
     )
-    return with_labels(outcome.in_units(table), topic=TOPICS)
+    return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
+
+
+def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
+    """Return the row that says what limits all results; none where nothing does."""
+    if not caveats:
+        return []
+    statement = " ".join(caveat.message for caveat in caveats)
+    return [{"topic": DESIGN, "verdict": "limited", "statement": statement}]
 
 
 def _item_level(
@@ -205,8 +241,9 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
-        f"{total.lower:+,.1f}; more slates would narrow this.",
+        f"loses {outcome.unit}. For promoting every slate they rule out a gain above "
+        f"{total.upper:+,.1f} and a loss beyond {total.lower:+,.1f}; more slates would narrow "
+        "this.",
     )
 
 

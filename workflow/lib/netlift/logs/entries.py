@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
-from netlift.logs.codes import CODES
+from netlift.logs.codes import CODES, DELIVERY
 
 Json = dict[str, Any]
 
@@ -29,6 +29,13 @@ RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
 
 WINSORIZED = "_winsorized"
 """Suffix of the winsorized version of an outcome."""
+
+
+UNIT_WORDS = (
+    "slate: the arm was drawn for each slate by itself, so that one user sees both arms. user: it "
+    "was drawn for each user, so that all slates of a user are in one arm"
+)
+"""How to choose ``promotion.unit``."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class LogEntry:
     items
         The table of items with their clusters.
     unit
-        What was randomized: ``slate`` or ``user``.
+        What was randomized: ``slate`` or ``user``; None in a log without promotions.
     probability
         Probability of promotion; None where it is in a column.
     slate_covariates, item_covariates
@@ -125,7 +132,7 @@ class LogEntry:
     meanings: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     missing_values: tuple[str, ...] | None = None
     items: ItemsTable | None = None
-    unit: str = "slate"
+    unit: str | None = None
     probability: float | None = None
     slate_covariates: Mapping[str, str] = field(default_factory=dict)
     item_covariates: Mapping[str, str] = field(default_factory=dict)
@@ -150,7 +157,7 @@ class LogEntry:
             format_name=entry.get("format"),
             missing_values=(tuple(entry["missing_values"]) if "missing_values" in entry else None),
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
-            unit=promotion.get("unit", "slate"),
+            unit=promotion.get("unit"),
             probability=promotion.get("probability"),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
@@ -296,6 +303,8 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             "give the probability of promotion, either here or in a column "
             f"(columns.probability); {count} given",
         )
+    if log.is_experiment and log.unit is None:
+        yield "promotion.unit", f"say what was drawn. {UNIT_WORDS}"
     if log.unit == "user" and "user" not in columns:
         yield "columns.user", "needed where promotion.unit is user"
     if "cluster" in columns and log.items:
@@ -307,9 +316,17 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     if taken:
         yield "outcomes", f"{listed(taken)} would conflict with another column; use another name"
     allowed = [code.name for code in CODES if code.set_aside]
-    unknown = [name for name in log.set_aside if name not in allowed]
+    unknown = [name for name in log.set_aside if name not in (*allowed, *DELIVERY)]
     if unknown:
         yield "set_aside", f"{listed(unknown)} cannot be set aside (allowed: {', '.join(allowed)})"
+    one_arm = [name for name in log.set_aside if name in DELIVERY]
+    if one_arm:
+        yield (
+            "set_aside",
+            f"{listed(one_arm)}: only slates of one arm can have this, so that setting them aside "
+            f"would break the randomization. accept: [{', '.join(one_arm)}] keeps them in the arm "
+            "that was drawn",
+        )
     for role, meanings in log.meanings.items():
         first, second = meanings.values()
         both = sorted(set(first) & set(second))

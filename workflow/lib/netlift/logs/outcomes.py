@@ -75,7 +75,7 @@ def unanswerable_outcomes(
     """
     used = f"(SELECT * FROM slates WHERE NOT ({aside}))"
     for outcome, totals in _outcomes(log):
-        problem = _one_arm(con, outcome, totals, used, log.unit)
+        problem = _one_arm(con, outcome, totals, used)
         if problem is None:
             problem = _per_slate(con, outcome, totals, used)
         if problem is not None:
@@ -83,7 +83,7 @@ def unanswerable_outcomes(
 
 
 def _one_arm(
-    con: duckdb.DuckDBPyConnection, outcome: LogOutcome, totals: _Totals, used: str, unit: str
+    con: duckdb.DuckDBPyConnection, outcome: LogOutcome, totals: _Totals, used: str
 ) -> Problem | None:
     """Return the problem of an outcome that is constant in an arm and differs in the other.
 

@@ -49,6 +49,7 @@ SLATE_CODES = (
     "focal_not_moved",
     "moved_without_promotion",
     "wrong_final_position",
+    "repeated_slate",
 )
 """Problems of slates; the index of each is its bit in ``slate_problems``."""
 

@@ -21,8 +21,9 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_1000_ELIGIBLE
+from netlift.effects.users import CROSSED, user_clusters, users_columns
 from netlift.inference.estimate import CONFIDENCE, Estimate, quantile_t
-from netlift.models.aipw import MeanScore
+from netlift.models.aipw import MeanScore, mean_by_user
 from netlift.models.folds import splits
 from netlift.models.trees import best_tree, in_words
 from netlift.promotion.design import Design
@@ -175,6 +176,7 @@ def compare_rules(
     max_share: float,
     seed: int,
     known: Floats | None = None,
+    user_id: pd.Series | None = None,
     outcome: Outcome = CLICKS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Apply all rules, and estimate the value of each on the slates of all folds but the first.
@@ -185,7 +187,7 @@ def compare_rules(
         See ``rules``; N slates.
     features
         Pre-treatment features of slates in their own units, shape (N, k).
-    design, seed, known
+    design, seed, known, user_id
         See ``policy_values``; N slates.
     outcome
         Its words.
@@ -206,6 +208,7 @@ def compare_rules(
         **options,
         seed=seed,
         known=None if known is None else known[valued],
+        user_id=None if user_id is None else user_id[valued],
     )
     descriptions = rules_in_words(features, scores, **options, outcome=outcome)
     values = with_labels(outcome.in_units(values), rule=RULES)
@@ -227,6 +230,7 @@ def policy_values(
     max_share: float,
     seed: int,
     known: Floats | None = None,
+    user_id: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Estimate what rules gain over promoting nothing, with bounds that hold for all rules at once.
 
@@ -246,13 +250,16 @@ def policy_values(
         Study seed, for the simultaneous bounds.
     known
         Known total effects, shape (N,).
+    user_id
+        The user of each slate, shape (N,), for errors for users like these.
 
     Returns
     -------
     One row per rule, promoting none among them: slates that it is evaluated on; share promoted;
     value per 1,000 eligible slates, error, 95% interval; ``lower_bound`` and ``upper_bound``, the
     interval that holds for all rules at once (maximum of correlated t variables); the value
-    per 1,000 promoted slates; with a truth the known value, that of the best possible rule (the
+    per 1,000 promoted slates; with users, ``se_users`` to ``ci_95_upper_users`` for users like
+    these; with a truth the known value, that of the best possible rule (the
     oracle, under the same cost and cap) and the regret.
     """
     names = list(chosen)
@@ -260,15 +267,32 @@ def policy_values(
     mean = MeanScore.from_scores(gains, design)
     critical = simultaneous_quantile(mean.covariance, mean.df, seed)
     oracle = None if known is None else _oracle(known - cost, max_share)
+    of_users, kind = _by_user(gains, mean, design, user_id)
     table = [_none(oracle, len(scores))]
     for weights, name in zip(np.eye(len(names)).tolist(), names, strict=True):
         estimate = mean.combination(weights).scaled(1000)
         row = {"rule": name, "slates": len(scores)} | _value(estimate, chosen[name], critical)
+        if kind is not None:
+            whole = None if of_users is None else of_users.combination(weights).scaled(1000)
+            row |= users_columns(whole, kind)
         if known is not None and oracle is not None:
             worth = 1000 * float((chosen[name] * (known - cost)).mean())
             row |= {"known_value": worth, "oracle_value": oracle, "regret": oracle - worth}
         table.append(row)
     return CLICKS.in_units(pd.DataFrame(table))
+
+
+def _by_user(
+    gains: Floats, mean: MeanScore, design: Design, user_id: pd.Series | None
+) -> tuple[MeanScore | None, str | None]:
+    """Return the mean gains with errors for users like these, and how they were found."""
+    if user_id is None:
+        return None, None
+    user, kind = user_clusters(user_id, design)
+    if kind == CROSSED:
+        return None, kind
+    of_users = mean_by_user(gains, user, kind)
+    return mean if of_users is None else of_users, kind
 
 
 def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, object]:
@@ -366,7 +390,9 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
             f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
             + (
-                f"A gain above {largest:+,.1f} is ruled out."
+                f"A gain above {largest:+,.1f} is ruled out for each of these rules, and for all "
+                "at once: this bound is per eligible slate, also for slates that a rule does not "
+                "promote."
                 if varies.any()
                 else "The outcome does not vary, so no gain is excluded either."
             )

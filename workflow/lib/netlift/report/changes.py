@@ -222,6 +222,12 @@ def _choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: {first.get(key, 'not set')} -> {second.get(key, 'not set')}"
     if old["design"]["hash"] != new["design"]["hash"]:
         yield "other slates, focal items or promotions (the design's hash differs)"
+    had, has = (
+        [f"{caveat['code']} ({caveat['count']:,} slates)" for caveat in decision.get("caveats", [])]
+        for decision in (old, new)
+    )
+    if had != has:
+        yield f"limits: {', '.join(had) or 'none'} -> {', '.join(has) or 'none'}"
     if old["netlift_version"] != new["netlift_version"]:
         yield f"Netlift {old['netlift_version']} -> {new['netlift_version']}"
 

@@ -343,7 +343,7 @@ def _over_worlds(front: Front, root: Path, name: str, *, alone: bool) -> None:
     front.sections.append(
         Section(
             "robustness" if alone else f"robustness-{len(front.sections)}",
-            "Which conclusions hold in every world" + ("" if alone else f": {design}"),
+            "Which conclusions hold in which world" + ("" if alone else f": {design}"),
             [] if statements is None else [str(row) for row in statements["statement"]],
             [drawn] if drawn in front.figures else [],
             tables,

@@ -26,6 +26,7 @@ from netlift.report.columns import (
     percent,
     table_view,
     text,
+    users_effect,
 )
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
@@ -180,11 +181,13 @@ def _shares(experiment: PageData) -> Section:
     )
     part.table(
         "product_summary",
-        "The same in product units.",
+        "The same in product units. Intervals for these users are for promotions drawn again; "
+        "those for users like these are clustered by user, with users as a sample.",
         [
             text("metric_label", "What"),
             UNIT,
-            effect(),
+            effect(heading="Estimate (95% interval, these users)"),
+            users_effect(),
             number("known_value", "Known", signs=True),
         ],
     )
@@ -403,6 +406,8 @@ def _models(experiment: PageData) -> Section:
             number("r2", "R²", 3),
             number("floor_rmse", "Smallest possible RMSE", 3),
             percent("excess_over_floor", "Excess over it", factor=1.0, digits=2),
+            number("rmse_of_expectation", "RMSE of the expectation", 3),
+            percent("excess_of_expectation", "Excess from it", factor=1.0, digits=2),
             number("calibration_slope", "Calibration slope", 3),
             number("correlation_with_known_effect", "Correlation with known effect", 3, signs=True),
         ],
@@ -414,6 +419,7 @@ def _models(experiment: PageData) -> Section:
         [
             text("estimator", "Estimator"),
             effect(unit_code=units.PER_SLATE),
+            users_effect(unit_code=units.PER_SLATE),
             number("se", "Standard error", 4),
             number("bound_se", "Bound", 4),
             percent("efficiency", "Percent of bound", factor=1.0),
@@ -472,6 +478,7 @@ def _policies(experiment: PageData) -> Section:
             f"A rule passes the gate only if its lower bound, which holds for all "
             f"{gate['rules_compared']} rules at once, is above zero. Values are compared "
             "with promoting nothing, which is 0.",
+            str(gate.get("users") or ""),
         )
     part.figure("policies")
     part.table(
@@ -483,6 +490,7 @@ def _policies(experiment: PageData) -> Section:
             percent("share_promoted", "Slates promoted"),
             effect("value", "Value (95% interval)"),
             effect("value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+            users_effect(),
             number("known_value", "Known", signs=True),
             number("oracle_value", "Best possible", signs=True),
             counted("slates", "Slates evaluated"),

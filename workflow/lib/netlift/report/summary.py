@@ -66,7 +66,7 @@ def _without_promotion(folder: Path) -> Iterator[str]:
 def _over_worlds(folder: Path) -> Iterator[str]:
     """Yield what holds in how many worlds, by study and design."""
     for path in sorted(folder.glob("studies/*/size=*/seed=*/*/decision_statements.csv")):
-        yield f"Over all worlds, {path.parent}/"
+        yield f"Conclusions by world, {path.parent}/"
         with unexpected_content(_damaged(path)):
             statements = [f"    {row['statement']}" for row in _rows(path)]
         yield from statements

@@ -9,6 +9,8 @@ from typing import Any
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
+from netlift.effects.caveats import FEW_UNITS, Caveat, few_units, in_short, log_caveats
+from netlift.effects.claims import claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
@@ -19,6 +21,8 @@ from netlift.effects.codes import (
     SLATE_LEVEL,
 )
 from netlift.effects.decisions import varies
+from netlift.effects.users import users_sentence
+from netlift.promotion.design import Design
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
 
@@ -96,6 +100,8 @@ class Verdict:
         Create or move, how much, how sure, do what.
     truth
         The known effect of a simulated world; empty for a log.
+    caveats
+        What limits the results: accepted or set aside problems of a log, and few units.
     """
 
     code: str
@@ -106,6 +112,7 @@ class Verdict:
     unit: str
     answers: tuple[Answer, ...]
     truth: str
+    caveats: tuple[Caveat, ...] = ()
 
 
 def verdict_of(experiment: PageData) -> Verdict:
@@ -117,12 +124,15 @@ def verdict_of(experiment: PageData) -> Verdict:
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
     outcome = experiment.outcome
+    about = users_sentence(net), claim_sentence(dict(net))
     has_error = varies(lower, upper)
     interval = (
         f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
         if has_error
         else "without an interval"
     )
+    caveats = caveats_of(experiment)
+    limits = f" {in_short(caveats)}" if caveats else ""
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
         Answer(
@@ -134,7 +144,12 @@ def verdict_of(experiment: PageData) -> Verdict:
         Answer(
             "How sure?",
             outcome.fill(_SURE[code] if has_error else "Nothing is shown: no variation"),
-            _certainty(code, lower, upper, outcome) if has_error else outcome.fill(_NO_VARIATION),
+            " ".join(
+                filter(None, (_certainty(code, lower, upper, outcome), *about))
+                if has_error
+                else (outcome.fill(_NO_VARIATION),)
+            )
+            + limits,
             "product_summary",
         ),
         _what_to_do(experiment, statements),
@@ -148,7 +163,19 @@ def verdict_of(experiment: PageData) -> Verdict:
         outcome.of(PER_1000),
         answers,
         _truth(experiment, lower, upper),
+        tuple(caveats),
     )
+
+
+def caveats_of(experiment: PageData) -> list[Caveat]:
+    """Return what limits an experiment's results, from its tables."""
+    accounts = experiment.table("accounts")
+    few = [] if accounts is None else few_units(Design.from_table(accounts))
+    contract, counts = (experiment.table(name) for name in ("contract", "row_counts"))
+    if contract is None or counts is None:
+        return few
+    of_log = log_caveats(contract, counts)
+    return [caveat for caveat in of_log if caveat.kind != FEW_UNITS] + few
 
 
 def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
@@ -195,8 +222,9 @@ def _taken(experiment: PageData) -> str:
 def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     if code == "undecided":
         return (
-            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} "
-            f"{outcome.of(PER_1000)} are ruled out at 95%. More slates would narrow this."
+            f"For promoting every slate, a gain above {signed(upper, 1)} and a loss beyond "
+            f"{signed(lower, 1)} {outcome.of(PER_1000)} are ruled out at 95%. More slates would "
+            "narrow this."
         )
     least = lower if code == "creates" else upper
     word = "gain" if code == "creates" else "loss"

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from netlift.promotion.record import Promotion
+from netlift.studies.draws import Draws
 from netlift.studies.replicate_estimates import (
     Case,
     replicate_ledgers,
@@ -57,6 +58,7 @@ def validate_case(
     near_positions: int,
     folds: int,
     policy: Mapping[str, Any],
+    draws: Mapping[str, Any] | None = None,
 ) -> CaseResults:
     """Draw the replicates of a case in one world, and estimate each.
 
@@ -82,10 +84,14 @@ def validate_case(
         Options of the tests (see ``replicate_tests``).
     folds, policy
         Options of models and policies (see ``replicate_models``).
+    draws
+        Values of ``Draws``.
     """
     size = int(slates["slate_position_seed"].max())
-    slates = slates.iloc[: n_slates * size]
-    setup = Case.from_slates(slates, world, similarity, promotion=promotion, seed=seed)
+    slates, drawing = slates.iloc[: n_slates * size], Draws(**draws or {})
+    setup = Case.from_slates(
+        slates, world, similarity, promotion=promotion, seed=seed, draws=drawing
+    )
     ledgers, judged = [replicate_ledgers(setup, range(replicates))], pd.DataFrame()
     drawn, near = range(test_replicates), near_positions
     tests = replicate_tests(setup, drawn, permutations=permutations, near_positions=near)

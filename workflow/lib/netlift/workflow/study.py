@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -68,6 +68,8 @@ class Case:
         Parameters to change in every world.
     model_replicates
         Number of replicates whose models and policies are evaluated.
+    draws
+        Values of ``netlift.studies.draws.Draws`` that differ.
     """
 
     size: int
@@ -77,6 +79,7 @@ class Case:
     changes: Json
     model_replicates: int = 0
     n_users: int | None = None
+    draws: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,7 @@ class Study:
             changes=entry["changes"],
             model_replicates=entry.get("model_replicates", 0),
             n_users=entry.get("n_users"),
+            draws=entry.get("draws", {}),
         )
 
     # --- Files ---------------------------------------------------------------------------------
@@ -521,6 +525,7 @@ class Study:
             model_replicates=case.model_replicates,
             folds=self.config["models"]["folds"],
             policy=self.config["policy"],
+            draws=case.draws,
             **{key: validation[key] for key in replicates},
             **self._inference("near_positions"),
         )
