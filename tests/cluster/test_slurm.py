@@ -35,7 +35,8 @@ def locally(folder: Path, *arguments: str) -> str:
 
 
 def made(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in (folder / "results").rglob("*.*"))
+    files = (path for path in (folder / "results").rglob("*.*") if path.is_file())
+    return sorted(path.relative_to(folder) for path in files if path.parent.name != ".records")
 
 
 def assert_same(one: Path, other: Path) -> None:

@@ -23,6 +23,7 @@ from netlift.core.tables import read_json, read_table, write_table
 from netlift.figures.drawing.themes import DARK, LIGHT
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem, contract_table
+from netlift.logs.sections import NO_ROWS
 from netlift.logs.sections import sections as lacking_sections
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.changes import changes, compare_runs
@@ -39,6 +40,7 @@ from netlift.report.verdict import verdict_of
 from netlift.studies.validation import policies_table
 from netlift.workflow import outputs
 from netlift.workflow.config import check_config
+from netlift.workflow.records import write_records
 from netlift.workflow.study import Study
 
 
@@ -346,11 +348,41 @@ class TestPage:
 
     def test_what_is_missing_is_named_and_leaves_no_empty_part(self, small_study, study):
         log = opened(small_study, study, "logs/mine")
-        named = {path for part in sections(log) for path, _ in part.missing}
+        named = {path for part in sections(log) for path, *_ in part.missing}
         assert {"models/policies.csv", "models/verdict.json", "models/aipw.csv"} <= named
         assert not any("world.json" in path or "known" in path for path in named)
         for part in sections(log):
             assert part.figures or part.tables or part.missing
+
+    def test_what_the_entry_does_not_make_is_not_shown_though_it_is_in_the_folder(
+        self, small_study, study
+    ):
+        whole = opened(small_study, study, "logs/watch")
+        assert {"outcome_models", "segments"} <= set(whole.tables)
+        entry = {**whole.settings["entry"], "row_stages": False}
+        page = gather("logs/watch", {**whole.settings, "entry": entry}, root=small_study)
+        assert "segments" in page.tables
+        assert not {"outcome_models", "observed_effects", "slate_items"} & set(page.tables)
+        assert page.figures == {}
+        assert set(page.reasons.values()) == {NO_ROWS}
+        shown = experiment_page(page)
+        assert f"Not shown ({NO_ROWS}):" in shown
+        assert check_decision(decision(page)) is None
+
+    def test_what_was_made_from_another_design_is_not_shown(self, small_study, study, tmp_path):
+        shutil.copytree(small_study / "results/logs/watch", tmp_path / "results/logs/watch")
+        accounts = tmp_path / "results/logs/watch/slate_outcomes.parquet"
+        table = accounts.parent / "effects/observed_effects.csv"
+        write_records([accounts], rule="account_log", params=[], inputs={})
+        inputs = {"results/logs/watch/slate_outcomes.parquet": "1 00000000"}
+        write_records([table], rule="estimate_row_effects", params=[], inputs=inputs)
+        settings = Study.from_config(study).page_settings("logs/watch")
+        page = gather("logs/watch", settings, root=tmp_path)
+        assert "observed_effects" not in page.tables
+        assert page.reasons == {
+            "observed_effects": "made from an earlier results/logs/watch/slate_outcomes.parquet"
+        }
+        assert "Not shown (made from an earlier" in experiment_page(page)
 
     def test_no_table_to_speak_of_is_one_clear_error(self, tmp_path):
         with pytest.raises(NetliftError, match=r"lacks effects/component_effects\.csv"):
@@ -482,6 +514,17 @@ class TestFrontPage:
         assert [cell.text for cell in sweep.tables[0].rows[0]] == ["A", "logit", "6", "4", "50.0%"]
         assert "Not run" not in sweep.lead[0]
         assert "make validate" in validation.lead[0]
+        state = {
+            "sweeps": {"studies/tiny/sweep/from_third": {"reason": "it is of another design"}},
+            "logs": {"watch": {"reason": "its log changed"}},
+        }
+        logs = ["watch", "shown"]
+        other = gather_front(names, **optional, logs=logs, state=state, root=tmp_path)
+        assert other.sections[-2].lead[0].startswith("Not shown: it is of another design.")
+        assert not other.sections[-2].tables
+        assert "make sweep" in other.sections[-2].lead[0]
+        assert (other.logs, other.outdated) == ([], [("watch", "its log changed")])
+        assert [log for log, _ in other.described] == ["shown"]
         judged = pd.DataFrame(
             {
                 "verdict": ["promote", "promote_nothing"],

@@ -376,6 +376,37 @@ def test_the_files_of_the_validation_are_those_of_each_case_in_its_worlds(defaul
 # --- Files that the user brings ------------------------------------------------------------------
 
 
+SWEPT = {"sweep": {"seeds": ["1-2"], "sizes": [6], "worlds": ["logit"]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"promotions": {"from_third": {"probability": 0.4}}}, {"sweep", "validation"}),
+        ({"worlds": {"logit": {"b_r": 0.9}}}, {"sweep", "validation"}),
+        ({"slates": {"small": {"n_slates": 190}}}, {"sweep", "validation"}),
+        ({"slates": {"small": {"scorer": {"factors": 9}}}}, {"sweep", "validation"}),
+        ({"datasets": {"tiny": {"seed": 2}}}, {"sweep", "validation"}),
+        ({"sweep": {"seeds": ["1-3"]}}, {"sweep"}),
+        ({"validation": {"replicates": 120}}, {"validation"}),
+        ({"sweep": {"block_size": 3}}, set()),
+        ({"datasets": {"tiny": {"title": "Another title"}}}, set()),
+        ({"inference": {"min_slates": 12}}, set()),
+    ],
+    ids=str,
+)
+def test_a_sweep_and_a_validation_are_known_by_all_that_they_follow_from(change, differs):
+    overlay = yaml.safe_load((ROOT / "config/studies/tiny.yaml").read_text(encoding="utf-8"))
+    before, after = study(overlay, SWEPT), study(overlay, SWEPT, change)
+    found = {
+        name
+        for name in ("sweep", "validation")
+        if getattr(before, f"{name}_design")("from_third")
+        != getattr(after, f"{name}_design")("from_third")
+    }
+    assert found == differs
+
+
 def test_the_files_behind_a_data_set_are_the_user_s_own(default, tmp_path):
     for name in ("ratings.csv", "movies.csv"):
         (tmp_path / name).write_text("x")

@@ -20,8 +20,10 @@ from netlift.workflow.outputs import (
     files_of,
     files_of_log,
     made_by,
+    maker,
     named,
     needs_of,
+    outputs_of_log,
     page_outputs,
 )
 

@@ -11,8 +11,10 @@
 #                   results/index.html
 
 # What pages are written from beside data: templates, styles, and the registry of outputs.
-TEMPLATES = sorted(local(str(path)) for path in Path(workflow.basedir, "report").iterdir())
-TEMPLATES.append(local(str(REGISTRY)))
+# Relative paths, so that in a moved folder nothing is rebuilt.
+TEMPLATES = sorted(
+    local(os.path.relpath(path)) for path in [*Path(workflow.basedir, "report").iterdir(), REGISTRY]
+)
 
 
 rule write_report:
@@ -20,7 +22,7 @@ rule write_report:
         page_files,
         movies=lambda wildcards: STUDY.movies(wildcards.experiment),
         templates=TEMPLATES,
-        schema=local(f"{workflow.basedir}/schemas/decision.schema.json"),
+        schema=local(os.path.relpath(f"{workflow.basedir}/schemas/decision.schema.json")),
         code=code("write_report"),
     output:
         page=report(
@@ -120,7 +122,7 @@ rule write_front_page:
         mem_mb=memory(130),
         runtime=minutes(1),
     params:
-        settings=STUDY.front_page_settings(ran_beside=ran_beside()),
+        settings=lambda wildcards: STUDY.front_page_settings(ran_beside=ran_beside()),
     message:
         "Writing the front page of the study {wildcards.study}"
     script:

@@ -83,6 +83,8 @@ rule combine_sweep:
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: sweep_design(wildcards.promotion),
     message:
         "Combining the blocks of the sweep of {wildcards.study}, {wildcards.promotion}"
     script:

@@ -83,9 +83,7 @@ rule combine_validation:
         mem_mb=memory(500),
         runtime=minutes(30),
     params:
-        settings=lambda wildcards: settings(
-            source=f"the study {wildcards.study}, promotion {wildcards.promotion}"
-        ),
+        settings=lambda wildcards: validation_design(wildcards.promotion),
     message:
         "Evaluating the replicates of {wildcards.study}, {wildcards.promotion}"
     script:

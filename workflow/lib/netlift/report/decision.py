@@ -83,7 +83,10 @@ def decision(experiment: PageData) -> dict[str, Any]:
             }
             for name, file in experiment.files.items()
         ],
-        "missing": [{"path": source.path, "rule": source.rule} for source in experiment.missing],
+        "missing": [
+            {"path": source.path, "rule": source.rule, "reason": experiment.reason(source)}
+            for source in experiment.missing
+        ],
     }
     check_decision(result)
     return result

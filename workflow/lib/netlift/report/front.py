@@ -36,6 +36,7 @@ from netlift.report.gathering import File, checked
 from netlift.report.layout import Section
 from netlift.report.ledger_views import LedgerView, ledger_views, main_estimator, side_by_side
 from netlift.report.verdict import Answer
+from netlift.workflow.outputs import figures_of
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Front:
         The ``decision.json`` of every log that was analysed, and its page's address.
     described
         Logs without a promotion: name, and its page's address.
+    outdated
+        Logs whose results are not shown: name, and the reason.
     figures
         Texts of SVG files, by name.
     files
@@ -90,6 +93,7 @@ class Front:
     experiments: list[Summary]
     logs: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
     described: list[tuple[str, str]] = field(default_factory=list)
+    outdated: list[tuple[str, str]] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
@@ -103,9 +107,10 @@ def gather_front(
     sweeps: Sequence[str] = (),
     validations: Sequence[str] = (),
     logs: Sequence[str] = (),
+    state: Mapping[str, Any] | None = None,
     root: str | Path = ".",
 ) -> Front:
-    """Read the available results of a study.
+    """Read the available results of a study; those of other settings, data or code are left out.
 
     Parameters
     ----------
@@ -119,6 +124,9 @@ def gather_front(
         Folders below ``results/``, one for each promotion.
     logs
         Names of logs; logs that were not analysed are left out.
+    state
+        For each folder under ``sweeps`` and ``validations`` and each name under ``logs``, the
+        ``reason`` why results that exist are not shown.
     root
         Folder of the study.
     """
@@ -127,9 +135,12 @@ def gather_front(
     for summary in front.experiments:
         path = root / "results" / summary.name / "decision.json"
         front.files[f"decision/{summary.name}"] = checked(path, root, "write_report")
+    state = state or {}
     for log in logs:
         path = root / "results/logs" / log / "decision.json"
-        if path.exists():
+        if reason := state.get("logs", {}).get(log, {}).get("reason"):
+            front.outdated.append((log, reason))
+        elif path.exists():
             front.logs.append((read_json(path), f"../../logs/{log}/report.html"))
             front.files[f"decision/logs/{log}"] = checked(path, root, "write_report")
         elif path.with_name("report.html").exists():
@@ -138,9 +149,11 @@ def gather_front(
         _over_worlds(front, root, folder, alone=len(over_worlds) == 1)
     _grids(front, root, grids)
     for folder in sweeps:
-        _sweep(front, root, folder, alone=len(sweeps) == 1)
+        reason = state.get("sweeps", {}).get(folder, {}).get("reason", "")
+        _sweep(front, root, folder, reason, alone=len(sweeps) == 1)
     for folder in validations:
-        _validation(front, root, folder, alone=len(validations) == 1)
+        reason = state.get("validations", {}).get(folder, {}).get("reason", "")
+        _validation(front, root, folder, reason, alone=len(validations) == 1)
     return front
 
 
@@ -300,10 +313,11 @@ def _shown(
 
 
 def _figures(front: Front, root: Path, folder: Path, rule: str) -> list[str]:
-    paths = sorted(folder.glob("*.svg"))
+    paths = [folder / figure.file for figure in figures_of(rule)]
     for path in paths:
         _take(front, root, path, rule)
-    return [path.relative_to(root / "results").as_posix() for path in paths]
+    names = (path.relative_to(root / "results").as_posix() for path in paths)
+    return [name for name in names if name in front.figures]
 
 
 def _over_worlds(front: Front, root: Path, name: str, *, alone: bool) -> None:
@@ -349,7 +363,7 @@ def _grids(front: Front, root: Path, grids: Sequence[str]) -> None:
         front.sections.append(Section("grids", "Effects by the worlds' parameters", lead, names))
 
 
-def _sweep(front: Front, root: Path, folder: str, *, alone: bool) -> None:
+def _sweep(front: Front, root: Path, folder: str, reason: str, *, alone: bool) -> None:
     keys = [text("world", "World"), counted("size", "Slate size")]
     tables: dict[str, tuple[str, Sequence[Column]]] = {
         "conclusion_shares": (
@@ -391,11 +405,12 @@ def _sweep(front: Front, root: Path, folder: str, *, alone: bool) -> None:
         ("sweep", "Over many seeds: the sweep", "combine_sweep"),
         "The same study at every seed, slate size and world: how much seeds differ.",
         tables,
+        reason,
         alone=alone,
     )
 
 
-def _validation(front: Front, root: Path, folder: str, *, alone: bool) -> None:
+def _validation(front: Front, root: Path, folder: str, reason: str, *, alone: bool) -> None:
     keys = [text("case", "Case"), text("world", "World"), counted("slates", "Slates")]
     tables: dict[str, tuple[str, Sequence[Column]]] = {
         "coverage": (
@@ -472,6 +487,7 @@ def _validation(front: Front, root: Path, folder: str, *, alone: bool) -> None:
         "Slates and worlds fixed, assignment and clicks redrawn many times; every interval and "
         "test is compared with the known effects.",
         tables,
+        reason,
         alone=alone,
     )
 
@@ -483,21 +499,23 @@ def _optional(
     about: tuple[str, str, str],
     lead: str,
     tables: Mapping[str, tuple[str, Sequence[Column]]],
+    reason: str,
     *,
     alone: bool,
 ) -> None:
-    """Add the section of an optional stage, or a note that it was not run.
+    """Add the section of an optional stage, or a note that it was not run or is not current.
 
     Where a study has it for several promotions, the section names its own.
     """
     name, title, rule = about
-    views = _shown(front, root, folder, rule, tables)
-    figures = _figures(front, root, folder, rule.replace("combine", "plot"))
+    views = [] if reason else _shown(front, root, folder, rule, tables)
+    figures = [] if reason else _figures(front, root, folder, rule.replace("combine", "plot"))
     command = {"sweep": "make sweep", "validation": "make validate"}[name]
+    why = f"Not shown: {reason}." if reason else "Not run in this study."
     sentences = (
         [lead]
         if views or figures
-        else [f"Not run in this study. {lead} Run it with `{command}`, then `make run` again."]
+        else [f"{why} {lead} Run it with `{command}`, then `make run` again."]
     )
     if not alone:
         name, title = f"{name}-{folder.name}", f"{title} (promotion {folder.name})"

@@ -46,7 +46,7 @@ class Section:
     figures, tables
         Names of figures, and tables as shown.
     missing
-        Files of this section that do not exist, with the rule that makes each.
+        Files of this section that are not shown, with the rule that makes each, and the reason.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Section:
     lead: Sequence[str]
     figures: Sequence[str] = ()
     tables: Sequence[TableView] = ()
-    missing: Sequence[tuple[str, str]] = ()
+    missing: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass
@@ -99,7 +99,7 @@ class _Part:
                 frame = self.experiment.tables.get(output.name, pd.DataFrame())
                 self.table(output.name, f"{capitalized(output.answers)}.", plain_columns(frame))
         missing = [
-            (output.file, output.rule)
+            (output.file, output.rule, self.experiment.reason(output))
             for output in self.experiment.missing
             if output.section == name
         ]

@@ -250,8 +250,8 @@ def page_outputs() -> list[Output]:
     return [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
 
 
-def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
-    """Return the tables and figures of a log, with the wildcard of an experiment.
+def outputs_of_log(*, is_experiment: bool, row_stages: bool) -> list[Output]:
+    """Return the tables and figures that the analysis of a log makes, and no others.
 
     Parameters
     ----------
@@ -260,11 +260,19 @@ def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
     row_stages
         Whether stages that hold item rows in memory are run.
     """
-    names = ["contract", "accounts", *(["outcome_by_position"] if row_stages else [])]
+    names = ["contract", "row_counts", "accounts"]
+    names += ["outcome_by_position"] if row_stages else []
     rules: Sequence[str] = ()
     if is_experiment:
         rules = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES] if row_stages else ["estimate_ledger"]
-    return [*(named(name).path for name in names), *files_of(*rules)]
+    items = ["slate_items"] if row_stages else []
+    return [*(named(name) for name in names + items), *made_by(*rules)]
+
+
+def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
+    """Return the files of ``outputs_of_log``, with the wildcard of an experiment."""
+    outputs = outputs_of_log(is_experiment=is_experiment, row_stages=row_stages)
+    return [path for output in outputs for path in (output.path, *output.copies)]
 
 
 def maker(output: Output, *, of_log: bool = False) -> str:

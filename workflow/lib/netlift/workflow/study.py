@@ -456,6 +456,53 @@ class Study:
         """Return the settings of the ledgers of a block of seeds."""
         return settings(name=world, world=self.world(world), size=size)
 
+    def _slate_sources(self) -> Json:
+        """Return the settings of all that is made before slates are built."""
+        scorer = self.scorer_settings(self.slates) if self.uses_scorer(self.slates) else {}
+        return {"import": self.import_settings(self.dataset), "scorer": scorer}
+
+    def sweep_design(self, promotion: str) -> Json:
+        """Return all choices from which the results of a sweep follow; blocks are not among them.
+
+        Raises
+        ------
+        NetliftError
+            The sweep cannot be run: all problems at once.
+        """
+        sweep = self.sweep
+        return settings(
+            seeds=sweep.seeds,
+            slates=[
+                self.sweep_slate_settings(self.slates, promotion, size, "") for size in sweep.sizes
+            ],
+            worlds={world: self.world(world) for world in sweep.worlds},
+            **self._slate_sources(),
+        )
+
+    def validation_design(self, promotion: str) -> Json:
+        """Return all choices from which the results of the validation follow.
+
+        Raises
+        ------
+        NetliftError
+            A case cannot be run: all problems at once.
+        """
+        check_validation(self.config)
+        cases = {name: self.case(name) for name in self.config["validation"]["cases"]}
+        return settings(
+            cases={
+                name: [self.case_settings(name, promotion, world) for world in case.worlds]
+                for name, case in cases.items()
+            },
+            slates={
+                name: self.slate_settings(self.slates, seed=self.seeds[0], size=case.size)
+                if case.n_users is None
+                else self.case_slate_settings(name)
+                for name, case in cases.items()
+            },
+            **self._slate_sources(),
+        )
+
     def case_slate_settings(self, name: str) -> Json:
         """Return the settings of a case's own slates: those of a few users."""
         case = self.case(name)
