@@ -8,11 +8,19 @@ ARGS =
 REPORT = results/report.zip
 LIB := workflow/lib
 
+# PATH separates folders by colons, and setuptools, which installs one of the packages, replaces
+# $names and {names} in paths. Spaces, quotes and letters of any alphabet do no harm.
+unfit := $(strip $(foreach sign,: $$ { },$(findstring $(sign),$(CURDIR))))
+ifneq ($(unfit),)
+$(error The path of this folder has a sign that set-up cannot deal with ($(unfit)): $(CURDIR). \
+Nothing was done. Rename the folder or move it, then run make again)
+endif
+
 # Recipes use the programs in .venv, whatever is active or set in the user's shell.
-activate := PATH="$(CURDIR)/.venv/bin:$$PATH" &&
+activate := PATH="$$PWD/.venv/bin:$$PATH" &&
 unexport PYTHONHOME PYTHONPATH
 # Continues after a run that was killed, and refuses to start while another run is active.
-snakemake := $(activate) PYTHONPATH="$(CURDIR)/$(LIB)" python -m netlift snakemake
+snakemake := $(activate) PYTHONPATH="$$PWD/$(LIB)" python -m netlift snakemake
 # Many containers set this variable, which makes every start of Python compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -27,12 +35,11 @@ help: ## List these commands
 
 run: .venv/.ready ## Run the study and say where the results are
 	@$(snakemake) --cores $(CORES) $(ARGS)
-	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
 
 analyse: .venv/.ready ## Analyze your own log: make analyse LOG=name ARGS="--configfile FILE"
 	@test -n "$(LOG)" || { echo 'Which log? make analyse LOG=name, a name under logs in the config'; exit 2; }
-	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv
-	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift results
+	@$(snakemake) --cores $(CORES) $(ARGS) -- results/logs/$(LOG)/sections.csv \
+	    results/logs/$(LOG)/report.html
 
 sweep: .venv/.ready ## Run every seed, slate size and world of the config's sweep
 	@$(snakemake) --cores $(CORES) --keep-going $(ARGS) -- sweep
@@ -45,7 +52,8 @@ report: .venv/.ready ## Pack the pages, tables and figures of a finished study i
 	@echo "Unpack $(REPORT) and open report.html; as a single file: make report REPORT=report.html"
 
 diff: .venv/.ready ## Show what changed between two runs: make diff A=old/results B=results
-	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"
+	@PYTHONPATH=$(LIB) .venv/bin/python -m netlift diff "$(A)" "$(B)"; \
+	code=$$?; [ $$code = 1 ] || exit $$code # 1: something changed, which is no error of make
 
 reproduce: .venv/.ready ## Run the study on one core and on all, and compare every file
 	@.venv/bin/python benchmarks/reproduce.py $(ARGS)

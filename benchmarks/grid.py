@@ -23,7 +23,7 @@ from netlift.workflow.config import check_config  # noqa: E402
 from netlift.workflow.study import Study  # noqa: E402
 
 MAX_SECONDS = 10
-EXPOSURE = ROOT / "results/ml-small/size=12/seed=20260428/exposure.parquet"
+EXPOSURE = ROOT / "results/ml-small/scorer/size=12/seed=20260428/to_first/exposure.parquet"
 
 
 def main() -> int:
@@ -37,7 +37,7 @@ def main() -> int:
     exposure, missed = read_table(EXPOSURE), False
     print("| grid | points | s | target |\n|---|---|---|---|")
     for name, grid in study.config["grids"].items():
-        world, start = study.grid_settings(name)["world"], time.perf_counter()
+        world, start = study.grid_settings(name, 20260428)["world"], time.perf_counter()
         table = grid_effects(exposure, world, grid["parameters"], seed=20260428)
         seconds = time.perf_counter() - start
         missed |= seconds > MAX_SECONDS

@@ -36,7 +36,7 @@ ENTRY = {
     },
     "first_position": 0,
     "outcomes": {"clicks": {"column": "clicked"}},
-    "promotion": {"probability": 0.5},
+    "promotion": {"unit": "slate", "probability": 0.5},
     "covariates": {"item": {"relevance": "score"}},
 }
 EFFECTS_COLUMNS = [

@@ -37,7 +37,8 @@ from netlift.workflow.config import check_config  # noqa: E402
 from netlift.worlds.item_similarity import item_similarity  # noqa: E402
 from netlift.worlds.simulation import Simulation  # noqa: E402
 
-RESOURCES, SCORER = ROOT / "resources/datasets/ml-small", ROOT / "results/ml-small/scorer"
+RESOURCES = ROOT / "resources/datasets/ml-small"
+SCORER = ROOT / "results/ml-small/scorer/scorer"
 TABLES = ("outcome_models", "calibration", "feature_importance", "aipw", "heterogeneity", "toc")
 MODELS = {
     "linear": "csv",
@@ -63,7 +64,7 @@ def builder_of(config: dict, n_slates: int) -> SlateBuilder:
     """Return the builder of slates from the ratings of the default study."""
     if not SCORER.exists():
         sys.exit(f"{SCORER}: does not exist yet; run `make run` first")
-    settings = config["slates"]
+    settings = config["slates"]["scorer"]
     ranker = {key: value for key, value in settings["scorer"].items() if key != "damping"}
     ranker.pop("factors")
     per_user = max(settings["max_per_user"], n_slates // 500)
@@ -99,7 +100,7 @@ def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict
     return {
         "gain": float((accounts["known_effect_total"] > 0).mean()),
         "over_bound": float(aipw.at[(f"aipw_{STACKED}", "total"), "se_over_bound"]),
-        "excess": float(models.loc[list(ROW_MODELS), "excess_over_floor"].min()),
+        "excess": float(models.loc[list(ROW_MODELS), "excess_of_expectation"].min()),
         "correlation": float(models["correlation_with_known_effect"].max()),
         "promotes": verdict["verdict"] == "promote",
         "known_value": verdict["known_value"],
@@ -112,7 +113,7 @@ def experiments(config: dict, n_slates: int, seeds: int, worlds: list[str]) -> p
     """Run every seed and world; return one row each."""
     builder, rows = builder_of(config, n_slates), []
     movies, factors = (RESOURCES / "movies.parquet", SCORER / "items.parquet")
-    promotion = Promotion.from_config(config["promotion"])
+    promotion = Promotion.from_config(config["promotions"]["to_first"])
     for seed in range(1, seeds + 1):
         exposure = assign_promotion(builder.slates(12, seed), promotion, seed=seed)
         for name in worlds:

@@ -114,9 +114,9 @@ def step_relevance(_archive: str, folder: str) -> None:
     sys.path.insert(0, str(ROOT / "workflow/scripts"))
     from fit_scorer import main as fit
 
-    scorer = yaml.safe_load((ROOT / "config/config.yaml").read_text())["slates"]["scorer"]
+    recipe = yaml.safe_load((ROOT / "config/config.yaml").read_text())["slates"]["scorer"]
     outputs = [f"{folder}/{name}" for name in ("users.parquet", "items.parquet", "accuracy.csv")]
-    fit(f"{folder}/ratings.parquet", *outputs, scorer)
+    fit(f"{folder}/ratings.parquet", *outputs, recipe["scorer"])
 
 
 STEPS: dict[str, Callable[[str, str], None]] = {

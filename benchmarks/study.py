@@ -23,6 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 MAX_SECONDS, MAX_TWO_WORLDS_SECONDS, MAX_IDLE_SECONDS, MAX_MB = 240, 90, 5, 1000
 TWO_WORLDS = "study={worlds: [reference, logit], grids: []}"
+REFERENCE_ITEMS = "results/*/history/size=*/seed=*/to_first/reference/items.parquet"
 REFERENCE = {  # figure, expected, tolerance
     "direct, clicks per slate": (0.175, 0.012),
     "total, clicks per slate": (-0.318, 0.012),
@@ -57,7 +58,7 @@ def timed(folder: Path, *arguments: str) -> float:
 
 def accuracy(folder: Path) -> list[tuple[str, float, float]]:
     """Return the largest additivity error and distance from the known effect of all experiments."""
-    effects = sorted(folder.glob("results/*/size=*/seed=*/*/effects"))
+    effects = sorted(folder.glob("results/*/*/size=*/seed=*/*/*/effects"))
     additivity = max(
         pd.read_csv(path / "additivity_checks.csv")["difference"].abs().max() for path in effects
     )
@@ -74,7 +75,7 @@ def accuracy(folder: Path) -> list[tuple[str, float, float]]:
 
 def known_lift(folder: Path) -> dict[str, float]:
     """Return the known lift of the reference study over the slates of both arms."""
-    items = pd.read_parquet(next(folder.glob("results/*/size=*/seed=*/reference/items.parquet")))
+    items = pd.read_parquet(next(folder.glob(REFERENCE_ITEMS)))
     lift = items["p_promoted"] - items["p_control"]
     n_slates = items["slate_id"].nunique()
     per_row = lift.groupby(items["component"].astype(str)).mean()

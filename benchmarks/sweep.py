@@ -203,11 +203,11 @@ def snakemake(folder: Path, *arguments: str, cores: str = "1") -> tuple[float, f
 
 def _blocks(block_size: int) -> list[str]:
     """Return the files of a sweep in blocks of this size."""
-    folder = "results/ml-small/sweep/size=12"
+    folder = "results/ml-small/scorer/sweep/size=12"
     names = [
         block_name(range(first, first + block_size)) for first in range(1, SEEDS + 1, block_size)
     ]
-    return [f"{folder}/seeds={name}/logit/effects.parquet" for name in names]
+    return [f"{folder}/seeds={name}/to_first/logit/effects.parquet" for name in names]
 
 
 def block_sizes(folder: Path) -> tuple[list[Row], float]:

@@ -22,6 +22,8 @@ MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
 OUTPUTS = "<!-- Written by `make docs`, from workflow/lib/netlift/workflow/outputs.yaml. -->"
 OUTPUTS_END = "<!-- End of what `make docs` writes. -->"
 
+EXPERIMENT = "ml-small/scorer/size=12/seed=20260428/to_first/logit"
+
 RULE_GRAPH = """# The rule graph of the default study
 
 Written by `make docs` (`snakemake --rulegraph mermaid-js`). An arrow leads from a rule that
@@ -61,7 +63,7 @@ def main() -> None:
     (ROOT / "docs/rule-graph.md").write_text(
         RULE_GRAPH.format(graph=graph[graph.index("---") :].strip()), encoding="utf-8"
     )
-    picture = ROOT / "results/ml-small/size=12/seed=20260428/logit/figures/decomposition.png"
+    picture = ROOT / f"results/{EXPERIMENT}/figures/decomposition.png"
     if picture.exists():
         (ROOT / "docs/images").mkdir(exist_ok=True)
         shutil.copyfile(picture, ROOT / "docs/images/decomposition.png")

@@ -18,7 +18,7 @@ ENTRY = {
     "columns": COLUMNS,
     "meanings": {"promoted": {"promoted": ["boost"], "control": ["none"]}},
     "outcomes": {"clicks": {"column": "clicked"}},
-    "promotion": {"probability": 0.5},
+    "promotion": {"unit": "slate", "probability": 0.5},
 }
 
 

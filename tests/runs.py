@@ -11,6 +11,13 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 
+SLATES = "results/tiny/small/size=6/seed=20260428"
+DESIGN = f"{SLATES}/from_third"
+"""Where the slates of the tiny study are, and these slates with its promotion drawn."""
+
+STUDY = "results/studies/tiny"
+"""Where the tiny study has its front page."""
+
 ONE_WORLD = {
     "study": {"worlds": ["logit"], "grids": []},
     "sweep": {"seeds": ["1-2"], "sizes": [6], "worlds": ["logit"], "block_size": 1},
@@ -50,14 +57,14 @@ def run(folder: Path, *arguments: str, cores: int = 2, ok: bool = True) -> str:
 
 
 def stale(folder: Path, *arguments: str) -> set[str]:
-    """Return what the next run would rebuild: paths below results/tiny/, without endings."""
+    """Return what the next run would rebuild: paths below results/, without endings."""
     table = run(folder, "--summary", *arguments)
     lines = [line.split("\t") for line in table.splitlines() if line.count("\t") >= 5]
     header = lines[0]
     rows = [dict(zip(header, line, strict=True)) for line in lines[1:]]
     assert rows, table
     return {
-        re.sub(r"\.\w+$", "", row["output_file"]).removeprefix("results/tiny/")
+        re.sub(r"\.\w+$", "", row["output_file"]).removeprefix("results/")
         for row in rows
         if row["plan"] != "no update"
     }

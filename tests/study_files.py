@@ -18,15 +18,16 @@ from netlift.core.tables import read_table, write_json, write_table
 from netlift.logs.entries import LogEntry
 from netlift.logs.reading import account_log, map_log
 from netlift.report.decision import decision
-from netlift.report.front import gather_front
 from netlift.report.gathering import gather
-from netlift.report.pages import experiment_page, front_page
+from netlift.report.pages import experiment_page
 from netlift.workflow import outputs
 from netlift.workflow.config import check_config
 from netlift.workflow.study import Study
 
 ROOT = Path(__file__).parents[1]
-SLATES = "tiny/size=6/seed=20260428"
+SLATES = "tiny/small/size=6/seed=20260428"
+DESIGN = f"{SLATES}/from_third"
+OVER_WORLDS = "studies/tiny/size=6/seed=20260428/from_third"
 WORLDS = ("reference", "logit")
 NASTY = '<script>document.title="hacked"</script> "quoted" & \'single\' שלום עולם 🎬 (1999)'
 TRUTH = ["p_control", "p_promoted", "expected_click", "known_lift", "click_control"]
@@ -48,7 +49,7 @@ LOGS = {
             "watched": {"column": "minutes", "unit": UNIT},
             "orders": {"column": "orders"},
         },
-        "promotion": {"probability": 0.5},
+        "promotion": {"unit": "slate", "probability": 0.5},
     },
 }
 """A log whose main outcome is minutes, and the same without its promotion."""
@@ -94,6 +95,7 @@ def make(root: Path) -> dict:
     """Make the study in an empty folder; return its configuration."""
     study = config()
     data, slates = root / "resources/datasets/tiny", root / "results" / SLATES
+    design = root / "results" / DESIGN
     script("import_ratings").main(
         str(data / "ratings.parquet"),
         str(data / "movies.parquet"),
@@ -102,15 +104,15 @@ def make(root: Path) -> dict:
         None,
         str(root),
     )
-    scorer = root / "results/tiny/scorer"
+    scorer = root / "results/tiny/small/scorer"
     tables = [str(scorer / name) for name in ("users.parquet", "items.parquet", "accuracy.csv")]
-    own = study["slates"]["scorer"]
+    own = study["slates"]["small"]["scorer"]
     script("fit_scorer").main(
         str(data / "ratings.parquet"),
         *tables,
         {"seed": 20260428} | {key: own[key] for key in ("train_share", "damping", "factors")},
     )
-    settings = Study.from_config(study).page_settings(f"{SLATES}/logit")
+    settings = Study.from_config(study).page_settings(f"{DESIGN}/logit")
     script("build_slates").main(
         str(data / "ratings.parquet"),
         str(data / "movies.parquet"),
@@ -128,30 +130,30 @@ def make(root: Path) -> dict:
     )
     script("assign_promotion").main(
         str(slates / "slates.parquet"),
-        str(slates / "exposure.parquet"),
+        str(design / "exposure.parquet"),
         seed=20260428,
-        **study["promotion"],
+        **study["promotions"]["from_third"],
     )
-    _spoil_titles(data / "movies.parquet", slates / "exposure.parquet")
+    _spoil_titles(data / "movies.parquet", design / "exposure.parquet")
     figures = {
-        name: str(slates / f"figures/{name}.svg")
+        name: str(design / f"figures/{name}.svg")
         for name in ("ratings_and_slates", "exposure_mapping")
     }
     script("plot_slates").main(
         str(data / "ratings.parquet"),
         str(data / "movies.parquet"),
-        str(slates / "exposure.parquet"),
+        str(design / "exposure.parquet"),
         figures,
-        SLATES,
+        DESIGN,
     )
     for world in WORLDS:
-        _simulate(study, slates, world)
-        analyse(study, slates / world)
-        _models(study, slates / world)
-    _figures(slates / "logit", f"{SLATES}/logit")
-    shutil.copytree(slates / "logit/figures", slates / "reference/figures")
-    _over_worlds(slates)
-    (root / "results/tiny/config.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+        _simulate(study, design, world)
+        analyse(study, design / world)
+        _models(study, design / world)
+    _figures(design / "logit", f"{DESIGN}/logit")
+    shutil.copytree(design / "logit/figures", design / "reference/figures")
+    _over_worlds(design, root / "results" / OVER_WORLDS)
+    (root / "results/studies/tiny/config.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     _log(study, root)
     _minutes(study, root)
     write_pages(study, root)
@@ -161,7 +163,7 @@ def make(root: Path) -> dict:
 def write_pages(study: dict, root: Path) -> None:
     """Write the pages of all experiments, their decisions, and the front page."""
     logs = ["mine", *LOGS]
-    for name in (*(f"{SLATES}/{world}" for world in WORLDS), *(f"logs/{log}" for log in logs)):
+    for name in (*(f"{DESIGN}/{world}" for world in WORLDS), *(f"logs/{log}" for log in logs)):
         movies = root / "resources/datasets/tiny/movies.parquet"
         settings = Study.from_config(study).page_settings(name)
         experiment = gather(name, settings, root=root, movies=movies)
@@ -169,11 +171,14 @@ def write_pages(study: dict, root: Path) -> None:
             write_json(decision(experiment), root / "results" / name / "decision.json")
         page = root / "results" / name / "report.html"
         page.write_text(experiment_page(experiment), encoding="utf-8")
-    worlds = [f"{SLATES}/{world}" for world in WORLDS]
-    front = gather_front(worlds, [SLATES], [], "tiny", logs=logs, root=root)
-    (root / "results/report").mkdir(exist_ok=True)
-    page = root / "results/report/index.html"
-    page.write_text(front_page(front, study["datasets"]["tiny"]), encoding="utf-8")
+    settings = Study.from_config(study).front_page_settings()
+    folder = root / "results/studies/tiny"
+    script("write_front_page").main(
+        settings | {"grids": [], "logs": logs},
+        str(folder / "index.html"),
+        str(folder / "verdict.json"),
+    )
+    script("write_index").main(str(root / "results/index.html"))
 
 
 def _spoil_titles(movies: Path, exposure: Path) -> None:
@@ -185,12 +190,12 @@ def _spoil_titles(movies: Path, exposure: Path) -> None:
     write_table(table, movies)
 
 
-def _simulate(study: dict, slates: Path, world: str) -> None:
+def _simulate(study: dict, design: Path, world: str) -> None:
     script("simulate_clicks").main(
-        {"exposure": str(slates / "exposure.parquet")},
+        {"exposure": str(design / "exposure.parquet")},
         {
-            "slate_items": str(slates / world / "items.parquet"),
-            "world": str(slates / world / "world.json"),
+            "slate_items": str(design / world / "items.parquet"),
+            "world": str(design / world / "world.json"),
         },
         {"seed": 20260428, "world": study["worlds"][world]},
     )
@@ -267,34 +272,34 @@ def _figures(folder: Path, name: str, unit: str = "clicks") -> None:
         )
 
 
-def _over_worlds(slates: Path) -> None:
+def _over_worlds(design: Path, folder: Path) -> None:
     made = outputs.made_by("compare_worlds")
-    outputs_of = {output.name: str(slates / output.file) for output in made}
-    conclusions = {world: str(slates / world / "effects/conclusions.csv") for world in WORLDS}
+    outputs_of = {output.name: str(folder / output.file) for output in made}
+    conclusions = {world: str(design / world / "effects/conclusions.csv") for world in WORLDS}
     script("compare_worlds").main(conclusions, outputs_of)
     script("plot_figures").main(
         {"robustness": outputs_of["robustness"]},
-        {"robustness": str(slates / "figures/robustness.svg")},
-        {"source": SLATES, "figures": outputs.drawings("plot_robustness")},
+        {"robustness": str(folder / "figures/robustness.svg")},
+        {"source": OVER_WORLDS, "figures": outputs.drawings("plot_robustness")},
     )
 
 
 def _log(study: dict, root: Path) -> None:
     """Write the clicks of one world as a log that knows no truth, and analyse it."""
     folder = root / "results/logs/mine"
-    items = read_table(root / "results" / SLATES / "logit/items.parquet")
+    items = read_table(root / "results" / DESIGN / "logit/items.parquet")
     write_table(items.drop(columns=TRUTH), folder / "items.parquet")
     analyse(study, folder)
     (folder / "figures").mkdir(exist_ok=True)
     for figure in outputs.figures_of("plot_effects", "plot_inference"):
-        shutil.copy(root / "results" / SLATES / "logit" / figure.file, folder / figure.file)
+        shutil.copy(root / "results" / DESIGN / "logit" / figure.file, folder / figure.file)
     contract = pd.DataFrame({"check": ["slates <b>"], "verdict": ["warning"], "found": ["1 & 2"]})
     write_table(contract, folder / "contract.csv")
 
 
 def _minutes(study: dict, root: Path) -> None:
     """Write the clicks of one world as minutes and orders; analyse them, and describe them."""
-    items = read_table(root / "results" / SLATES / "logit/items.parquet")
+    items = read_table(root / "results" / DESIGN / "logit/items.parquet")
     rng = np.random.default_rng(5)
     minutes = np.round(items["click"] * rng.gamma(2.0, 3.0, len(items)), 2)
     orders = (items["click"] * (rng.random(len(items)) < 0.4)).astype(int)

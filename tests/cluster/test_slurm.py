@@ -23,7 +23,7 @@ SWEEP = "sweep={seeds: [1-4], sizes: [6], worlds: [logit]}"
 # This cluster has no accounting database, jobs of seconds, and two cores for each.
 HERE = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue", "--slurm-no-account"]
 HERE += ["--slurm-init-seconds-before-status-checks", "1", "--cores", "2"]
-SCORER = "results/tiny/scorer/accuracy.csv"
+SCORER = "results/tiny/small/scorer/accuracy.csv"
 
 
 def on_slurm(folder: Path, *arguments: str, ok: bool = True) -> str:
@@ -35,7 +35,8 @@ def locally(folder: Path, *arguments: str) -> str:
 
 
 def made(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in (folder / "results").rglob("*.*"))
+    files = (path for path in (folder / "results").rglob("*.*") if path.is_file())
+    return sorted(path.relative_to(folder) for path in files if path.parent.name != ".records")
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -100,7 +101,7 @@ def over_its_time(slurm: daemons.Cluster, folder: Path) -> Run:
     """The scorer does not end, and its job has one minute."""
     limit = ["--set-resources", "fit_scorer:runtime=1", "--retries", "0"]
     with ThreadPoolExecutor(1) as pool:
-        targets = ["--", SCORER, "results/tiny/config.yaml"]
+        targets = ["--", SCORER, "results/studies/tiny/config.yaml"]
         run = pool.submit(on_slurm, folder, *limit, *targets, ok=False)
         job = wait_for_job(folder, "fit_scorer")
         for pid in scripts_of(job["job"]):
@@ -201,10 +202,10 @@ def test_a_job_over_its_time_is_named_and_the_rest_is_done(runs):
     (job,) = jobs_of(folder).values()
     assert job["state"] == "TIMEOUT", said
     assert "fit_scorer" in said
-    assert "logs/tiny/fit_scorer.log" in said
+    assert "logs/tiny/small/fit_scorer.log" in said
     assert job["job"] in said
     assert not (folder / SCORER).exists()
-    assert (folder / "results/tiny/config.yaml").exists()
+    assert (folder / "results/studies/tiny/config.yaml").exists()
     locally(folder, "--", SCORER)
 
 

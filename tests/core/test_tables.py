@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 
 from netlift.core.errors import NetliftError
-from netlift.core.tables import read_json, read_table, write_json, write_table, written_whole
+from netlift.core.tables import (
+    neutral,
+    original,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+    written_whole,
+)
 
 ENDINGS = ["csv", "parquet"]
 
@@ -257,3 +265,63 @@ def test_damaged_json_is_named(tmp_path, content):
     (tmp_path / "verdict.json").write_bytes(content)
     with pytest.raises(NetliftError, match=r"verdict\.json: cannot be read as JSON.* Delete the"):
         read_json(tmp_path / "verdict.json")
+
+
+# --- Spreadsheets --------------------------------------------------------------------------------
+
+FORMULAS = [
+    "=1+1",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-1+1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1+1",
+    "-- a title --",
+    "+",
+]
+TEXTS = [*FORMULAS, "'=1", "''-x", "'", "'Til There Was You (1997)", "a=b", "1-2", "", " =1", "é"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_cells_are_read_as_they_were(text):
+    assert original(neutral(text)) == text
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_spreadsheet_runs_a_cell(text):
+    assert neutral(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-5", "+5", "-0.5", "-1e-05", "+.5", "-5."])
+def test_numbers_stay_numbers(text):
+    assert neutral(text) == text
+
+
+@pytest.mark.parametrize("kind", ["str", "object", "category"])
+def test_text_that_looks_like_a_formula_is_neutral_in_csv_and_read_back(tmp_path, kind):
+    path = tmp_path / "table.csv"
+    texts = [text for text in TEXTS if text]
+    table = pd.DataFrame({"title": pd.Series(texts, dtype=kind), "value": -np.arange(len(texts))})
+    table = pd.concat([table, pd.DataFrame({"title": [None], "value": [-0.5]})])
+    write_table(table, path)
+    cells = pd.read_csv(path)
+    assert not any(cell[0] in "=+-@\t\r\n＝" for cell in cells["title"].dropna())
+    assert cells["value"].to_list() == table["value"].to_list()
+    read = read_table(path)
+    assert read["title"].to_list()[:-1] == texts
+    assert read["title"].isna().to_list()[-1]
+
+
+def test_parquet_keeps_text_as_it_is(tmp_path):
+    path = tmp_path / "table.parquet"
+    write_table(pd.DataFrame({"title": FORMULAS}), path)
+    assert pd.read_parquet(path)["title"].to_list() == FORMULAS
+
+
+def test_mixed_columns_keep_their_numbers(tmp_path):
+    path = tmp_path / "table.csv"
+    write_table(pd.DataFrame({"value": [-1, "=1", None, -0.5]}, dtype=object), path)
+    assert path.read_text() == 'value\n-1\n\'=1\n""\n-0.5\n'

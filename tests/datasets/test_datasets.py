@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import http.server
@@ -521,6 +522,8 @@ class Server:
         For the next requests, after how many bytes the connection breaks off.
     statuses
         For the next requests, an error to answer with instead.
+    endless
+        Whether it sends bytes without an end, and without saying how many.
     asked
         The Range header of each request so far.
     """
@@ -531,6 +534,7 @@ class Server:
         self.shift = 0
         self.drops: list[int] = []
         self.statuses: list[int] = []
+        self.endless = False
         self.asked: list[str | None] = []
         handler = type("Handler", (_Handler,), {"server_state": self})
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -552,6 +556,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if state.statuses:
             self.send_error(state.statuses.pop(0))
             return
+        if state.endless:
+            self._send_without_end()
+            return
         start, total = 0, len(state.content)
         if asked and state.ranges:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
@@ -569,6 +576,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         stop = start + state.drops.pop(0) if state.drops else total
         self.wfile.write(state.content[start:stop])
+
+    def _send_without_end(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(bytes(2**16))
 
     def log_message(self, *args: object) -> None:
         pass
@@ -695,6 +709,38 @@ def test_a_full_disk_is_not_a_bad_connection(server: Server, tmp_path: Path) -> 
     with pytest.raises(NetliftError, match=r"mini\.zip\.part: cannot be written \(No space left"):
         quick_fetch(server, tmp_path)
     assert server.asked == [None]
+
+
+@pytest.mark.parametrize("published", [None, 3 * 2**20 + 1])
+def test_a_download_without_an_end_stops(
+    published: int | None, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netlift.datasets import download
+
+    server.endless = True
+    longest, written = published or 5 * 10**6, []
+    monkeypatch.setattr(download, "LARGEST", 5 * 10**6)
+    write = download._write
+    monkeypatch.setattr(
+        download, "_write", lambda sink, data: written.append(len(data)) or write(sink, data)
+    )
+    with pytest.raises(NetliftError, match=f"bytes or more.*{longest:,}"):
+        fetch(
+            server.url,
+            tmp_path / "mini.zip",
+            check=print,
+            progress=print,
+            patience=QUICK,
+            published=published,
+        )
+    assert longest - 2**18 <= sum(written) <= longest
+    assert list(tmp_path.glob("mini*")) == []
+
+
+def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(NetliftError, match="but the published size is 100"):
+        fetch(server.url, tmp_path / "mini.zip", check=print, progress=print, published=100)
+    assert list(tmp_path.glob("mini*")) == []
 
 
 @pytest.mark.parametrize(

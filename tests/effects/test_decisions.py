@@ -11,6 +11,7 @@ from builders import random_items
 from netlift.core.tables import read_table, write_table
 from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.caveats import Caveat
 from netlift.effects.decisions import decision_statements
 from netlift.effects.product import product_summary
 from netlift.effects.segments import segments
@@ -106,11 +107,13 @@ def statements(
     kind: str = "interval",
     spillover: pd.DataFrame | None = None,
     segments_said: dict[str, str] | None = None,
+    caveats: tuple | list = (),
 ) -> pd.DataFrame:
     return decision_statements(
         product_table(lines or effects(), ratio, kind),
         spillover_table(Displaced=(0.001, 0.01)) if spillover is None else spillover,
         segment_table(segments_said or {"focal position: 5-6": "undecided"}),
+        caveats=caveats,
     ).set_index("topic")
 
 
@@ -339,6 +342,24 @@ def test_an_undecided_promotion_names_both(total):
     said = statements(effects(total=total), segments_said=MIXED).loc[POLICY, "statement"]
     assert "gains: focal position 5-6, focal cluster War" in said
     assert "losses: focal position 7-8, focal cluster Drama" in said
+
+
+def test_what_limits_the_results_is_in_every_statement():
+    caveats = [
+        Caveat("sample_ratio", "accepted", "Accepted: the share does not fit.", 900),
+        Caveat("no_focal_item", "set_aside", "Set aside: 100 of 1,000 slates.", 100),
+    ]
+    limited = statements(caveats=caveats)
+    row = limited.loc["design"]
+    assert row["statement"] == "Accepted: the share does not fit. Set aside: 100 of 1,000 slates."
+    assert row["verdict"] == "limited"
+    assert pd.isna(row["estimate"])
+    short = "sample_ratio (900 slates) accepted; no_focal_item (100 slates) set aside."
+    others = limited.drop("design")
+    assert others["statement"].str.endswith(short).all()
+    plain = statements()
+    assert list(others.index) == list(plain.index)
+    assert all(map(str.startswith, others["statement"], plain["statement"]))
 
 
 @pytest.mark.parametrize("total", STATES)

@@ -15,6 +15,8 @@ from netlift.promotion.exposure import assign_promotion
 from netlift.promotion.record import Promotion
 
 SAMPLE_RATIO = "sample_ratio"
+SPLIT = "users_in_both_arms"
+EFFECTIVE = "effective_units"
 BALANCE = "covariate_balance"
 OMNIBUS = "joint_covariate_balance"
 PLACEBO = "aa_test"
@@ -94,6 +96,36 @@ def test_with_unequal_probabilities_it_is_nearly_the_distribution_of_the_sum_of_
     # A normal distribution without correction for whole numbers: off by half a lump on each side.
     assert row["p_value"] == pytest.approx(exact[as_far].sum(), abs=0.065)
     assert row["verdict"] == ("look_into_it" if more == 30 else "fine")
+
+
+# --- What was drawn ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("drawn", ["slates", "users"])
+def test_users_that_were_drawn_are_seen_where_slates_are_stated(drawn):
+    accounts = accounts_of(25, 300, n_users=40, promotion_probability=0.5)
+    if drawn == "users":
+        accounts = accounts.assign(promotion_applied=accounts["user_id"] % 2)
+    row = line(diagnosed(accounts), SPLIT)
+    users = accounts.groupby("user_id")["promotion_applied"].agg(["size", "nunique"])
+    users = users[users["size"] > 1]
+    assert row["value"] == (users["nunique"] == 2).mean()
+    assert row["expected"] == pytest.approx((1 - 0.5 ** (users["size"] - 1)).mean(), rel=1e-12)
+    assert row["verdict"] == {"slates": "fine", "users": "look_into_it"}[drawn]
+    assert row["unit"] == "share of users"
+
+
+def test_effective_units_are_counted_by_arm():
+    accounts = accounts_of(26, 400).assign(user_id=np.repeat(np.arange(100), 4))
+    table = diagnosed(by_user(accounts, np.arange(0, 100, 2)))
+    assert line(table, EFFECTIVE, "promoted users")["value"] == 50
+    assert set(table.loc[table["check"] == EFFECTIVE, "verdict"]) == {"fine"}
+    # One control user has 200 slates, 50 others 4 of the rest: (400 - 200)^2 / ...
+    big = accounts.assign(user_id=np.r_[np.full(200, 1), np.repeat(np.arange(2, 52), 4)])
+    row = line(diagnosed(by_user(big, np.arange(0, 100, 2))), EFFECTIVE, "control users")
+    assert row["value"] == pytest.approx((200 + 25 * 4) ** 2 / (200**2 + 25 * 4**2), rel=1e-12)
+    assert (row["expected"], row["unit"], row["verdict"]) == (26, "effective users", "too_few")
+    assert row["note"].startswith("fewer than 30")
 
 
 # --- Covariate balance ---------------------------------------------------------------------------
@@ -205,7 +237,8 @@ def looked_into(accounts: pd.DataFrame, n_experiments: int, permutations: int) -
     for seed in range(n_experiments):
         sound = promoted_by_activity(accounts, seed, broken=False)
         table = diagnosed(sound, permutations=permutations, seed=seed)
-        assert not table["verdict"].eq("not_checked").any()
+        unchecked = set(table.loc[table["verdict"].eq("not_checked"), "check"])
+        assert unchecked == (set() if accounts["user_id"].duplicated().any() else {SPLIT})
         looks += (table["verdict"] == "look_into_it").sum()
     return int(looks)
 
@@ -280,7 +313,10 @@ def test_slates_that_are_there_four_times_over_say_no_more_of_their_users():
     fourfold = pd.concat([once] * 4).sort_values("user_id", kind="stable", ignore_index=True)
     fourfold["slate_id"] = np.arange(240)
     numbers = ["value", "expected", "lower_95", "upper_95", "p_value"]
-    tables = [diagnosed(accounts)[numbers].astype(float) for accounts in (once, fourfold)]
+    tables = [diagnosed(accounts) for accounts in (once, fourfold)]
+    # Where each user has one slate, slates and users are the same units.
+    tables = [table[table["check"] != SPLIT].reset_index() for table in tables]
+    tables = [table[numbers].astype(float) for table in tables]
     pd.testing.assert_frame_equal(*tables, check_exact=False, rtol=1e-9, atol=1e-12)
 
 
@@ -291,14 +327,15 @@ def is_honest(table: pd.DataFrame) -> bool:
     """Return whether every verdict has a number, or a note where it has none."""
     checked = table["verdict"] != "not_checked"
     numbers = table.loc[checked, ["value", "expected"]].astype(float)
-    tested = table.loc[checked & ~table["check"].eq(PLACEBO), "p_value"].astype(float)
+    counted = table["check"].isin([PLACEBO, EFFECTIVE])
+    tested = table.loc[checked & ~counted, "p_value"].astype(float)
     return bool(
         np.isfinite(numbers).all(axis=None)
         and tested.between(0, 1).all()
         and table.loc[~checked, "note"].notna().all()
         and table.loc[~checked, "p_value"].isna().all()
         and table[["check", "subject", "unit", "verdict"]].notna().all(axis=None)
-        and set(table["verdict"]) <= {"fine", "look_into_it", "not_checked"}
+        and set(table["verdict"]) <= {"fine", "look_into_it", "too_few", "not_checked"}
     )
 
 
@@ -306,7 +343,10 @@ def test_a_sound_table_is_complete_and_every_number_has_a_unit():
     table = diagnosed(accounts_of(14, 60, promotion_probability=0.5))
     assert is_honest(table)
     assert table["check"].tolist() == (
-        [SAMPLE_RATIO] + [BALANCE] * len(COVARIATES) + [OMNIBUS] + [PLACEBO] * 5
+        [SAMPLE_RATIO, SPLIT, EFFECTIVE, EFFECTIVE]
+        + [BALANCE] * len(COVARIATES)
+        + [OMNIBUS]
+        + [PLACEBO] * 5
     )
     assert list(table.columns) == [
         "check",
@@ -423,7 +463,7 @@ def test_what_strata_hold_fixed_cannot_differ_between_arms():
 )
 def test_arms_that_are_too_small_are_not_checked_and_say_so(promoted, unchecked):
     table = diagnosed(accounts_of(20, 6, promotion_applied=promoted, promotion_probability=0.5))
-    assert set(table.loc[table["verdict"] == "not_checked", "check"]) == unchecked
+    assert set(table.loc[table["verdict"] == "not_checked", "check"]) == unchecked | {SPLIT}
     assert is_honest(table)
     if OMNIBUS in unchecked:
         assert line(table, OMNIBUS)["note"] == "no covariate to compare"

@@ -192,13 +192,14 @@ def test_users_who_were_randomized_as_a_whole_widen_the_errors_but_not_the_analy
     for column in ("claim", "net_change", "claim_reported_se", "error_of_claim"):
         assert by_user[column].to_list() == pytest.approx(by_slate[column].to_list(), abs=1e-9)
     assert (by_user["net_change_se"] > 1.5 * by_slate["net_change_se"]).all()
-    # One unit is one cluster: CR2 of each arm's mean, by hand.
+    # One unit is one cluster: the jackknife of each arm's mean, by hand.
     totals = log.groupby("slate_id").agg({"click": "sum", "user_id": "first"})
     variance = 0.0
     for odd in (0, 1):
         own = totals[totals["user_id"] % 2 == odd]
         parts = (own["click"] - own["click"].mean()).groupby(own["user_id"]).agg(["sum", "size"])
-        variance += (parts["sum"] ** 2 / (1 - parts["size"] / len(own))).sum() / len(own) ** 2
+        added = parts["sum"] / (1 - parts["size"] / len(own)) / len(own)
+        variance += (added**2).sum() * (len(parts) - 1) / len(parts)
     assert by_user["net_change_se"].to_list() == pytest.approx([1000 * variance**0.5] * 3)
 
 

@@ -121,9 +121,9 @@ def test_users_who_were_randomized_as_a_whole_have_the_errors_of_users():
         by_slate = (own["click"] * part[own.index]).groupby(own["slate_id"]).sum()
         user = own.groupby("slate_id")["user_id"].first()
         sums = (by_slate - by_slate.mean()).groupby(user).agg(["sum", "size"])
-        # CR2 of a mean (Bell and McCaffrey 2002): a user's leverage is his share of the slates.
-        n = len(by_slate)
-        variance += (sums["sum"] ** 2 / (1 - sums["size"] / n)).sum() / n**2
+        # The jackknife of a mean: a user's leverage is his share of the slates.
+        n, added = len(by_slate), sums["sum"] / (1 - sums["size"] / len(by_slate))
+        variance += (added**2).sum() / n**2 * (1 - 1 / len(sums))
     row = called(leakage(log, near_positions=NEAR), "same_cluster", "exposed")
     assert row["se"] == pytest.approx(variance**0.5, rel=1e-10)
 

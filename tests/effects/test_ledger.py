@@ -100,13 +100,25 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "ci_95_lower_per_1000",
         "ci_95_upper_per_1000",
         "df",
+        "se_users",
+        "df_users",
+        "ci_95_lower_users",
+        "ci_95_upper_users",
+        "users_errors",
+        "effective_units",
+        "effective_terms",
+        "claims_95",
         "is_main",
         "note",
     ]
     keys = list(zip(effects["effect_family"], effects["line"], strict=True))
     families = ["Direct", "Indirect", "Indirect", "Total"]
     assert keys == list(zip(families, PARTS, strict=True)) * len(OUTCOMES) * len(ESTIMATORS)
-    assert not effects.drop(columns="note").isna().any(axis=None)
+    plain = effects["estimator"] == "difference_in_means_ols_error"
+    assert not effects[~plain].drop(columns="note").isna().any(axis=None)
+    # Plain OLS errors are not claimed, so there are none for users like these.
+    assert (effects.loc[plain, "users_errors"] == "not_estimated").all()
+    assert effects.loc[plain, "se_users"].isna().all()
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -127,6 +139,15 @@ def test_every_line_is_statsmodels_regression_on_the_arm(outcome, estimator):
         assert row["treated_mean"] == pytest.approx(fit.params.sum(), abs=1e-13)
 
 
+def jackknife_se(outcome, design, weights, arms) -> float:
+    """Return the error of the difference of intercepts: statsmodels' HC3 times (n - 1) / n."""
+    variance = 0.0
+    for arm in arms:
+        fit = sm.WLS(np.asarray(outcome, dtype=float)[arm], design[arm], weights=weights[arm])
+        variance += fit.fit(cov_type="HC3").bse[0] ** 2 * (1 - 1 / arm.sum())
+    return variance**0.5
+
+
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_lin_is_statsmodels_regression_with_all_interactions(outcome):
     accounts = ragged_accounts(5, 200)
@@ -137,13 +158,14 @@ def test_lin_is_statsmodels_regression_with_all_interactions(outcome):
     x = accounts[COVARIATES].to_numpy(dtype=float)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     design = np.column_stack([arm, x, arm[:, None] * x])
+    arms = arm == 1, arm == 0
     for component, members in PARTS.items():
         summed = sum(accounts[f"{outcome}_{name}"] for name in members)
         model = sm.WLS(summed.to_numpy(dtype=float), sm.add_constant(design), weights=weights)
-        fit = model.fit(cov_type="HC2")
+        fit = model.fit()
         row = line(effects, component, outcome_type=outcome, estimator="lin")
         assert row["estimate_per_slate"] == pytest.approx(fit.params[1], abs=1e-11)
-        assert row["se"] == pytest.approx(fit.bse[1], rel=1e-9)
+        assert row["se"] == pytest.approx(jackknife_se(summed, sm.add_constant(x), weights, arms))
         assert row["control_mean"] == pytest.approx(fit.params[0], abs=1e-11)
         assert row["note"].startswith(f"adjusted for {', '.join(COVARIATES)}; dropped: focal_seed")
 
@@ -159,7 +181,8 @@ def test_hajek_is_statsmodels_weighted_regression(outcome):
         model = sm.WLS(summed, sm.add_constant(arm.astype(float)), weights=weights)
         row = line(effects, component, outcome_type=outcome, estimator="hajek")
         assert row["estimate_per_slate"] == pytest.approx(model.fit().params[1], abs=1e-12)
-        assert row["se"] == pytest.approx(model.fit(cov_type="HC2").bse[1], rel=1e-10)
+        se = jackknife_se(summed, np.ones((200, 1)), weights, (arm == 1, arm == 0))
+        assert row["se"] == pytest.approx(se, rel=1e-10)
         treated = np.average(summed[arm == 1], weights=weights[arm == 1])
         assert row["treated_mean"] == pytest.approx(treated, abs=1e-12)
 

@@ -11,9 +11,16 @@ from builders import items, random_items
 from scipy import stats
 
 from netlift.core.errors import NetliftError
-from netlift.effects.randomization_tests import HYPOTHESES, randomization_tests
+from netlift.effects.item_rows import ItemRows
+from netlift.effects.randomization_tests import HYPOTHESES, hypothesis_rows, randomization_tests
 from netlift.inference import randomization as arrays_module
-from netlift.inference.randomization import Statistics, assignments, closed_test, p_value
+from netlift.inference.randomization import (
+    Statistics,
+    assignments,
+    closed_test,
+    disjoint_cells,
+    p_value,
+)
 from netlift.promotion.design import Design
 
 NEAR = 2
@@ -193,15 +200,28 @@ def test_within_strata_of_different_shares_the_difference_is_the_mean_of_those_o
 def enumerated(
     y: np.ndarray, assigned: np.ndarray, observed: np.ndarray, design: Design, studentized: bool
 ) -> np.ndarray:
-    """Return the share of all assignments at least as extreme as the one observed, by outcome."""
-    shares = []
+    """Return the share of all assignments at least as extreme as the one observed, by hypothesis.
+
+    The first hypothesis, on all rows, is tested by the largest of the five statistics, each over
+    the root of its mean square; the others by their own.
+    """
+    reached, own = [], []
     for column in y.T:
         with np.errstate(divide="ignore", invalid="ignore"):
-            reached = np.array([regressed(column, design, arm[design.unit]) for arm in assigned])
-            own = np.array(regressed(column, design, observed[design.unit]))
-        values, value = np.abs(reached[:, int(studentized)]), abs(own[int(studentized)])
-        shares.append(np.mean(values >= value - 1e-9))
-    return np.array(shares)
+            pairs = [regressed(column, design, arm[design.unit]) for arm in assigned]
+            pair = regressed(column, design, observed[design.unit])
+        values = np.abs(np.array(pairs)[:, int(studentized)])
+        scale = np.sqrt(np.mean(values[np.isfinite(values)] ** 2))
+        reached.append(values / scale)
+        own.append(abs(pair[int(studentized)]) / scale)
+    reached[0], own[0] = np.max(reached, axis=0), np.max(own)
+    return np.array([np.mean(r >= o - 1e-9) for r, o in zip(reached, own, strict=True)])
+
+
+def test_the_hypotheses_of_small_logs_are_parts_of_the_first_only():
+    """So that ``enumerated`` knows which statistics each is tested by."""
+    for log in (small_log(12), small_log(20, 16, [1, 0] * 8), small_log(22, 9, [1, 0, 0] * 3)):
+        assert results(log)["includes"].tolist() == ["; ".join(LABELS[1:]), "", "", "", ""]
 
 
 def close_to_shares(p_values: np.ndarray, shares: np.ndarray, draws: int) -> bool:
@@ -333,6 +353,19 @@ def p_values_of(
     return np.array(p), extreme, reached
 
 
+NESTED = disjoint_cells(
+    [
+        np.array(rows) == 1
+        for rows in ([1] * 6, [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 1, 1, 1, 0, 0])
+    ]
+)
+"""Four sets of rows: all, two parts that make up all, and one across both."""
+
+
+APART = np.eye(5, dtype=bool)
+"""Five sets without common rows."""
+
+
 @pytest.mark.parametrize("case", SIZE_CASES)
 def test_a_true_sharp_null_is_rejected_as_often_as_said_and_no_more(case):
     outcomes = clicks_that_differ_by_unit(SIZE_CASES[case], 1)[:, :1]
@@ -360,28 +393,37 @@ def test_the_whole_test_is_the_statistics_of_the_assignments_of_the_design():
         Design.from_table(first),
         17,
     )
-    assert table["p_value"].tolist() == p.tolist()
-    assert table["p_value_adjusted"].tolist() == closed_test(extreme, reached)
+    rows = ItemRows.from_items(log)
+    test = closed_test(extreme, reached, disjoint_cells(hypothesis_rows(rows, NEAR)))
+    assert table["p_value"].tolist() == test.p_values
+    assert table["p_value"].tolist()[1:] == p.tolist()[1:]
+    assert table["p_value_adjusted"].tolist() == test.adjusted
 
 
 # --- Several hypotheses --------------------------------------------------------------------------
 
 
-def brute_force_closed_test(observed: np.ndarray, drawn: np.ndarray) -> list[float]:
-    """Take the largest p-value of all intersections that contain a hypothesis."""
+def brute_force_closed_test(
+    observed: np.ndarray, drawn: np.ndarray, sets: list[set[int]]
+) -> list[float]:
+    """Take the largest p-value of all intersections that contain a hypothesis.
+
+    ``sets`` are the rows of each; the hypotheses of an intersection and those on rows among its
+    rows give it their largest statistic.
+    """
     m, adjusted = len(observed), np.zeros(len(observed))
     for size in range(1, m + 1):
         for some in combinations(range(m), size):
-            own = list(some)
+            rows = set().union(*(sets[k] for k in some))
+            own = [k for k in range(m) if sets[k] <= rows]
             extreme = drawn[:, own].max(axis=1) >= observed[own].max() - 1e-9
             p = (1 + extreme.sum()) / (1 + len(drawn))
-            adjusted[own] = np.maximum(adjusted[own], p)
+            adjusted[list(some)] = np.maximum(adjusted[list(some)], p)
     return adjusted.tolist()
 
 
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("ties", [False, True])
-def test_adjusted_p_values_are_the_closed_test_over_all_intersections(seed, ties):
+def statistics_of_one_scale(seed: int, *, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return five observed and 119 times five drawn statistics, correlated."""
     rng = np.random.default_rng(seed)
     # Columns of the same numbers in another order have one scale; the first row was observed.
     numbers = np.abs(rng.normal(size=120)) * 4
@@ -392,34 +434,95 @@ def test_adjusted_p_values_are_the_closed_test_over_all_intersections(seed, ties
     # Put a rather extreme row first.
     first = np.argsort(table.max(axis=1))[-6]
     table[[0, first]] = table[[first, 0]]
-    observed, drawn = table[0], table[1:]
-    adjusted = closed_test(observed, drawn)
-    assert adjusted == pytest.approx(brute_force_closed_test(observed, drawn), rel=1e-12)
+    return table[0], table[1:]
+
+
+def random_sets(seed: int) -> list[set[int]]:
+    """Draw five sets of up to six rows, among them all rows."""
+    inside = np.random.default_rng(seed).random((5, 6)) < 0.5
+    inside[seed % 5] = True
+    return [set(np.flatnonzero(rows)) | {seed % 6} for rows in inside]
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("ties", [False, True])
+def test_adjusted_p_values_are_the_closed_test_over_all_intersections(seed, ties):
+    observed, drawn = statistics_of_one_scale(seed, ties=ties)
     alone = [p_value(observed[k], drawn[:, k]) for k in range(5)]
-    assert (np.array(adjusted) >= np.array(alone) - 1e-12).all()
+    apart = closed_test(observed, drawn, APART)
+    expected = brute_force_closed_test(observed, drawn, [{k} for k in range(5)])
+    assert apart.adjusted == pytest.approx(expected, rel=1e-12)
+    assert apart.p_values == alone
+    sets = random_sets(seed)
+    nested = closed_test(
+        observed, drawn, disjoint_cells([np.isin(np.arange(6), list(rows)) for rows in sets])
+    )
+    expected = brute_force_closed_test(observed, drawn, sets)
+    assert nested.adjusted == pytest.approx(expected, rel=1e-12)
+    # Unions that cannot occur are not tested: no adjusted p-value is above that of sets apart.
+    assert (np.array(nested.adjusted) <= np.array(apart.adjusted) + 1e-12).all()
+    assert (np.array(nested.adjusted) >= np.array(nested.p_values) - 1e-12).all()
+    # Coherent: a set is not rejected before the sets that contain it.
+    for one, other in product(range(5), repeat=2):
+        if sets[one] <= sets[other]:
+            assert nested.adjusted[one] >= nested.adjusted[other]
 
 
 def test_one_hypothesis_needs_no_adjustment_and_absent_ones_do_not_count():
     rng = np.random.default_rng(1)
     observed, drawn = np.array([0.5, 2.1, 1.4]), np.abs(rng.normal(size=(199, 3)))
     alone = p_value(2.1, drawn[:, 1])
-    assert closed_test(observed, drawn, np.array([False, True, False])) == [None, alone, None]
-    two = closed_test(observed[[0, 1]], drawn[:, [0, 1]])
-    assert closed_test(observed, drawn, np.array([True, True, False])) == [*two, None]
+    one = closed_test(observed, drawn, np.diag([False, True, False]))
+    assert one.adjusted == one.p_values == [None, alone, None]
+    two = closed_test(observed[[0, 1]], drawn[:, [0, 1]], np.eye(2, dtype=bool))
+    three = closed_test(observed, drawn, np.diag([True, True, False]))
+    assert three.adjusted == [*two.adjusted, None]
 
 
 def test_the_same_hypothesis_twice_costs_nothing():
     rng = np.random.default_rng(2)
     observed, drawn = np.array([2.2]), np.abs(rng.normal(size=(199, 1)))
-    (alone,) = closed_test(observed, drawn)
-    assert closed_test(np.repeat(observed, 3), np.repeat(drawn, 3, axis=1)) == [alone] * 3
+    (alone,) = closed_test(observed, drawn, np.ones((1, 1), dtype=bool)).adjusted
+    thrice = closed_test(np.repeat(observed, 3), np.repeat(drawn, 3, axis=1), np.ones((3, 1)) == 1)
+    assert thrice.adjusted == [alone] * 3
 
 
 def test_the_unit_of_a_statistic_does_not_matter():
     rng = np.random.default_rng(3)
     observed, drawn = np.array([0.5, 2.1, 1.4]), np.abs(rng.normal(size=(199, 3)))
     scale = np.array([1000.0, 1.0, 1e-4])
-    assert closed_test(observed * scale, drawn * scale) == closed_test(observed, drawn)
+    cells = np.array([[True, True], [True, False], [False, True]])
+    assert closed_test(observed * scale, drawn * scale, cells) == closed_test(
+        observed, drawn, cells
+    )
+
+
+def test_rows_of_the_same_sets_are_one_cell():
+    cells = NESTED.astype(int)
+    assert cells.sum(axis=1).tolist() == [4, 2, 2, 2]
+    assert sorted(map(tuple, cells.T)) == [(1, 0, 1, 0), (1, 0, 1, 1), (1, 1, 0, 0), (1, 1, 0, 1)]
+    assert disjoint_cells([np.zeros(3, dtype=bool)] * 2).shape == (2, 0)
+
+
+def test_where_a_part_is_rejected_the_whole_is_also_if_its_own_difference_shows_nothing():
+    """Same-cluster items lose what others gain: the sum over all rows does not change."""
+    design = SIZE_CASES["slates"]
+    rejected = []
+    for run, made in enumerate(redrawn(design, 200)):
+        noise = np.random.default_rng(run).normal(size=(18, 2))
+        lost = 2.0 * made.promoted[:, None] * np.array([-1.0, 1.0])
+        same, other = (noise + lost).T
+        y = np.column_stack([same + other, same, other])
+        p, extreme, reached = p_values_of(Statistics.from_outcomes(y, made), made, run)
+        cells = np.array([[True, True], [True, False], [False, True]])
+        test = closed_test(extreme, reached, cells)
+        whole, *parts = np.array(test.adjusted) <= 0.05
+        assert whole or not any(parts)
+        rejected.append((p[0] <= 0.05, whole, any(parts)))
+    by_sum, whole, part = np.sum(rejected, axis=0)
+    # The sum is unchanged: 5% of 200, with 4 standard deviations of 3.1 (false alarm 0.003%).
+    assert by_sum < 10 + 4 * 3.1
+    assert whole > 150 < part
 
 
 @pytest.mark.parametrize(
@@ -434,7 +537,7 @@ def test_the_chance_to_reject_any_true_hypothesis_is_controlled(false_ones, stud
         y = outcomes + 6.0 * made.promoted[:, None] * moved
         statistics = Statistics.from_outcomes(y, made, studentized=studentized)
         p, extreme, reached = p_values_of(statistics, made, run)
-        adjusted = np.array(closed_test(extreme, reached), dtype=float)
+        adjusted = np.array(closed_test(extreme, reached, APART).adjusted, dtype=float)
         adjusted_alarms += (adjusted[~moved] <= 0.05).any()
         raw_alarms += (p[~moved] <= 0.05).any()
         found += (adjusted[moved] <= 0.05).all()
@@ -443,6 +546,26 @@ def test_the_chance_to_reject_any_true_hypothesis_is_controlled(false_ones, stud
     # Without the adjustment it would not hold; with it, false hypotheses are still found.
     assert raw_alarms > 30 + 4 * 5.3 or false_ones == 3
     assert found > 300
+
+
+@pytest.mark.parametrize("effect_on", [None, 0, 3])
+def test_the_chance_to_reject_any_true_nested_hypothesis_is_controlled(effect_on):
+    """Sets of rows that overlap, of which all are true, or only those without one group of rows."""
+    design = SIZE_CASES["slates"]
+    clicks = clicks_that_differ_by_unit(design, 3)[:, : NESTED.shape[1]]
+    affected = np.arange(NESTED.shape[1]) == (-1 if effect_on is None else effect_on)
+    true = ~(NESTED & affected).any(axis=1)
+    alarms = found = 0
+    for run, made in enumerate(redrawn(design, 600)):
+        y = (clicks + 20.0 * made.promoted[:, None] * affected) @ NESTED.T
+        _, extreme, reached = p_values_of(Statistics.from_outcomes(y, made), made, run)
+        adjusted = np.array(closed_test(extreme, reached, NESTED).adjusted, dtype=float)
+        alarms += (adjusted[true] <= 0.05).any()
+        found += adjusted[0] <= 0.05
+    # At most 30 expected, standard deviation 5.3: 4 of them, false alarm 0.003%.
+    assert alarms < 30 + 4 * 5.3
+    # The whole is rejected where it is false, and not less than 5% allow where it is true.
+    assert found > 300 if effect_on is not None else 30 - 4 * 5.3 < found < 30 + 4 * 5.3
 
 
 # --- Assignments ---------------------------------------------------------------------------------
@@ -620,7 +743,8 @@ def test_where_a_redrawn_arm_may_be_empty_the_test_stays_on_the_safe_side():
     arms = np.array(list(product([False, True], repeat=5)))
     arms = arms[(arms.sum(axis=1) > 0) & (arms.sum(axis=1) < 5)]
     chance = np.where(arms, probability, 1 - probability).prod(axis=1)
-    for y, p in zip(sums_by_hand(log).T, p_values, strict=True):
+    # The first hypothesis is tested by all five statistics.
+    for y, p in zip(sums_by_hand(log).T[1:], p_values[1:], strict=True):
         hajek = [
             np.average(y[arm], weights=1 / probability[arm])
             - np.average(y[~arm], weights=1 / (1 - probability[~arm]))

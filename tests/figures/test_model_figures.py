@@ -89,7 +89,7 @@ def experiment(tmp_path_factory):
 def without_numbers(tables):
     """Remove what may be missing: a model, an estimator's numbers, a prediction that differs."""
     models, effects = tables["outcome_models"], tables["aipw"]
-    models.loc[0, ["rmse", "r2", "mse_minus_best", "excess_over_floor"]] = np.nan
+    models.loc[0, ["rmse", "r2", "mse_minus_best", "excess_of_expectation"]] = np.nan
     models.loc[models["model"] == "row_logistic", "calibration_slope"] = np.nan
     lin = effects["estimator"] == "lin"
     effects.loc[lin, ["estimate", "se", *CI, "bound_se", "efficiency"]] = np.nan
@@ -128,7 +128,9 @@ def said(figure):
     return " ".join(texts(figure))
 
 
-@pytest.mark.parametrize(("kind", "column"), [("known", "excess_over_floor"), ("observed", "rmse")])
+@pytest.mark.parametrize(
+    ("kind", "column"), [("known", "excess_of_expectation"), ("observed", "rmse")]
+)
 def test_outcome_models_show_errors_and_calibration(experiment, kind, column):
     tables = experiment(kind)
     table, bins = tables["outcome_models"], tables["calibration"]
@@ -270,7 +272,7 @@ def test_policies_show_values_bounds_and_shares(experiment, kind):
     table = tables["policies"]
     figure = draw(policies, tables)
     axes, beside = figure.axes
-    assert drawn(axes, ESTIMATE) == rows_of(table, "value")
+    assert drawn(axes, ESTIMATE) == rows_of(table, "naive_value")
     assert drawn(axes, INTERVAL) == rows_of(table, "lower_bound", "upper_bound")
     assert drawn(axes, OWN) == rows_of(table, *CI)
     assert drawn(axes, ESTIMATE)[table["rule"].to_list().index(NONE)] == [0]
@@ -279,9 +281,11 @@ def test_policies_show_values_bounds_and_shares(experiment, kind):
     assert oracle == ([table["oracle_value"][0]] if kind == "known" else [])
     written = {text.get_position(): text.get_text() for text in beside.texts}
     for row, line in table.iterrows():
-        assert written[(0.24, row)] == f"{100 * line['share_promoted']:.0f}%"
-        assert written[(0.52, row)] == signed(line["value"], 1)
-        assert written[(1, row)] == signed(line["lower_bound"], 1)
+        assert written[(0.2, row)] == f"{100 * line['share_promoted']:.0f}%"
+        assert written[(0.44, row)] == signed(line["naive_value"], 1)
+        assert written[(0.68, row)] == signed(line["lower_bound"], 1)
+        corrected = line["corrected_value"]
+        assert written.get((1, row), "") == (signed(corrected, 1) if pd.notna(corrected) else "")
 
 
 @pytest.mark.parametrize(
@@ -294,9 +298,13 @@ def test_policies_show_values_bounds_and_shares(experiment, kind):
 def test_the_verdict_is_the_title_and_its_rule_stands_out(bounds, title, marks):
     table = pd.DataFrame({"rule": [NONE, "one", "two", "three"], "share_promoted": [0, 1, 0.5, 0]})
     table["lower_bound"] = [0.0, *bounds]
-    table = table.assign(value=table["lower_bound"] + 3 * (table["rule"] != NONE), ci_95_lower=0.0)
-    table["upper_bound"] = 2 * table["value"] - table["lower_bound"]
-    table["ci_95_upper"] = table["value"]
+    table["naive_value"] = table["lower_bound"] + 3 * (table["rule"] != NONE)
+    table["upper_bound"] = 2 * table["naive_value"] - table["lower_bound"]
+    table = table.assign(ci_95_lower=0.0, ci_95_upper=table["naive_value"])
+    table["recommended"] = (table["rule"] == "two") & (table["lower_bound"] > 0)
+    corrected = table["naive_value"].where(table["recommended"]) - 2
+    for name in ("corrected_value", "corrected_ci_95_lower", "corrected_ci_95_upper"):
+        table[name] = corrected
     table["unit_code"], table["unit"] = PER_1000_ELIGIBLE, "clicks"
     table["rule_label"] = table["rule"].map(rule_label)
     found = verdict_of(table)

@@ -20,14 +20,17 @@ from netlift.figures.validation_coverage import validation_coverage
 from netlift.figures.validation_policies import validation_policies
 from netlift.figures.validation_tests import ADJUSTED, validation_tests
 from netlift.studies.replicate_estimates import FIELLER, replicate_ledgers, replicate_tests
+from netlift.studies.replicate_segments import INTERVALS
 from netlift.studies.validation import (
     FAIL,
     NO_CLAIM,
     PASS,
     POLICY_COLUMNS,
+    SEGMENT_COLUMNS,
     coverage_table,
     policies_table,
     rejection_table,
+    segments_table,
 )
 from netlift.studies.validation_report import failures, validation_report
 
@@ -43,18 +46,25 @@ def replicates():
     return replicate_ledgers(experiment, range(25)), tests
 
 
+SEGMENTS_HELD = ["replicate", "segment_type", "line", "segment", *INTERVALS]
+SEGMENT_FACTS = {"case": "standard", "world": "logit", "slates": 3000}
+
+
 def tables(tmp_path):
     """Judge the same replicates as three cases, break some claims, and read it all back."""
     ledgers, tested = replicates()
     coverage, tests, policies = [], [], []
     for number, (name, world, slates) in enumerate(CASES):
         facts = {"case": name, "world": world, "slates": slates, "bound_se": 0.1}
-        own = ledgers.assign(t=ledgers["t"] * (1 + number / 2))
+        # As if there were enough units for the coverage to be claimed.
+        own = ledgers.assign(t=ledgers["t"] * (1 + number / 2), claimed=True)
         own.loc[(own["line"] == "direct") & (own["replicate"] < 3), "t"] = np.nan
         coverage.append(coverage_table(own, facts))
         tests.append(rejection_table(tested.assign(known_null=tested.index % 5 == number), facts))
         judged = {"verdict": ["promote"] * 30, "known_value": [2.0, -1.0] * 15}
         judged |= {"oracle_value": 5.0, "bounds_hold": [True] * 29 + [False]}
+        judged |= {"value": [2.5, -1.5] * 15, "naive_value": 4.0}
+        judged |= {"lower_bound": -3.0, "upper_bound": 5.0}
         policies.append(policies_table(pd.DataFrame(judged), facts))
     found = [pd.concat(parts, ignore_index=True) for parts in (coverage, tests, policies)]
     coverage[0].loc[0, "bias"] = 0
@@ -168,8 +178,12 @@ def test_no_text_is_cut_off_or_lies_on_another(theme, tmp_path):
 
 def test_the_page_counts_claims_and_names_those_not_kept_by_number(tmp_path):
     given = tables(tmp_path)
+    held = [(n, "focal_position", "total", s, n % 2, 1, 1) for n in range(40) for s in "AB"]
+    given.append(segments_table(pd.DataFrame(held, columns=SEGMENTS_HELD), SEGMENT_FACTS))
     page = validation_report(*given, "ml-small")
     claims = sum((table["verdict"] != NO_CLAIM).sum() for table in given)
+    assert "| standard, logit | total by focal position, own, not shrunken" in page
+    assert "| standard | logit | 30 | 0.5 | +3.5 | +0.0 (Monte Carlo error " in page
     broken = list(failures(*given))
     assert len(broken) == sum((table["verdict"] == FAIL).sum() for table in given)
     assert f"**{len(broken)} of {claims} claims not kept.**" in page
@@ -189,7 +203,9 @@ def test_the_page_says_that_all_is_kept():
     coverage = coverage_table(ledgers[ledgers["estimator"] == "hajek"], facts)
     coverage["verdict"] = PASS
     tests = rejection_table(tested.assign(known_null=False), facts)
-    page = validation_report(coverage, tests, one, "tiny")
-    assert "**All claims kept (4 claims).**" in page
+    none = pd.DataFrame(columns=SEGMENT_COLUMNS)
+    page = validation_report(coverage, tests, one, none, "tiny")
+    # Four estimates, and that the hypothesis on all items is rejected where a part is.
+    assert "**All claims kept (5 claims).**" in page
     assert "## Policies" not in page
     assert "None. Of the 4 estimates" in page

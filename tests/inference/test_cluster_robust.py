@@ -108,9 +108,15 @@ def test_differences_are_estimatrs(place):
     probability = SLATES["probability"].to_numpy()
     design = Design(promoted, np.arange(60), np.zeros(60, dtype=int), probability, "slate")
     hajek = weighted_difference(design, values).combination(weights)
-    assert (hajek.value, hajek.se) == pytest.approx(
-        tuple(EXPECTED[f"hajek_{name}"][["estimate", "se"]]), rel=1e-9
+    expected = EXPECTED[f"hajek_{name}"]
+    assert hajek.value == pytest.approx(expected["estimate"], rel=1e-9)
+    # estimatr's error is HC2; the ledger's is the jackknife's (see below).
+    arms = cluster_robust.SingleRowFit.fit(
+        values, np.column_stack([promoted, ~promoted]).astype(float), design.weights
     )
+    hc2 = arms.errors((1, -1))[0][place, place] ** 0.5
+    assert hc2 == pytest.approx(expected["se"], rel=1e-9)
+    assert hc2 < hajek.se < 1.1 * hc2
 
 
 def test_horvitz_thompson_is_estimatrs():
@@ -130,11 +136,17 @@ def test_differences_by_users_are_estimatrs(place):
     values = SLATES[OUTCOMES].to_numpy(dtype=float)
     unit = np.unique(SLATES["user"], return_inverse=True)[1]
     covariates = SLATES[["x1", "x2", "x3", "x4"]].to_numpy(dtype=float)
+    variance, value, sign = 0.0, 0.0, 1
+    for arm in (promoted, ~promoted):
+        design = np.column_stack([np.ones(60), covariates - covariates.mean(axis=0)])[arm]
+        fit = ClusteredFit.fit(values[arm], design, unit[arm])
+        variance += fit.covariance(np.eye(5)[0])[place, place]
+        value, sign = value + sign * fit.coefficients[0, place], -sign
+    expected = EXPECTED[f"lin_user_{name}"]
+    found = (value, variance**0.5)
+    assert found == pytest.approx(tuple(expected[["estimate", "se"]]), rel=1e-8)
     lin = ArmDifference.from_outcomes(values, promoted, covariates=covariates, unit=unit)
-    found = lin.combination(np.eye(4)[place])
-    assert (found.value, found.se) == pytest.approx(
-        tuple(EXPECTED[f"lin_user_{name}"][["estimate", "se"]]), rel=1e-8
-    )
+    assert lin.combination(np.eye(4)[place]).value == pytest.approx(value, rel=1e-9)
 
 
 def test_a_total_by_users_is_estimatrs():
@@ -144,9 +156,89 @@ def test_a_total_by_users_is_estimatrs():
     arms = ArmDifference.from_outcomes(total[:, None], promoted, unit=unit).combination((1,))
     whole = clustered_coefficient(total, sm.add_constant(promoted * 1.0), unit)
     expected = tuple(EXPECTED["user_total"][["estimate", "se"]])
-    assert (arms.value, arms.se) == pytest.approx(expected, rel=1e-9)
+    assert arms.value == pytest.approx(expected[0], rel=1e-9)
     assert (whole.value, whole.se) == pytest.approx(expected, rel=1e-9)
     assert whole.df == pytest.approx(EXPECTED["user_total"]["df"], rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR2", "CR3"])
+def test_the_working_model_of_weighted_errors_has_variances_inverse_to_the_weights(kind):
+    """CR2 and its degrees of freedom rest on the working model, CR0 and CR3 do not."""
+    fit, last = fitted("cr2_slate_promoted_weighted_inverse_var")
+    equal = EXPECTED["cr2_slate_promoted_weighted_equal_var"]
+    se = fit.covariance(last, kind)[0, 0] ** 0.5
+    same = se == pytest.approx(equal[f"se_{kind.lower()}"], rel=1e-9)
+    assert same == (kind != "CR2")
+    assert abs(fit.df(last) - equal["df_cr2"]) > 0.5
+
+
+# --- The jackknife over randomized units ---------------------------------------------------------
+
+
+def left_out(values, unit, fit):
+    """Return (G - 1) / G times the sum of squares of what leaving out one unit changes."""
+    whole, units = fit(np.ones(len(values), dtype=bool)), np.unique(unit)
+    changes = [fit(unit != left) - whole for left in units]
+    return np.sum(np.square(changes), axis=0) * (len(units) - 1) / len(units)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("by_user", [False, True])
+@pytest.mark.parametrize("adjusted", [False, True])
+def test_errors_of_unequal_units_are_those_of_leaving_out_one_at_a_time(
+    weighted, by_user, adjusted
+):
+    if not weighted and not by_user:
+        return  # Equal units: HC2, compared with estimatr above.
+    rng = np.random.default_rng(5)
+    unit = np.repeat(np.arange(12), rng.integers(1, 9, 12)) if by_user else np.arange(60)
+    n = len(unit)
+    promoted = (np.arange(n) % 2 == 0) if not by_user else (unit % 2 == 0)
+    values, x = rng.poisson(2, (n, 2)).astype(float), rng.normal(size=(n, 1))
+    weights = rng.uniform(0.5, 4, n) if weighted else None
+    arms = ArmDifference.from_outcomes(
+        values,
+        promoted,
+        covariates=x if adjusted else None,
+        weights=weights,
+        unit=unit if by_user else None,
+    )
+    w = np.ones(n) if weights is None else weights
+    design = np.column_stack([np.ones(n), x - x.mean(axis=0)]) if adjusted else np.ones((n, 1))
+
+    def fit_in(arm):
+        def fit(kept):
+            rows = np.flatnonzero(arm)[kept]
+            root = np.sqrt(w[rows])[:, None]
+            return np.linalg.lstsq(design[rows] * root, values[rows] * root, rcond=None)[0][0]
+
+        return fit
+
+    expected = sum(left_out(values[arm], unit[arm], fit_in(arm)) for arm in (promoted, ~promoted))
+    assert np.diag(arms.covariance) == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_jackknife_of_equal_users_is_neymans_over_users():
+    rng = np.random.default_rng(6)
+    unit, values = np.repeat(np.arange(20), 5), rng.poisson(2, (100, 1)).astype(float)
+    by_user = ArmDifference.from_outcomes(values, unit % 2 == 0, unit=unit).combination((1,))
+    means = values.reshape(20, 5).mean(axis=1)[:, None]
+    neyman = ArmDifference.from_outcomes(means, np.arange(20) % 2 == 0).combination((1,))
+    found, expected = ((each.value, each.se, each.df) for each in (by_user, neyman))
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("correction", ["CR2", "CR3"])
+def test_degrees_of_freedom_are_those_of_the_simulated_variance_estimate(correction):
+    """Under the working model: twice the squared mean over the variance; tolerance 5 errors."""
+    rng = np.random.default_rng(7)
+    cluster = np.repeat(np.arange(9), [1, 2, 3, 4, 5, 6, 8, 12, 20])
+    design = np.column_stack([np.ones(61), cluster % 3 == 0]).astype(float)
+    draws = rng.normal(size=(61, 40_000))
+    fit = ClusteredFit.fit(draws, design, cluster)
+    estimates = (fit.influence((0, 1), correction) ** 2).sum(axis=0)
+    simulated = 2 * estimates.mean() ** 2 / estimates.var()
+    assert fit.df((0, 1), correction) == pytest.approx(simulated, rel=0.06)
 
 
 # --- Python's packages ---------------------------------------------------------------------------

@@ -69,6 +69,16 @@ def two_focal(log):
     return log
 
 
+def by_user(log):
+    """All slates of a user are in one arm: of 40 users promoted, 40 not."""
+    arms = {user: ("boost", "none")[i % 2] for i, user in enumerate(sorted(set(log["visitor"])))}
+    return log.assign(arm=log["visitor"].map(arms))
+
+
+def control_without_focal(log):
+    return log.assign(candidate=log["candidate"] & (log["arm"] == "boost"))
+
+
 def all_focal(log):
     return log.assign(candidate=True)
 
@@ -111,6 +121,14 @@ def one_arm(log):
     return log.assign(arm="boost")
 
 
+def one_arm_clicks(log):
+    return log.assign(clicked=log["clicked"].where(log["arm"] == "boost", 0))
+
+
+def slate_clicks(log):
+    return log.assign(clicked=log.groupby("Impression ID")["clicked"].transform("sum"))
+
+
 def one_control(log):
     return log.assign(arm=np.where(log["Impression ID"] == SLATE, "none", "boost"))
 
@@ -142,7 +160,7 @@ def ragged(text):
     return b"\n".join(lines)
 
 
-WITH_P = {"columns": COLUMNS | {"probability": "p"}, "promotion": {}}
+WITH_P = {"columns": COLUMNS | {"probability": "p"}, "promotion": {"unit": "slate"}}
 WITH_SHOWN = {"columns": COLUMNS | {"final_position": "shown"}}
 WITH_STRATUM = {"columns": COLUMNS | {"stratum": "stratum"}}
 WITH_SCORE = {"covariates": {"item": {"relevance": "score"}}}
@@ -215,7 +233,13 @@ DAMAGED = {
     "decimal comma": (put("clicked", "0,5"), {}, {"wrong_type"}),
     "negative outcome": (put("clicked", -1), {}, {"negative_outcome"}),
     "infinite outcome": (put("clicked", "inf"), {}, {"infinite_outcome"}),
-    "NaN as text": (put("clicked", "NaN"), {}, {"infinite_outcome"}),
+    "NaN as text": (put("clicked", "NaN"), {}, {"missing_value"}),
+    "outcome of 1e300": (put("clicked", 1e300), {}, {"infinite_outcome"}),
+    "outcome of 1e15": (put("clicked", 1e15), {}, {"extreme_value"}),
+    "outcome of one arm": (one_arm_clicks, {}, {"one_arm_outcome"}),
+    "outcome of slates": (slate_clicks, {}, {"slate_level_outcome"}),
+    "text for a missing user": (put("visitor", "NULL", "slate"), {}, {"text_for_missing"}),
+    "user that was a float": (put("visitor", "1.5822e+18", "slate"), {}, {"float_id"}),
     "text as covariate": (put("score", "high"), WITH_SCORE, {"wrong_type"}),
     "arm without a meaning": (put("arm", "holdout", "slate"), {}, {"unknown_flag"}),
     "focal flag of 2": (put("candidate", "2"), {}, {"unknown_flag"}),
@@ -225,10 +249,12 @@ DAMAGED = {
     "arm differs in a slate": (mixed_arm, {}, {"promotion_differs"}),
     "flag of the promoted item": (promoted_item_flag, {}, {"promotion_differs"}),
     "two users of a slate": (two_users, {}, {"user_differs"}),
-    "rows logged twice": (
-        logged_twice,
-        {},
-        {"duplicate_position", "duplicate_item", "several_focal_items"},
+    "rows logged twice": (logged_twice, {}, {"repeated_slate"}),
+    "users drawn, not slates": (by_user, {}, {"users_in_one_arm"}),
+    "set aside from one arm": (
+        control_without_focal,
+        {"set_aside": ["no_focal_item"]},
+        {"set_aside_differs"},
     ),
     "item twice": (same_item, {}, {"duplicate_item"}),
     "position twice": (put("rank", 1), {}, {"duplicate_position"}),
@@ -242,7 +268,7 @@ DAMAGED = {
     "lost control slates": (nine_in_ten, {}, {"sample_ratio"}),
     "another probability": (
         lambda log: log,
-        {"promotion": {"probability": 0.2}},
+        {"promotion": {"unit": "slate", "probability": 0.2}},
         {"sample_ratio"},
     ),
     "promotion follows the score": (by_score, WITH_SCORE, {"covariate_imbalance"}),
@@ -282,7 +308,7 @@ def test_a_damaged_log_is_refused_with_its_codes(name, sound, tmp_path):
     for _, row in found.iterrows():
         assert row["severity"] == "error"
         assert row["code"] in str(refused.value)
-        assert BY_NAME[row["code"]].fix in str(refused.value)
+        assert row["how_to_fix"] in str(refused.value)
         assert isinstance(row["examples"], str)
 
 
@@ -410,7 +436,10 @@ WRONG_ENTRIES = {
     "columns: promoted and focal belong together": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "focal"}
     },
-    "neither is": {"promotion": {}},
+    "neither is": {"promotion": {"unit": "slate"}},
+    "promotion.unit: say what was drawn. slate: the arm was drawn for each slate": {
+        "promotion": {"probability": 0.5}
+    },
     "both are": {"columns": COLUMNS | {"probability": "p"}},
     "columns.user: needed": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "user"},
@@ -425,6 +454,18 @@ WRONG_ENTRIES = {
         "outcomes": {"clicks": {"column": "clicked"}, "known_lift": {"column": "minutes"}}
     },
     "items: clusters already come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
+    "its column 'arm' is also columns.promoted": {"outcomes": {"clicks": {"column": "arm"}}},
+    "its column 'rank' is also columns.position": {"outcomes": {"clicks": {"column": "rank"}}},
+    "the column 'clicked' is also outcomes.clicks": {
+        "covariates": {"item": {"relevance": "clicked"}}
+    },
+    "the column 'arm' is also columns.promoted": {"covariates": {"slate": {"group": "arm"}}},
+    "the column 'shown' is also columns.final_position": {
+        "columns": COLUMNS | {"final_position": "shown"},
+        "covariates": {"item": {"place": "shown"}},
+    },
+    "it is the same column as columns.promoted": {"columns": COLUMNS | {"focal": "arm"}},
+    "missing_values": {"missing_values": ["0"]},
     "colums: unknown key; did you mean logs.mine.columns?": {"colums": {}},
     "columns: lacks slate": {"columns": {"item": "a", "position": "b"}},
     "first_position: 2 is not allowed": {"first_position": 2},
@@ -441,7 +482,7 @@ def test_a_wrong_entry_is_refused_with_the_key(message):
 
 
 def test_all_wrong_keys_are_told_at_once():
-    changes = {"path": "x.duckdb", "set_aside": ["nonsense"], "promotion": {}}
+    changes = {"path": "x.duckdb", "set_aside": ["nonsense"], "promotion": {"unit": "slate"}}
     with pytest.raises(NetliftError, match="3 problems"):
         check_config(study_with(changes))
 
@@ -492,7 +533,11 @@ def test_every_code_has_a_damaged_log_or_a_warning():
     assert len(BY_NAME) == len(CODES)
     shown = set().union(*(expected for _, _, expected in DAMAGED.values()))
     errors = {code.name for code in CODES if code.severity == "error"}
-    assert errors - shown == {"probability_differs_in_user", "duplicate_in_items_table"}
+    elsewhere = {"duplicate_file", "no_item_matches", "few_items_match"}  # test_log_files
+    assert errors - shown - elsewhere == {
+        "probability_differs_in_user",
+        "duplicate_in_items_table",
+    }
 
 
 def test_probabilities_and_items_tables_that_contradict_themselves(sound, tmp_path):

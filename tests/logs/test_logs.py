@@ -81,6 +81,7 @@ KINDS = ["csv", "gzip", "windows", "parquet", "globbed", "partitioned", "table",
 def test_accounts_are_those_of_the_items_in_every_form_of_log(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(log_slates, "PART_ROWS", 700)  # several ranges of slates
     log, _ = draw_log(1, 300, (2, 9), n_users=90)
+    log["price"] = np.random.default_rng(4).gamma(2, 10, len(log)).round(2)
     log = log.sample(frac=1, random_state=2)
     more = {
         "outcomes": {
@@ -88,7 +89,7 @@ def test_accounts_are_those_of_the_items_in_every_form_of_log(kind, tmp_path, mo
             "minutes": {"column": "minutes", "winsorize": 0.9},
         },
         "covariates": {
-            "item": {"relevance": "score", "price": "minutes"},
+            "item": {"relevance": "score", "price": "price"},
             "slate": {"user_activity": "visits", "visits": "visits"},
         },
     }
@@ -131,7 +132,7 @@ def test_a_simulated_world_written_as_a_log_has_the_same_accounts(tmp_path):
             "promoted": "promotion_applied",
         },
         "outcomes": {"clicks": {"column": "click"}},
-        "promotion": {"probability": 0.5},
+        "promotion": {"unit": "slate", "probability": 0.5},
         "covariates": {
             "item": {"relevance": "relevance"},
             "slate": {"user_activity": "user_activity", "user_liked_rate": "user_liked_rate"},

@@ -90,8 +90,15 @@ def test_scores_by_hand_and_against_the_truth():
     p = np.where(arm[LOG["slate_id"], 0], LOG["p_promoted"], LOG["p_control"])
     floor = np.bincount(LOG["slate_id"], p * (1 - p)).mean() ** 0.5
     assert table["floor_rmse"].to_numpy() == pytest.approx([floor] * 2)
+    # Each excess follows from the columns next to it.
+    excess = 100 * (table["rmse"] / table["floor_rmse"] - 1)
+    assert table["excess_over_floor"].to_numpy() == pytest.approx(excess.to_numpy(), rel=1e-12)
+    raised = np.hypot(table["floor_rmse"], table["rmse_of_expectation"])
+    excess = 100 * (raised / table["floor_rmse"] - 1)
+    assert table["excess_of_expectation"].to_numpy() == pytest.approx(excess.to_numpy(), rel=1e-12)
     # The truth itself has no excess, and is calibrated but for chance.
-    assert table.at["row_logistic", "excess_over_floor"] == pytest.approx(0, abs=1e-9)
+    assert table.at["row_logistic", "excess_of_expectation"] == pytest.approx(0, abs=1e-9)
+    assert table.at["row_logistic", "rmse_of_expectation"] == pytest.approx(0, abs=1e-9)
     assert table.at["row_logistic", "correlation_with_known_effect"] == pytest.approx(1)
     log_loss = -np.log(np.where(LOG["click"] == 1, p, 1 - p)).mean()
     assert table.at["row_logistic", "log_loss"] == pytest.approx(log_loss)
@@ -163,7 +170,7 @@ def test_without_a_truth_nothing_of_it_is_said():
     table = model_scores(
         data, {"linear": cross_fit(data, "linear", FOLD, seed=1, threads=1)}, slate_outcomes(log)
     )
-    assert not {"floor_rmse", "excess_over_floor"} & set(table)
+    assert not {"floor_rmse", "excess_over_floor", "excess_of_expectation"} & set(table)
 
 
 def test_shuffled_clicks_have_no_effect_and_no_rule_is_recommended():

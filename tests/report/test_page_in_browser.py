@@ -11,7 +11,7 @@ import warnings
 
 import pandas as pd
 import pytest
-from study_files import NASTY, SLATES, WORLDS
+from study_files import DESIGN, NASTY, WORLDS
 
 CHROMIUM = os.environ.get("NETLIFT_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -46,11 +46,12 @@ FIRST_PAINT = """() => new Promise((painted, failed) => {
 })"""
 
 PAGES = {
-    "simulated": f"{SLATES}/logit/report.html",
+    "simulated": f"{DESIGN}/logit/report.html",
     "log without models": "logs/mine/report.html",
     "log of minutes": "logs/watch/report.html",
     "log without a promotion": "logs/shown/report.html",
-    "front": "report/index.html",
+    "front": "studies/tiny/index.html",
+    "index": "index.html",
 }
 
 
@@ -94,7 +95,7 @@ def opened(browser, small_study):
 
 
 def table(small_study, world, name):
-    return pd.read_csv(small_study / "results" / SLATES / world / f"{name}.csv")
+    return pd.read_csv(small_study / "results" / DESIGN / world / f"{name}.csv")
 
 
 def as_number(text):
@@ -303,4 +304,4 @@ def test_a_log_without_models_says_what_is_missing(opened, small_study):
     assert "truth" not in body.lower()
     assert "simulated" not in page.locator("#verdict").inner_text()
     assert page.locator("#design bdi", has_text="slates <b>").count() == 1
-    assert SLATES not in page.locator("#provenance tbody").inner_text()
+    assert DESIGN not in page.locator("#provenance tbody").inner_text()

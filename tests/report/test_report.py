@@ -12,14 +12,18 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import study_files
+from markupsafe import escape
 from runs import ROOT
-from study_files import NASTY, SLATES, UNIT, WORLDS
+from study_files import DESIGN, NASTY, UNIT, WORLDS
 
 import netlift
 from netlift.__main__ import main
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table, write_table
 from netlift.figures.drawing.themes import DARK, LIGHT
+from netlift.logs.entries import LogEntry
+from netlift.logs.problems import Problem, contract_table
+from netlift.logs.sections import NO_ROWS
 from netlift.logs.sections import sections as lacking_sections
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.changes import changes, compare_runs
@@ -27,6 +31,7 @@ from netlift.report.columns import Cell, counted, effect, number, percent, table
 from netlift.report.decision import check_decision, decision
 from netlift.report.front import answers, gather_front
 from netlift.report.gathering import design_hash, gather
+from netlift.report.index import Entry, gather_index
 from netlift.report.layout import sections
 from netlift.report.ledger_views import ledger_views
 from netlift.report.pages import experiment_page
@@ -35,6 +40,7 @@ from netlift.report.verdict import verdict_of
 from netlift.studies.validation import policies_table
 from netlift.workflow import outputs
 from netlift.workflow.config import check_config
+from netlift.workflow.records import write_records
 from netlift.workflow.study import Study
 
 
@@ -48,7 +54,7 @@ def experiment(small_study, study):
     return opened(small_study, study)
 
 
-def opened(folder, study, name=f"{SLATES}/logit"):
+def opened(folder, study, name=f"{DESIGN}/logit"):
     movies = folder / "resources/datasets/tiny/movies.parquet"
     return gather(name, Study.from_config(study).page_settings(name), root=folder, movies=movies)
 
@@ -69,7 +75,7 @@ class TestVerdict:
         return f"{value:+,.1f}".replace("-", "−")
 
     def test_every_number_is_that_of_its_table(self, experiment, small_study):
-        folder = small_study / "results" / SLATES / "logit"
+        folder = small_study / "results" / DESIGN / "logit"
         product = read_table(folder / "effects/product_summary.csv").set_index("metric")
         net = product.loc["net_change"]
         verdict = verdict_of(experiment)
@@ -120,6 +126,68 @@ class TestVerdict:
         assert verdict.truth == ""
 
 
+class TestCaveats:
+    PROBLEMS = (
+        Problem("no_focal_item", None, 60, 10),
+        Problem("sample_ratio", examples=("0.6 of 90 <b> slates are promoted",)),
+    )
+    COUNTS = pd.DataFrame(
+        [("in the log", 600, 100), ("used", 540, 90), ("set aside: no_focal_item", 60, 10)],
+        columns=["what", "rows", "slates"],
+    )
+
+    def limited(self, experiment):
+        log = LogEntry({}, (), set_aside=("no_focal_item",), accept=("sample_ratio",))
+        checks = {
+            "contract": contract_table(list(self.PROBLEMS), log),
+            "row_counts": self.COUNTS,
+        }
+        return replace(experiment, tables=experiment.tables | checks)
+
+    def first_screen(self, experiment):
+        page = experiment_page(experiment)
+        return page[page.index('<section id="verdict"') : page.index('<section id="ledger"')]
+
+    def test_they_are_on_the_first_screen_and_in_the_decision(self, small_study, study):
+        log = self.limited(opened(small_study, study, "logs/mine"))
+        result = decision(log)
+        assert [(row["code"], row["kind"], row["count"]) for row in result["caveats"]] == [
+            ("no_focal_item", "set_aside", 10),
+            ("sample_ratio", "accepted", 90),
+        ]
+        screen = self.first_screen(log)
+        for row in result["caveats"]:
+            assert str(escape(row["message"])) in screen
+        assert "no_focal_item (10 slates) set aside" in verdict_of(log).answers[2].detail
+
+    def test_without_them_nothing_is_said(self, experiment):
+        assert decision(experiment)["caveats"] == []
+        assert "caveats" not in self.first_screen(experiment)
+        units = decision(experiment)["design"]["effective_units"]
+        accounts = experiment.tables["accounts"]
+        assert units["promoted"] == (accounts["promotion_applied"] == 1).sum()
+        assert units["enough"]
+
+    def test_few_units_are_told_of_simulated_experiments_too(self, experiment):
+        accounts = experiment.tables["accounts"]
+        few = accounts.assign(
+            user_id=accounts["promotion_applied"] + 2 * (accounts["slate_id"] % 12)
+        )
+        few["randomization_unit"] = few["user_id"]
+        few = replace(experiment, tables=experiment.tables | {"accounts": few})
+        result = decision(few)
+        assert [row["code"] for row in result["caveats"]] == ["few_units"]
+        assert not result["design"]["effective_units"]["enough"]
+        assert "equal ones" in self.first_screen(few)
+
+    def test_a_change_of_them_is_told(self, small_study, study):
+        log = opened(small_study, study, "logs/mine")
+        found = changes(decision(log), decision(self.limited(log)))
+        assert "limits: none -> no_focal_item (10 slates), sample_ratio (90 slates)" in (
+            found.choices
+        )
+
+
 class TestAssumptions:
     def names(self, experiment):
         return dict(assumptions(experiment)) | dict(limitations(experiment))
@@ -132,7 +200,7 @@ class TestAssumptions:
         assert "seed 20260428" in logit["One seed"]
         assert "Most of the effect is built in" not in logit
         assert "The ratings are simulated too" in logit
-        reference = self.names(opened(small_study, study, f"{SLATES}/reference"))
+        reference = self.names(opened(small_study, study, f"{DESIGN}/reference"))
         assert "−0.24 for same-cluster items" in reference["Most of the effect is built in"]
         log = self.names(opened(small_study, study, "logs/mine"))
         assert "The log is complete" in log
@@ -150,7 +218,7 @@ class TestAssumptions:
 
 class TestDecision:
     def test_it_fits_the_schema_and_the_tables(self, small_study):
-        for name in (*(f"{SLATES}/{world}" for world in WORLDS), "logs/mine"):
+        for name in (*(f"{DESIGN}/{world}" for world in WORLDS), "logs/mine"):
             folder = small_study / "results" / name
             decided = json.loads((folder / "decision.json").read_text())
             check_decision(decided)
@@ -187,7 +255,7 @@ class TestDecision:
 
     def test_the_design_hash_is_of_the_design_alone(self, experiment, small_study, study):
         accounts = experiment.tables["accounts"]
-        other = opened(small_study, study, f"{SLATES}/reference").tables["accounts"]
+        other = opened(small_study, study, f"{DESIGN}/reference").tables["accounts"]
         assert design_hash(accounts) == design_hash(other)
         assert design_hash(accounts) == design_hash(accounts.sample(frac=1, random_state=1))
         swapped = accounts.assign(promotion_applied=1 - accounts["promotion_applied"])
@@ -196,12 +264,12 @@ class TestDecision:
 
 class TestDiff:
     def test_nothing_changed_is_exit_code_0(self, small_study, capsys):
-        folder = str(small_study / "results" / SLATES / "logit")
+        folder = str(small_study / "results" / DESIGN / "logit")
         assert main(["diff", folder, folder]) == 0
         assert "no number and no conclusion changed" in capsys.readouterr().out
 
     def test_what_changed_is_said_in_words(self, small_study, tmp_path, capsys):
-        old = small_study / "results" / SLATES / "logit/decision.json"
+        old = small_study / "results" / DESIGN / "logit/decision.json"
         changed = json.loads(old.read_text())
         changed["ledger"][4]["estimate"] = -12.3
         changed["verdict"]["statements"][1]["verdict"] = "destroys"
@@ -226,7 +294,7 @@ class TestDiff:
         said, changed = compare_runs(small_study / "results/tiny", tmp_path)
         assert not changed
         assert said.count("no number and no conclusion changed") == len(WORLDS)
-        (tmp_path / "size=6/seed=20260428/logit/decision.json").unlink()
+        (tmp_path / "small/size=6/seed=20260428/from_third/logit/decision.json").unlink()
         said, changed = compare_runs(small_study / "results/tiny", tmp_path)
         assert changed
         assert "logit: only in" in said
@@ -246,7 +314,7 @@ class TestDiff:
 
 class TestPage:
     def test_the_same_tables_give_the_same_bytes(self, experiment, small_study):
-        page = (small_study / "results" / SLATES / "logit/report.html").read_text()
+        page = (small_study / "results" / DESIGN / "logit/report.html").read_text()
         assert experiment_page(experiment) == page
         assert str(small_study) not in page
 
@@ -261,14 +329,14 @@ class TestPage:
             assert len(ids) == len(set(ids))
 
     def test_titles_are_escaped_once(self, small_study):
-        page = (small_study / "results" / SLATES / "logit/report.html").read_text()
+        page = (small_study / "results" / DESIGN / "logit/report.html").read_text()
         assert "<script>document" not in page
         assert "&lt;script&gt;document.title=&#34;hacked&#34;" in page
         assert "&amp;lt;" not in page
         assert "שלום עולם 🎬" in page
 
     def test_every_statement_and_every_row_is_there(self, experiment, small_study):
-        page = (small_study / "results" / SLATES / "logit/report.html").read_text()
+        page = (small_study / "results" / DESIGN / "logit/report.html").read_text()
         from html import unescape
 
         said = unescape(page_text(page))
@@ -280,18 +348,48 @@ class TestPage:
 
     def test_what_is_missing_is_named_and_leaves_no_empty_part(self, small_study, study):
         log = opened(small_study, study, "logs/mine")
-        named = {path for part in sections(log) for path, _ in part.missing}
+        named = {path for part in sections(log) for path, *_ in part.missing}
         assert {"models/policies.csv", "models/verdict.json", "models/aipw.csv"} <= named
         assert not any("world.json" in path or "known" in path for path in named)
         for part in sections(log):
             assert part.figures or part.tables or part.missing
+
+    def test_what_the_entry_does_not_make_is_not_shown_though_it_is_in_the_folder(
+        self, small_study, study
+    ):
+        whole = opened(small_study, study, "logs/watch")
+        assert {"outcome_models", "segments"} <= set(whole.tables)
+        entry = {**whole.settings["entry"], "row_stages": False}
+        page = gather("logs/watch", {**whole.settings, "entry": entry}, root=small_study)
+        assert "segments" in page.tables
+        assert not {"outcome_models", "observed_effects", "slate_items"} & set(page.tables)
+        assert page.figures == {}
+        assert set(page.reasons.values()) == {NO_ROWS}
+        shown = experiment_page(page)
+        assert f"Not shown ({NO_ROWS}):" in shown
+        assert check_decision(decision(page)) is None
+
+    def test_what_was_made_from_another_design_is_not_shown(self, small_study, study, tmp_path):
+        shutil.copytree(small_study / "results/logs/watch", tmp_path / "results/logs/watch")
+        accounts = tmp_path / "results/logs/watch/slate_outcomes.parquet"
+        table = accounts.parent / "effects/observed_effects.csv"
+        write_records([accounts], rule="account_log", params=[], inputs={})
+        inputs = {"results/logs/watch/slate_outcomes.parquet": "1 00000000"}
+        write_records([table], rule="estimate_row_effects", params=[], inputs=inputs)
+        settings = Study.from_config(study).page_settings("logs/watch")
+        page = gather("logs/watch", settings, root=tmp_path)
+        assert "observed_effects" not in page.tables
+        assert page.reasons == {
+            "observed_effects": "made from an earlier results/logs/watch/slate_outcomes.parquet"
+        }
+        assert "Not shown (made from an earlier" in experiment_page(page)
 
     def test_no_table_to_speak_of_is_one_clear_error(self, tmp_path):
         with pytest.raises(NetliftError, match=r"lacks effects/component_effects\.csv"):
             gather("logs/none", {}, root=tmp_path)
 
     def test_the_command_writes_a_page_of_what_is_there(self, small_study, tmp_path, capsys):
-        folder = small_study / "results" / SLATES / "logit"
+        folder = small_study / "results" / DESIGN / "logit"
         assert main(["page", str(folder), str(tmp_path / "page.html")]) == 0
         assert (tmp_path / "page.html").read_text() == (folder / "report.html").read_text()
         assert main(["page", str(tmp_path), str(tmp_path / "page.html")]) == 2
@@ -386,9 +484,7 @@ class TestFigures:
 
 class TestFrontPage:
     def test_it_counts_verdicts(self, small_study):
-        front = gather_front(
-            [f"{SLATES}/{world}" for world in WORLDS], [SLATES], [], "tiny", root=small_study
-        )
+        front = gather_front([f"{DESIGN}/{world}" for world in WORLDS], root=small_study)
         codes = ["creates", "destroys"]
         for summary, code in zip(front.experiments, codes, strict=True):
             summary.decision["verdict"]["code"] = code
@@ -406,29 +502,48 @@ class TestFrontPage:
             "seeds": [4],
             "holds": [0.5],
         }
-        folder = tmp_path / "results/tiny/sweep"
+        folder = tmp_path / "results/studies/tiny/sweep/from_third"
         write_table(pd.DataFrame(shares), folder / "conclusion_shares.csv")
-        names = [f"{SLATES}/{world}" for world in WORLDS]
-        front = gather_front(names, [SLATES], [], "tiny", root=tmp_path)
+        names = [f"{DESIGN}/{world}" for world in WORLDS]
+        optional = {
+            kind: [f"studies/tiny/{part}/from_third"]
+            for kind, part in (("sweeps", "sweep"), ("validations", "validation"))
+        }
+        front = gather_front(names, **optional, root=tmp_path)
         sweep, validation = front.sections[-2:]
         assert [cell.text for cell in sweep.tables[0].rows[0]] == ["A", "logit", "6", "4", "50.0%"]
         assert "Not run" not in sweep.lead[0]
         assert "make validate" in validation.lead[0]
+        state = {
+            "sweeps": {"studies/tiny/sweep/from_third": {"reason": "it is of another design"}},
+            "logs": {"watch": {"reason": "its log changed"}},
+        }
+        logs = ["watch", "shown"]
+        other = gather_front(names, **optional, logs=logs, state=state, root=tmp_path)
+        assert other.sections[-2].lead[0].startswith("Not shown: it is of another design.")
+        assert not other.sections[-2].tables
+        assert "make sweep" in other.sections[-2].lead[0]
+        assert (other.logs, other.outdated) == ([], [("watch", "its log changed")])
+        assert [log for log, _ in other.described] == ["shown"]
         judged = pd.DataFrame(
             {
                 "verdict": ["promote", "promote_nothing"],
                 "known_value": [2.0, 0.0],
                 "oracle_value": [5.0, 5.0],
                 "bounds_hold": [True, True],
+                "value": [1.5, 0.0],
+                "naive_value": [4.0, 0.0],
+                "lower_bound": [-1.0, 0.0],
+                "upper_bound": [3.0, 0.0],
             }
         )
         facts = {"case": "standard", "world": "logit", "slates": 60}
-        folder = tmp_path / "results/tiny/validation"
+        folder = tmp_path / "results/studies/tiny/validation/from_third"
         write_table(policies_table(judged, facts), folder / "policies.csv")
-        validation = gather_front(names, [SLATES], [], "tiny", root=tmp_path).sections[-1]
+        validation = gather_front(names, **optional, root=tmp_path).sections[-1]
         shown = [cell.text for cell in validation.tables[0].rows[0]]
         assert shown[:7] == ["standard", "logit", "60", "2", "50.0%", "0.0%", "100.0%"]
-        assert shown[7:] == ["+1.0", "+5.0", "pass"]
+        assert shown[7:] == ["+1.0", "+5.0", "1", "+2.0", "\N{MINUS SIGN}0.5", "100.0%", "pass"]
 
 
 class TestLogOfMinutes:
@@ -498,7 +613,7 @@ class TestLogOfMinutes:
             assert row[3].sort == pytest.approx(estimate)
 
     def test_of_one_outcome_there_are_no_others(self, small_study, study):
-        for name in ("logs/mine", f"{SLATES}/logit"):
+        for name in ("logs/mine", f"{DESIGN}/logit"):
             parts = [part.name for part in sections(opened(small_study, study, name))]
             assert "other-outcomes" not in parts
 
@@ -559,9 +674,9 @@ class TestLogWithoutAPromotion:
         assert "Row_stages" in page
 
     def test_the_front_page_leads_to_it(self, small_study):
-        front = (small_study / "results/report/index.html").read_text(encoding="utf-8")
-        assert '<a href="../logs/shown/report.html">' in front
-        assert '<a href="../logs/watch/report.html">' in front
+        front = (small_study / "results/studies/tiny/index.html").read_text(encoding="utf-8")
+        assert '<a href="../../logs/shown/report.html">' in front
+        assert '<a href="../../logs/watch/report.html">' in front
 
     def test_without_accounts_it_is_one_clear_error(self, tmp_path, study):
         settings = Study.from_config(study).page_settings("logs/shown")
@@ -603,15 +718,51 @@ class TestSources:
         assert {output.rule for output in [*outputs.OUTPUTS, *outputs.FIGURES]} <= {*outputs.RULES}
 
     def test_the_settings_of_an_experiment_are_a_part_of_the_config(self, study):
-        settings = Study.from_config(study).page_settings(f"{SLATES}/logit")
+        settings = Study.from_config(study).page_settings(f"{DESIGN}/logit")
         assert settings["world_entry"] == study["worlds"]["logit"]
         assert "reference" not in json.dumps(settings)
         check_config(study)
 
 
+class TestIndex:
+    def test_it_lists_all_studies_and_logs_with_their_verdicts(self, small_study, tmp_path):
+        page = (small_study / "results/index.html").read_text(encoding="utf-8")
+        headline = read_json(small_study / "results/studies/tiny/verdict.json")["headline"]
+        front = (small_study / "results/studies/tiny/index.html").read_text(encoding="utf-8")
+        assert headline in front
+        assert f'<a href="studies/tiny/index.html"><bdi>tiny</bdi></a>: {headline}' in page
+        for log in ("mine", "watch", "shown"):
+            assert f'<a href="logs/{log}/report.html"><bdi>{log}</bdi></a>: ' in page
+        assert "This log cannot show what a promotion does" in page
+
+    def test_what_has_no_page_is_not_listed(self, small_study, tmp_path):
+        for name in ("studies/a/index.html", "studies/a/verdict.json", "studies/b/verdict.json"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text('{"headline": "It is so"}')
+        (tmp_path / "logs/x").mkdir(parents=True)
+        index = gather_index(tmp_path)
+        assert index.studies == [Entry("a", "It is so", "studies/a/index.html")]
+        assert index.logs == []
+
+    def test_pages_lead_back_to_it(self, small_study):
+        results = small_study / "results"
+        pages = (f"{DESIGN}/logit/report.html", "logs/shown/report.html", "studies/tiny/index.html")
+        for page in pages:
+            text = (results / page).read_text(encoding="utf-8")
+            (home,) = re.findall(r'<p class="brand"><a href="([^"]+)">', text)
+            assert ((results / page).parent / home).resolve() == (results / "index.html").resolve()
+
+
 class TestNotebook:
+    def test_it_finds_all_experiments_and_logs(self, small_study):
+        found = netlift.experiments(small_study / "results")
+        names = [f"logs/{log}" for log in ("mine", "shown", "watch")]
+        names += [f"{DESIGN}/{world}" for world in sorted(WORLDS)]
+        assert found == [str(small_study / "results" / name) for name in names]
+        assert netlift.open_experiment(found[-1]).decision["unit"].startswith("clicks")
+
     def test_any_table_and_figure_in_two_lines(self, small_study):
-        experiment = netlift.open_experiment(small_study / "results" / SLATES / "logit")
+        experiment = netlift.open_experiment(small_study / "results" / DESIGN / "logit")
         for name in experiment.tables:
             assert len(experiment.table(name)) > 0
         assert experiment.figure("decomposition")._repr_png_().startswith(b"\x89PNG")
@@ -619,7 +770,7 @@ class TestNotebook:
         assert "predictor" in experiment.table("who_gains")
 
     def test_wrong_names_say_what_there_is(self, small_study, tmp_path):
-        experiment = netlift.open_experiment(small_study / "results" / SLATES / "logit")
+        experiment = netlift.open_experiment(small_study / "results" / DESIGN / "logit")
         with pytest.raises(NetliftError, match=r"available: .*shares"):
             experiment.table("share")
         with pytest.raises(NetliftError, match=r"available: .*decomposition"):
@@ -632,12 +783,12 @@ class TestNotebook:
         notebook = json.loads((ROOT / "docs/example.ipynb").read_text())
         assert not [cell for cell in notebook["cells"] if cell.get("outputs")]
         cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-        default = "results/ml-small/size=12/seed=20260428/logit"
+        default = "results/ml-small/scorer/size=12/seed=20260428/to_first/logit"
         assert sum(default in cell for cell in cells) == 1
         monkeypatch.chdir(small_study)
         names: dict = {}
         for cell in cells:
-            exec(cell.replace(default, f"results/{SLATES}/logit"), names)
+            exec(cell.replace(default, f"results/{DESIGN}/logit"), names)
         assert names["experiment"].decision["unit"] == "clicks per 1,000 promoted slates"
 
 

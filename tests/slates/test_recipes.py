@@ -238,8 +238,9 @@ def test_more_history_slates_than_the_ratings_give_is_an_error_with_numbers_and_
     message = str(caught.value)
     for part in ("1,234 slates requested", "give 3 ", "2 users", "at most 9 slates", "5 ratings"):
         assert part in message
-    for way_out in ("slates.n_slates", "slates.max_per_user", "slates.history.window", "data set"):
-        assert way_out in message
+    for way_out in ("n_slates", "max_per_user", "history.window"):
+        assert f"slates.NAME.{way_out}" in message
+    assert "data set" in message
     with pytest.raises(NetliftError, match="the data give 2 "):
         history(table, n_slates=3, max_per_user=1)
 
@@ -260,8 +261,9 @@ def test_more_scorer_slates_than_the_users_give_is_an_error_with_numbers_and_a_w
     message = str(caught.value)
     for part in ("1,234 slates requested", "give 6 ", "2 users with 2 unseen", "at most 3 slates"):
         assert part in message
-    for way_out in ("slates.n_slates", "slates.max_per_user", "slates.scorer.pool", "data set"):
-        assert way_out in message
+    for way_out in ("n_slates", "max_per_user", "scorer.pool"):
+        assert f"slates.NAME.{way_out}" in message
+    assert "data set" in message
 
 
 # --- Scorer --------------------------------------------------------------------------------------
@@ -410,7 +412,9 @@ def test_a_user_with_just_enough_unseen_items_is_shown_all_of_them():
 def test_a_pool_that_cannot_be_found_is_an_error_with_a_way_out():
     # The first user has seen all that is ever drawn; the second has not.
     training, scorer = catalog_of([10**9, 10**9, 1, 1], [[0, 1], [2]])
-    with pytest.raises(NetliftError, match=r"1 slates .* fewer than 2 unseen .*Lower slates\.scor"):
+    with pytest.raises(
+        NetliftError, match=r"1 slates .* fewer than 2 unseen .*Lower slates\.NAME\.scor"
+    ):
         by_scorer(training, scorer, n_slates=2, size=2, pool=2)
 
 

@@ -202,7 +202,7 @@ def test_fewer_users_or_items_than_factors_is_an_error_with_numbers_and_a_way_ou
     few_users = random_ratings(8, 3, 40, (20, 30))
     with pytest.raises(NetliftError, match=r"more than 3 users and items .* 3 users and \d+ items"):
         fit_scorer(few_users, SETTINGS)
-    with pytest.raises(NetliftError, match=r"Lower slates\.scorer\.factors"):
+    with pytest.raises(NetliftError, match=r"Lower slates\.NAME\.scorer\.factors"):
         fit_scorer(random_ratings(8, 20, 3, (2, 3)), SETTINGS)
     fit_scorer(random_ratings(8, 4, 40, (20, 30)), SETTINGS)
 
@@ -287,5 +287,5 @@ def test_ratings_of_items_that_never_trained_are_counted_and_change_nothing():
 def test_nothing_to_judge_is_an_error_with_a_way_out():
     scorer = flat_scorer([3.0], [0.0], counts=[5])
     for held_out in (ratings((0, 7, 3, 0)), ratings()):
-        with pytest.raises(NetliftError, match=r"Lower slates\.scorer\.train_share"):
+        with pytest.raises(NetliftError, match=r"Lower slates\.NAME\.scorer\.train_share"):
             scorer_accuracy(scorer, held_out)

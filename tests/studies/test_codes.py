@@ -23,6 +23,7 @@ from netlift.effects.power_table import power_table
 from netlift.effects.product import product_summary
 from netlift.effects.segments import SEGMENT_TYPES, segments
 from netlift.effects.spillover import spillover_sensitivity, spillover_support
+from netlift.effects.users import USERS_ERRORS
 from netlift.studies import validation
 from netlift.studies.replicate_estimates import SHARE, replicate_ledgers, replicate_tests
 
@@ -42,6 +43,7 @@ CODES = {
     "topic": set(TOPICS),
     "check": set(design_checks.CHECKS),
     "question": set(QUESTIONS),
+    "users_errors": set(USERS_ERRORS),
 }
 VERDICTS = {
     code

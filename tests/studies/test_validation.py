@@ -13,6 +13,7 @@ from netlift.effects.ledger import component_effects, known_effects
 from netlift.effects.observed import observed_effects
 from netlift.effects.product import ratio_to_direct
 from netlift.effects.randomization_tests import randomization_tests
+from netlift.effects.segments import segments
 from netlift.studies.replicate_estimates import (
     BY_SLATE,
     BY_USER,
@@ -23,6 +24,7 @@ from netlift.studies.replicate_estimates import (
     replicate_models,
     replicate_tests,
 )
+from netlift.studies.replicate_segments import INTERVALS, replicate_segments
 from netlift.studies.validation import (
     FAIL,
     NO_CLAIM,
@@ -31,6 +33,7 @@ from netlift.studies.validation import (
     coverage_table,
     policies_table,
     rejection_table,
+    segments_table,
 )
 
 FACTS = {"case": "standard", "world": "logit", "slates": 400, "bound_se": 0.1}
@@ -223,6 +226,7 @@ def test_size_and_power_by_hand():
     assert (size["rate"], size["rejected"], size["rejected_adjusted"]) == ("size", 0.05, 0.025)
     assert (power["rate"], power["rejected"]) == ("power", 0.75)
     assert (size["verdict"], power["verdict"]) == (PASS, NO_CLAIM)
+    assert (size["contradicted"], power["contradicted"]) == (0, 0)
     often = tests.assign(p_value=0.04)
     assert rejection_table(often, FACTS)["verdict"].to_list() == [FAIL, NO_CLAIM]
 
@@ -234,6 +238,10 @@ def test_verdicts_by_hand():
             "known_value": [3.0, -1.0, 0.0, 0.0] * 50,
             "oracle_value": 10.0,
             "bounds_hold": [True, False, True, True] * 50,
+            "value": [4.0, -3.0, 0.0, 0.0] * 50,
+            "naive_value": [6.0, 5.0, 0.0, 0.0] * 50,
+            "lower_bound": [3.5, -4.0, 0.0, 0.0] * 50,
+            "upper_bound": [5.0, -2.0, 0.0, 0.0] * 50,
         }
     )
     row = policies_table(judged, FACTS).iloc[0]
@@ -242,12 +250,102 @@ def test_verdicts_by_hand():
     assert row["bounds_hold"] == 0.75
     assert row["mean_known_value"] == 0.5
     assert row["verdict"] == FAIL
+    # Of 100 recommendations: errors of 1 and -2, naive ones of 3 and 6.
+    assert (row["recommended"], row["recommended_known_value"]) == (100, 1.0)
+    assert (row["corrected_value_bias"], row["naive_value_bias"]) == (-0.5, 4.5)
+    sd = np.std([1.0, -2.0] * 50, ddof=1)
+    assert row["corrected_value_bias_mc_error"] == pytest.approx(sd / 10)
+    # 3.5 to 5 is above 3, and -4 to -2 below -1.
+    assert (row["lower_bound_holds"], row["interval_holds"]) == (0.5, 0.0)
     fine = judged.assign(known_value=judged["known_value"].abs(), bounds_hold=True)
-    assert policies_table(fine, FACTS)["verdict"].to_list() == [PASS]
+    right = fine.assign(lower_bound=-9.0, upper_bound=9.0, value=[4.0, 0.0, 0.0, 0.0] * 50)
+    assert policies_table(right, FACTS)["verdict"].to_list() == [PASS]
+    biased = right.assign(value=right["naive_value"])
+    assert policies_table(biased, FACTS)["verdict"].to_list() == [FAIL]
+    short = right.assign(lower_bound=right["known_value"] + 0.1)
+    assert policies_table(short, FACTS)["verdict"].to_list() == [FAIL]
+    # Too few recommendations to judge their value.
+    assert policies_table(biased[:60].iloc[:8], FACTS)["verdict"].to_list() == [PASS]
     none = policies_table(judged[:0], FACTS)
     assert none.empty
     assert list(none) == list(row.index)
     assert set(POLICY_COLUMNS) < set(none)
+
+
+def test_a_whole_that_is_not_rejected_where_a_part_is_is_a_claim_not_kept():
+    hypotheses = ["no_spillover", "no_same_cluster_spillover"]
+    tests = pd.DataFrame(
+        {
+            "replicate": np.repeat(range(100), 2),
+            "hypothesis": hypotheses * 100,
+            "p_value": 0.01,
+            "p_value_adjusted": [0.02, 0.03] * 99 + [0.06, 0.05],
+            "known_null": False,
+        }
+    )
+    table = rejection_table(tests, FACTS).set_index("hypothesis")
+    assert table["contradicted"].to_list() == [0.01, 0.0]
+    assert table["verdict"].to_list() == [FAIL, NO_CLAIM]
+    coherent = tests.assign(p_value_adjusted=[0.02, 0.03] * 100)
+    assert rejection_table(coherent, FACTS)["verdict"].to_list() == [PASS, NO_CLAIM]
+
+
+def test_segments_of_replicates_are_those_of_experiments():
+    experiment = case(n_slates=160)
+    rows = replicate_segments(experiment, range(2), min_slates=10)
+    for number in range(2):
+        _, accounts = tables_of(experiment, number)
+        table, _ = segments(accounts, min_slates=10, bootstrap_draws=1)
+        expected = table.dropna(subset=["estimate"]).reset_index(drop=True)
+        own = rows[rows["replicate"] == number].reset_index(drop=True)
+        assert own["segment"].to_list() == expected["segment"].to_list()
+        for kind, columns in INTERVALS.items():
+            for found, (_, row) in zip(own[kind], expected.iterrows(), strict=True):
+                if pd.isna(row[f"{columns}_lower"]):
+                    assert pd.isna(found)
+                    continue
+                ends = row[f"{columns}_lower"], row[f"{columns}_upper"]
+                assert found == (ends[0] <= row["known_effect"] <= ends[1])
+    assert rows["own"].notna().all()
+    assert rows["shrunken"].notna().any()
+    assert replicate_segments(experiment, range(0), min_slates=10).empty
+
+
+def held(own: list[int], together: list[int], shrunken: list[float]) -> pd.DataFrame:
+    """Write two segments in replicates: whether each kind of interval holds in A; in B it does."""
+    n = len(own)
+    rows = {"own": own, "simultaneous": together, "shrunken": shrunken}
+    parts = [
+        pd.DataFrame({"replicate": range(n), "segment": "A", **rows}),
+        pd.DataFrame({"replicate": range(n), "segment": "B", **dict.fromkeys(rows, 1)}),
+    ]
+    return pd.concat(parts).assign(segment_type="focal_position", line="total")
+
+
+def test_coverage_of_segments_by_hand():
+    # In A 90, 96 and 80 of 100 hold: on average .95, together .96, on average .90.
+    table = segments_table(
+        held([1] * 90 + [0] * 10, [1] * 96 + [0] * 4, [1] * 80 + [0] * 20), FACTS
+    ).set_index("interval")
+    assert table["coverage"].to_dict() == {"own": 0.95, "simultaneous": 0.96, "shrunken": 0.9}
+    assert table["worst_segment"].to_dict() == {"own": 0.9, "simultaneous": 0.96, "shrunken": 0.8}
+    assert (table["segments"] == 2).all()
+    # The mean of two has 0.5 or 1 in a replicate.
+    error = np.std([1] * 80 + [0.5] * 20, ddof=1) / 10
+    assert table.at["shrunken", "coverage_mc_error"] == pytest.approx(error)
+    assert table["verdict"].to_list() == [PASS, PASS, PASS]
+    bad = segments_table(held([1] * 60 + [0] * 40, [1] * 80 + [0] * 20, [1] * 60 + [0] * 40), FACTS)
+    assert bad["verdict"].to_list() == [FAIL] * 3
+    wide = held([1] * 4000, [1] * 4000, [1] * 4000)
+    assert segments_table(wide, FACTS)["verdict"].to_list() == [FAIL, PASS, PASS]
+    none = held([1] * 9, [1] * 9, [np.nan] * 9)
+    none["shrunken"] = np.nan
+    assert segments_table(none, FACTS)["interval"].to_list() == ["own", "simultaneous"]
+    assert segments_table(wide[:0], FACTS).empty
+    few = segments_table(held([0] * 50, [0] * 50, [0] * 50), FACTS | {"slates": 299})
+    assert few["verdict"].to_list() == [NO_CLAIM] * 3
+    single = segments_table(held([1], [1], [1]), FACTS)
+    assert single["verdict"].to_list() == [PASS] * 3
 
 
 def test_intervals_cover_in_a_small_experiment():

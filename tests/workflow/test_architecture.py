@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import runs
-from runs import ROOT
+from runs import DESIGN, ROOT
 
 BLOCK = re.compile(
     r"<!-- (?:new file: (?P<new>\S+)|in (?P<file>\S+), after: (?P<after>.+?)) -->\n"
     r"```\w+\n(?P<text>.*?)```",
     re.DOTALL,
 )
-EXPERIMENT = "results/tiny/size=6/seed=20260428/logit"
+EXPERIMENT = f"{DESIGN}/logit"
 
 
 def carry_out(page: Path, folder: Path) -> int:

@@ -1,6 +1,8 @@
 """The files that name package versions agree, and the locks are valid on any machine."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -141,3 +143,31 @@ def test_supported_pythons_are_the_same_everywhere():
     makefile = (ROOT / "Makefile").read_text()
     assert f"({low.major}, {low.minor}) <= sys.version_info[:2]" in makefile
     assert f"sys.version_info[:2] <= ({high.major}, {high.minor})" in makefile
+
+
+@pytest.mark.parametrize("name", ["a:b", "a$b", "a {b", "b}"])
+def test_a_folder_that_set_up_cannot_deal_with_is_refused_before_set_up(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    done = subprocess.run(["make", "run"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Rename the folder or move it" in done.stderr
+    assert list(folder.iterdir()) == [folder / "Makefile"]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_make_diff_fails_only_if_it_could_not_compare(tmp_path, code):
+    """In a folder with spaces, quotes and other letters, with a Python that ends with a code."""
+    folder = tmp_path / "a 'b\" é"
+    (folder / ".venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.txt").touch()
+    python = folder / ".venv/bin/python"
+    is_version = 'case "$*" in *version_info*) echo 3 11 .venv;; *) exit'
+    python.write_text(f"#!/bin/sh\n{is_version} {code};; esac\n")
+    python.chmod(0o755)
+    (folder / ".venv/.ready").write_text("3 11 .venv\n")
+    words = ["make", "diff", "A=one", "B=two"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, "Error" in done.stderr) == ((2, True) if code == 2 else (0, False))

@@ -13,19 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from runs import ROOT, TARGETS, begin, fresh
+from runs import DESIGN, ROOT, TARGETS, begin, fresh
 from runs import run_alone as run
 
 from netlift.workflow.comparison import compare_folders, summary
 
 pytestmark = pytest.mark.slow
 
-SLATES = "results/tiny/size=6/seed=20260428"
 KILLS = 20
 AT_JOBS = {0: "import_ratings", 2: "sweep_effects"}
 """Kills that wait for a job by its name; the others come whenever they come."""
-SCORER = "results/tiny/scorer/accuracy.csv"
-LEDGER = f"{SLATES}/logit/effects/component_effects.csv"
+SCORER = "results/tiny/small/scorer/accuracy.csv"
+LEDGER = f"{DESIGN}/logit/effects/component_effects.csv"
 ROOT_ONLY = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"),
     reason="NOT TESTED HERE: a full and a read-only disk need root, to mount a small one",
@@ -84,7 +83,7 @@ def no_traceback(said: str) -> None:
 
 def temporary_files(folder: Path) -> list[Path]:
     found = [path for name in ("results", "resources") for path in (folder / name).rglob(".*")]
-    return [path for path in found if path.name not in {".snakemake_timestamp"}]
+    return [path for path in found if path.name not in {".snakemake_timestamp", ".records"}]
 
 
 @pytest.fixture
@@ -236,13 +235,13 @@ NEEDED_FOR = {
         ((cut, cut, cut), True),
         ((flipped, digit_changed, nothing), True),
         ((nothing, last_line_missing, cut), True),
-        # Checksums are lost with the folder .snakemake. Some damage then shows as files are read.
+        # Without records, some damage shows as files are read.
         ((cut, cut, nothing), False),
         ((flipped, nothing, cut), False),
     ],
 )
 def test_a_damaged_file_is_named_before_it_is_used(copied, damages, noted):
-    folder = copied / SLATES / "logit"
+    folder = copied / DESIGN / "logit"
     for damage, (name, needed_for) in zip(damages, NEEDED_FOR.items(), strict=True):
         # Written anew with the old time stamp: nothing that Snakemake looks at tells.
         times = (folder / name).stat()
@@ -250,21 +249,22 @@ def test_a_damaged_file_is_named_before_it_is_used(copied, damages, noted):
         os.utime(folder / name, ns=(times.st_atime_ns, times.st_mtime_ns))
         (folder / needed_for).unlink()
     if not noted:
-        shutil.rmtree(copied / ".snakemake/netlift")
-    targets = [f"{SLATES}/logit/{name}" for name in NEEDED_FOR.values()]
+        for records in [*(copied / "results").rglob(".records")]:
+            shutil.rmtree(records)
+    targets = [f"{DESIGN}/logit/{name}" for name in NEEDED_FOR.values()]
     said = run(copied, "--keep-going", *targets, ok=False)
     no_traceback(said)
     errors = re.findall(r"Netlift cannot continue \(\w+\):\n(.+?)\n\n", said, re.DOTALL)
     for name, needed_for in NEEDED_FOR.items():
-        (error,) = (error for error in errors if f"{SLATES}/logit/{name}" in error)
+        (error,) = (error for error in errors if f"{DESIGN}/logit/{name}" in error)
         assert re.search(r"Delete (it|the file) and run again", error), error
         assert not (folder / needed_for).exists()
 
 
 def test_what_was_damaged_is_made_anew_once_it_is_deleted(copied, one_world_study):
     for name in (*NEEDED_FOR, *NEEDED_FOR.values()):
-        (copied / SLATES / "logit" / name).unlink()
-    run(copied, *(f"{SLATES}/logit/{name}" for name in NEEDED_FOR.values()))
+        (copied / DESIGN / "logit" / name).unlink()
+    run(copied, *(f"{DESIGN}/logit/{name}" for name in NEEDED_FOR.values()))
     comparison = compare_folders(one_world_study / "results", copied / "results")
     assert comparison.differences == [], summary(comparison)
 
@@ -274,8 +274,8 @@ def test_a_job_that_fails_shows_its_log(copied):
     text = script.read_text(encoding="utf-8")
     failing = text.replace("with job(snakemake):\n", "with job(snakemake):\n        1 / 0\n")
     script.write_text(failing, encoding="utf-8")
-    said = run(copied, f"{SLATES}/logit/effects/decision_statements.csv", ok=False)
-    log = "logs/tiny/size=6/seed=20260428/logit/state_decisions.log"
+    said = run(copied, f"{DESIGN}/logit/effects/decision_statements.csv", ok=False)
+    log = DESIGN.replace("results", "logs", 1) + "/logit/state_decisions.log"
     assert log in said.replace("\n", ""), said
     assert "ZeroDivisionError" in said
     assert (copied / log).read_text().rstrip().endswith("ZeroDivisionError: division by zero")

@@ -1,16 +1,25 @@
 """A log goes through the whole analysis, as a user runs it."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 import yaml
 from log_files import ENTRY, draw_log
-from runs import checkout, snakemake
+from runs import checkout, snakemake, start
 
 from netlift.logs.codes import codes_table
 
 pytestmark = pytest.mark.slow
 
 TARGET = "results/logs/shop/sections.csv"
+LONG_AGO = 1_000_000_000
+"""A time stamp, in seconds, that is older than any result."""
 
 
 def write_overlay(folder, **changes):
@@ -25,14 +34,26 @@ def analyse(folder, *arguments, ok=True, target=TARGET):
     return snakemake(folder, *asked, "--", target, ok=ok)
 
 
+def netlift(folder, *arguments, ok=True, python=sys.executable):
+    """Analyze the log as `make analyse` does; return what is shown."""
+    words = [python, "-m", "netlift", "snakemake", "--cores", "2"]
+    code = start(folder, [*words, "--configfile", "shop.yaml", *arguments, "--", TARGET]).wait(600)
+    said = (folder / "said.txt").read_text(encoding="utf-8")
+    assert (code == 0) == ok, said
+    return said
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     folder = checkout(tmp_path_factory.mktemp("shop"))
     log, truth = draw_log(31, 500, (4, 7), n_users=200)
+    # Two slates of each arm have two users, and are set aside.
+    for slate in log.groupby("arm")["Impression ID"].unique().map(lambda ids: ids[:2]).explode():
+        log.loc[log.index[log["Impression ID"] == slate][0], "visitor"] = "another"
     log.to_csv(folder / "log.csv.gz", index=False)
     outcomes = {"clicks": {"column": "clicked"}, "minutes": {"column": "minutes"}}
     covariates = {"item": {"relevance": "score"}, "slate": {"user_activity": "visits"}}
-    write_overlay(folder, outcomes=outcomes, covariates=covariates)
+    write_overlay(folder, outcomes=outcomes, covariates=covariates, set_aside=["user_differs"])
     analyse(folder)
     return folder, log, truth
 
@@ -48,7 +69,12 @@ def test_everything_but_the_truth_is_there(shop):
     for _, row in lin.iterrows():
         assert abs(row["estimate_per_slate"] - truth[row["line"]]) < 4 * row["se"]
     decisions = pd.read_csv(results / "effects/decision_statements.csv")
-    assert len(decisions)
+    short = "With a limited design: user_differs (4 slates) set aside."
+    assert decisions["statement"][1:].str.endswith(short).all()
+    assert decisions.loc[0, "topic"] == "design"
+    (caveat,) = json.loads((results / "decision.json").read_text(encoding="utf-8"))["caveats"]
+    assert caveat["message"] == decisions.loc[0, "statement"]
+    assert caveat["message"] in (results / "report.html").read_text(encoding="utf-8")
     assert not [name for name in decisions if "known" in name]
     assert (results / "models/verdict.json").exists()
     figures = {path.stem for path in (results / "figures").glob("*.svg")}
@@ -149,6 +175,122 @@ def test_the_ledger_alone_for_very_large_logs(shop):
     assert "row_stages" in sections.loc["models and policies", "why_not"]
 
 
+def test_a_change_with_an_old_time_stamp_is_seen(shop):
+    folder, log, _ = shop
+    before = (folder / "log.csv.gz").read_bytes()
+    sections = folder / "workflow/lib/netlift/logs/sections.py"
+    try:
+        log.assign(clicked=1 - log["clicked"]).to_csv(folder / "log.csv.gz", index=False)
+        os.utime(folder / "log.csv.gz", (LONG_AGO, LONG_AGO))
+        assert "account log" in analyse(folder, "-n")
+        (folder / "log.csv.gz").write_bytes(before)
+        assert "Nothing to be done" in analyse(folder, "-n")
+        sections.write_text(sections.read_text(encoding="utf-8") + "# an edit\n")
+        os.utime(sections, (LONG_AGO, LONG_AGO))
+        said = analyse(folder, "-n")
+        assert "analyse log" in said
+        assert "account log" not in said
+    finally:
+        (folder / "log.csv.gz").write_bytes(before)
+        sections.write_text(sections.read_text(encoding="utf-8").removesuffix("# an edit\n"))
+    assert "Nothing to be done" in analyse(folder, "-n")
+
+
+def test_results_without_snakemake_s_records_are_used_for_their_own_settings_only(shop):
+    folder, *_ = shop
+    overlay = (folder / "shop.yaml").read_text(encoding="utf-8")
+    shutil.rmtree(folder / ".snakemake")
+    assert "Nothing to be done" in analyse(folder, "-n")
+    shutil.rmtree(folder / ".snakemake")
+    try:
+        (folder / "shop.yaml").write_text(overlay.replace("probability: 0.5", "probability: 0.49"))
+        assert "account log" in analyse(folder, "-n")
+    finally:
+        (folder / "shop.yaml").write_text(overlay)
+    assert "Nothing to be done" in analyse(folder, "-n")
+
+
+def test_a_moved_folder_rebuilds_nothing_and_may_have_any_name(shop, tmp_path):
+    folder, *_ = shop
+    moved = tmp_path / "a 'moved' $HOME \"folder\" é"
+    shutil.copytree(folder, moved)
+    assert "Nothing to be done" in analyse(moved, "-n")
+    for name in ("report.html", "sections.csv"):
+        (moved / "results/logs/shop" / name).unlink()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", moved / ".venv"], check=True)
+    (site_packages,) = (moved / ".venv").glob("lib/python*/site-packages")
+    here = "\n".join(path for path in sys.path if path.endswith("site-packages"))
+    (site_packages / "here.pth").write_text(here)
+    netlift(moved, python=str(moved / ".venv/bin/python"))
+    page = (moved / "results/logs/shop/report.html").read_bytes()
+    assert page == (folder / "results/logs/shop/report.html").read_bytes()
+
+
+def test_what_a_switch_turned_off_is_gone_and_named_with_the_reason(shop, tmp_path):
+    folder = tmp_path / "off"
+    shutil.copytree(shop[0], folder)
+    overlay = yaml.safe_load((folder / "shop.yaml").read_text(encoding="utf-8"))
+    overlay["logs"]["shop"]["row_stages"] = False
+    (folder / "shop.yaml").write_text(yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
+    analyse(folder, target="results/logs/shop/report.html")
+    results = folder / "results/logs/shop"
+    assert (results / "models/policies.csv").exists(), "it lies in the folder, and is not shown"
+    decision = json.loads((results / "decision.json").read_text(encoding="utf-8"))
+    assert decision["policy"] is None
+    assert decision["spillover_tests"] == decision["conclusions"] == []
+    shown = {file["path"] for file in decision["files"]}
+    assert not [path for path in shown if "models/" in path or "figures/" in path]
+    reasons = {row["path"]: row["reason"] for row in decision["missing"]}
+    assert "row_stages is false" in reasons["results/{experiment}/models/policies.csv"]
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert "Not shown (row_stages is false" in page
+    assert 'data-name="policies"' not in page
+    analyse(folder)
+    assert not (results / "models").exists()
+    assert not (results / "figures").exists()
+    assert not (results / "items.parquet").exists()
+    assert (results / "effects/component_effects.csv").exists()
+
+
+def test_a_run_speaks_of_its_log_alone_and_a_refusal_leaves_nothing(shop, tmp_path):
+    folder = tmp_path / "refused"
+    shutil.copytree(shop[0], folder)
+    other = folder / "results/logs/other/effects"
+    other.mkdir(parents=True)
+    (other / "decision_statements.csv").write_text("topic,statement\n", encoding="utf-8")
+    front = folder / "results/index.html"
+    front.write_text('<a href="logs/shop/report.html">', encoding="utf-8")
+    said = netlift(folder, "-n")
+    assert "create engagement" not in said
+    said = netlift(folder)
+    assert said.count("create engagement") == 1
+    assert "results/logs/shop/\n" in said
+    assert "other" not in said
+    assert re.search(r"Net change: [+−][\d.]+ \(", said)
+    assert "Open results/logs/shop/report.html" in said
+    shop[1].assign(clicked=-1).to_csv(folder / "log.csv.gz", index=False)
+    said = netlift(folder, ok=False)
+    assert said.count("negative_outcome") == 1, said
+    for noise in ("CalledProcessError", "Exiting", "WorkflowError", "Complete Log", "Traceback"):
+        assert noise not in said
+    found = {path.name for path in (folder / "results/logs/shop").iterdir()}
+    assert found == {"contract_refused.csv"}
+    assert not front.exists()
+
+
+def test_an_error_that_is_no_message_of_netlift_is_shown_whole(shop, tmp_path):
+    folder = tmp_path / "failing"
+    shutil.copytree(shop[0], folder)
+    script = folder / "workflow/scripts/analyse_log.py"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(
+        text.replace("with job(snakemake):\n", "with job(snakemake):\n        1 / 0\n")
+    )
+    said = netlift(folder, ok=False)
+    assert "ZeroDivisionError" in said
+    assert "Exiting because a job execution failed" in said
+
+
 def test_a_log_that_is_not_in_the_config_is_told(shop):
     folder, *_ = shop
     said = analyse(folder, "-n", target="results/logs/shopp/sections.csv", ok=False)
@@ -159,3 +301,19 @@ def test_the_page_of_codes_is_up_to_date():
     from runs import ROOT
 
     assert codes_table() in (ROOT / "docs/log-contract.md").read_text(encoding="utf-8")
+
+
+def test_a_path_with_characters_that_snakemake_takes_for_patterns(tmp_path):
+    folder = checkout(tmp_path)
+    log, _ = draw_log(32, 60, n_users=30)
+    path = folder / "day={1}/<results> [x]?.csv"
+    path.parent.mkdir()
+    log.to_csv(path, index=False)
+    write_overlay(folder, path=str(path.relative_to(folder)))
+    target = "results/logs/shop/row_counts.csv"
+    analyse(folder, target=target)
+    assert "Nothing to be done" in analyse(folder, target=target)
+    log[log["Impression ID"] < "s000050"].to_csv(path, index=False)
+    analyse(folder, target=target)
+    counts = pd.read_csv(folder / target).set_index("what")
+    assert counts.loc["in the log", "slates"] == 50

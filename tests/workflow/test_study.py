@@ -10,10 +10,11 @@ from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.experiment import Experiment
 from netlift.workflow.resources import Measured, asked_mb, asked_minutes, repeats, slates_share
+from netlift.workflow.shared import changed_names
 from netlift.workflow.study import Study
 from netlift.workflow.values import canonical, settings
 
-LOGIT = "ml-small/size=12/seed=20260428/logit"
+LOGIT = "ml-small/scorer/size=12/seed=20260428/to_first/logit"
 LOG = {
     "path": "mine.csv",
     "columns": {
@@ -24,7 +25,7 @@ LOG = {
         "focal": "f",
     },
     "outcomes": {"watch_time": {"column": "w", "unit": "minutes"}, "orders": {"column": "o"}},
-    "promotion": {"probability": 0.5},
+    "promotion": {"unit": "slate", "probability": 0.5},
 }
 
 
@@ -34,7 +35,7 @@ def study(*overlays):
 
 @pytest.fixture(scope="module")
 def default():
-    return study({"logs": {"mine": LOG}})
+    return study({"logs": {"mine": LOG}, "slates": {"few": {"n_slates": 60}}})
 
 
 @pytest.fixture(scope="module")
@@ -45,34 +46,79 @@ def tiny():
 # --- Experiments ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [LOGIT, "logs/mine", "ml-32m/size=6/seed=1/own_world"])
+@pytest.mark.parametrize("path", [LOGIT, "logs/mine", "ml-32m/small/size=6/seed=1/a-b/own_world"])
 def test_the_path_of_an_experiment_is_parsed_and_formatted(path):
     assert Experiment.parse(path).path == path
 
 
-@pytest.mark.parametrize("path", ["", "logs", "logs/a/b", "x/size=a/seed=1/logit", "x/logit"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "logs", "logs/a/b", "x/y/size=a/seed=1/z/logit", "x/size=6/seed=1/logit", "x/logit"],
+)
 def test_another_path_is_no_experiment(path):
     with pytest.raises(NetliftError, match="is no experiment"):
         Experiment.parse(path)
 
 
 def test_the_parts_of_a_path():
-    assert Experiment.parse(LOGIT) == Experiment("ml-small", 12, 20260428, "logit")
-    assert Experiment.parse(LOGIT).slate_set == "ml-small/size=12/seed=20260428"
+    choices = ("ml-small", "scorer", 12, 20260428, "to_first", "logit")
+    assert Experiment.parse(LOGIT) == Experiment(*choices)
+    assert Experiment.parse(LOGIT).slate_set == "ml-small/scorer/size=12/seed=20260428"
+    assert Experiment.parse(LOGIT).design == "ml-small/scorer/size=12/seed=20260428/to_first"
     assert Experiment.parse("logs/mine") == Experiment(log="mine")
 
 
-def test_there_is_an_experiment_for_each_size_seed_and_world():
-    several = study({"study": {"seeds": [1, 2], "sizes": [6, 8], "worlds": ["logit", "mnl"]}})
+def test_a_configuration_names_the_parts_of_an_experiment_or_not(default):
+    other_seed = Experiment.parse(LOGIT.replace("20260428", "7"))
+    assert other_seed not in default.experiments
+    assert default.names(other_seed)
+    assert default.names(Experiment.parse("logs/another"))
+    for part in ("ml-small", "scorer", "to_first", "logit"):
+        assert not default.names(Experiment.parse(LOGIT.replace(part, "another"))), part
+
+
+def test_there_is_an_experiment_for_each_size_seed_promotion_and_world():
+    lists = {"seeds": [1, 2], "sizes": [6, 8], "promotions": ["few", "to_first"]}
+    several = study(
+        {
+            "study": lists | {"worlds": ["logit", "mnl"], "name": "several"},
+            "promotions": {"few": {"probability": 0.1}},
+        }
+    )
+    folders = [f"size={size}/seed={seed}" for size in (6, 8) for seed in (1, 2)]
+    designs = [f"{folder}/{promotion}" for folder in folders for promotion in ("few", "to_first")]
     assert [experiment.path for experiment in several.experiments] == [
-        f"ml-small/size={size}/seed={seed}/{world}"
-        for size in (6, 8)
-        for seed in (1, 2)
-        for world in ("logit", "mnl")
+        f"ml-small/scorer/{design}/{world}" for design in designs for world in ("logit", "mnl")
     ]
-    assert several.slate_sets == [
-        f"ml-small/size={size}/seed={seed}" for size in (6, 8) for seed in (1, 2)
-    ]
+    assert several.slate_sets == [f"ml-small/scorer/{folder}" for folder in folders]
+    assert several.designs == [f"ml-small/scorer/{design}" for design in designs]
+    assert several.over_worlds == [f"studies/several/{design}" for design in designs]
+    assert several.promotion_settings("few", 1)["probability"] == 0.1
+    assert several.promotion_settings("to_first", 1)["probability"] == 0.5
+
+
+def test_another_recipe_has_other_folders_for_all_that_depends_on_it():
+    history = study(yaml.safe_load((ROOT / "config/studies/reference.yaml").read_text()))
+    (experiment,) = history.experiments
+    assert experiment.path == "ml-small/history/size=12/seed=20260428/to_first/reference"
+    default = study()
+    assert history.folder != default.folder
+    assert not set(history.slate_sets) & set(default.slate_sets)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/studies").glob("*.yaml")), ids=str)
+def test_no_shipped_study_writes_over_another_s_results(path):
+    """Studies that share a recipe or a promotion by its name have it with the same values."""
+    own = study(yaml.safe_load(path.read_text()))
+    for other_path in [None, *(ROOT / "config/studies").glob("*.yaml")]:
+        if other_path == path:
+            continue
+        other = study(yaml.safe_load(other_path.read_text())) if other_path else study()
+        assert own.name != other.name
+        if (own.dataset, own.slates) == (other.dataset, other.slates):
+            assert own.recipe(own.slates) == other.recipe(own.slates)
+            for name in set(own.promotions) & set(other.promotions):
+                assert own.promotion(name) == other.promotion(name)
 
 
 def test_seed_units_and_titles_of_an_experiment(default):
@@ -80,7 +126,31 @@ def test_seed_units_and_titles_of_an_experiment(default):
     assert default.seed("logs/mine") == 20260428
     assert default.units("logs/mine") == {"observed_clicks": "minutes", "orders": "orders"}
     assert default.movies(LOGIT) == "resources/datasets/ml-small/movies.parquet"
-    assert default.movies("logs/mine") == default.movies("gone/size=6/seed=1/logit") == []
+    assert default.movies("logs/mine") == default.movies("gone/x/size=6/seed=1/y/logit") == []
+
+
+@pytest.mark.parametrize(
+    ("overlay", "warned"),
+    [
+        ({}, []),
+        ({"slates": {"scorer": {"n_slates": 9}}}, ["slates.scorer"]),
+        ({"slates": {"few": {"n_slates": 9}}}, []),  # neither study uses it
+        ({"slates": {"few": {"n_slates": 9}}, "study": {"slates": "few"}}, []),
+        ({"promotions": {"to_first": {"probability": 0.3}}}, ["promotions.to_first"]),
+        ({"worlds": {"logit": {"b_r": 0.3}, "mnl": {"b_r": 0.2}}}, ["worlds.logit", "worlds.mnl"]),
+        ({"worlds": {"similarity": {"g": 0.3}}}, []),
+        ({"slates": {"scorer": {"n_slates": 9}}, "dataset": "tiny"}, []),
+    ],
+)
+def test_what_another_study_has_with_other_values_is_warned(default, tmp_path, overlay, warned):
+    for name in ("default", "mine"):
+        folder = tmp_path / "studies" / name
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(default.config_settings()))
+    mine = study({"study": {"name": "mine"}}, overlay)
+    warnings = list(changed_names(mine, tmp_path))
+    assert [text.split(" is not ")[0] for text in warnings] == warned
+    assert all("study default" in text for text in warnings)
 
 
 # --- Settings ------------------------------------------------------------------------------------
@@ -93,20 +163,20 @@ def every_setting(study):
     return {
         "write_config": study.config_settings(),
         "import_ratings": study.import_settings(study.dataset),
-        "fit_scorer": study.scorer_settings(),
-        "build_slates": study.slate_settings(size=6, seed=1),
+        "fit_scorer": study.scorer_settings(study.slates),
+        "build_slates": study.slate_settings(study.slates, size=6, seed=1),
         "build_case_slates": study.case_slate_settings("many_per_user"),
-        "assign_promotion": study.promotion_settings(1),
+        "assign_promotion": study.promotion_settings(study.promotions[0], 1),
         "simulate_clicks": study.click_settings(world, 1),
         "estimate_ledger": study.ledger_settings(path),
         "estimate_row_effects": study.row_effect_settings(path),
         "test_randomization": study.randomization_settings(path),
         "fit_models": study.model_settings(path),
         "compare_policies": study.policy_settings(path),
-        "compute_grid": study.grid_settings(grid),
-        "sweep_slates": study.sweep_slate_settings(6, "1-2"),
+        "compute_grid": study.grid_settings(grid, 20260428),
+        "sweep_slates": study.sweep_slate_settings(study.slates, "to_first", 6, "1-2"),
         "sweep_effects": study.sweep_effect_settings(world, 6),
-        "validate_case": study.case_settings(case, world),
+        "validate_case": study.case_settings(case, "to_first", world),
         "account_log": study.log_settings("mine"),
         "analyse_log": study.section_settings("mine"),
         "write_report": study.page_settings(path),
@@ -128,13 +198,14 @@ KEYS = {
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",
     "sweep_effects": "name size world",
-    "validate_case": "case folds model_replicates n_slates name near_positions permutations policy "
-    "promotion replicates seed test_replicates world",
+    "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
+    "permutations policy promotion replicates seed segment_replicates test_replicates world",
     "analyse_log": "experiment row_stages",
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
-    "write_front_page": "dataset entry experiments grids logs ran_beside slate_sets",
+    "write_front_page": "entry experiments grids logs over_worlds ran_beside study sweeps "
+    "validations",
 }
 
 
@@ -145,18 +216,18 @@ def test_settings_are_plain_sorted_and_can_be_read_from_their_text(default):
 
 
 def test_a_rule_has_the_keys_that_it_uses_and_no_others(default):
-    changed = study({"logs": {"mine": LOG}, "promotion": {"focal_position_last": 9}})
+    changed = study({"logs": {"mine": LOG}, "promotions": {"to_first": {"focal_position_last": 9}}})
     for rule, keys in KEYS.items():
         assert sorted(every_setting(changed)[rule]) == keys.split(), rule
     assert "focal_position_last" not in study(
-        {"promotion": {"focal_position_last": None}}
-    ).promotion_settings(1)
+        {"promotions": {"to_first": {"focal_position_last": None}}}
+    ).promotion_settings("to_first", 1)
 
 
 def test_settings_are_those_of_the_configuration(default):
     config, values = default.config, every_setting(default)
     assert values["write_config"] == {key: config[key] for key in config if key != "archives"}
-    assert values["assign_promotion"] == config["promotion"] | {"seed": 1}
+    assert values["assign_promotion"] == config["promotions"]["to_first"] | {"seed": 1}
     assert values["fit_models"] == config["models"] | {"seed": 20260428, "outcome": "clicks"}
     assert values["compare_policies"] == config["policy"] | {"seed": 20260428, "outcome": "clicks"}
     assert values["simulate_clicks"]["world"] == config["worlds"]["reference"]
@@ -164,13 +235,19 @@ def test_settings_are_those_of_the_configuration(default):
 
 
 def test_the_scorer_reaches_slates_through_its_files_alone(default):
-    scorer = default.slate_settings(size=6, seed=1)["scorer"]
+    scorer = default.slate_settings("scorer", size=6, seed=1)["scorer"]
     assert scorer.keys().isdisjoint({"damping", "factors"})
     assert "train_share" in scorer
-    assert default.uses_scorer
-    history = study({"slates": {"builder": "history"}})
-    assert not history.uses_scorer
-    assert "scorer" not in history.slate_settings(size=6, seed=1)
+    assert default.uses_scorer("scorer")
+    folder = "results/ml-small/scorer/scorer"
+    assert default.scorer_tables("ml-small", "scorer") == {
+        f"scorer_{which}": f"{folder}/{which}.parquet" for which in ("users", "items")
+    }
+    both = study({"slates": {"own": {"builder": "history"}}})
+    assert not both.uses_scorer("own")
+    assert both.scorer_tables("ml-small", "own") == {}
+    assert "scorer" not in both.slate_settings("own", size=6, seed=1)
+    assert both.slate_settings("scorer", size=6, seed=1)["builder"] == "scorer"
 
 
 def test_one_world_s_parameters_are_in_its_own_settings_alone(default):
@@ -188,7 +265,7 @@ def test_the_order_of_a_log_s_outcomes_and_of_a_grid_s_parameters_is_kept(defaul
     assert default.page_settings("logs/mine")["entry"]["outcome_order"] == ["watch_time", "orders"]
     entry = {"world": "logit", "parameters": {"g_c": [0.1], "b_v": [1.0]}}
     made = study({"grids": {"x": entry}, "study": {"grids": ["x"]}})
-    assert [name for name, _ in made.grid_settings("x")["parameters"]] == ["g_c", "b_v"]
+    assert [name for name, _ in made.grid_settings("x", 20260428)["parameters"]] == ["g_c", "b_v"]
 
 
 def test_what_an_outcome_is_called_is_no_setting_of_the_reading_of_a_log(default):
@@ -216,38 +293,39 @@ def test_settings_refuse_what_is_not_plain():
 def test_a_grid_has_its_world_with_changes_and_the_study_s_first_slates(default):
     entry = {"world": "logit", "changes": {"b_r": 0.5}, "parameters": {"b_v": [1.0]}}
     made = study({"grids": {"x": entry}, "study": {"grids": ["x"]}})
-    values = made.grid_settings("x")
+    values = made.grid_settings("x", 20260428)
     assert values["world"] == made.world("logit") | {"b_r": 0.5}
     assert values["seed"] == 20260428
-    folder = "results/ml-small/size=12/seed=20260428"
-    assert made.grid_inputs("ml-small", "x") == {"exposure": f"{folder}/exposure.parquet"}
+    folder = "ml-small/scorer/size=12/seed=20260428/to_first"
+    assert made.grid_paths == [f"{folder}/grid/x"]
+    assert made.grid_inputs("ml-small", "scorer", "x") == {}
     other = study({"grids": {"x": entry | {"size": 8, "seed": 3}}, "study": {"grids": ["x"]}})
-    inputs = other.grid_inputs("ml-small", "x")
-    assert inputs == {"exposure": "results/ml-small/size=8/seed=3/exposure.parquet"}
+    assert other.grid_paths == ["ml-small/scorer/size=8/seed=3/to_first/grid/x"]
 
 
 def test_a_world_that_compares_items_needs_their_tables(tiny):
     movies = {"movies": "resources/datasets/tiny/movies.parquet"}
-    assert tiny.similarity_tables("tiny", "logit") == {}
+    assert tiny.similarity_tables("tiny", "small", "logit") == {}
     by_genres = study({"worlds": {"similarity": {"source": "genres"}}})
-    assert by_genres.similarity_tables("tiny", "similarity") == movies
+    assert by_genres.similarity_tables("tiny", "scorer", "similarity") == movies
     by_factors = study({"worlds": {"similarity": {"source": "factors"}}})
-    scorer = {"scorer_items": "results/tiny/scorer/items.parquet"}
-    assert by_factors.similarity_tables("tiny", "similarity") == movies | scorer
+    scorer = {"scorer_items": "results/tiny/small/scorer/items.parquet"}
+    assert by_factors.similarity_tables("tiny", "small", "similarity") == movies | scorer
 
 
 def test_the_files_of_a_sweep_keep_the_blocks_that_exist(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    files = tiny.sweep_files("tiny", "effects.parquet")
+    files = tiny.sweep_files("from_third", "effects.parquet")
     assert files == [
-        f"results/tiny/sweep/size={size}/seeds={block}/{world}/effects.parquet"
+        f"results/tiny/small/sweep/size={size}/seeds={block}/from_third/{world}/effects.parquet"
         for size in (6, 8)
         for block in ("1-2", "3-4")
         for world in ("logit", "similarity")
     ]
-    (tmp_path / "results/tiny/sweep/size=6/seeds=2-4").mkdir(parents=True)
-    blocks = {path.split("/")[4] for path in tiny.sweep_files("tiny", "x") if "size=6" in path}
-    assert blocks == {"seeds=1", "seeds=2-4"}
+    for block in ("seeds=2-4/from_third", "seeds=1-4/another"):
+        (tmp_path / "results/tiny/small/sweep/size=6" / block).mkdir(parents=True)
+    paths = [path for path in tiny.sweep_files("from_third", "x") if "size=6" in path]
+    assert {path.split("/")[5] for path in paths} == {"seeds=1", "seeds=2-4"}
 
 
 def test_a_sweep_or_a_validation_that_cannot_run_is_refused():
@@ -255,9 +333,9 @@ def test_a_sweep_or_a_validation_that_cannot_run_is_refused():
         {"sweep": {"worlds": ["logitt"]}, "validation": {"cases": {"x": {"worlds": ["mnll"]}}}}
     )
     with pytest.raises(NetliftError, match=r"sweep\.worlds: .*did you mean logit"):
-        wrong.sweep_files("ml-small", "x")
+        wrong.sweep_files("to_first", "x")
     with pytest.raises(NetliftError, match=r"validation\.cases\.x\.worlds: .*did you mean mnl"):
-        wrong.case_files("ml-small", "x")
+        wrong.case_files("to_first", "x")
 
 
 def test_a_case_takes_from_the_study_what_it_does_not_say(default):
@@ -265,36 +343,68 @@ def test_a_case_takes_from_the_study_what_it_does_not_say(default):
     assert (standard.size, standard.n_slates, standard.worlds) == (12, 3000, default.worlds)
     assert (standard.model_replicates, standard.n_users) == (100, None)
     assert (few.n_slates, few.worlds) == (50, ("reference", "logit", "mnl"))
-    rare = default.case("promoted_1_in_10").promotion
-    assert rare == default.config["promotion"] | {"probability": 0.1}
+    rare = default.case_settings("promoted_1_in_10", "to_first", "logit")["promotion"]
+    assert rare == default.config["promotions"]["to_first"] | {"probability": 0.1}
     assert default.case("size_24").size == 24
 
 
 def test_a_case_has_the_world_with_its_changes_and_the_study_s_replicates(default):
-    values = default.case_settings("rare_clicks", "logit")
+    values = default.case_settings("rare_clicks", "to_first", "logit")
     assert values["world"] == default.world("logit") | {"target_click_rate": 0.01}
     assert values["replicates"] == default.config["validation"]["replicates"]
-    assert values["promotion"] == default.config["promotion"]
+    assert values["promotion"] == default.config["promotions"]["to_first"]
 
 
 def test_a_case_of_few_users_has_slates_of_its_own(default):
-    slates = default.case_inputs("ml-small", "many_per_user", "logit")["slates"]
-    assert slates == "results/ml-small/validation/many_per_user/slates.parquet"
+    slates = default.case_inputs("many_per_user", "logit")["slates"]
+    assert slates == "results/studies/default/validation/slates/many_per_user/slates.parquet"
     values = default.case_slate_settings("many_per_user")
     assert (values["n_users"], values["size"], values["seed"]) == (120, 12, 20260428)
-    slates = default.case_inputs("ml-small", "size_24", "logit")["slates"]
-    assert slates == "results/ml-small/size=24/seed=20260428/slates.parquet"
+    slates = default.case_inputs("size_24", "logit")["slates"]
+    assert slates == "results/ml-small/scorer/size=24/seed=20260428/slates.parquet"
 
 
 def test_the_files_of_the_validation_are_those_of_each_case_in_its_worlds(default):
-    files = default.case_files("ml-small", "tests.parquet")
-    assert "results/ml-small/validation/rare_clicks/logit/tests.parquet" in files
-    assert "results/ml-small/validation/rare_clicks/mnl/tests.parquet" not in files
+    folder = "results/studies/default/validation/to_first"
+    files = default.case_files("to_first", "tests.parquet")
+    assert f"{folder}/rare_clicks/logit/tests.parquet" in files
+    assert f"{folder}/rare_clicks/mnl/tests.parquet" not in files
     cases = default.config["validation"]["cases"]
     assert len(files) == sum(len(default.case(name).worlds) for name in cases)
 
 
 # --- Files that the user brings ------------------------------------------------------------------
+
+
+SWEPT = {"sweep": {"seeds": ["1-2"], "sizes": [6], "worlds": ["logit"]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"promotions": {"from_third": {"probability": 0.4}}}, {"sweep", "validation"}),
+        ({"worlds": {"logit": {"b_r": 0.9}}}, {"sweep", "validation"}),
+        ({"slates": {"small": {"n_slates": 190}}}, {"sweep", "validation"}),
+        ({"slates": {"small": {"scorer": {"factors": 9}}}}, {"sweep", "validation"}),
+        ({"datasets": {"tiny": {"seed": 2}}}, {"sweep", "validation"}),
+        ({"sweep": {"seeds": ["1-3"]}}, {"sweep"}),
+        ({"validation": {"replicates": 120}}, {"validation"}),
+        ({"sweep": {"block_size": 3}}, set()),
+        ({"datasets": {"tiny": {"title": "Another title"}}}, set()),
+        ({"inference": {"min_slates": 12}}, {"validation"}),
+    ],
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
+)
+def test_a_sweep_and_a_validation_are_known_by_all_that_they_follow_from(change, differs):
+    overlay = yaml.safe_load((ROOT / "config/studies/tiny.yaml").read_text(encoding="utf-8"))
+    before, after = study(overlay, SWEPT), study(overlay, SWEPT, change)
+    found = {
+        name
+        for name in ("sweep", "validation")
+        if getattr(before, f"{name}_design")("from_third")
+        != getattr(after, f"{name}_design")("from_third")
+    }
+    assert found == differs
 
 
 def test_the_files_behind_a_data_set_are_the_user_s_own(default, tmp_path):
@@ -310,7 +420,7 @@ def test_the_files_behind_a_data_set_are_the_user_s_own(default, tmp_path):
 
 
 def test_the_files_of_a_log(default, tmp_path):
-    example = "results/tiny/size=6/seed=1/logit/log.csv"
+    example = "results/tiny/small/size=6/seed=1/from_third/logit/log.csv"
     log = study({"logs": {"mine": LOG | {"path": example}}})
     assert log.log_files("mine") == [example]
     (tmp_path / "mine.csv").write_text("x")
@@ -334,7 +444,9 @@ def test_a_log_that_is_not_there_is_told_with_those_that_are(default):
     ("wildcards", "share"),
     [
         ({"experiment": LOGIT}, 3000 * 12),
-        ({"slate_set": "ml-small/size=24/seed=1"}, 3000 * 24),
+        ({"dataset": "ml-small", "slates": "few", "size": "24", "seed": "1"}, 60 * 24),
+        ({"experiment": "ml-small/few/size=24/seed=1/to_first/logit"}, 60 * 24),
+        ({"study": "default", "promotion": "to_first"}, 3000 * 12),
         ({"dataset": "ml-small", "size": "6", "seed": "1"}, 3000 * 6),
         ({"dataset": "ml-small", "grid": "x"}, 3000 * 12),
         ({"dataset": "ml-small", "case": "slates_50", "world": "logit"}, 50 * 12),
@@ -362,3 +474,22 @@ def test_memory_and_minutes_are_what_was_measured_grown_to_the_job(default):
     block = job | {"seeds": "1-10"}
     assert measured.minutes(default, block, 1) == asked_minutes(grown + 9 * 30, 1)
     assert measured.memory(default, block, 1) == measured.memory(default, job, 1)
+
+
+def test_files_with_names_that_snakemake_takes_for_patterns_are_settings(tmp_path):
+    """As inputs they would be refused, or be other files; their content is in the settings."""
+    odd, plain = tmp_path / "day={1}/<results>.csv", tmp_path / "a.csv"
+    odd.parent.mkdir()
+    for file in (odd, plain):
+        file.write_text("x")
+    logs = {"mine": {**LOG, "path": [str(odd), str(plain)]}}
+    assert study({"logs": logs}).log_files("mine") == [str(plain)]
+    before = study({"logs": logs}).log_settings("mine")
+    assert list(before["contents"]) == [str(odd)]
+    plain.write_text("y")
+    assert study({"logs": logs}).log_settings("mine") == before
+    odd.write_text("y")
+    assert study({"logs": logs}).log_settings("mine") != before
+    assert "contents" not in study({"logs": {"mine": {**LOG, "path": str(plain)}}}).log_settings(
+        "mine"
+    )

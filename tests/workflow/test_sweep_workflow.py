@@ -5,13 +5,13 @@ import shutil
 
 import pandas as pd
 import pytest
-from runs import checkout, run
+from runs import STUDY, checkout, run
 from scipy.stats import t
 
 pytestmark = pytest.mark.slow
 
-SWEEP = "results/tiny/sweep"
-VALIDATION = "results/tiny/validation"
+SWEEP, VALIDATION = f"{STUDY}/sweep/from_third", f"{STUDY}/validation/from_third"
+BLOCKS = "results/tiny/small/sweep"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_nothing_is_left_to_do(swept):
 
 
 def test_a_seed_alone_gives_the_same_values(swept):
-    effects = "results/tiny/size=8/seed=3/similarity/effects"
+    effects = "results/tiny/small/size=8/seed=3/from_third/similarity/effects"
     run(swept, "--", f"{effects}/component_effects.csv", f"{effects}/conclusions.csv")
     for name, key in (("component_effects", "effects"), ("conclusions", "conclusions")):
         alone = pd.read_csv(swept / effects / f"{name}.csv")
@@ -146,16 +146,16 @@ def test_the_size_of_tests_is_judged_where_nothing_spills_over(swept):
 
 
 def test_figures_and_the_page_are_made(swept):
-    figures = {path.name for path in swept.glob("results/tiny/*/*.svg")}
+    figures = {path.name for path in swept.glob(f"{STUDY}/*/from_third/*.svg")}
     assert {f"sweep_{name}.svg" for name in ("estimates", "distribution", "conclusions")} <= figures
     names = ("coverage", "bias", "tests", "policies")
     assert {f"validation_{name}.svg" for name in names} <= figures
     page = (swept / VALIDATION / "validation.md").read_text(encoding="utf-8")
-    assert page.startswith("# Validation of tiny")
+    assert page.startswith("# Validation of the study tiny, promotion from_third")
 
 
 def test_a_case_of_few_users_gives_each_many_slates(swept):
-    slates = pd.read_parquet(swept / VALIDATION / "many_per_user/slates.parquet")
+    slates = pd.read_parquet(swept / STUDY / "validation/slates/many_per_user/slates.parquet")
     per_user = slates.groupby("user_id")["slate_id"].nunique()
     assert len(per_user) == 8
     assert (per_user == 20).all()
@@ -166,12 +166,13 @@ def test_a_failed_seed_is_named_and_the_other_blocks_are_done(swept, tmp_path):
     folder = tmp_path / "failed"
     shutil.copytree(swept, folder)
     shutil.rmtree(folder / SWEEP)
-    given = ["--keep-going", "--config", "slates={n_slates: 6}"]
+    shutil.rmtree(folder / BLOCKS)
+    given = ["--keep-going", "--config", "slates={small: {n_slates: 6}}"]
     small = "sweep={seeds: [SEEDS], sizes: [6], worlds: [logit], block_size: 2}"
     said = run(folder, *given, small.replace("SEEDS", "1-6"), "--", "sweep", ok=False)
     assert "1 seed of this block failed (4)" in said
     assert "seed 4: 1 control slates of 6 slates" in said
-    done = {path.parts[-3] for path in (folder / SWEEP).glob("**/effects.parquet")}
+    done = {path.parts[-4] for path in (folder / BLOCKS).glob("**/effects.parquet")}
     assert done == {"seeds=1-2", "seeds=5-6"}
     table = f"{SWEEP}/effects.parquet"
     run(folder, *given, small.replace("SEEDS", "1-3, 5-6"), "--", table)

@@ -54,6 +54,9 @@ def test_effects_that_a_world_has_made_are_met_again_from_other_parameters(entry
         assert found.targets[name]["met"]
         assert found.targets[name]["reached"] == pytest.approx(reached[name], abs=1e-9)
     assert found.why == ""
+    badge = found.world.parameters.get("promotion_badge", 0.0)
+    assert ("below zero" in found.note) == (badge < 0)
+    assert (entry.get("promotion_badge", 0.0) < 0) == (badge < 0)
 
 
 def test_without_a_click_rate_the_intercept_stays():

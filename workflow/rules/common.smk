@@ -1,62 +1,77 @@
 # What the files of rules share: STUDY (the config, checked and parsed), the experiments of the
 # study, and the functions that Snakemake calls with a job's wildcards.
-import functools
-import hashlib
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-LIBRARY = str(Path(workflow.basedir) / "lib")
-sys.path.insert(0, LIBRARY)
-# Scripts run in separate processes, which find the library by this variable.
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
+# Snakemake writes the path of Python into the command of a script without quotes.
+if os.path.exists(sys.executable):
+    sys.executable = shlex.quote(sys.executable)
 
-from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
+from netlift.workflow.contents import content
+from netlift.workflow.records import difference_of, outdated_files
+from netlift.workflow.experiment import (
+    DESIGN_PATH,
+    EXPERIMENT_PATH,
+    OVER_WORLDS_PATH,
+    RECIPE_PATH,
+    SLATES_PATH,
+    STUDY_PATH,
+    SWEEP_PATH,
+)
 from netlift.workflow.resources import Measured
+from netlift.workflow.shared import changed_names
 from netlift.workflow.sources import source_files
 from netlift.workflow.study import Study
 from netlift.workflow.values import settings, typed
 
-
-def plain_errors(function):
-    """Return a function whose NetliftErrors Snakemake shows without a traceback."""
-
-    @functools.wraps(function)
-    def call(*arguments):
-        try:
-            return function(*arguments)
-        except NetliftError as error:
-            raise WorkflowError(str(error))
-
-    return call
-
-
 # Snakemake reads values inside a mapping on the command line as strings, even numbers.
-update_config(config, typed(workflow.config_settings.config))
+update_config(config, plain_errors(typed)(workflow.config_settings.config))
 STUDY = Study.from_config(plain_errors(check_config)(config))
 
 # The folder of official archives does not change any result, so no rule depends on it.
 if "archives" in STUDY.config:
     os.environ.update(NETLIFT_ARCHIVES=os.path.abspath(STUDY.config["archives"]))
 
+if workflow.is_main_process:
+    for warning in changed_names(STUDY, Path("results")):
+        print(f"Warning: {warning}", file=sys.stderr)
+
 EXPERIMENTS = [experiment.path for experiment in STUDY.experiments]
-SLATE_SETS = STUDY.slate_sets
-SLATE_SET_PARTS = {"dataset": STUDY.dataset, "size": STUDY.sizes, "seed": STUDY.seeds}
+# What the study chooses from, by wildcard.
+CHOICES = {
+    "study": STUDY.name,
+    "dataset": STUDY.dataset,
+    "slates": STUDY.slates,
+    "size": STUDY.sizes,
+    "seed": STUDY.seeds,
+    "promotion": STUDY.promotions,
+}
+# The names that a path can have, as regular expressions.
+NAMES = {
+    wildcard: f"(?:{'|'.join(map(re.escape, STUDY.config[group]))})"
+    for wildcard, group in (
+        ("dataset", "datasets"),
+        ("slates", "slates"),
+        ("promotion", "promotions"),
+        ("world", "worlds"),
+    )
+}
 
 
 wildcard_constraints:
-    dataset="|".join(STUDY.config["datasets"]),
+    **NAMES,
+    study=STUDY.name,
     size=r"\d+",
     seed=r"\d+",
-    world="|".join(STUDY.config["worlds"]),
     grid="|".join(STUDY.config["grids"]) or "none",
     log=r"[A-Za-z0-9_-]+",
-    experiment=r"[^/]+/size=\d+/seed=\d+/[^/]+|logs/[^/]+",
-    slate_set=r"[^/]+/size=\d+/seed=\d+",
+    experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + r"|logs/[A-Za-z0-9_-]+",
 
 
 def code(script, *modules):
@@ -90,18 +105,105 @@ sweep_files, case_files = plain_errors(STUDY.sweep_files), plain_errors(STUDY.ca
 unit_of = plain_errors(STUDY.unit)
 
 
-def ran_beside(dataset):
-    """Return checksums of the existing results of sweep, validation and own logs.
+def scorer_tables(wildcards):
+    """Return the scorer's tables, if the recipe's slates are ranked by the scorer."""
+    return STUDY.scorer_tables(wildcards.dataset, wildcards.slates)
 
-    They are a setting and no inputs: a change rebuilds the front page, which never starts a run.
+
+def similarity_tables(wildcards):
+    """Return the tables for the similarity of items, if the world needs it."""
+    return STUDY.similarity_tables(wildcards.dataset, wildcards.slates, wildcards.world)
+
+
+SWEEP_JOBS = ("import_ratings", "fit_scorer", "sweep_slates", "sweep_effects")
+VALIDATION_JOBS = ("import_ratings", "fit_scorer", "build_slates", "validate_case")
+
+
+def sweep_design(promotion):
+    """Return what the results of a sweep follow from: choices, own ratings, code."""
+    choices = plain_errors(STUDY.sweep_design)(promotion)
+    return settings(choices=choices, content=content_behind(SWEEP_JOBS))
+
+
+def validation_design(promotion):
+    """Return what the results of the validation follow from: choices, own ratings, code."""
+    choices = plain_errors(STUDY.validation_design)(promotion)
+    source = f"the study {STUDY.name}, promotion {promotion}"
+    return settings(source=source, choices=choices, content=content_behind(VALIDATION_JOBS))
+
+
+def content_behind(scripts):
+    """Return the hash of the study's own ratings, and of the code of scripts and of all worlds."""
+    models = {f"netlift.worlds.models.{STUDY.model(world)}" for world in STUDY.config["worlds"]}
+    files = [path for script in scripts for path in source_files(script, *sorted(models))]
+    return content([*rating_files(STUDY.dataset), *(os.path.relpath(path) for path in files)])
+
+
+def ran_beside():
+    """Return the state of the sweep, the validation and the logs, whose results front pages show.
+
+    It is a setting and no input: a change rebuilds the front page, which never starts a run. For
+    each there are the checksums of its files, or the reason why they are not shown: they were made
+    with other settings, data or code than this study has.
     """
-    folders = [Path("results", dataset, name) for name in ("sweep", "validation")]
-    files = [
-        path for folder in folders for end in ("csv", "svg") for path in folder.glob(f"*.{end}")
-    ]
-    of_logs = [
-        Path("results/logs", log, "decision.json" if entry.is_experiment else "report.html")
-        for log, entry in STUDY.logs.items()
-    ]
-    files += [path for path in of_logs if path.exists()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    folders = {"sweep": STUDY.sweep_folders, "validation": STUDY.validation_folders}
+    state = {
+        f"{name}s": {folder: state_of_study(name, Path(folder).name) for folder in paths}
+        for name, paths in folders.items()
+    }
+    return state | {"logs": {log: state_of_log(log) for log in STUDY.logs}}
+
+
+def state_of_study(name, promotion):
+    wildcards = {"study": STUDY.name, "promotion": promotion}
+    rules = (f"combine_{name}", f"plot_{name}")
+    files = {rule: [path.format(**wildcards) for path in files_of(rule)] for rule in rules}
+    return state_of(sum(files.values(), []), {rule: files[rule][0] for rule in rules}, wildcards)
+
+
+def state_of_log(log):
+    entry, wildcards = STUDY.logs[log], {"experiment": f"logs/{log}", "log": log}
+    made = outputs_of_log(is_experiment=entry.is_experiment, row_stages=entry.row_stages)
+    page = "write_report" if entry.is_experiment else "describe_log"
+    files = [f"results/logs/{log}/report.html"]
+    files += [f"results/logs/{log}/decision.json"] if entry.is_experiment else []
+    rules = {maker(output, of_log=True): output.path.format(**wildcards) for output in made}
+    return state_of(files, rules | {page: files[0]}, wildcards)
+
+
+def state_of(files, rules, wildcards):
+    """Return the checksums of existing files, and why they are not current; empty if they are.
+
+    ``rules`` has one file of each rule behind them.
+    """
+    existing = [path for path in files if os.path.exists(path)]
+    if not existing:
+        return {}
+    try:
+        reasons = [difference(file, rule, wildcards) for rule, file in rules.items()]
+        reasons += outdated_files([Path(file) for file in rules.values()], Path()).values()
+        reason = next(filter(None, reasons), "")
+    except WorkflowError as error:
+        reason = f"the configuration has changed: {error}"
+    return {"reason": reason} | {path: content([path]) for path in existing if not reason}
+
+
+class Chosen(dict):
+    """Wildcards as the functions of parameters use them: by attribute, or as keywords."""
+
+    __getattr__ = dict.__getitem__
+
+
+def difference(file, rule, wildcards):
+    """Return why a file is not what its rule would make now; empty if it is."""
+    params = workflow.get_rule(rule).params
+    values = [value(Chosen(wildcards)) if callable(value) else value for value in params]
+    return difference_of(Path(file), values)
+
+
+def other_pages():
+    """Return checksums of what the list of all studies and logs shows, but of this study's."""
+    patterns = ("studies/*/verdict.json", "logs/*/decision.json", "logs/*/report.html")
+    files = [path for pattern in patterns for path in Path("results").glob(pattern)]
+    others = (path for path in files if path.parent != Path("results", STUDY.folder))
+    return {str(path): content([path]) for path in others}

@@ -1,18 +1,18 @@
 # The configuration of the results, written next to them.
 #
 # REQUIRED INPUTS   none
-# OUTPUTS           results/{dataset}/config.yaml
+# OUTPUTS           results/studies/{study}/config.yaml
 
 
 rule write_config:
     input:
         code=code("write_config"),
     output:
-        "results/{dataset}/config.yaml",
+        f"{STUDY_FOLDER}/config.yaml",
     log:
-        "logs/{dataset}/write_config.log",
+        f"logs/{STUDY_PATH}/write_config.log",
     benchmark:
-        "logs/{dataset}/write_config.tsv"
+        f"logs/{STUDY_PATH}/write_config.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -23,6 +23,11 @@ rule write_config:
     params:
         settings=STUDY.config_settings(),
     message:
-        "Writing the merged configuration of {wildcards.dataset}"
+        "Writing the merged configuration of the study {wildcards.study}"
     script:
         "../scripts/write_config.py"
+
+
+rule study_configuration:
+    input:
+        expand(f"{STUDY_FOLDER}/config.yaml", study=STUDY.name),

@@ -2,7 +2,8 @@
 #
 # REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
 # OUTPUTS           results/{experiment}/effects/*.csv, bootstrap_draws.parquet
-#                   results/{slate_set}/robustness.csv, decision_statements.csv: all worlds together
+#                   results/studies/{study}/size={size}/seed={seed}/{promotion}/robustness.csv,
+#                   decision_statements.csv: all worlds together
 
 
 rule estimate_ledger:
@@ -80,6 +81,7 @@ rule test_randomization:
 rule state_decisions:
     input:
         **needs("state_decisions"),
+        checks=lambda wildcards: checks_of_log(wildcards.experiment),
         code=code("state_decisions"),
     output:
         **makes("state_decisions"),
@@ -108,7 +110,9 @@ ruleorder: state_decisions > compare_worlds
 rule compare_worlds:
     input:
         conclusions=expand(
-            f"{SLATE_SET}/{{world}}/{named('conclusions').file}",
+            f"{DESIGN}/{{world}}/{named('conclusions').file}",
+            dataset=STUDY.dataset,
+            slates=STUDY.slates,
             world=STUDY.worlds,
             allow_missing=True,
         ),
@@ -116,9 +120,9 @@ rule compare_worlds:
     output:
         **makes("compare_worlds"),
     log:
-        "logs/{dataset}/size={size}/seed={seed}/compare_worlds.log",
+        f"logs/{OVER_WORLDS_PATH}/compare_worlds.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/compare_worlds.tsv"
+        f"logs/{OVER_WORLDS_PATH}/compare_worlds.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -136,5 +140,5 @@ rule compare_worlds:
 
 rule effects:
     input:
-        [expand(path, **SLATE_SET_PARTS) for path in files_of("compare_worlds")],
+        expand(files_of("compare_worlds"), **CHOICES),
         expand(files_of(*ESTIMATES), experiment=EXPERIMENTS),

@@ -1,23 +1,23 @@
 # Clicks in one world, and the accounts of each slate.
 #
-# REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/exposure.parquet
+# REQUIRED INPUTS   results/{design}/exposure.parquet
 #                   for a world that uses the similarity of items: movies.parquet, scorer/items.parquet
-# OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/items.parquet, world.json
+# OUTPUTS           results/{design}/{world}/items.parquet, world.json
 #                   results/{experiment}/slate_outcomes.parquet
 
 
 rule simulate_clicks:
     input:
-        unpack(lambda wildcards: STUDY.similarity_tables(wildcards.dataset, wildcards.world)),
+        unpack(similarity_tables),
         exposure=rules.assign_promotion.output.exposure,
         code=lambda wildcards: world_code("simulate_clicks", wildcards.world),
     output:
-        slate_items="results/{dataset}/size={size}/seed={seed}/{world}/items.parquet",
-        world="results/{dataset}/size={size}/seed={seed}/{world}/world.json",
+        slate_items=f"{DESIGN}/{{world}}/items.parquet",
+        world=f"{DESIGN}/{{world}}/world.json",
     log:
-        "logs/{dataset}/size={size}/seed={seed}/{world}/simulate_clicks.log",
+        f"logs/{DESIGN_PATH}/{{world}}/simulate_clicks.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/{world}/simulate_clicks.tsv"
+        f"logs/{DESIGN_PATH}/{{world}}/simulate_clicks.tsv"
     conda:
         "../../environment.yml"
     threads: 1

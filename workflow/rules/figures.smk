@@ -1,11 +1,12 @@
 # Figures, each as SVG and as PNG. netlift/workflow/outputs.yaml lists them.
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
-#                   results/{dataset}/size={size}/seed={seed}/exposure.parquet, robustness.csv
+#                   results/{design}/exposure.parquet, results/studies/{study}/.../robustness.csv
 #                   results/{experiment}/slate_outcomes.parquet
 #                   results/{experiment}/effects/*.csv, bootstrap_draws.parquet
 #                   results/{experiment}/models/*.csv, slate_effects.parquet, verdict.json
-# OUTPUTS           results/{dataset}/size={size}/seed={seed}/figures/*.svg, *.png
+# OUTPUTS           results/{design}/figures/*.svg, *.png
+#                   results/studies/{study}/size={size}/seed={seed}/{promotion}/figures/*.svg, *.png
 #                   results/{experiment}/figures/*.svg, *.png
 
 
@@ -16,15 +17,17 @@ rule plot_slates:
     output:
         **makes("plot_slates"),
     log:
-        "logs/{dataset}/size={size}/seed={seed}/plot_slates.log",
+        f"logs/{DESIGN_PATH}/plot_slates.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/plot_slates.tsv"
+        f"logs/{DESIGN_PATH}/plot_slates.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(210, slates=150, ratings=1500),
         runtime=minutes(3, slates=3, ratings=60),
+    params:
+        settings=lambda wildcards: settings(source=DESIGN_PATH.format(**wildcards)),
     message:
         "Plotting ratings, slates and exposure, size {wildcards.size}, seed {wildcards.seed}"
     script:
@@ -67,9 +70,9 @@ rule plot_robustness:
     output:
         **makes("plot_robustness"),
     log:
-        "logs/{dataset}/size={size}/seed={seed}/plot_robustness.log",
+        f"logs/{OVER_WORLDS_PATH}/plot_robustness.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/plot_robustness.tsv"
+        f"logs/{OVER_WORLDS_PATH}/plot_robustness.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -78,9 +81,7 @@ rule plot_robustness:
         mem_mb=memory(155),
         runtime=minutes(2),
     params:
-        settings=lambda wildcards: drawing(
-            "plot_robustness", os.path.relpath(SLATE_SET.format(**wildcards), "results")
-        ),
+        settings=lambda wildcards: drawing("plot_robustness", OVER_WORLDS_PATH.format(**wildcards)),
     message:
         "Drawing which conclusions hold, size {wildcards.size}, seed {wildcards.seed}"
     script:
@@ -89,5 +90,5 @@ rule plot_robustness:
 
 rule figures:
     input:
-        [expand(path, **SLATE_SET_PARTS) for path in files_of("plot_slates", "plot_robustness")],
+        expand(files_of("plot_slates", "plot_robustness"), **CHOICES),
         expand(files_of(*FIGURE_RULES, TRUTH_RULE), experiment=EXPERIMENTS),

@@ -1,19 +1,24 @@
 # Sensitivity grids: one world for many combinations of parameter values, in one job.
 #
-# REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/exposure.parquet
-# OUTPUTS           results/{dataset}/grid/{grid}.parquet, {grid}.svg, {grid}.png
+# REQUIRED INPUTS   results/{design}/exposure.parquet
+# OUTPUTS           results/{design}/grid/{grid}.parquet, {grid}.svg, {grid}.png
 
 
 rule compute_grid:
     input:
-        unpack(lambda wildcards: STUDY.grid_inputs(wildcards.dataset, wildcards.grid)),
+        unpack(
+            lambda wildcards: STUDY.grid_inputs(
+                wildcards.dataset, wildcards.slates, wildcards.grid
+            )
+        ),
+        exposure=rules.assign_promotion.output.exposure,
         code=lambda wildcards: world_code("compute_grid", STUDY.grid(wildcards.grid)["world"]),
     output:
-        grid="results/{dataset}/grid/{grid}.parquet",
+        grid=f"{DESIGN}/grid/{{grid}}.parquet",
     log:
-        "logs/{dataset}/grid/{grid}/compute_grid.log",
+        f"logs/{DESIGN_PATH}/grid/{{grid}}/compute_grid.log",
     benchmark:
-        "logs/{dataset}/grid/{grid}/compute_grid.tsv"
+        f"logs/{DESIGN_PATH}/grid/{{grid}}/compute_grid.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -21,7 +26,7 @@ rule compute_grid:
         mem_mb=memory(185, slates=330),
         runtime=minutes(4, slates=85),
     params:
-        settings=lambda wildcards: STUDY.grid_settings(wildcards.grid),
+        settings=lambda wildcards: STUDY.grid_settings(wildcards.grid, int(wildcards.seed)),
     message:
         "Computing the grid {wildcards.grid}"
     script:
@@ -34,16 +39,16 @@ rule plot_grid:
         code=code("plot_grid"),
     output:
         figure=report(
-            "results/{dataset}/grid/{grid}.svg",
+            f"{DESIGN}/grid/{{grid}}.svg",
             caption="../report/grid.rst",
             category="Sensitivity",
             labels={"grid": "{grid}", "figure": "Heat maps"},
         ),
-        png="results/{dataset}/grid/{grid}.png",
+        png=f"{DESIGN}/grid/{{grid}}.png",
     log:
-        "logs/{dataset}/grid/{grid}/plot_grid.log",
+        f"logs/{DESIGN_PATH}/grid/{{grid}}/plot_grid.log",
     benchmark:
-        "logs/{dataset}/grid/{grid}/plot_grid.tsv"
+        f"logs/{DESIGN_PATH}/grid/{{grid}}/plot_grid.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -52,7 +57,8 @@ rule plot_grid:
         runtime=minutes(3),
     params:
         settings=lambda wildcards: settings(
-            parameters=list(STUDY.grid(wildcards.grid)["parameters"])
+            parameters=list(STUDY.grid(wildcards.grid)["parameters"]),
+            source=f"{DESIGN_PATH}/grid/{{grid}}".format(**wildcards),
         ),
     message:
         "Plotting the grid {wildcards.grid}"
@@ -62,8 +68,4 @@ rule plot_grid:
 
 rule grids:
     input:
-        expand(
-            "results/{dataset}/grid/{grid}.svg",
-            dataset=STUDY.dataset,
-            grid=STUDY.grids,
-        ),
+        [f"results/{path}.svg" for path in STUDY.grid_paths],

@@ -2,8 +2,8 @@
 # like a simulated experiment.
 #
 # REQUIRED INPUTS   the files that logs.{log}.path and logs.{log}.items.path name
-#                   for the example: results/{dataset}/size={size}/seed={seed}/{world}/items.parquet
-# OUTPUTS           results/{dataset}/size={size}/seed={seed}/{world}/log.csv
+#                   for the example: results/{design}/{world}/items.parquet
+# OUTPUTS           results/{design}/{world}/log.csv
 #                   results/logs/{log}/contract.csv, row_counts.csv, slate_outcomes.parquet
 #                   (contract_refused.csv instead of them where the log is refused)
 #                   results/logs/{log}/items.parquet, outcome_by_position.csv, sections.csv
@@ -12,14 +12,14 @@
 # A simulated experiment as a team would have logged it: an example whose truth is known.
 rule export_log:
     input:
-        slate_items="results/{dataset}/size={size}/seed={seed}/{world}/items.parquet",
+        slate_items=f"{DESIGN}/{{world}}/items.parquet",
         code=code("export_log"),
     output:
-        example="results/{dataset}/size={size}/seed={seed}/{world}/log.csv",
+        example=f"{DESIGN}/{{world}}/log.csv",
     log:
-        "logs/{dataset}/size={size}/seed={seed}/{world}/export_log.log",
+        f"logs/{DESIGN_PATH}/{{world}}/export_log.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/{world}/export_log.tsv"
+        f"logs/{DESIGN_PATH}/{{world}}/export_log.tsv"
     conda:
         "../../environment.yml"
     threads: 1

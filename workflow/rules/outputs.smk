@@ -3,13 +3,16 @@
 from netlift.core.outcome import CLICKS
 from netlift.core.tables import write_text
 from netlift.workflow.outputs import (
+    DESIGN,
     EXPERIMENT,
     ESTIMATES,
     FIGURE_RULES,
     MODEL_RULES,
     REGISTRY,
     RULES,
+    OVER_WORLDS,
     SLATE_SET,
+    STUDY as STUDY_FOLDER,
     TRUTH_RULE,
     Figure,
     drawings,
@@ -17,8 +20,10 @@ from netlift.workflow.outputs import (
     files_of,
     files_of_log,
     made_by,
+    maker,
     named,
     needs_of,
+    outputs_of_log,
     page_outputs,
 )
 
@@ -35,6 +40,13 @@ def log_results(log):
     entry = log_entry(log)
     files = files_of_log(is_experiment=entry.is_experiment, row_stages=entry.row_stages)
     return expand(files, experiment=f"logs/{log}")
+
+
+def checks_of_log(experiment):
+    """Return the results of a log's checks; nothing for a simulated experiment."""
+    folder = Path("results", experiment)
+    names = ("contract", "row_counts") if folder.parent.name == "logs" else ()
+    return [str(folder / f"{name}.csv") for name in names]
 
 
 def page_files(wildcards):

@@ -2,15 +2,19 @@
 #
 # REQUIRED INPUTS   results/{experiment}/effects/*.csv, models/*.csv, verdict.json, figures/*.svg,
 #                   world.json, items.parquet, slate_outcomes.parquet
-#                   results/{dataset}/size={size}/seed={seed}/figures/*.svg
-#                   results/{slate_set}/robustness.csv, decision_statements.csv, grids
+#                   results/{design}/figures/*.svg, grid/*.svg
+#                   results/studies/{study}/size={size}/seed={seed}/{promotion}/robustness.csv,
+#                   decision_statements.csv
 # OUTPUTS           results/{experiment}/report.html, decision.json
 #                   results/logs/{log}/report.html
-#                   results/report/index.html
+#                   results/studies/{study}/index.html, verdict.json
+#                   results/index.html
 
 # What pages are written from beside data: templates, styles, and the registry of outputs.
-TEMPLATES = sorted(local(str(path)) for path in Path(workflow.basedir, "report").iterdir())
-TEMPLATES.append(local(str(REGISTRY)))
+# Relative paths, so that in a moved folder nothing is rebuilt.
+TEMPLATES = sorted(
+    local(os.path.relpath(path)) for path in [*Path(workflow.basedir, "report").iterdir(), REGISTRY]
+)
 
 
 rule write_report:
@@ -18,7 +22,7 @@ rule write_report:
         page_files,
         movies=lambda wildcards: STUDY.movies(wildcards.experiment),
         templates=TEMPLATES,
-        schema=local(f"{workflow.basedir}/schemas/decision.schema.json"),
+        schema=local(os.path.relpath(f"{workflow.basedir}/schemas/decision.schema.json")),
         code=code("write_report"),
     output:
         page=report(
@@ -91,8 +95,8 @@ rule write_front_page:
             table=["component_effects", "observed_effects"],
         ),
         over_worlds=expand(
-            "results/{slate_set}/{file}",
-            slate_set=SLATE_SETS,
+            "results/{folder}/{file}",
+            folder=STUDY.over_worlds,
             file=["robustness.csv", "decision_statements.csv", "figures/robustness.svg"],
         ),
         grids=rules.grids.input,
@@ -100,15 +104,16 @@ rule write_front_page:
         code=code("write_front_page"),
     output:
         page=report(
-            "results/report/index.html",
+            f"{STUDY_FOLDER}/index.html",
             caption="../report/page.rst",
             category="Pages",
-            labels={"experiment": "all", "page": "Front page"},
+            labels={"experiment": "studies/{study}", "page": "Front page"},
         ),
+        verdict=f"{STUDY_FOLDER}/verdict.json",
     log:
-        "logs/write_front_page.log",
+        f"logs/{STUDY_PATH}/write_front_page.log",
     benchmark:
-        "logs/write_front_page.tsv"
+        f"logs/{STUDY_PATH}/write_front_page.tsv"
     localrule: True
     conda:
         "../../environment.yml"
@@ -117,11 +122,42 @@ rule write_front_page:
         mem_mb=memory(130),
         runtime=minutes(1),
     params:
-        settings=STUDY.front_page_settings(ran_beside=ran_beside(STUDY.dataset)),
+        settings=lambda wildcards: STUDY.front_page_settings(ran_beside=ran_beside()),
     message:
-        "Writing the front page"
+        "Writing the front page of the study {wildcards.study}"
     script:
         "../scripts/write_front_page.py"
+
+
+rule write_index:
+    input:
+        expand(f"{STUDY_FOLDER}/{{file}}", study=STUDY.name, file=["index.html", "verdict.json"]),
+        templates=TEMPLATES,
+        code=code("write_index"),
+    output:
+        page=report(
+            "results/index.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "all", "page": "All studies and logs"},
+        ),
+    log:
+        "logs/write_index.log",
+    benchmark:
+        "logs/write_index.tsv"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(130),
+        runtime=minutes(1),
+    params:
+        settings=settings(others=other_pages()),
+    message:
+        "Writing the list of all studies and logs"
+    script:
+        "../scripts/write_index.py"
 
 
 rule pages:
@@ -131,4 +167,4 @@ rule pages:
             experiment=EXPERIMENTS,
             file=["report.html", "decision.json"],
         ),
-        rules.write_front_page.output.page,
+        rules.write_index.output.page,

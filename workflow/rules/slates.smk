@@ -1,8 +1,9 @@
 # Slates before any promotion, and the experiment's design.
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
-# OUTPUTS           results/{dataset}/scorer/users.parquet, items.parquet, accuracy.csv
-#                   results/{dataset}/size={size}/seed={seed}/slates.parquet, exposure.parquet
+# OUTPUTS           results/{dataset}/{slates}/scorer/users.parquet, items.parquet, accuracy.csv
+#                   results/{dataset}/{slates}/size={size}/seed={seed}/slates.parquet
+#                   results/{dataset}/{slates}/size={size}/seed={seed}/{promotion}/exposure.parquet
 
 
 rule fit_scorer:
@@ -10,13 +11,13 @@ rule fit_scorer:
         ratings=rules.import_ratings.output.ratings,
         code=code("fit_scorer"),
     output:
-        scorer_users="results/{dataset}/scorer/users.parquet",
-        scorer_items="results/{dataset}/scorer/items.parquet",
-        accuracy="results/{dataset}/scorer/accuracy.csv",
+        scorer_users=f"results/{RECIPE_PATH}/scorer/users.parquet",
+        scorer_items=f"results/{RECIPE_PATH}/scorer/items.parquet",
+        accuracy=f"results/{RECIPE_PATH}/scorer/accuracy.csv",
     log:
-        "logs/{dataset}/fit_scorer.log",
+        f"logs/{RECIPE_PATH}/fit_scorer.log",
     benchmark:
-        "logs/{dataset}/fit_scorer.tsv"
+        f"logs/{RECIPE_PATH}/fit_scorer.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -24,7 +25,7 @@ rule fit_scorer:
         mem_mb=memory(220, ratings=1500),
         runtime=minutes(2, ratings=60),
     params:
-        settings=STUDY.scorer_settings(),
+        settings=lambda wildcards: STUDY.scorer_settings(wildcards.slates),
     message:
         "Fitting the scorer to the training ratings of {wildcards.dataset}"
     script:
@@ -33,17 +34,16 @@ rule fit_scorer:
 
 rule build_slates:
     input:
+        unpack(scorer_tables),
         ratings=rules.import_ratings.output.ratings,
         movies=rules.import_ratings.output.movies,
-        scorer_users=rules.fit_scorer.output.scorer_users if STUDY.uses_scorer else [],
-        scorer_items=rules.fit_scorer.output.scorer_items if STUDY.uses_scorer else [],
         code=code("build_slates"),
     output:
-        slates="results/{dataset}/size={size}/seed={seed}/slates.parquet",
+        slates=f"{SLATE_SET}/slates.parquet",
     log:
-        "logs/{dataset}/size={size}/seed={seed}/build_slates.log",
+        f"logs/{SLATES_PATH}/build_slates.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/build_slates.tsv"
+        f"logs/{SLATES_PATH}/build_slates.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -52,7 +52,7 @@ rule build_slates:
         runtime=minutes(1, slates=10, ratings=60),
     params:
         settings=lambda wildcards: STUDY.slate_settings(
-            size=int(wildcards.size), seed=int(wildcards.seed)
+            wildcards.slates, size=int(wildcards.size), seed=int(wildcards.seed)
         ),
     message:
         "Building slates of {wildcards.size} items from {wildcards.dataset}, seed {wildcards.seed}"
@@ -65,11 +65,11 @@ rule assign_promotion:
         slates=rules.build_slates.output.slates,
         code=code("assign_promotion"),
     output:
-        exposure="results/{dataset}/size={size}/seed={seed}/exposure.parquet",
+        exposure=f"{DESIGN}/exposure.parquet",
     log:
-        "logs/{dataset}/size={size}/seed={seed}/assign_promotion.log",
+        f"logs/{DESIGN_PATH}/assign_promotion.log",
     benchmark:
-        "logs/{dataset}/size={size}/seed={seed}/assign_promotion.tsv"
+        f"logs/{DESIGN_PATH}/assign_promotion.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -77,13 +77,15 @@ rule assign_promotion:
         mem_mb=memory(135, slates=220),
         runtime=minutes(1, slates=2),
     params:
-        settings=lambda wildcards: STUDY.promotion_settings(int(wildcards.seed)),
+        settings=lambda wildcards: STUDY.promotion_settings(
+            wildcards.promotion, int(wildcards.seed)
+        ),
     message:
-        "Drawing focal items and promotions, size {wildcards.size}, seed {wildcards.seed}"
+        "Drawing focal items and promotions {wildcards.promotion}, size {wildcards.size}, seed {wildcards.seed}"
     script:
         "../scripts/assign_promotion.py"
 
 
 rule slates:
     input:
-        expand("results/{slate_set}/exposure.parquet", slate_set=SLATE_SETS),
+        expand(named("exposure").path, **CHOICES),

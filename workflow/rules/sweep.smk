@@ -1,12 +1,10 @@
 # Sweeps: the ledger of many seeds, slate sizes and worlds, in blocks of seeds.
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
-#                   results/{dataset}/scorer/users.parquet, items.parquet
-# OUTPUTS           results/{dataset}/sweep/size={size}/seeds={seeds}/exposure.parquet
-#                   results/{dataset}/sweep/size={size}/seeds={seeds}/{world}/*.parquet
-#                   results/{dataset}/sweep/*.parquet, *.csv, *.svg, *.png
-
-SWEEP_FOLDER = "results/{dataset}/sweep/size={size}/seeds={seeds}"
+#                   results/{dataset}/{slates}/scorer/users.parquet, items.parquet
+# OUTPUTS           results/{block}/exposure.parquet, {world}/*.parquet, where {block} is
+#                   {dataset}/{slates}/sweep/size={size}/seeds={seeds}/{promotion}
+#                   results/studies/{study}/sweep/{promotion}/*.parquet, *.csv, *.svg, *.png
 
 
 wildcard_constraints:
@@ -15,18 +13,17 @@ wildcard_constraints:
 
 rule sweep_slates:
     input:
+        unpack(scorer_tables),
         ratings=rules.import_ratings.output.ratings,
         movies=rules.import_ratings.output.movies,
-        scorer_users=rules.fit_scorer.output.scorer_users if STUDY.uses_scorer else [],
-        scorer_items=rules.fit_scorer.output.scorer_items if STUDY.uses_scorer else [],
         code=code("sweep_slates"),
     output:
         # Kept: were it made again for a world that is added, Snakemake would run all worlds anew.
-        exposure=f"{SWEEP_FOLDER}/exposure.parquet",
+        exposure=f"results/{SWEEP_PATH}/exposure.parquet",
     log:
-        "logs/{dataset}/sweep/size={size}/seeds={seeds}/sweep_slates.log",
+        f"logs/{SWEEP_PATH}/sweep_slates.log",
     benchmark:
-        "logs/{dataset}/sweep/size={size}/seeds={seeds}/sweep_slates.tsv"
+        f"logs/{SWEEP_PATH}/sweep_slates.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -34,7 +31,9 @@ rule sweep_slates:
         mem_mb=memory(240, slates=300, ratings=1500),
         runtime=minutes(5, slates=35, ratings=60),
     params:
-        settings=lambda wildcards: STUDY.sweep_slate_settings(int(wildcards.size), wildcards.seeds),
+        settings=lambda wildcards: STUDY.sweep_slate_settings(
+            wildcards.slates, wildcards.promotion, int(wildcards.size), wildcards.seeds
+        ),
     message:
         "Building slates of {wildcards.size} items for seeds {wildcards.seeds}"
     script:
@@ -43,16 +42,16 @@ rule sweep_slates:
 
 rule sweep_effects:
     input:
-        unpack(lambda wildcards: STUDY.similarity_tables(wildcards.dataset, wildcards.world)),
+        unpack(similarity_tables),
         exposure=rules.sweep_slates.output.exposure,
         code=lambda wildcards: world_code("sweep_effects", wildcards.world),
     output:
-        effects=f"{SWEEP_FOLDER}/{{world}}/effects.parquet",
-        conclusions=f"{SWEEP_FOLDER}/{{world}}/conclusions.parquet",
+        effects=f"results/{SWEEP_PATH}/{{world}}/effects.parquet",
+        conclusions=f"results/{SWEEP_PATH}/{{world}}/conclusions.parquet",
     log:
-        "logs/{dataset}/sweep/size={size}/seeds={seeds}/{world}/sweep_effects.log",
+        f"logs/{SWEEP_PATH}/{{world}}/sweep_effects.log",
     benchmark:
-        "logs/{dataset}/sweep/size={size}/seeds={seeds}/{world}/sweep_effects.tsv"
+        f"logs/{SWEEP_PATH}/{{world}}/sweep_effects.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -69,23 +68,25 @@ rule sweep_effects:
 
 rule combine_sweep:
     input:
-        effects=lambda wildcards: sweep_files(wildcards.dataset, "effects.parquet"),
-        conclusions=lambda wildcards: sweep_files(wildcards.dataset, "conclusions.parquet"),
+        effects=lambda wildcards: sweep_files(wildcards.promotion, "effects.parquet"),
+        conclusions=lambda wildcards: sweep_files(wildcards.promotion, "conclusions.parquet"),
         code=code("combine_sweep"),
     output:
         **makes("combine_sweep"),
     log:
-        "logs/{dataset}/sweep/combine_sweep.log",
+        f"logs/{STUDY_PATH}/sweep/{{promotion}}/combine_sweep.log",
     benchmark:
-        "logs/{dataset}/sweep/combine_sweep.tsv"
+        f"logs/{STUDY_PATH}/sweep/{{promotion}}/combine_sweep.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: sweep_design(wildcards.promotion),
     message:
-        "Combining the blocks of the sweep"
+        "Combining the blocks of the sweep of {wildcards.study}, {wildcards.promotion}"
     script:
         "../scripts/combine_sweep.py"
 
@@ -97,9 +98,9 @@ rule plot_sweep:
     output:
         **makes("plot_sweep"),
     log:
-        "logs/{dataset}/sweep/plot_sweep.log",
+        f"logs/{STUDY_PATH}/sweep/{{promotion}}/plot_sweep.log",
     benchmark:
-        "logs/{dataset}/sweep/plot_sweep.tsv"
+        f"logs/{STUDY_PATH}/sweep/{{promotion}}/plot_sweep.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -107,13 +108,19 @@ rule plot_sweep:
         mem_mb=memory(500),
         runtime=minutes(30),
     params:
-        settings=lambda wildcards: drawing("plot_sweep", f"{wildcards.dataset}/sweep"),
+        settings=lambda wildcards: drawing(
+            "plot_sweep", f"{STUDY_PATH}/sweep/{{promotion}}".format(**wildcards)
+        ),
     message:
-        "Plotting the sweep of {wildcards.dataset}"
+        "Plotting the sweep of {wildcards.study}, {wildcards.promotion}"
     script:
         "../scripts/plot_figures.py"
 
 
 rule sweep:
     input:
-        expand(files_of("combine_sweep", "plot_sweep"), dataset=STUDY.dataset),
+        expand(
+            files_of("combine_sweep", "plot_sweep"),
+            study=STUDY.name,
+            promotion=STUDY.config["sweep"]["promotions"],
+        ),

@@ -1,11 +1,13 @@
 # Validation: with slates and worlds fixed, assignment and clicks are redrawn many times.
 #
-# REQUIRED INPUTS   results/{dataset}/size={size}/seed={seed}/slates.parquet
-# OUTPUTS           results/{dataset}/validation/{case}/slates.parquet, where a case has its own
-#                   results/{dataset}/validation/{case}/{world}/*.parquet, facts.json
-#                   results/{dataset}/validation/validation.md
-#                   results/{dataset}/validation/coverage.csv, tests.csv, policies.csv
-#                   results/{dataset}/validation/*.svg, *.png
+# REQUIRED INPUTS   results/{dataset}/{slates}/size={size}/seed={seed}/slates.parquet
+# OUTPUTS           results/studies/{study}/validation/slates/{case}/slates.parquet, where a case has its own
+#                   below results/studies/{study}/validation/{promotion}/:
+#                   {case}/{world}/*.parquet, facts.json
+#                   validation.md, coverage.csv, tests.csv, policies.csv, segments.csv,
+#                   *.svg, *.png
+
+VALIDATION_PATH = f"{STUDY_PATH}/validation/{{promotion}}"
 
 
 wildcard_constraints:
@@ -13,12 +15,17 @@ wildcard_constraints:
 
 
 use rule build_slates as build_case_slates with:
+    input:
+        **STUDY.scorer_tables(STUDY.dataset, STUDY.slates),
+        ratings=named("ratings").path.format(dataset=STUDY.dataset),
+        movies=named("movies").path.format(dataset=STUDY.dataset),
+        code=code("build_slates"),
     output:
-        slates="results/{dataset}/validation/{case}/slates.parquet",
+        slates=f"results/{STUDY_PATH}/validation/slates/{{case}}/slates.parquet",
     log:
-        "logs/{dataset}/validation/{case}/build_slates.log",
+        f"logs/{STUDY_PATH}/validation/slates/{{case}}/build_slates.log",
     benchmark:
-        "logs/{dataset}/validation/{case}/build_slates.tsv"
+        f"logs/{STUDY_PATH}/validation/slates/{{case}}/build_slates.tsv"
     params:
         settings=lambda wildcards: STUDY.case_slate_settings(wildcards.case),
     message:
@@ -27,19 +34,18 @@ use rule build_slates as build_case_slates with:
 
 rule validate_case:
     input:
-        unpack(
-            lambda wildcards: STUDY.case_inputs(wildcards.dataset, wildcards.case, wildcards.world)
-        ),
+        unpack(lambda wildcards: STUDY.case_inputs(wildcards.case, wildcards.world)),
         code=lambda wildcards: world_code("validate_case", wildcards.world),
     output:
-        ledgers="results/{dataset}/validation/{case}/{world}/ledgers.parquet",
-        tests="results/{dataset}/validation/{case}/{world}/tests.parquet",
-        policies="results/{dataset}/validation/{case}/{world}/policies.parquet",
-        facts="results/{dataset}/validation/{case}/{world}/facts.json",
+        ledgers=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/ledgers.parquet",
+        tests=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/tests.parquet",
+        policies=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/policies.parquet",
+        segments=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/segments.parquet",
+        facts=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/facts.json",
     log:
-        "logs/{dataset}/validation/{case}/{world}/validate_case.log",
+        f"logs/{VALIDATION_PATH}/{{case}}/{{world}}/validate_case.log",
     benchmark:
-        "logs/{dataset}/validation/{case}/{world}/validate_case.tsv"
+        f"logs/{VALIDATION_PATH}/{{case}}/{{world}}/validate_case.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -47,7 +53,9 @@ rule validate_case:
         mem_mb=memory(285, slates=1500),
         runtime=minutes(200, slates=150),
     params:
-        settings=lambda wildcards: STUDY.case_settings(wildcards.case, wildcards.world),
+        settings=lambda wildcards: STUDY.case_settings(
+            wildcards.case, wildcards.promotion, wildcards.world
+        ),
     message:
         "Validating case {wildcards.case} in world {wildcards.world}"
     script:
@@ -56,25 +64,28 @@ rule validate_case:
 
 rule combine_validation:
     input:
-        ledgers=lambda wildcards: case_files(wildcards.dataset, "ledgers.parquet"),
-        tests=lambda wildcards: case_files(wildcards.dataset, "tests.parquet"),
-        policies=lambda wildcards: case_files(wildcards.dataset, "policies.parquet"),
-        facts=lambda wildcards: case_files(wildcards.dataset, "facts.json"),
+        ledgers=lambda wildcards: case_files(wildcards.promotion, "ledgers.parquet"),
+        tests=lambda wildcards: case_files(wildcards.promotion, "tests.parquet"),
+        policies=lambda wildcards: case_files(wildcards.promotion, "policies.parquet"),
+        segments=lambda wildcards: case_files(wildcards.promotion, "segments.parquet"),
+        facts=lambda wildcards: case_files(wildcards.promotion, "facts.json"),
         code=code("combine_validation"),
     output:
         **makes("combine_validation"),
     log:
-        "logs/{dataset}/validation/combine_validation.log",
+        f"logs/{VALIDATION_PATH}/combine_validation.log",
     benchmark:
-        "logs/{dataset}/validation/combine_validation.tsv"
+        f"logs/{VALIDATION_PATH}/combine_validation.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(500),
         runtime=minutes(30),
+    params:
+        settings=lambda wildcards: validation_design(wildcards.promotion),
     message:
-        "Evaluating the replicates"
+        "Evaluating the replicates of {wildcards.study}, {wildcards.promotion}"
     script:
         "../scripts/combine_validation.py"
 
@@ -86,9 +97,9 @@ rule plot_validation:
     output:
         **makes("plot_validation"),
     log:
-        "logs/{dataset}/validation/plot_validation.log",
+        f"logs/{VALIDATION_PATH}/plot_validation.log",
     benchmark:
-        "logs/{dataset}/validation/plot_validation.tsv"
+        f"logs/{VALIDATION_PATH}/plot_validation.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -96,13 +107,17 @@ rule plot_validation:
         mem_mb=memory(250),
         runtime=minutes(10),
     params:
-        settings=lambda wildcards: drawing("plot_validation", f"{wildcards.dataset}/validation"),
+        settings=lambda wildcards: drawing("plot_validation", VALIDATION_PATH.format(**wildcards)),
     message:
-        "Plotting the validation of {wildcards.dataset}"
+        "Plotting the validation of {wildcards.study}, {wildcards.promotion}"
     script:
         "../scripts/plot_figures.py"
 
 
 rule validate:
     input:
-        expand(files_of("combine_validation", "plot_validation"), dataset=STUDY.dataset),
+        expand(
+            files_of("combine_validation", "plot_validation"),
+            study=STUDY.name,
+            promotion=STUDY.promotions,
+        ),

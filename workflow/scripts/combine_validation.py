@@ -11,11 +11,15 @@ from netlift.workflow.job import job
 
 def main(inputs: dict[str, list[str]], outputs: dict[str, str], source: str) -> None:
     """Read the replicates of all cases; write the tables and the page of the validation."""
-    files = zip(*(inputs[name] for name in ("ledgers", "tests", "policies", "facts")), strict=True)
+    files = zip(
+        *(inputs[name] for name in ("ledgers", "tests", "policies", "segments", "facts")),
+        strict=True,
+    )
     cases = (CaseResults(*map(read_table, tables), read_json(facts)) for *tables, facts in files)
     results = validation_tables(cases)
-    for name, output in zip(results, ("coverage", "test_rates", "gate_rates"), strict=True):
-        write_table(results[name], outputs[output])
+    written = ("coverage", "test_rates", "gate_rates", "segment_rates")
+    for table, output in zip(results.values(), written, strict=True):
+        write_table(table, outputs[output])
     write_text(validation_report(**results, source=source), outputs["validation_summary"])
     for line in summary_lines(**results):
         logging.getLogger("netlift.progress").info(line)
@@ -26,5 +30,5 @@ if "snakemake" in globals():
         main(
             dict(snakemake.input.items()),
             dict(snakemake.output.items()),
-            snakemake.wildcards.dataset,
+            snakemake.params.settings["source"],
         )

@@ -13,10 +13,4 @@ def main(grid: str, figure: str, parameters: list[str], source: str) -> None:
 
 if "snakemake" in globals():
     with job(snakemake):
-        wildcards = snakemake.wildcards
-        main(
-            snakemake.input.grid,
-            snakemake.output.figure,
-            snakemake.params.settings["parameters"],
-            f"{wildcards.dataset}/grid/{wildcards.grid}",
-        )
+        main(snakemake.input.grid, snakemake.output.figure, **snakemake.params.settings)

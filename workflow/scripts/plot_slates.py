@@ -22,7 +22,7 @@ COLUMNS = [
 
 
 def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], source: str) -> None:
-    """Read ratings, movies and the exposure table; write the figures of one slate set."""
+    """Read ratings, movies and the exposure table; write the figures of one design."""
     rows = read_table(exposure, COLUMNS)
     drawn = {
         "ratings_and_slates": ratings_and_slates(
@@ -36,11 +36,11 @@ def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], sour
 
 if "snakemake" in globals():
     with job(snakemake):
-        inputs, wildcards = snakemake.input, snakemake.wildcards
+        inputs = snakemake.input
         main(
             inputs.ratings,
             inputs.movies,
             inputs.exposure,
             dict(snakemake.output.items()),
-            f"{wildcards.dataset}/size={wildcards.size}/seed={wildcards.seed}",
+            snakemake.params.settings["source"],
         )

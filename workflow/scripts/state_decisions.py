@@ -1,15 +1,27 @@
 """State in sentences what the effects of one experiment show."""
 
+from collections.abc import Sequence
+
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
+from netlift.effects.caveats import log_caveats
 from netlift.effects.decisions import decision_statements
 from netlift.workflow.job import job
 
 
-def main(product: str, spillover: str, segments: str, decisions: str, unit: str) -> None:
-    """Read the tables of effects; write one statement per topic."""
+def main(
+    product: str,
+    spillover: str,
+    segments: str,
+    decisions: str,
+    unit: str,
+    checks: Sequence[str] = (),
+) -> None:
+    """Read the tables of effects, and the checks of a log; write one statement per topic."""
     tables = (read_table(path) for path in (product, spillover, segments))
-    write_table(decision_statements(*tables, outcome=Outcome(unit)), decisions)
+    caveats = log_caveats(*map(read_table, checks)) if checks else []
+    statements = decision_statements(*tables, outcome=Outcome(unit), caveats=caveats)
+    write_table(statements, decisions)
 
 
 if "snakemake" in globals():
@@ -21,4 +33,5 @@ if "snakemake" in globals():
             inputs.segments,
             snakemake.output.decision_statements,
             snakemake.params.settings["outcome"],
+            inputs.checks,
         )

@@ -12,7 +12,7 @@ from netlift.workflow.job import job
 def main(inputs: dict, exposure: str, settings: dict) -> None:
     """Read ratings, movies and the scorer; write the exposure tables, one group for each seed."""
     scorer = None
-    if inputs["scorer_users"]:
+    if "scorer_users" in inputs:
         scorer = Scorer(*(read_table(inputs[f"scorer_{which}"]) for which in ("users", "items")))
     movies, slates = read_table(inputs["movies"], ["item_id", "genres"]), settings["slates"]
     exposures = sweep_exposures(

@@ -15,7 +15,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
     results = validate_case(
         read_table(inputs["slates"]), similarity, **settings | {"promotion": promotion}
     )
-    for name in ("ledgers", "tests", "policies"):
+    for name in ("ledgers", "tests", "policies", "segments"):
         write_table(getattr(results, name), outputs[name])
     write_json(results.facts, outputs["facts"])
 

@@ -1,27 +1,30 @@
-"""Write the front page: experiments of the study, and its sweep, validation and logs."""
+"""Write the front page of a study: its experiments, and its sweep, validation and logs."""
 
 from pathlib import Path
 
-from netlift.core.tables import written_whole
-from netlift.report.front import gather_front
+from netlift.core.tables import write_json, written_whole
+from netlift.report.front import answers, gather_front
 from netlift.report.pages import front_page
 from netlift.workflow.job import job
 
+GATHERED = ("over_worlds", "grids", "sweeps", "validations", "logs")
 
-def main(settings: dict, page: str) -> None:
-    """Read the results that exist; write the front page."""
+
+def main(settings: dict, page: str, verdict: str) -> None:
+    """Read the results that exist; write the front page, and its headline for the index."""
+    study = settings["study"]
     front = gather_front(
         settings["experiments"],
-        settings["slate_sets"],
-        settings["grids"],
-        settings["dataset"],
-        logs=settings["logs"],
-        root=page.removesuffix("results/report/index.html") or ".",
+        **{name: settings[name] for name in GATHERED},
+        state=settings.get("ran_beside"),
+        root=page.removesuffix(f"results/studies/{study}/index.html") or ".",
     )
     with written_whole(page) as temporary:
-        Path(temporary).write_text(front_page(front, settings["entry"]), encoding="utf-8")
+        text = front_page(front, study, settings["entry"])
+        Path(temporary).write_text(text, encoding="utf-8")
+    write_json({"study": study, "headline": answers(front)[0]}, verdict)
 
 
 if "snakemake" in globals():
     with job(snakemake):
-        main(snakemake.params.settings, snakemake.output.page)
+        main(snakemake.params.settings, snakemake.output.page, snakemake.output.verdict)

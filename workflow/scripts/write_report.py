@@ -7,6 +7,7 @@ from netlift.report.decision import decision
 from netlift.report.gathering import gather
 from netlift.report.pages import experiment_page
 from netlift.workflow.job import job
+from netlift.workflow.log_results import remove_other_verdicts
 
 
 def main(name: str, settings: dict, movies: str | None, page: str, decision_file: str) -> None:
@@ -14,9 +15,12 @@ def main(name: str, settings: dict, movies: str | None, page: str, decision_file
     # If results are in a bucket, this is the folder in which Snakemake keeps local copies.
     root = page.removesuffix(f"results/{name}/report.html") or "."
     experiment = gather(name, settings, root=root, movies=movies)
-    write_json(decision(experiment), decision_file)
+    decided = decision(experiment)
+    write_json(decided, decision_file)
     with written_whole(page) as temporary:
         Path(temporary).write_text(experiment_page(experiment), encoding="utf-8")
+    if experiment.is_log:
+        remove_other_verdicts(Path(page).parent, decided["verdict"]["in_words"])
 
 
 if "snakemake" in globals():

@@ -1,6 +1,7 @@
 """Netlift: when we promote an item, do we create engagement, or do we only move it?
 
-In a notebook: ``netlift.open_experiment("results/ml-small/size=12/seed=20260428/logit")``.
+In a notebook: ``netlift.experiments()`` lists the experiments in ``results``, and
+``netlift.open_experiment(folder)`` opens one.
 """
 
 from typing import Any
@@ -9,13 +10,13 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``open_experiment`` when it is asked for.
+    """Import ``experiments`` or ``open_experiment`` when it is used.
 
-    It is named by a text, so that jobs of the workflow, which all import this package, do not
-    depend on it.
+    By a text, so that jobs of the workflow, which all import this package, do not
+    depend on them.
     """
-    if name == "open_experiment":
+    if name in ("experiments", "open_experiment"):
         import importlib
 
-        return importlib.import_module("netlift.notebook").open_experiment
+        return getattr(importlib.import_module("netlift.notebook"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

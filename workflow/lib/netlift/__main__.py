@@ -26,15 +26,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if command[:1] == ["snakemake"]:  # all else is for Snakemake, even --help and --
-            from netlift.workflow.running import run_snakemake
-
-            return run_snakemake(command[1:])
+            return _snakemake(command[1:])
         options = command_line().parse_args(command)
         code: int = options.run(options)
         return code
     except NetliftError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{place}{error.strerror or error}", file=sys.stderr)
+    return 2
+
+
+def _snakemake(arguments: Sequence[str]) -> int:
+    """Run Snakemake; after a run that made results, say what it found and where it is."""
+    from netlift.workflow.running import run_of, run_snakemake
+
+    code = run_snakemake(arguments)
+    if code == 0 and (run := run_of(arguments)):
+        from netlift.report.findings import findings
+
+        if text := findings(*run):
+            print(text)
+    return code
 
 
 def command_line() -> ArgumentParser:
@@ -51,7 +65,8 @@ def command_line() -> ArgumentParser:
     commands.add_parser(
         "snakemake",
         help="run Snakemake, one run at a time per folder: continues after a killed run, refuses "
-        "while another runs; takes Snakemake's options and returns its exit codes",
+        "while another runs, ends with what the run found; takes Snakemake's options and returns "
+        "its exit codes",
     )
     for add in (_add_results, _add_diff, _add_page, _add_import_log):
         add(commands)

@@ -1,11 +1,13 @@
 """Experiments opened in a notebook: any table and any figure in two lines.
 
-``experiment = netlift.open_experiment("results/ml-small/size=12/seed=20260428/logit")``, then
-``experiment.table("product_summary")`` or ``experiment.figure("decomposition")``.
+``netlift.experiments()`` lists the folders of all experiments in ``results``. Then
+``experiment = netlift.open_experiment(folder)``, and ``experiment.table("product_summary")`` or
+``experiment.figure("decomposition")``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table
 from netlift.figures.drawing.themes import Theme, current_theme, use_theme
+from netlift.workflow.experiment import EXPERIMENT_PATH
 from netlift.workflow.outputs import EXPERIMENT, FIGURES, OUTPUTS, named
 
 if TYPE_CHECKING:
@@ -67,7 +70,8 @@ class OpenedExperiment:
         if not (self.folder / "slate_outcomes.parquet").exists():
             raise NetliftError(
                 f"no experiment in {self.folder}: it has no slate_outcomes.parquet. Give a folder "
-                "such as results/ml-small/size=12/seed=20260428/logit, and run the study first."
+                "such as results/ml-small/scorer/size=12/seed=20260428/to_first/logit, and run the "
+                "study first; netlift.experiments() lists the folders."
             )
 
     def __repr__(self) -> str:
@@ -143,7 +147,7 @@ def open_experiment(folder: str | Path) -> OpenedExperiment:
     Parameters
     ----------
     folder
-        Such as ``results/ml-small/size=12/seed=20260428/logit``.
+        Such as ``results/ml-small/scorer/size=12/seed=20260428/to_first/logit``.
 
     Raises
     ------
@@ -151,3 +155,20 @@ def open_experiment(folder: str | Path) -> OpenedExperiment:
         There is no experiment.
     """
     return OpenedExperiment(folder)
+
+
+def experiments(results: str | Path = "results") -> list[str]:
+    """Return the folders of all experiments and logs that were analyzed, for ``open_experiment``.
+
+    Parameters
+    ----------
+    results
+        The results folder of the project.
+    """
+    pattern = re.sub(r"\{\w+\}", "*", EXPERIMENT_PATH)
+    folders = [
+        path.parent
+        for place in (pattern, "logs/*")
+        for path in Path(results).glob(f"{place}/slate_outcomes.parquet")
+    ]
+    return sorted(map(str, folders))

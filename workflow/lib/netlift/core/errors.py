@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class NetliftError(Exception):
@@ -27,3 +28,25 @@ def listed(items: Iterable[object], *, limit: int = 3) -> str:
     if len(names) <= limit:
         return ", ".join(names)
     return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
+
+
+@contextmanager
+def unexpected_content(message: str) -> Iterator[None]:
+    """Turn errors that the unexpected content of a file causes into one message.
+
+    Parameters
+    ----------
+    message
+        What cannot be done with which files, and what to do.
+
+    Raises
+    ------
+    NetliftError
+        The message, with the cause.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        raise NetliftError(f"{message} ({type(error).__name__}: {error})") from error
+    except ValueError as error:
+        raise NetliftError(f"{message} ({error})") from error

@@ -35,6 +35,8 @@ Stream = Literal[
     "outcome_3",
     "randomization_test",
     "placebo_test",
+    "probabilities",
+    "policy_choice",
     "policy_gate",
     "ranking",
     "replicates",

@@ -12,10 +12,10 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from netlift.core.errors import NetliftError
 
@@ -27,6 +27,35 @@ if TYPE_CHECKING:
 
 _LARGE = 1 << 28
 """Tables of more bytes than this are not held in memory twice while they are read."""
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_NEUTRALIZED = re.compile(r"'+[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def neutral(cell: str) -> str:
+    """Return a cell of CSV that no spreadsheet runs as a formula.
+
+    Text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break gets an apostrophe in
+    front of it; text that is a number stays. ``original`` is the inverse, for every text.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def original(cell: str) -> str:
+    """Return the text for which ``neutral`` wrote a cell."""
+    return cell[1:] if _NEUTRALIZED.match(cell) else cell
+
+
+def _with_text(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return a table with a function applied to all text in it; all else stays."""
+
+    def changed(cell: Any) -> Any:
+        return change(cell) if isinstance(cell, str) else cell
+
+    texts = frame.select_dtypes(include=["object", "str", "category"]).columns
+    return frame.assign(**{name: frame[name].map(changed) for name in texts})
 
 
 @contextmanager
@@ -127,12 +156,13 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pd.Dat
             existing = pd.read_csv(path, nrows=0).columns.to_list() if wanted else []
             _need_columns(path, wanted, existing)
             # Only an empty field is missing: a cluster may be called NA or None.
-            frame = pd.read_csv(
+            cells = pd.read_csv(
                 path,
                 usecols=wanted,
                 keep_default_na=False,
                 na_values=[""],
             )
+            frame = _with_text(cells, original)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -171,13 +201,25 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table whole or not at all, as Parquet or CSV by the suffix of ``path``.
 
     CSV numbers keep every digit, so reading a table back gives the same values. A missing value
-    is an empty field.
+    is an empty field. Text that a spreadsheet would run as a formula has an apostrophe in front of
+    it (see ``neutral``), which ``read_table`` removes.
     """
     with written_whole(path) as temporary:
         if Path(path).suffix == ".parquet":
             frame.to_parquet(temporary, index=False, compression="zstd", write_page_checksum=True)
         else:
-            frame.to_csv(temporary, index=False, lineterminator="\n")
+            _write_csv(_with_text(frame, neutral), temporary)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    import csv
+
+    texts = frame.select_dtypes(include=["object", "str", "category"])
+    quoting: Literal[0, 2] = csv.QUOTE_MINIMAL
+    # The writer does not quote a carriage return, which readers then take for the end of a row.
+    if any("\r" in cell for name in texts for cell in texts[name] if isinstance(cell, str)):
+        quoting = csv.QUOTE_NONNUMERIC
+    frame.to_csv(path, index=False, lineterminator="\n", quoting=quoting)
 
 
 def write_groups(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
@@ -258,7 +300,7 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(Path(path), "JSON", error) from error
 
 

@@ -19,6 +19,9 @@ SHARE_OF_SLATES = "share_of_slates"
 SHARE_OF_USERS = "share_of_users"
 SHARE_OF_UNITS = "share_of_units"
 SHARE_OF_SPLITS = "share_of_splits"
+EFFECTIVE_SLATES = "effective_slates"
+EFFECTIVE_USERS = "effective_users"
+EFFECTIVE_UNITS = "effective_units"
 STANDARD_DEVIATIONS = "standard_deviations"
 SQUARED_DISTANCE = "squared_distance"
 
@@ -36,6 +39,9 @@ WORDS = {
     SHARE_OF_USERS: "share of users",
     SHARE_OF_UNITS: "share of units",
     SHARE_OF_SPLITS: "share of random splits",
+    EFFECTIVE_SLATES: "effective slates",
+    EFFECTIVE_USERS: "effective users",
+    EFFECTIVE_UNITS: "effective units",
     STANDARD_DEVIATIONS: "standard deviations",
     SQUARED_DISTANCE: "Mahalanobis distance, squared",
 }

@@ -73,7 +73,13 @@ def locate(
 
     progress(f"{name}: downloading {entry['url']}")
     target = Path(downloads) / file
-    fetch(entry["url"], target, check=lambda part: _check_download(part, entry), progress=progress)
+    fetch(
+        entry["url"],
+        target,
+        check=lambda part: _check_download(part, entry),
+        progress=progress,
+        published=entry.get("bytes"),
+    )
     return target
 
 

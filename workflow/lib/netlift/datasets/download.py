@@ -18,6 +18,9 @@ from netlift import __version__
 from netlift.core.errors import NetliftError
 from netlift.datasets.schema import Progress
 
+LARGEST = 2 * 10**9
+"""Bytes after which a download of unknown size stops."""
+
 _CHUNK = 2**18
 _SECONDS_BETWEEN_LINES = 5.0
 _RANGE_NOT_SATISFIABLE = 416
@@ -48,6 +51,10 @@ class _Refused(Exception):
     """The server refused, and would refuse again."""
 
 
+class _TooLong(_Refused):
+    """The server has more bytes than the file may have."""
+
+
 class _StalePart(Exception):
     """The partial download does not match the file that the server has now."""
 
@@ -59,6 +66,7 @@ def fetch(
     check: Callable[[Path], None],
     progress: Progress,
     patience: Patience = Patience(),  # noqa: B008 (frozen)
+    published: int | None = None,
 ) -> None:
     """Download ``url`` to ``target``, by way of a ``.part`` file in the same folder.
 
@@ -77,6 +85,8 @@ def fetch(
         Called with a line of text every few seconds.
     patience
         How long to keep trying.
+    published
+        Size of the file, bytes; a download never gets longer. Without it, it stops at ``LARGEST``.
 
     Raises
     ------
@@ -86,7 +96,7 @@ def fetch(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    resumed = _complete(url, part, progress, patience)
+    resumed = _complete(url, part, progress, patience, published)
     try:
         check(part)
     except NetliftError:
@@ -94,7 +104,7 @@ def fetch(
         if not resumed:
             raise
         progress(f"{part.name} was stale: downloading again from the beginning")
-        _complete(url, part, progress, patience)
+        _complete(url, part, progress, patience, published)
         try:
             check(part)
         except NetliftError:
@@ -103,20 +113,25 @@ def fetch(
     part.replace(target)
 
 
-def _complete(url: str, part: Path, progress: Progress, patience: Patience) -> bool:
+def _complete(
+    url: str, part: Path, progress: Progress, patience: Patience, published: int | None
+) -> bool:
     """Download until the part is complete. Return whether an earlier part was resumed."""
     failures, pieces = 0, 0
     while True:
         before = _size(part)
         pieces += before > 0
         try:
-            _fetch_rest(url, part, progress, patience.timeout)
+            _fetch_rest(url, part, progress, patience.timeout, published)
         except _StalePart:
             part.unlink(missing_ok=True)
             progress(f"{part.name} does not match: downloading again from the beginning")
             failures += 1
             if failures >= patience.tries:
                 raise _not_fetched(url, "the server gives inconsistent answers") from None
+        except _TooLong as error:
+            part.unlink(missing_ok=True)
+            raise _not_fetched(url, str(error)) from error
         except _Refused as error:
             raise _not_fetched(url, str(error)) from error
         except _FAULTS as error:
@@ -130,7 +145,9 @@ def _complete(url: str, part: Path, progress: Progress, patience: Patience) -> b
             return pieces > 0
 
 
-def _fetch_rest(url: str, part: Path, progress: Progress, timeout: float) -> None:
+def _fetch_rest(
+    url: str, part: Path, progress: Progress, timeout: float, published: int | None
+) -> None:
     have = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": f"netlift/{__version__}"})
     if have:
@@ -152,11 +169,12 @@ def _fetch_rest(url: str, part: Path, progress: Progress, timeout: float) -> Non
         raise
     with response:
         begin, total = _extent(response, have)
+        _check_length(total or 0, published)
         with _writing(part):
             sink = part.open("ab" if begin else "wb", buffering=0)
         with sink:
             report = _Reporter(progress, part.stem, total)
-            for data in _received(response, begin, total, report):
+            for data in _received(response, begin, total, report, published):
                 with _writing(part):
                     _write(sink, data)
 
@@ -172,10 +190,28 @@ def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int | N
     return have, None if match[2] == "*" else int(match[2])
 
 
+def _check_length(size: int, published: int | None) -> None:
+    """Refuse a file that is longer than it may be, before the disk is full of it."""
+    if published is not None and size > published:
+        raise _TooLong(
+            f"the server sends {size:,} bytes or more, but the published size is {published:,}"
+        )
+    if size > LARGEST and published is None:
+        raise _TooLong(
+            f"the server sends {size:,} bytes or more; without a published size (key bytes) a "
+            f"download stops at {LARGEST:,}"
+        )
+
+
 def _received(
-    response: http.client.HTTPResponse, done: int, total: int | None, report: _Reporter
+    response: http.client.HTTPResponse,
+    done: int,
+    total: int | None,
+    report: _Reporter,
+    published: int | None,
 ) -> Iterator[bytes]:
     while data := response.read(_CHUNK):
+        _check_length(done + len(data), published)
         yield data
         done += len(data)
         report(done)

@@ -73,7 +73,9 @@ ITEM_LEVEL, SLATE_LEVEL, MONITORING, POLICY = (
     "spillover_monitoring",
     "policy_design",
 )
+DESIGN = "design"
 TOPICS = {
+    DESIGN: "design",
     ITEM_LEVEL: "item-level reporting",
     SLATE_LEVEL: "slate-level metric",
     MONITORING: "spillover monitoring",

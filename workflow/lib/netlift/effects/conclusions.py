@@ -12,11 +12,11 @@ from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_ROW, PER_SLATE, PER_SLATE_POSITION, RATIO
-from netlift.effects import item_rows
 from netlift.effects.codes import INDIRECT, TOTAL
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import has_truth
 from netlift.effects.ledger import arm_difference, known_effects
+from netlift.effects.like_with_like import known_same_minus_other, same_minus_other
 from netlift.effects.product import ratio_to_direct
 from netlift.inference.arms import clustered_coefficient
 from netlift.inference.estimate import Estimate, Ratio
@@ -41,7 +41,7 @@ MEASURES = {
     TAKES_MORE: ("diversion_ratio", "diversion ratio, loss of the others over the focal gain"),
     SAME_CLUSTER: (
         "same_cluster_minus_other",
-        "effect on same-cluster rows minus effect on other rows",
+        "effect on same-cluster rows minus effect on other rows at the same positions",
     ),
     DEEPER: ("depth_slope", "change of the total effect per position of the focal item"),
 }
@@ -64,10 +64,12 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     ``threshold`` that it is compared with, and the verdict: ``holds`` or ``does_not_hold`` where
     the interval is on one side of the threshold, ``undecided`` where it does not or where there
     is no number (``note`` says why). In a simulated world ``known_value`` and
-    ``known_verdict`` are the same from the exact probabilities.
+    ``known_verdict`` are the same from the exact probabilities; a known difference between
+    same-cluster and other rows below a tenth of a competitor row's mean change is not called one.
     """
     arms = arm_difference(accounts)
     diversion = _negative(ratio_to_direct(arms, INDIRECT))
+    rows_of_items = ItemRows.from_items(items)
     rows = [
         _judge(NEGATIVE, lambda: arms.combination(TOTAL), PER_SLATE),
         {
@@ -81,14 +83,16 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
             "verdict": _ratio_verdict(diversion),
             "note": None if diversion.value is not None else "the focal gain is exactly zero",
         },
-        _judge(SAME_CLUSTER, lambda: _same_minus_other(items), PER_ROW),
+        _judge(SAME_CLUSTER, lambda: same_minus_other(rows_of_items), PER_ROW),
         _judge(DEEPER, lambda: _slope_of_depth(accounts), PER_SLATE_POSITION),
     ]
     table = pd.DataFrame(rows)
     if has_truth(items):
-        known = np.array(_known_values(items, accounts))
+        difference, material = known_same_minus_other(rows_of_items)
+        known = np.array(_known_values(difference, accounts))
         # A diversion ratio above 1 is what "takes more" means; the other numbers are negative.
         holds = np.where(table["conclusion"] == TAKES_MORE, known > 1, known < 0)
+        holds &= (table["conclusion"] != SAME_CLUSTER).to_numpy() | (difference < -material)
         table["known_value"] = known
         table["known_verdict"] = [
             None if np.isnan(value) else HOLDS if is_held else FAILS
@@ -100,23 +104,17 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     return with_labels(table, conclusion=CONCLUSIONS, measure=measures, **verdicts)
 
 
-def _known_values(items: pd.DataFrame, accounts: pd.DataFrame) -> list[float]:
+def _known_values(same_minus_other: float, accounts: pd.DataFrame) -> list[float]:
     """Return the known value of each conclusion's number, over the slates of both arms."""
     effects = known_effects(accounts)
     assert effects is not None
-    rows = ItemRows.from_items(items)
-    assert rows.known is not None
-    same, other = (
-        rows.known[rows.member(item_rows.SAME_CLUSTER)],
-        rows.known[rows.member(item_rows.OTHER)],
-    )
     depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
     depth -= depth.mean()
     total = accounts["known_effect_total"].to_numpy()
     return [
         float(effects.sum()),
         float(-effects[1:].sum() / effects[0]) if effects[0] != 0 else np.nan,
-        float(same.mean() - other.mean()) if len(same) and len(other) else np.nan,
+        same_minus_other,
         float(depth @ total / (depth @ depth)) if depth.any() else np.nan,
     ]
 
@@ -171,9 +169,8 @@ def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
         }
         statement = _observed_sentence(CONCLUSIONS[str(conclusion)], worlds, len(part))
         if "known_verdict" in part:
-            known = int((part["known_verdict"] == HOLDS).sum())
-            row["holds_by_known_effects"] = known
-            statement = f"{statement} {_known_sentence(known, len(part))}"
+            row["holds_by_known_effects"] = int((part["known_verdict"] == HOLDS).sum())
+            statement = f"{statement} {_known_sentence(part)}"
         rows.append(row | {"statement": statement})
     return pd.DataFrame(rows)
 
@@ -184,6 +181,9 @@ def _observed_sentence(label: str, worlds: Mapping[str, list[str]], n_worlds: in
     def named(verdict: str) -> str:
         return f"{len(worlds[verdict])} ({', '.join(worlds[verdict])})"
 
+    if n_worlds == 1:
+        verdict, (world, *_) = next((name, named) for name, named in worlds.items() if named)
+        return f"{label}: {VERDICTS[verdict]} in the only world of this study, {world}."
     sentence = f"{label}: holds in {len(worlds[HOLDS])} of {n_worlds} worlds"
     sentence += f" ({', '.join(worlds[HOLDS])})" if worlds[HOLDS] else ""
     if worlds[FAILS]:
@@ -193,12 +193,34 @@ def _observed_sentence(label: str, worlds: Mapping[str, list[str]], n_worlds: in
     return f"{sentence}."
 
 
-def _known_sentence(holds: int, n_worlds: int) -> str:
-    """Return a sentence with the number of worlds in which a conclusion holds by known effects."""
+def _known_sentence(part: pd.DataFrame) -> str:
+    """Return a sentence with the worlds in which a conclusion holds by known effects, and sizes."""
+    n_worlds, holds = len(part), int((part["known_verdict"] == HOLDS).sum())
+    if n_worlds == 1:
+        verdict = part["known_verdict_label"].iloc[0]
+        known = f"it {verdict} ({_size(part.iloc[0])})" if isinstance(verdict, str) else "no number"
+        return f"By the known effects: {known}. One world does not show what holds in others."
+    values = part["known_value"].astype(float)
     sentence = f"By the known effects, without the noise of clicks, in {holds} of {n_worlds}"
+    if values.isna().all():
+        return f"{sentence}."
+    low, high = (part.iloc[int(np.nanargmax(sign * values))] for sign in (-1, 1))
+    sizes = f"from {_size(low)} in {low['world']} to {_size(high)} in {high['world']}"
     if holds in {0, n_worlds}:
-        return f"{sentence}: it does not depend on which of these competition models is true."
-    return f"{sentence}: it depends on the competition model, so do not act on it without a test."
+        distance = (values - part["threshold"].astype(float)).abs()
+        nearest = part.iloc[int(np.nanargmin(distance))]
+        return (
+            f"{sentence}, {sizes}. This is about these parameter values: where a number is near "
+            f"{nearest['threshold']:g}, as in {nearest['world']}, other values of that world's "
+            "parameters may reverse it."
+        )
+    return f"{sentence}, {sizes}: it depends on the world, so do not act on it without a test."
+
+
+def _size(row: pd.Series) -> str:
+    """Write a known value with its unit; a ratio has none."""
+    number = f"{float(row['known_value']):+.4g}"
+    return number if row["unit_code"] == RATIO else f"{number} {row['unit']}"
 
 
 def _judge(conclusion: str, estimate: Callable[[], Estimate], unit: str) -> dict[str, Any]:
@@ -232,7 +254,7 @@ def _negative(ratio: Ratio) -> Ratio:
     value, lower, upper = (
         None if number is None else -number for number in (ratio.value, ratio.upper, ratio.lower)
     )
-    return Ratio(value, lower, upper, ratio.kind)
+    return Ratio(value, lower, upper, ratio.kind, ratio.df)
 
 
 def _ratio_verdict(diversion: Ratio) -> str:
@@ -241,16 +263,6 @@ def _ratio_verdict(diversion: Ratio) -> str:
     if diversion.lower > 1:
         return HOLDS
     return FAILS if diversion.upper < 1 else UNDECIDED
-
-
-def _same_minus_other(items: pd.DataFrame) -> Estimate:
-    """Return the difference of the row effects on same-cluster and on other competitors."""
-    rows = ItemRows.from_items(items)
-    chosen = rows.member(item_rows.NON_FOCAL)
-    promoted = rows.promoted[chosen].astype(np.float64)
-    same = rows.member(item_rows.SAME_CLUSTER)[chosen].astype(np.float64)
-    design = np.column_stack([np.ones(len(same)), promoted, same, promoted * same])
-    return clustered_coefficient(rows.click[chosen], design, rows.unit[chosen], rows.weight[chosen])
 
 
 def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:

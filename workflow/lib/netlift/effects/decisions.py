@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,8 +11,11 @@ from netlift.core.arrays import ROUNDING
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
+from netlift.effects.caveats import Caveat, in_short
+from netlift.effects.claims import CLAIM_COLUMNS, claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
+    DESIGN,
     FOCAL_GAIN,
     ITEM_LEVEL,
     MONITORING,
@@ -23,9 +27,15 @@ from netlift.effects.codes import (
     TOPICS,
     TOTAL_LINE,
 )
+from netlift.effects.users import USERS_COLUMNS, USERS_ERRORS, users_sentence
 
 _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
+
+
+def varies(lower: float, upper: float) -> bool:
+    """Return whether an interval per 1,000 slates is more than rounding: its error is not 0."""
+    return upper - lower > _ROUNDING * max(1.0, abs(lower))
 
 
 @dataclass(frozen=True)
@@ -35,17 +45,32 @@ class _Line:
     value: float
     lower: float
     upper: float
+    about: dict[str, object]
 
     @classmethod
     def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
         row = product.loc[product["metric"] == metric].iloc[0]
-        return cls(float(row["estimate"]), float(row["ci_95_lower"]), float(row["ci_95_upper"]))
+        return cls(
+            float(row["estimate"]),
+            float(row["ci_95_lower"]),
+            float(row["ci_95_upper"]),
+            {name: row[name] for name in (*USERS_COLUMNS, *CLAIM_COLUMNS) if name in row},
+        )
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is an error: none can be estimated where outcomes do not vary."""
+        return varies(self.lower, self.upper)
 
     @property
     def sign(self) -> int:
+        if not self.varies:
+            return 0
         return int(self.lower > _ROUNDING) - int(self.upper < -_ROUNDING)
 
     def __str__(self) -> str:
+        if not self.varies:
+            return f"{self.value:+,.1f} (no interval: it does not vary)"
         return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
 
 
@@ -55,6 +80,7 @@ def decision_statements(
     segments: pd.DataFrame,
     *,
     outcome: Outcome = CLICKS,
+    caveats: Sequence[Caveat] = (),
 ) -> pd.DataFrame:
     """Write one statement per topic from the tables of one experiment.
 
@@ -68,11 +94,15 @@ def decision_statements(
         ``segments.csv``.
     outcome
         The outcome's names.
+    caveats
+        What limits the results. Each statement says so in short.
 
     Returns
     -------
     One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
-    is about, with interval and unit.
+    is about, with its interval for these users and (``ci_95_lower_users``,
+    ``ci_95_upper_users``) for users like these, and its unit. With caveats, the first row is about
+    the design, without a number.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)
@@ -85,21 +115,41 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
+    about = {
+        topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
+        if line.varies
+        else ""
+        for topic, (line, _, _) in written.items()
+    }
     table = pd.DataFrame(
         [
-            {
-                "topic": topic,
-                "verdict": verdict,
-                "statement": statement,
-                "estimate": line.value,
-                "ci_95_lower": line.lower,
-                "ci_95_upper": line.upper,
-                "unit_code": PER_1000,
-            }
-            for topic, (line, verdict, statement) in written.items()
+            *_of_design(caveats),
+            *(
+                {
+                    "topic": topic,
+                    "verdict": verdict,
+                    "statement": " ".join(
+                        filter(None, (statement, about[topic], in_short(caveats)))
+                    ),
+                    "estimate": line.value,
+                    "ci_95_lower": line.lower,
+                    "ci_95_upper": line.upper,
+                    **line.about,
+                    "unit_code": PER_1000,
+                }
+                for topic, (line, verdict, statement) in written.items()
+            ),
         ]
     )
-    return with_labels(outcome.in_units(table), topic=TOPICS)
+    return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
+
+
+def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
+    """Return the row that says what limits all results; none where nothing does."""
+    if not caveats:
+        return []
+    statement = " ".join(caveat.message for caveat in caveats)
+    return [{"topic": DESIGN, "verdict": "limited", "statement": statement}]
 
 
 def _item_level(
@@ -108,6 +158,12 @@ def _item_level(
     """Judge what a report on the promoted item alone would claim."""
     summary = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
     others = f"its competitors change by {indirect}"
+    if not direct.varies:
+        return (
+            "no_direct_effect_detected",
+            f"{summary}: its {outcome.unit} are the same in all slates of an arm, so nothing about "
+            f"promotion can be seen in them; {others}.",
+        )
     if direct.sign == 0:
         return (
             "no_direct_effect_detected",
@@ -132,9 +188,10 @@ def _item_level(
             f"{summary}, and {others}: other items gain too, so an item-level report understates "
             "what promotion does.",
         )
+    covers = ", an interval that covers zero" if indirect.varies else ""
     return (
         "offset_not_detected",
-        f"{summary}; {others}, an interval that covers zero. The data do not show whether the gain "
+        f"{summary}; {others}{covers}. The data do not show whether the gain "
         "is taken from other items; report both numbers with their intervals.",
     )
 
@@ -174,11 +231,19 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
             "destroys",
             f"{summary}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
         )
+    if not total.varies:
+        return (
+            "undecided",
+            f"{summary}: the {outcome.unit} of a slate add up to the same number in all slates of "
+            "an arm. Without variation no error can be estimated, so neither a gain nor a loss is "
+            "excluded; check how the outcome is recorded.",
+        )
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses {outcome.unit}. They rule out a gain above {total.upper:+,.1f} and a loss beyond "
-        f"{total.lower:+,.1f}; more slates would narrow this.",
+        f"loses {outcome.unit}. For promoting every slate they rule out a gain above "
+        f"{total.upper:+,.1f} and a loss beyond {total.lower:+,.1f}; more slates would narrow "
+        "this.",
     )
 
 
@@ -190,7 +255,8 @@ def _monitoring(
     cluster = {
         1: f"same-cluster items gain, by {same}",
         -1: f"same-cluster items lose, by {same}",
-        0: f"for same-cluster items alone, {same}, the interval covers zero",
+        0: f"for same-cluster items alone, {same}"
+        + (", the interval covers zero" if same.varies else ""),
     }[same.sign]
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
@@ -225,7 +291,7 @@ def _monitoring(
 
 def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
     """Return sign and sentence of the definition with the clearest effect per item row."""
-    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > 0)]
+    rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > ROUNDING)]
     if rows.empty:
         return 0, ""
     clearest = rows.iloc[int((rows["estimate"] / rows["se"]).abs().to_numpy().argmax())]
@@ -274,9 +340,10 @@ def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str
         part for part in (gains and f"gains: {gains}", loses and f"losses: {loses}") if part
     )
     detail = f" Segments that stand out, {differing}.{caution}" if differing else ""
+    unclear = "The interval covers zero" if total.varies else "Without variation nothing is shown"
     return (
         "no_evidence_for_promoting",
-        f"{summary} The interval covers zero, so there is no evidence for promoting every slate; "
+        f"{summary} {unclear}, so there is no evidence for promoting every slate; "
         f"not promoting is the safe default.{detail}",
     )
 

@@ -5,36 +5,57 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
+from netlift.core.arrays import Floats, numbered
 from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
-from netlift.core.units import PER_SLATE, SHARE_OF_SPLITS, SQUARED_DISTANCE, STANDARD_DEVIATIONS
+from netlift.core.units import (
+    PER_SLATE,
+    SHARE_OF_SPLITS,
+    SHARE_OF_USERS,
+    SQUARED_DISTANCE,
+    STANDARD_DEVIATIONS,
+)
 from netlift.effects.codes import LINES
 from netlift.effects.covariates import covariates_of, unexplained
 from netlift.effects.estimators import difference
 from netlift.effects.ledger import component_columns
-from netlift.inference.balance import _NO_SPREAD, sample_ratio_p_value
+from netlift.inference.balance import (
+    _NO_SPREAD,
+    TINY,
+    few_split_p_value,
+    sample_ratio_p_value,
+)
+from netlift.inference.effective_units import ENOUGH_UNITS, effective_units_per_arm
 from netlift.inference.estimate import MIN_PER_ARM, quantile_t
 from netlift.inference.randomization import Statistics, assignments, p_value
 from netlift.promotion.design import Design
 
-SAMPLE_RATIO, BALANCE, OMNIBUS, PLACEBO = (
+SAMPLE_RATIO, SPLIT, EFFECTIVE, BALANCE, OMNIBUS, PLACEBO = (
     "sample_ratio",
+    "users_in_both_arms",
+    "effective_units",
     "covariate_balance",
     "joint_covariate_balance",
     "aa_test",
 )
 CHECKS = {
     SAMPLE_RATIO: "sample ratio",
+    SPLIT: "users in both arms",
+    EFFECTIVE: "effective units",
     BALANCE: "covariate balance",
     OMNIBUS: "covariate balance, all together",
     PLACEBO: "A/A test on control slates",
 }
 """Labels of the checks."""
 
-FINE, LOOK, NOT_CHECKED = "fine", "look_into_it", "not_checked"
-VERDICTS = {FINE: "fine", LOOK: "look into it", NOT_CHECKED: "not checked"}
+FINE, LOOK, TOO_FEW, NOT_CHECKED = "fine", "look_into_it", "too_few", "not_checked"
+VERDICTS = {
+    FINE: "fine",
+    LOOK: "look into it",
+    TOO_FEW: "too few",
+    NOT_CHECKED: "not checked",
+}
 """Labels of the verdicts."""
 
 
@@ -44,6 +65,13 @@ few permutations for that, it alarms at the smallest possible p-value."""
 
 
 PLACEBO_SPLITS = 2000
+
+
+FEW_UNITS = (
+    f"fewer than {ENOUGH_UNITS:.0f}: 95% intervals may cover the truth in less than 95% of "
+    "experiments"
+)
+"""What follows from few effective units."""
 
 
 def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) -> pd.DataFrame:
@@ -62,10 +90,13 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
     -------
     One row per quantity: ``check``, ``subject``, ``value`` with its ``unit``, the
     ``expected`` value, its 95% interval or range where it has one, ``p_value``, ``verdict`` (fine,
-    look into it, not checked) and ``note``.
+    look into it, too few, not checked) and ``note``.
 
     - Sample ratio: promoted units compared with the design's probability (exact binomial test;
       where probabilities differ, the normal approximation of their sum).
+    - Users in both arms, where slates were drawn: the share of users with several slates that have
+      slates of both arms. Too few are a sign that users were drawn.
+    - Effective units of each arm, (sum w)^2 / sum w^2; with fewer than 30, too few.
     - Covariate balance: standardized difference of each pre-treatment covariate (difference of
       means over the root of the mean of both arms' variances, with n), its p-value by
       randomization; and all of them in one randomization test of their Mahalanobis distance.
@@ -74,7 +105,8 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
       for each component.
     """
     design = Design.from_table(accounts)
-    rows = [_sample_ratio(design), *_balance(accounts, design, permutations, seed)]
+    rows = [_sample_ratio(design), *_split_users(accounts, design), *_effective(design)]
+    rows += _balance(accounts, design, permutations, seed)
     rows += _placebo(accounts, design, permutations, seed)
     table = CLICKS.in_units(pd.DataFrame(rows))
     return with_labels(table, check=CHECKS, verdict=VERDICTS)
@@ -125,6 +157,49 @@ def _sample_ratio(design: Design) -> dict[str, object]:
         p_value=p,
         verdict=_verdict(p),
     )
+
+
+def _split_users(accounts: pd.DataFrame, design: Design) -> list[dict[str, object]]:
+    """Compare the number of users in both arms with that of slates drawn by themselves."""
+    if not design.by_slate:
+        return []
+    subject, user = "users with several slates", numbered(accounts["user_id"].to_numpy())
+    slates = np.bincount(user)
+    several = slates > 1
+    promoted = np.bincount(user, design.promoted)
+    split = int(((promoted > 0) & (promoted < slates))[several].sum())
+    n_users = int(several.sum())
+    if not n_users or design.probability is None:
+        why = "no user has several slates" if not n_users else "the probability is not known"
+        return [_row(SPLIT, subject, SHARE_OF_USERS, note=why)]
+    e = design.probability
+    promoted_only, control_only = (
+        np.exp(np.bincount(user, np.log(chance))[several]) for chance in (e, 1 - e)
+    )
+    one_arm = promoted_only + control_only
+    log_none = float(np.log(np.clip(one_arm, TINY, 1)).sum())
+    expected = float((1 - one_arm).sum())
+    p = few_split_p_value(split, n_users, expected, log_none)
+    numbers = {"value": split / n_users, "expected": expected / n_users, "p_value": p}
+    note = "p-value: an upper bound, of so few or fewer"
+    return [_row(SPLIT, subject, SHARE_OF_USERS, **numbers, verdict=_verdict(p), note=note)]
+
+
+def _effective(design: Design) -> list[dict[str, object]]:
+    """Count the effective units of each arm."""
+    counts = zip(effective_units_per_arm(design), design.units_per_arm(), strict=True)
+    rows = []
+    for arm, (effective, units) in zip(("promoted", "control"), counts, strict=True):
+        few = effective < ENOUGH_UNITS
+        numbers = {
+            "value": effective,
+            "expected": float(units),
+            "verdict": TOO_FEW if few else FINE,
+            "note": FEW_UNITS if few else "expected: if all units were equal",
+        }
+        unit = f"effective_{design.unit_name}s"
+        rows.append(_row(EFFECTIVE, f"{arm} {design.unit_name}s", unit, **numbers))
+    return rows
 
 
 def _balance(

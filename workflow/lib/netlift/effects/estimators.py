@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Booleans, Floats, sum_groups
+from netlift.core.arrays import Booleans, Floats, Integers, sum_groups
 from netlift.core.errors import NetliftError
 from netlift.effects.covariates import USED, Covariates
 from netlift.inference.arms import ArmDifference, ArmMean, need_units
 from netlift.inference.estimate import MIN_PER_ARM
+from netlift.inference.users import UserErrors
 from netlift.promotion.design import Design
 
 MAIN = "difference_in_means"
@@ -162,6 +163,38 @@ def _expanded(design: Design, outcomes: Floats, arm: Booleans, probability: Floa
     )
 
 
+def plain_by_user(
+    outcomes: Floats, design: Design, covariates: Covariates | None, user: Integers
+) -> UserErrors:
+    """Return the error of plain means, clustered by user (see ``UserErrors``)."""
+    return UserErrors.from_outcomes(outcomes, design.promoted, user)
+
+
+def weighted_by_user(
+    outcomes: Floats, design: Design, covariates: Covariates | None, user: Integers
+) -> UserErrors:
+    """Return the error of means weighted by the probabilities, clustered by user."""
+    return UserErrors.from_outcomes(outcomes, design.promoted, user, weights=design.weights)
+
+
+def lin_by_user(
+    outcomes: Floats, design: Design, covariates: Covariates | None, user: Integers
+) -> UserErrors:
+    """Return the error of Lin's regression, clustered by user."""
+    chosen = None if covariates is None else covariates.chosen(design)[0]
+    return UserErrors.from_outcomes(
+        outcomes, design.promoted, user, covariates=chosen, weights=design.weights
+    )
+
+
+def expanded_by_user(
+    outcomes: Floats, design: Design, covariates: Covariates | None, user: Integers
+) -> UserErrors:
+    """Return the error of Horvitz and Thompson's difference, a mean of scores, by user."""
+    sign = np.where(design.promoted, 1.0, -1.0) * design.inverse_probability()
+    return UserErrors.from_scores(outcomes * sign[:, None], user)
+
+
 def _no_note(design: Design, covariates: Covariates | None) -> str | None:
     return None
 
@@ -193,6 +226,9 @@ def _lin_note(design: Design, covariates: Covariates | None) -> str | None:
 Compare = Callable[[Floats, Design, Covariates | None], ArmDifference]
 
 
+ByUser = Callable[[Floats, Design, Covariates | None, Integers], UserErrors]
+
+
 Note = Callable[[Design, Covariates | None], str | None]
 
 
@@ -214,6 +250,9 @@ class Estimator:
         totals exactly. Raises ``NetliftError`` where a requirement is not met.
     note
         Returns a remark about its numbers under a design, or None.
+    by_user
+        Returns its errors for users like these, given each slate's user, of one experiment; None
+        for an estimator without them.
     """
 
     name: str
@@ -222,6 +261,7 @@ class Estimator:
     errors: str
     compare: Compare
     note: Note = _no_note
+    by_user: ByUser | None = None
 
 
 ESTIMATORS: Mapping[str, Estimator] = {
@@ -231,9 +271,11 @@ ESTIMATORS: Mapping[str, Estimator] = {
             MAIN,
             "Difference in means",
             "means of promoted minus means of control slates",
-            "Neyman's S1/n1 + S0/n0 (Neyman 1923), whose diagonal is HC2's",
+            "Neyman's S1/n1 + S0/n0 (Neyman 1923), whose diagonal is HC2's; the jackknife's where "
+            "users were randomized",
             lambda outcomes, design, _: plain_difference(design, outcomes),
             _plain_note,
+            plain_by_user,
         ),
         Estimator(
             OLS_ERROR,
@@ -249,17 +291,19 @@ ESTIMATORS: Mapping[str, Estimator] = {
             LIN,
             "Lin's regression",
             "regression on D, centered covariates, and their products (Lin 2013)",
-            "HC2",
+            "HC2; the jackknife's where users were randomized or probabilities differ",
             lambda outcomes, design, covariates: lin_difference(design, outcomes, covariates),
             _lin_note,
+            lin_by_user,
         ),
         Estimator(
             HAJEK,
             "Hájek",
             "means weighted by 1/e and 1/(1-e) (Hajek 1971); the difference in means where e is "
             "the same for all",
-            "HC2 of the weighted regression",
+            "the jackknife's over randomized units (MacKinnon, Nielsen and Webb 2023)",
             lambda outcomes, design, _: weighted_difference(design, outcomes),
+            by_user=weighted_by_user,
         ),
         Estimator(
             HORVITZ_THOMPSON,
@@ -268,6 +312,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
             "less precise",
             "conservative for independent assignments (Aronow and Samii 2017)",
             lambda outcomes, design, _: expanded_difference(design, outcomes),
+            by_user=expanded_by_user,
         ),
     )
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -14,12 +16,15 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE_SQUARED
 from netlift.effects.accounts import OUTCOMES
+from netlift.effects.claims import Claims, claim_columns
 from netlift.effects.codes import INDIRECT, LINES, TOTAL
 from netlift.effects.covariates import Covariates
 from netlift.effects.estimators import ESTIMATORS, MAIN, difference, main_estimator
 from netlift.effects.items_table import KNOWN_EFFECT
+from netlift.effects.users import BY_USER, CROSSED, user_clusters, users_columns
 from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import Estimate
+from netlift.inference.users import UserErrors
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
 
@@ -98,7 +103,11 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row per outcome type, estimator and line; effects per slate and per 1,000 promoted
-    slates, with 95% intervals and their degrees of freedom. ``is_main`` marks the
+    slates, with 95% intervals and their degrees of freedom. These are for the users of the
+    experiment; ``se_users``, ``df_users``, ``ci_95_lower_users`` and ``ci_95_upper_users`` (per
+    slate) are for users like these, and ``users_errors`` says how they were found (a code of
+    ``users.USERS_ERRORS``). ``claims_95`` says whether the interval is promised to cover 95%, by
+    ``effective_units`` and ``effective_terms`` (see ``claims``). ``is_main`` marks the
     estimator of statements and figures. ``note`` names the covariates of Lin's regression and
     those dropped, or states what is wrong with an estimator, or why it has no numbers.
 
@@ -109,9 +118,10 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
     """
     design = Design.from_table(accounts)
     n_treated, main = int(design.promoted.sum()), main_estimator(accounts)
-    rows = []
+    rows, by_user = [], LedgerByUser(accounts)
+    claims = {outcome: claims_of(accounts, outcome) for outcome in outcome_types(accounts)}
     for outcome, estimator, arms, note in ledgers(accounts):
-        for line in LINES:
+        for number, line in enumerate(LINES):
             weights = line.weights
             rows.append(
                 {
@@ -123,11 +133,82 @@ def component_effects(accounts: pd.DataFrame) -> pd.DataFrame:
                     "control_slates": len(accounts) - n_treated,
                     **_per_1000(arms, weights),
                     "df": None if arms is None else arms.combination(weights).df,
+                    **by_user.columns(outcome, estimator, arms, weights),
+                    **claim_columns(None if arms is None else claims[outcome].part(number)),
                     "is_main": estimator == main,
                     "note": note,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def claims_of(accounts: pd.DataFrame, outcome: str = "observed_clicks") -> Claims:
+    """Return what the intervals of an outcome's lines rest on, in the order of ``LINES``."""
+    values = accounts[component_columns(outcome)].to_numpy(dtype=np.float64)
+    lines = [line.weights for line in LINES]
+    return Claims.from_outcomes(values, Design.from_table(accounts), lines)
+
+
+class LedgerByUser:
+    """The errors of the ledger for users like these, by outcome type and estimator.
+
+    Parameters
+    ----------
+    accounts
+        One row per slate.
+    """
+
+    def __init__(self, accounts: pd.DataFrame) -> None:
+        self.accounts, self.design = accounts, Design.from_table(accounts)
+        # Without users, each slate stands for itself.
+        users = accounts.get("user_id", pd.Series(np.arange(len(accounts))))
+        self.user, self.kind = user_clusters(users, self.design)
+
+    @cached_property
+    def _all(self) -> dict[str, UserErrors]:
+        """Errors of all outcome types' components together, by estimator."""
+        columns = [
+            name for kind in outcome_types(self.accounts) for name in component_columns(kind)
+        ]
+        values = self.accounts[columns].to_numpy(dtype=np.float64)
+        covariates, found = Covariates(self.accounts), {}
+        for name, estimator in ESTIMATORS.items():
+            if estimator.by_user is not None:
+                # Too few users, or unknown probabilities: no error, as the code says.
+                with suppress(NetliftError):
+                    found[name] = estimator.by_user(values, self.design, covariates, self.user)
+        return found
+
+    def estimate(
+        self,
+        outcome: str,
+        estimator: str,
+        arms: ArmDifference | None,
+        weights: Sequence[int],
+    ) -> Estimate | None:
+        """Return a line with its error for users like these; None where there is none."""
+        if arms is None or self.kind == CROSSED or ESTIMATORS[estimator].by_user is None:
+            return None
+        if self.kind != BY_USER:
+            return arms.combination(weights)
+        errors = self.errors(outcome, estimator)
+        return None if errors is None else errors.estimate(arms, weights)
+
+    def errors(self, outcome: str, estimator: str) -> UserErrors | None:
+        """Return the joint error of an outcome's components."""
+        index = len(COMPONENTS) * outcome_types(self.accounts).index(outcome)
+        part, errors = slice(index, index + len(COMPONENTS)), self._all.get(estimator)
+        return None if errors is None else replace(errors, covariance=errors.covariance[part, part])
+
+    def columns(
+        self,
+        outcome: str,
+        estimator: str,
+        arms: ArmDifference | None,
+        weights: Sequence[int],
+    ) -> dict[str, object]:
+        """Return the columns of a line, per slate."""
+        return users_columns(self.estimate(outcome, estimator, arms, weights), self.kind)
 
 
 def ledgers(

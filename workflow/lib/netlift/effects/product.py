@@ -8,6 +8,7 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_1000_CONTROL, RATIO
+from netlift.effects.claims import Claims, claim_columns
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     CONTROL_MEAN,
@@ -24,10 +25,13 @@ from netlift.effects.codes import (
     SAME_CLUSTER_LINE,
     TOTAL,
 )
+from netlift.effects.estimators import main_estimator
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import arm_difference, known_effects
+from netlift.effects.ledger import LedgerByUser, arm_difference, component_columns, known_effects
+from netlift.effects.users import users_columns
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, fieller
+from netlift.promotion.design import Design
 
 _WEIGHTS = {
     FOCAL_GAIN: DIRECT,
@@ -54,13 +58,20 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
     1,000 promoted slates; the offset ratio (change of all competitors over the focal gain: -1 is
     a gain taken entirely from others); and the net change relative to the clicks of a control
     slate. Ratios have Fieller's confidence sets, whose ``interval_kind`` says where they are not
-    an interval. In a simulated world each row also has its ``known_value``.
+    an interval. Gains and losses also have ``se_users`` to ``ci_95_upper_users``, for users like
+    these, and ``users_errors`` says how they were found; ``claims_95``: see
+    ``component_effects``. In a simulated world each row also has its ``known_value``.
     """
-    arms = arm_difference(accounts)
-    rows = [
-        _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
-        for metric, weights in _WEIGHTS.items()
-    ]
+    arms, by_user = arm_difference(accounts), LedgerByUser(accounts)
+    values = accounts[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
+    claims = Claims.from_outcomes(values, Design.from_table(accounts), list(_WEIGHTS.values()))
+    rows = []
+    for number, (metric, weights) in enumerate(_WEIGHTS.items()):
+        row = _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
+        of_users = by_user.estimate("observed_clicks", main_estimator(accounts), arms, weights)
+        of_users = None if of_users is None else of_users.scaled(1000)
+        row |= users_columns(of_users, by_user.kind) | claim_columns(claims.part(number))
+        rows.append(row)
     rows.append(_ratio_row(OFFSET_RATIO, ratio_to_direct(arms, INDIRECT)))
     rows.append(_ratio_row(RELATIVE_NET_CHANGE, _relative_to_control(arms)))
     rows.append(
@@ -122,7 +133,13 @@ def _numbers(estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def _effect_row(metric: str, unit: str, estimate: Estimate) -> dict[str, object]:
-    return {"metric": metric, "unit_code": unit, **_numbers(estimate), "interval_kind": "interval"}
+    return {
+        "metric": metric,
+        "unit_code": unit,
+        **_numbers(estimate),
+        "interval_kind": "interval",
+        "df": estimate.df,
+    }
 
 
 def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
@@ -134,4 +151,5 @@ def _ratio_row(metric: str, ratio: Ratio) -> dict[str, object]:
         "ci_95_lower": ratio.lower,
         "ci_95_upper": ratio.upper,
         "interval_kind": ratio.kind,
+        "df": ratio.df,
     }

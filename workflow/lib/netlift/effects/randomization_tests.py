@@ -8,14 +8,14 @@ slates and any dependence among clicks (Fisher 1935; Phipson and Smyth 2010 for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift.core.arrays import ROUNDING, Floats
+from netlift.core.arrays import ROUNDING, Booleans, Floats
 from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
@@ -30,7 +30,13 @@ from netlift.effects.item_rows import (
     ItemRows,
 )
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM
-from netlift.inference.randomization import Statistics, assignments, closed_test, p_value
+from netlift.inference.randomization import (
+    ClosedTest,
+    Statistics,
+    assignments,
+    closed_test,
+    disjoint_cells,
+)
 from netlift.promotion.design import Design
 
 
@@ -58,8 +64,12 @@ class Hypothesis:
         )
 
 
+NO_SPILLOVER = "no_spillover"
+"""Code of the hypothesis on all non-focal items, which includes all others."""
+
+
 HYPOTHESES = (
-    Hypothesis("no_spillover", "No spillover at all", NON_FOCAL),
+    Hypothesis(NO_SPILLOVER, "No spillover at all", NON_FOCAL),
     Hypothesis("no_same_cluster_spillover", "No spillover on same-cluster items", SAME_CLUSTER),
     Hypothesis("no_other_cluster_spillover", "No spillover on other clusters", OTHER),
     Hypothesis("no_spillover_below", "No spillover below the focal slot", BELOW),
@@ -99,13 +109,14 @@ def randomization_tests(
 
     Returns
     -------
-    One row per hypothesis: the hypothesis in words, the difference per slate (after subtracting
-    the means of strata, if any), the statistic, the difference's 95% range under the null
-    hypothesis, ``p_value`` (two-sided) and ``p_value_adjusted``, from the
-    closed test over all five: the largest p-value of a hypothesis on a union of these sets of
-    rows, with the maximum of their statistics (Marcus, Peritz and Gabriel 1976; Westfall and Young
-    1993). The chance to reject any true hypothesis by ``p_value_adjusted`` <= a is at most a.
-    In a simulated world ``known_null`` is whether the click probabilities satisfy the hypothesis.
+    One row per hypothesis: the hypothesis in words, the hypotheses that it ``includes`` (their rows
+    are among its rows), the difference per slate (after subtracting the means of strata, if any),
+    the statistic, the difference's 95% range under the null hypothesis, ``p_value`` (two-sided),
+    by the largest statistic of the hypothesis and those that it includes, and ``p_value_adjusted``,
+    from the closed test over all five (see ``closed_test``). The chance to reject any true
+    hypothesis by ``p_value_adjusted`` <= a is at most a, and a hypothesis is rejected where one
+    that it includes is. In a simulated world ``known_null`` is whether the click probabilities
+    satisfy the hypothesis.
 
     Raises
     ------
@@ -116,19 +127,27 @@ def randomization_tests(
     _need_units(rows.design)
     members = hypothesis_rows(rows, near_positions)
     tests = DrawnTests.from_rows(rows, members, permutations, seed, studentized=studentized)
-    present, table = [bool(member.any()) for member in members], []
-    for k, numbers in enumerate(tests.rows(present)):
+    table = []
+    for k, numbers in enumerate(tests.rows()):
         row = {
             "hypothesis": HYPOTHESES[k].code,
             "null_hypothesis": HYPOTHESES[k].said(near_positions, outcome),
+            "includes": _included(k, tests.cells),
             **_counts(rows, members[k]),
             **numbers,
             "permuted_units": _permuted_units(rows.design),
             "note": None,
         }
-        row |= _without_number(present=present[k], statistic=tests.statistic[k])
+        present = bool(tests.cells[k].any())
+        row |= _without_number(present=present, statistic=tests.statistic[k])
         table.append(row | _known_null(rows, members[k]))
     return with_labels(outcome.in_units(pd.DataFrame(table)), hypothesis=LABELS)
+
+
+def _included(k: int, cells: Booleans) -> str:
+    """Return the codes of the other hypotheses whose rows are among those of a hypothesis."""
+    inside = cells.any(axis=1) & ~(cells & ~cells[k]).any(axis=1)
+    return "; ".join(HYPOTHESES[j].code for j in np.flatnonzero(inside) if j != k)
 
 
 def _known_null(rows: ItemRows, member: NDArray[np.bool_]) -> dict[str, object]:
@@ -150,12 +169,16 @@ def hypothesis_rows(rows: ItemRows, near_positions: int) -> list[NDArray[np.bool
 
 @dataclass(frozen=True)
 class DrawnTests:
-    """Differences and statistics as observed, shape (m,), and in each draw, shape (R, m)."""
+    """Differences and statistics as observed, shape (m,), and in each draw, shape (R, m).
+
+    ``cells`` are the disjoint groups of rows of which each set of rows consists, shape (m, c).
+    """
 
     difference: Floats
     statistic: Floats
     differences: Floats
     drawn_statistics: Floats
+    cells: Booleans
     studentized: bool
 
     @classmethod
@@ -177,23 +200,16 @@ class DrawnTests:
         drawn = [statistics(block) for block in assignments(design, seed=seed, draws=permutations)]
         differences = np.concatenate([block[0] for block in drawn])
         drawn_statistics = np.abs(np.concatenate([block[1] for block in drawn]))
-        return cls(difference, statistic, differences, drawn_statistics, studentized)
+        cells = disjoint_cells(members)
+        return cls(difference, statistic, differences, drawn_statistics, cells, studentized)
 
-    @property
-    def observed(self) -> Floats:
-        """Absolute statistics as observed, shape (m,)."""
-        return np.abs(self.statistic)
+    @cached_property
+    def closed(self) -> ClosedTest:
+        """P-values of each test, and those of the closed test over the tests with rows."""
+        return closed_test(np.abs(self.statistic), self.drawn_statistics, self.cells)
 
-    def p_values(self, present: Sequence[bool]) -> tuple[list[float], list[float | None]]:
-        """Return each test's p-value, and those of the closed test over the tests with rows."""
-        single = [
-            p_value(value, self.drawn_statistics[:, k]) for k, value in enumerate(self.observed)
-        ]
-        return single, closed_test(self.observed, self.drawn_statistics, np.array(present))
-
-    def rows(self, present: Sequence[bool]) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, object]]:
         """Return each test's difference, its range under the null hypothesis, and p-values."""
-        single, adjusted = self.p_values(present)
         tail = (1 - CONFIDENCE) / 2
         rows: list[dict[str, object]] = []
         for k, differences in enumerate(self.differences.T):
@@ -207,8 +223,8 @@ class DrawnTests:
                     "statistic_text": "difference / standard error"
                     if self.studentized
                     else "difference",
-                    "p_value": single[k],
-                    "p_value_adjusted": adjusted[k],
+                    "p_value": self.closed.p_values[k],
+                    "p_value_adjusted": self.closed.adjusted[k],
                     "permutations": len(self.drawn_statistics),
                 }
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from netlift.effects.spillover import FEW_UNITS
 from netlift.inference.arms import ArmDifference
 from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import CONFIDENCE, MIN_PER_ARM, Estimate, numbers, quantile_t
+from netlift.inference.shrinkage import MIN_SHRUNKEN, Shrunken, shrunken
 from netlift.promotion.design import Design
 
 POSITION, CLUSTER, RELEVANCE = "focal_position", "focal_cluster", "focal_relevance"
@@ -40,11 +41,15 @@ _NUMBERS = (
     "ci_95_upper",
     "simultaneous_ci_95_lower",
     "simultaneous_ci_95_upper",
+    "wild_bootstrap_p_value",
+)
+
+
+_SHRUNKEN = (
     "shrunken_estimate",
     "shrunken_se",
     "shrunken_ci_95_lower",
     "shrunken_ci_95_upper",
-    "wild_bootstrap_p_value",
 )
 
 
@@ -92,21 +97,6 @@ class Heterogeneity:
             segments=len(values),
         )
 
-    def shrunken(self, estimate: Estimate) -> Estimate:
-        """Return the empirical-Bayes estimate of one segment: shrunken towards the mean.
-
-        Normal prior and likelihood (Efron and Morris 1975). Its error includes that of the mean
-        and, by Morris's (1983) term, that of tau; with fewer than four segments, too few to
-        estimate tau, it is that of the raw effect.
-        """
-        share = estimate.se**2 / (self.tau**2 + estimate.se**2)
-        value = share * self.mean + (1 - share) * estimate.value
-        variance = estimate.se**2
-        if self.segments > 3:
-            of_tau = 2 / (self.segments - 3) * (share * (estimate.value - self.mean)) ** 2
-            variance = (1 - share) * estimate.se**2 + (share * self.mean_se) ** 2 + of_tau
-        return Estimate(value, float(np.sqrt(variance)), np.inf)
-
 
 def segments(
     accounts: pd.DataFrame,
@@ -138,7 +128,8 @@ def segments(
     Segments: one row per segment and line of the ledger, observed clicks per slate: the raw
     effect with its own 95% interval; an interval that holds for all segments of the segmentation
     at once (Sidak 1967: segments share no slates); the effect shrunken towards the mean of the
-    segments (missing where fewer than two have numbers, or where segments share randomized users);
+    segments, with intervals that hold on average over them and not for each (see ``shrunken``;
+    missing where fewer than four have numbers, or where segments share randomized users);
     ``wild_bootstrap_p_value`` where an arm has fewer than 50 randomized units. A segmentation that
     that is not possible has one row with the reason. Heterogeneity: one row per segmentation and
     line: Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over
@@ -197,12 +188,25 @@ def _lines(
         estimated = [estimate for estimate in effects if estimate is not None]
         spread, compared = (None, len(estimated)) if shared else _spread(estimated)
         heterogeneity.append(line | _heterogeneity(spread, compared, shared))
+        towards_mean = _shrunken(effects, spread)
         for number, (part, estimate) in enumerate(zip(parts, effects, strict=True)):
             row = {"segment": part.name} | line | part.counts
-            row |= _numbers(estimate, spread, len(estimated))
+            row |= _numbers(estimate, len(estimated))
+            row |= towards_mean.get(number, dict.fromkeys(_SHRUNKEN))
             rng = generator(seed, "wild_bootstrap", (line_number << 20) + number)
-            rows.append(row | part.other_columns(weights, estimate, rng, draws, outcome))
+            row |= part.other_columns(weights, estimate, rng, draws, outcome)
+            rows.append(row | _without_shrunken(row, len(estimated), shared))
     return heterogeneity, rows
+
+
+def _without_shrunken(
+    row: Mapping[str, object], n_segments: int, shared: str | None
+) -> dict[str, object]:
+    """Return why a segment with an effect has no shrunken one, as its note, if so."""
+    if row["estimate"] is None or row["shrunken_estimate"] is not None:
+        return {}
+    few = f"{n_segments} segments have numbers and {MIN_SHRUNKEN} are needed"
+    return {"note": f"not shrunken: {f'segments share {shared}s' if shared else few}"}
 
 
 @dataclass(frozen=True)
@@ -308,28 +312,49 @@ def _too_few(design: Design, min_slates: int) -> str | None:
     return None
 
 
-def _numbers(
-    estimate: Estimate | None, spread: Heterogeneity | None, segments_with_numbers: int
-) -> dict[str, float | None]:
+def _numbers(estimate: Estimate | None, segments_with_numbers: int) -> dict[str, float | None]:
     row: dict[str, float | None] = dict.fromkeys(_NUMBERS)
     if estimate is None:
         return row
-    each = CONFIDENCE ** (1 / segments_with_numbers)
+    lower, upper = simultaneous_interval(estimate, segments_with_numbers)
+    return (
+        row
+        | numbers(estimate)
+        | {"simultaneous_ci_95_lower": lower, "simultaneous_ci_95_upper": upper}
+    )
+
+
+def simultaneous_interval(estimate: Estimate, segments: int) -> tuple[float, float]:
+    """Return the interval of one of several segments, such that all hold at once (Sidak 1967)."""
+    each = CONFIDENCE ** (1 / segments)
     half = quantile_t(0.5 + each / 2, estimate.df) * estimate.se
-    row |= numbers(estimate) | {
-        "simultaneous_ci_95_lower": estimate.value - half,
-        "simultaneous_ci_95_upper": estimate.value + half,
+    return estimate.value - half, estimate.value + half
+
+
+def _shrunken(
+    effects: Sequence[Estimate | None], spread: Heterogeneity | None
+) -> dict[int, dict[str, float | None]]:
+    """Return the columns of the shrunken effects, by number of the segment; none if too few."""
+    known = {k: effect for k, effect in enumerate(effects) if effect is not None and effect.se > 0}
+    if spread is None or len(known) < MIN_SHRUNKEN:
+        return {}
+    moved = shrunken_effects(list(known.values()))
+    columns = np.column_stack([moved.value, moved.se, moved.lower, moved.upper]).tolist()
+    return {
+        k: dict(zip(_SHRUNKEN, row, strict=True)) for k, row in zip(known, columns, strict=True)
     }
-    if spread is not None and estimate.se > 0:
-        shrunken = spread.shrunken(estimate)
-        lower, upper = shrunken.interval
-        row |= {
-            "shrunken_estimate": shrunken.value,
-            "shrunken_se": shrunken.se,
-            "shrunken_ci_95_lower": lower,
-            "shrunken_ci_95_upper": upper,
-        }
-    return row
+
+
+def shrunken_effects(effects: Sequence[Estimate]) -> Shrunken:
+    """Shrink the effects of segments towards their mean.
+
+    With few degrees of freedom an error counts as larger, by the ratio of quantiles of t to those
+    of the normal distribution.
+    """
+    tail = (1 + CONFIDENCE) / 2
+    wider = [quantile_t(tail, effect.df) / quantile_t(tail, np.inf) for effect in effects]
+    errors = np.array([effect.se for effect in effects]) * wider
+    return shrunken(np.array([effect.value for effect in effects]), errors)
 
 
 def _heterogeneity(

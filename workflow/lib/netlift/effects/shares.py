@@ -48,9 +48,11 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
     -------
     One row per estimator and share of the observed clicks, with Fieller's (1954) 95% set:
     ``interval_kind`` is ``interval`` (lower to upper), ``outside`` (everything but lower to
-    upper) or ``everything``, and ``interval_text`` describes it in words. The first three shares
-    and "Left for the slate" are shares of the focal gain: the share of all competitors and what is
-    left add up to 1. Simulated worlds also have ``known_value``.
+    upper) or ``everything``, and ``interval_text`` describes it in words; ``df``, the degrees of
+    freedom of its t distribution, are the smaller ones of the numerator's and the denominator's
+    effect (Welch 1947). The first three shares and "Left for the slate" are shares of the focal
+    gain: the share of all competitors and what is left add up to 1. Simulated worlds also have
+    ``known_value``.
     """
     known = known_effects(accounts)
     rows = []
@@ -66,6 +68,7 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
                 "estimate": None,
                 "ci_95_lower": None,
                 "ci_95_upper": None,
+                "df": None,
                 "interval_kind": None,
                 "interval_text": None,
                 "note": note if arms is None else None,
@@ -76,6 +79,7 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
                     "estimate": ratio.value,
                     "ci_95_lower": ratio.lower,
                     "ci_95_upper": ratio.upper,
+                    "df": ratio.df,
                     "interval_kind": ratio.kind,
                     "interval_text": interval_text(ratio, DENOMINATORS[line.code]),
                 }

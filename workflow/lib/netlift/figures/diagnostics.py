@@ -14,7 +14,15 @@ from matplotlib.gridspec import GridSpec
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
 from netlift.effects.codes import GIVEN, MINIMUM
-from netlift.effects.design_checks import BALANCE, LOOK, OMNIBUS, PLACEBO, SAMPLE_RATIO, VERDICTS
+from netlift.effects.design_checks import (
+    BALANCE,
+    LOOK,
+    OMNIBUS,
+    PLACEBO,
+    SAMPLE_RATIO,
+    SPLIT,
+    VERDICTS,
+)
 from netlift.effects.estimators import label_of
 from netlift.figures.drawing.marks import band_key, draw_band, draw_point, estimate_key, say_missing
 from netlift.figures.drawing.style import (
@@ -35,6 +43,7 @@ from netlift.figures.shares import ESTIMATORS, SHIFT
 
 WORDS = {
     SAMPLE_RATIO: "Sample ratio",
+    SPLIT: "Users in both arms",
     OMNIBUS: "All covariates together",
     PLACEBO: "A/A test of the total",
     "n_same_cluster": "Same-cluster items",
@@ -141,7 +150,7 @@ def draw_balance(axes: Axes, balance: pd.DataFrame) -> None:
 
 def whole_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
     """Return one row per overall check of the randomization; for the A/A test, false alarms."""
-    checks = diagnostics[diagnostics["check"].isin([SAMPLE_RATIO, OMNIBUS, PLACEBO])]
+    checks = diagnostics[diagnostics["check"].isin([SAMPLE_RATIO, SPLIT, OMNIBUS, PLACEBO])]
     return checks.drop_duplicates("check")
 
 
@@ -225,7 +234,9 @@ def _range(line: pd.Series) -> str:
 
 def _note(diagnostics: pd.DataFrame, power: pd.DataFrame) -> str:
     notes = [
-        "Sample ratio: interval of the share. All covariates: range of random assignment. "
+        "Sample ratio: interval of the share. Users in both arms: share of those with several "
+        "slates; too few are a sign that users were drawn. All covariates: range of random "
+        "assignment. "
         "A/A test: control slates are split at random, so there is no effect; the interval is "
         "that of the simulated share of splits whose 95% interval excludes zero."
     ]

@@ -61,10 +61,12 @@ def draw_example(axes: Axes, slate: pd.DataFrame) -> None:
     slate = slate.sort_values("slate_position_seed")
     shown = _shown_rows(slate)
     focal = int(slate["focal_seed_position"].iloc[0])
-    moved = slate["promotion_applied"].iloc[0] == 1
+    to = int(slate.loc[slate["is_focal_item"], "promoted_position"].iloc[0])
+    promotion = "the focal item is marked" if to == focal else f"{focal} moves to {to}"
+    promoted = slate["promotion_applied"].iloc[0] == 1
     axes.set_title(
         f"Slate {slate['slate_id'].iloc[0]}, "
-        + (f"promoted: {focal} moves to 1" if moved else "control: the order stays")
+        + (f"promoted: {promotion}" if promoted else "control: the order stays")
     )
     axes.set(xlim=(0, 1), ylim=(example_rows(slate) + 0.5, -0.6))
     for name, x in _COLUMNS.items():

@@ -50,7 +50,7 @@ MODEL_NAMES = {
 DIAGONAL = "_diagonal"
 """Label of the line on which predictions equal outcomes."""
 
-EXCESS = "excess_over_floor"
+EXCESS = "excess_of_expectation"
 
 _PANEL = 2.25
 """Height of a panel of calibration, in inches."""

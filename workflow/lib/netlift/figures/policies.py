@@ -75,9 +75,10 @@ def policies(
         else "Promote nothing: no rule is shown to gain",
         subtitle=printable(verdict["statement"]),
         legend=_legend(policies),
-        note="Bounds: simultaneous 95% intervals for all rules; "
-        "a rule gains if its lower end is above 0. Each rule is learned on earlier folds of "
-        "slates than those on which it is evaluated.",
+        note="Bounds: simultaneous 95% intervals for all rules, the lower end from the units on "
+        "which rules are chosen; a rule gains if it is above 0. Naive values are not corrected for "
+        "that choice. Each rule is learned on earlier folds of slates than those on which it is "
+        "evaluated.",
         source=source,
     )
     grid = figure.add_gridspec(1, 2, width_ratios=[1.9, 1])
@@ -119,7 +120,7 @@ def draw_rules(axes: Axes, policies: pd.DataFrame) -> None:
     for row, (_, line) in enumerate(policies.iterrows()):
         verdict = verdict_of(line)
         color, marker = getattr(current_theme(), verdict), MARKERS[verdict]
-        values = (line["value"], line["lower_bound"], line["upper_bound"])
+        values = (line["naive_value"], line["lower_bound"], line["upper_bound"])
         if not draw_estimate(axes, row, values, color=color, marker=marker):
             say_missing(axes, row, "no value")
             continue
@@ -133,13 +134,18 @@ def draw_rules(axes: Axes, policies: pd.DataFrame) -> None:
 
 
 def write_values(axes: Axes, policies: pd.DataFrame) -> None:
-    """Write the share that each rule promotes, its value and its lower bound."""
+    """Write the share that each rule promotes, its value, its lower bound, and what is left."""
     columns = {
         "Promoted": [written(100 * share, "{:.0f}%") for share in policies["share_promoted"]],
-        "Value": [signed(x, 1) if np.isfinite(x) else "" for x in policies["value"]],
-        "Lower bound": [signed(x, 1) if np.isfinite(x) else "" for x in policies["lower_bound"]],
+        "Naive": [_signed(x) for x in policies["naive_value"]],
+        "Bound": [_signed(x) for x in policies["lower_bound"]],
+        "Corrected": [_signed(x) for x in policies["corrected_value"].astype(float)],
     }
-    columns_of_text(axes, columns, (0.24, 0.52, 1))
+    columns_of_text(axes, columns, (0.2, 0.44, 0.68, 1))
+
+
+def _signed(value: float) -> str:
+    return signed(value, 1) if np.isfinite(value) else ""
 
 
 def _own_look(color: str) -> dict[str, Any]:

@@ -64,11 +64,12 @@ def segments(
         subtitle=f"{outcome.per_arm}, by the observed {outcome.unit}.",
         legend=[
             estimate_key(theme.total, "raw, simultaneous 95% interval"),
-            estimate_key(theme.data, "shrunken, 95% interval", marker="s", filled=False),
+            estimate_key(theme.data, "shrunken, 95% interval on average", marker="s", filled=False),
             *known_keys(*panels),
         ],
         note="Simultaneous: 95% intervals that are valid for all segments of a panel together. "
-        "Shrunken: pulled towards the panel's mean, more so with a larger standard error. p: for "
+        "Shrunken: pulled towards the panel's mean, more so with a larger standard error; "
+        "their intervals hold on average over a panel. p: for "
         "no difference between segments; tau: standard deviation of their true effects.",
         source=source,
     )

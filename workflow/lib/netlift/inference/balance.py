@@ -61,3 +61,68 @@ def sample_ratio_p_value(treated: int, n_units: int, expected: float, sd: float 
     from scipy.special import ndtr
 
     return float(2 * ndtr(-abs(treated / n_units - expected) / sd))
+
+
+TINY = 1e-300
+"""The least probability whose logarithm is taken."""
+
+
+SPLIT_USERS = 1e-6
+"""A log that states that slates were drawn is refused if the number of users with slates in both
+arms has a smaller probability than this."""
+
+
+UNEQUAL = 1e-3
+"""Slates are not set aside if their number in each arm has a smaller p-value than this."""
+
+
+def few_split_p_value(split: int, users: int, expected: float, log_none: float) -> float:
+    """Bound the probability of so few split users, if each slate was drawn by itself.
+
+    The number of split users is a sum of independent indicators of unequal probabilities. Up to one
+    below its mean, its distribution function is at most that of the binomial distribution with the
+    mean probability (Hoeffding 1956, theorem 4).
+
+    Parameters
+    ----------
+    split
+        Users with slates in both arms.
+    users
+        Users with several slates.
+    expected
+        The sum of their probabilities of being split: 1 - prod e - prod (1 - e) over a user's
+        slates.
+    log_none
+        The logarithm of the probability that none of them is split.
+    """
+    if split > expected - 1 and split > 0:
+        return 1.0
+    from scipy.special import bdtr
+
+    bound = float(bdtr(split, users, expected / users)) if split <= expected - 1 else 1.0
+    return min(bound, float(np.exp(log_none))) if split == 0 else bound
+
+
+def unequal_p_value(promoted: int, units: int, expected: float) -> float:
+    """Bound the p-value of the number of promoted units among those that have a problem.
+
+    Their probabilities may differ; beyond one from the mean, the binomial distribution with the
+    mean probability has the heavier tails (Hoeffding 1956, theorem 4).
+
+    Parameters
+    ----------
+    promoted, units
+        Promoted units among those that have it, and all that have it.
+    expected
+        The sum of their probabilities.
+    """
+    if abs(promoted - expected) < 1:
+        return 1.0
+    from scipy.special import bdtr, bdtrc
+
+    share = expected / units
+    if promoted < expected:
+        tail = bdtr(promoted, units, share)
+    else:
+        tail = bdtrc(promoted - 1, units, share)
+    return min(2 * float(tail), 1.0)

@@ -8,20 +8,24 @@ alone as the data.
 Sources: Liang and Zeger (1986) for CR0; Bell and McCaffrey (2002) for CR2, its degrees of freedom,
 and CR3; Pustejovsky and Tipton (2018, "Small-sample methods for cluster-robust variance
 estimation", equations 6 and 11), who write them as here, with the working model of independent
-errors of one variance; Cameron, Gelbach and Miller (2008) for the wild cluster bootstrap.
+errors of one variance, or with weights of variances inverse to them; MacKinnon, Nielsen and Webb
+(2023) for the jackknife; Cameron, Gelbach and Miller (2008) for the wild cluster bootstrap.
+
+The working model of a weighted fit: rows are independent, the variance of a row is one over its
+weight. Errors are clustered, so they do not rest on it; CR2's small correction and Satterthwaite's
+degrees of freedom do. It is what clubSandwich calls ``inverse_var = TRUE``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from netlift.core.arrays import Floats, Integers, numbered
+from netlift.core.arrays import Booleans, Floats, Integers, numbered
 from netlift.core.errors import NetliftError
 
 Correction = Literal["CR0", "CR2", "CR3"]
@@ -37,10 +41,83 @@ _LEVERAGE_ONE = 1 - 1e-12
 _SAME_RANK = 1e-10
 
 
+_SMALL_LEVERAGE = 1e-4
+"""Below it, terms of second order are less than 1e-8 of a cluster's part."""
+
+
 _CELLS_AT_ONCE = 1 << 22
 
 
 _ROWS_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class ClusterParts:
+    """What each cluster adds to the error of a contrast, and to its degrees of freedom.
+
+    With v_g = (I - K_g)^a c, for the contrast c and the power a of a correction:
+
+    Attributes
+    ----------
+    influence
+        v_g's_g, shape (G, m).
+    norm
+        v_g'K_g v_g, shape (G,).
+    reached
+        K_g v_g, shape (G, p).
+    size
+        c'c, below which a variance estimate is compared with rounding errors.
+    """
+
+    influence: Floats
+    norm: Floats
+    reached: Floats
+    size: float
+
+    def __sub__(self, other: ClusterParts) -> ClusterParts:
+        """Return the parts of the difference of two fits without rows in common."""
+        return ClusterParts(
+            self.influence - other.influence,
+            self.norm + other.norm,
+            np.column_stack([self.reached, other.reached]),
+            self.size + other.size,
+        )
+
+    def at(self, number: Integers, n_clusters: int) -> ClusterParts:
+        """Return the parts in another numbering of clusters, shape (G,); 0 for all others."""
+
+        def spread(values: Floats) -> Floats:
+            result = np.zeros((n_clusters, *values.shape[1:]))
+            result[number] = values
+            return result
+
+        return ClusterParts(
+            spread(self.influence), spread(self.norm), spread(self.reached), self.size
+        )
+
+    @property
+    def covariance(self) -> Floats:
+        """Covariance of the contrast of the m outcomes, shape (m, m)."""
+        return np.asarray(self.influence.T @ self.influence)
+
+    @property
+    def df(self) -> float:
+        """Satterthwaite's degrees of freedom of the variance.
+
+        Twice the squared mean of the variance estimate over its variance, under the working
+        model; 0 where the estimate is always zero.
+        """
+        shared = (self.reached**2).sum(axis=1)
+        square = (self.norm**2).sum() - 2 * (self.norm * shared).sum()
+        square += ((self.reached.T @ self.reached) ** 2).sum()
+        mean = float((self.norm - shared).sum())
+        return mean**2 / float(square) if mean > _SAME_RANK * self.size else 0.0
+
+
+def jackknife_factor(n_clusters: ArrayLike) -> Floats:
+    """Return (G - 1) / G, which makes CR3 the jackknife's variance over G clusters."""
+    n = np.asarray(n_clusters, dtype=np.float64)
+    return np.asarray((n - 1) / n)
 
 
 @dataclass(frozen=True)
@@ -97,15 +174,13 @@ class ClusteredFit:
                 [np.bincount(numbers, column, n_clusters) for column in columns.T]
             )
 
-        p, m = design.shape[1], outcomes.shape[1]
-        products = (rotated[:, :, None] * rotated[:, None, :]).reshape(-1, p * p)
-        scores = (rotated[:, :, None] * residuals[:, None, :]).reshape(-1, p * m)
-        return cls(
-            coefficients,
-            root,
-            summed(products).reshape(n_clusters, p, p),
-            summed(scores).reshape(n_clusters, p, m),
-        )
+        kernels = np.empty((n_clusters, design.shape[1], design.shape[1]))
+        scores = np.empty((n_clusters, design.shape[1], outcomes.shape[1]))
+        # Column by column: products of all columns would be larger than the data.
+        for i, column in enumerate(rotated.T):
+            kernels[:, i] = summed(rotated * column[:, None])
+            scores[:, i] = summed(residuals * column[:, None])
+        return cls(coefficients, root, kernels, scores)
 
     @property
     def n_clusters(self) -> int:
@@ -125,52 +200,58 @@ class ClusteredFit:
             ``CR0`` takes the residuals as they are, ``CR2`` makes the variance unbiased under the
             working model, ``CR3`` is the jackknife over clusters (without a factor).
         """
+        return self.parts(contrast, correction).influence
+
+    def parts(self, contrast: ArrayLike, correction: Correction = "CR2") -> ClusterParts:
+        """Return what each cluster adds to a contrast's error and to its degrees of freedom."""
         rotated = np.asarray(contrast, dtype=np.float64) @ self.root
-        if correction == "CR0":
-            return np.asarray(np.einsum("p,gpm->gm", rotated, self.scores))
         adjusted = self._powered(rotated, _POWER[correction])
-        return np.asarray(np.einsum("gp,gpm->gm", adjusted, self.scores))
+        reached = np.einsum("gpq,gq->gp", self.kernels, adjusted)
+        return ClusterParts(
+            np.asarray(np.einsum("gp,gpm->gm", adjusted, self.scores)),
+            np.asarray(np.einsum("gp,gp->g", adjusted, reached)),
+            np.asarray(reached),
+            float(rotated @ rotated),
+        )
 
     def covariance(self, contrast: ArrayLike, correction: Correction = "CR2") -> Floats:
         """Return the covariance of one contrast over the m outcomes, shape (m, m)."""
         parts = self.influence(contrast, correction)
         return np.asarray(parts.T @ parts)
 
-    def errors(self, contrast: ArrayLike) -> tuple[Floats, float]:
-        """Return the CR2 covariance of one contrast, shape (m, m), and its degrees of freedom."""
-        return self.covariance(contrast), self.df(contrast)
+    def jackknife_errors(self, contrast: ArrayLike) -> tuple[Floats, float]:
+        """Return the jackknife's covariance of one contrast, shape (m, m), and its df.
 
-    def df(self, contrast: ArrayLike) -> float:
-        """Return Satterthwaite's degrees of freedom of a contrast's CR2 variance.
-
-        Twice the squared mean of the variance estimate over its variance, under the working
-        model; 0 where the estimate is always zero.
+        CR3 times (G - 1) / G (MacKinnon, Nielsen and Webb 2023).
         """
-        rotated = np.asarray(contrast, dtype=np.float64) @ self.root
-        reached = np.einsum("gpq,gq->gp", self.kernels, self._powered(rotated, -0.5))
-        norm = np.einsum(
-            "p,gp->g", rotated, np.einsum("gpq,gq->gp", self.kernels, self._powered(rotated, -1.0))
-        )
-        shared = (reached**2).sum(axis=1)
-        square = (norm**2).sum() - 2 * (norm * shared).sum() + ((reached.T @ reached) ** 2).sum()
-        mean = (norm - shared).sum()
-        return float(mean**2 / square) if mean > _SAME_RANK * float(rotated @ rotated) else 0.0
+        parts = self.parts(contrast, "CR3")
+        return parts.covariance * jackknife_factor(self.n_clusters), parts.df
+
+    def df(self, contrast: ArrayLike, correction: Correction = "CR2") -> float:
+        """Return Satterthwaite's degrees of freedom of a contrast's variance."""
+        return self.parts(contrast, correction).df
 
     def _powered(self, vector: Floats, power: float) -> Floats:
         """Return (I - K_g)^power times a vector, shape (G, p)."""
-        values, vectors = self._eigen
+        if power == 0:
+            return np.broadcast_to(vector, (self.n_clusters, len(vector)))
+        result = vector - power * (self.kernels @ vector)
+        large = np.einsum("gpp->g", self.kernels) > _SMALL_LEVERAGE
+        values, vectors = self._eigen_of(large)
         # The eigenvalue of a direction that one cluster alone determines is 1: leave it out.
         with np.errstate(divide="ignore"):
             factor = np.where(values < _LEVERAGE_ONE, np.abs(1 - values) ** power, 0.0)
-        return np.asarray(
-            np.einsum("gpk,gk,gqk,q->gp", vectors, factor, vectors, vector, optimize=True)
+        result[large] = np.einsum(
+            "gpk,gk,gqk,q->gp", vectors, factor, vectors, vector, optimize=True
         )
+        return np.asarray(result)
 
-    @cached_property
-    def _eigen(self) -> tuple[Floats, Floats]:
-        if self.kernels.shape[1] == 1:
-            return self.kernels[:, :, 0], np.ones_like(self.kernels)
-        values, vectors = np.linalg.eigh(self.kernels)
+    def _eigen_of(self, chosen: Booleans) -> tuple[Floats, Floats]:
+        """Return eigenvalues and eigenvectors of some clusters' kernels."""
+        kernels = self.kernels[chosen]
+        if kernels.shape[1] == 1:
+            return kernels[:, :, 0], np.ones_like(kernels)
+        values, vectors = np.linalg.eigh(kernels)
         return values, vectors
 
     def wild_bootstrap_p_value(
@@ -258,17 +339,22 @@ class SingleRowFit:
         root = ((vectors / np.sqrt(values)) @ vectors.T) / size[:, None]
         return cls(coefficients, root, outcomes, design, weights)
 
-    def errors(self, contrast: ArrayLike) -> tuple[Floats, float]:
-        """Return the CR2 covariance of one contrast of the m outcomes, shape (m, m), and its df."""
+    def jackknife_errors(self, contrast: ArrayLike) -> tuple[Floats, float]:
+        """Return the jackknife's covariance of one contrast, shape (m, m), and its df."""
+        covariance, df = self.errors(contrast, "CR3")
+        return covariance * jackknife_factor(len(self.outcomes)), df
+
+    def errors(self, contrast: ArrayLike, correction: Correction = "CR2") -> tuple[Floats, float]:
+        """Return the covariance of one contrast of the m outcomes, shape (m, m), and its df."""
         rotated = np.asarray(contrast, dtype=np.float64) @ self.root
         covariance = np.zeros((self.outcomes.shape[1],) * 2)
         both, square, mean = np.zeros_like(self.root), 0.0, 0.0
         for x, y in self._blocks():
             v = x @ self.root
             leverage = np.einsum("rp,rp->r", v, v)
-            # c'v / (1 - h)^(1/2), 0 for rows that alone determine a direction.
+            # c'v (1 - h)^power, 0 for rows that alone determine a direction.
             free = leverage < _LEVERAGE_ONE
-            factor = np.where(free, 1 / np.sqrt(np.where(free, 1 - leverage, 1.0)), 0.0)
+            factor = np.where(free, np.where(free, 1 - leverage, 1.0) ** _POWER[correction], 0.0)
             reached = (v @ rotated) * factor
             parts = (y - x @ self.coefficients) * reached[:, None]
             covariance += parts.T @ parts

@@ -99,12 +99,15 @@ class Ratio:
     kind
         ``interval`` (lower to upper), ``outside`` (everything but lower to upper: the denominator
         may be zero) or ``everything`` (the data say nothing about the ratio).
+    df
+        Degrees of freedom of the t distribution behind the set.
     """
 
     value: float | None
     lower: float | None
     upper: float | None
     kind: str
+    df: float
 
 
 def fieller(numerator: float, denominator: float, covariance: Floats, df: float) -> Ratio:
@@ -129,7 +132,7 @@ def fieller(numerator: float, denominator: float, covariance: Floats, df: float)
     value = numerator / denominator if denominator != 0 else None
     discriminant = middle**2 - square * constant
     if square == 0 or (square < 0 and discriminant <= 0):
-        return Ratio(value, None, None, "everything")
+        return Ratio(value, None, None, "everything", df)
     root = float(np.sqrt(max(discriminant, 0.0)))
     ends = sorted(((middle - root) / square, (middle + root) / square))
-    return Ratio(value, ends[0], ends[1], "interval" if square > 0 else "outside")
+    return Ratio(value, ends[0], ends[1], "interval" if square > 0 else "outside", df)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from netlift.core.arrays import ROUNDING, Floats
+from netlift.core.arrays import ROUNDING, Booleans, Floats
 from netlift.core.streams import Stream, generator
 from netlift.promotion.design import Design
 
@@ -207,15 +207,33 @@ def p_value(observed: float, drawn: Floats) -> float:
     return float((1 + (drawn >= observed * (1 - _TIE)).sum()) / (1 + len(drawn)))
 
 
-def closed_test(
-    observed: Floats, drawn: Floats, present: NDArray[np.bool_] | None = None
-) -> list[float | None]:
-    """Adjust p-values for testing several hypotheses together.
+@dataclass(frozen=True)
+class ClosedTest:
+    """P-values of several hypotheses on sets of rows; None where a set has no rows.
 
-    The closed test that tests intersections by the largest statistic, by its step-down shortcut:
-    from the most extreme statistic down, each is compared with the largest of those not yet
-    tested. Needs hypotheses such that the statistics' joint distribution under an intersection
-    comes from the same draws, as for sharp null hypotheses on sets of rows.
+    Attributes
+    ----------
+    p_values
+        Of each hypothesis, by the largest statistic among its own and those of its parts.
+    adjusted
+        The largest p-value of a hypothesis on a union of sets that contains this set. A set's
+        adjusted p-value is never below that of a set that contains it: where a part is rejected,
+        the whole is.
+    """
+
+    p_values: list[float | None]
+    adjusted: list[float | None]
+
+
+def closed_test(observed: Floats, drawn: Floats, cells: Booleans) -> ClosedTest:
+    """Test nested hypotheses together, coherently.
+
+    A hypothesis is a sharp null hypothesis on a set of rows, so that hypotheses on two sets are
+    together the hypothesis on their union, under which the statistics of all sets inside the union
+    have the joint distribution of the draws. Each union is tested by the largest of these
+    statistics; a hypothesis is rejected if all unions are that contain its set (Marcus, Peritz and
+    Gabriel 1976; with only the unions that can occur, Shaffer 1986). The chance to reject any true
+    hypothesis by adjusted p-values <= a is at most a.
 
     Parameters
     ----------
@@ -223,28 +241,46 @@ def closed_test(
         Absolute statistics, shape (m,).
     drawn
         The same in each draw, shape (R, m).
-    present
-        Which hypotheses are tested, shape (m,); all if not given.
-
-    Returns
-    -------
-    Adjusted p-values; None where a hypothesis is not tested.
+    cells
+        Which of the c disjoint groups of rows each set consists of, shape (m, c); a set without
+        any is not tested.
     """
     m = len(observed)
-    tested = np.ones(m, dtype=bool) if present is None else present
     # Statistics on one scale, which studentized ones nearly have. The observed statistic counts as
     # one more draw, so that the scale is the same whichever of the draws was observed.
     scale = np.array([_root_mean_square(np.r_[observed[k], drawn[:, k]]) for k in range(m)])
     scaled, limits = drawn / scale, observed / scale
-    adjusted: list[float | None] = [None] * m
-    left = [int(k) for k in np.argsort(-limits, kind="stable") if tested[k]]
-    largest = 0.0
-    while left:
-        k = left[0]
-        largest = max(largest, p_value(limits[k], scaled[:, left].max(axis=1)))
-        adjusted[k] = largest
-        left.pop(0)
-    return adjusted
+    tested = np.flatnonzero(cells.any(axis=1))
+    p_values, adjusted = np.zeros(m), np.zeros(m)
+    for union in _unions(cells[tested]):
+        inside = tested[~(cells[tested] & ~union).any(axis=1)]
+        p = p_value(limits[inside].max(), scaled[:, inside].max(axis=1))
+        adjusted[inside] = np.maximum(adjusted[inside], p)
+        p_values[inside[(cells[inside] == union).all(axis=1)]] = p
+    of_tested = np.isin(np.arange(m), tested)
+    return ClosedTest(
+        *(
+            [float(p) if there else None for p, there in zip(values, of_tested, strict=True)]
+            for values in (p_values, adjusted)
+        )
+    )
+
+
+def _unions(sets: Booleans) -> Booleans:
+    """Return all unions of one or more sets, each once, shape (n, c)."""
+    chosen = np.arange(1, 1 << len(sets))[:, None] >> np.arange(len(sets)) & 1
+    return np.unique(chosen @ sets.astype(np.int64) > 0, axis=0)
+
+
+def disjoint_cells(members: Sequence[Booleans]) -> Booleans:
+    """Return of which disjoint groups of rows each of m sets consists, shape (m, c).
+
+    Two rows are in one group if they belong to the same sets.
+    """
+    code = sum((member.astype(np.int64) << k for k, member in enumerate(members)), start=0)
+    codes = np.unique(code)
+    bits = codes[codes > 0] >> np.arange(len(members))[:, None] & 1
+    return np.asarray(bits, dtype=bool)
 
 
 def _root_mean_square(drawn: Floats) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
 from netlift.effects.covariates import COVARIATES, SAME_RANK
 from netlift.inference.balance import WRONG, imbalance, sample_ratio_p_value
+from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
 from netlift.logs.source import first_row, name
 
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def assignment_problems(con: duckdb.DuckDBPyConnection, unit: str, aside: str) -> Iterator[Problem]:
+def assignment_problems(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str
+) -> Iterator[Problem]:
     """Yield ``sample_ratio`` and ``covariate_imbalance`` where they contradict the design.
 
     Parameters
     ----------
     con
         With the table ``slates``.
-    unit
-        What was randomized: ``slate`` or ``user``.
+    log
+        Its entry.
     aside
         The condition of slates that are set aside.
     """
-    used = f"(SELECT * FROM slates WHERE NOT ({aside}))"
+    unit, used = log.unit, f"(SELECT * FROM slates WHERE NOT ({aside}))"
     units = used
     if unit == "user":
         units = (

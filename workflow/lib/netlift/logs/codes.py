@@ -27,6 +27,8 @@ class Code:
         How to fix it, in words.
     set_aside
         Whether slates that have it may be set aside.
+    accept
+        Whether it may be accepted: the log is analyzed with it, and every result says so.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Code:
     what: str
     fix: str
     set_aside: bool = False
+    accept: bool = False
 
 
 def _row(name: str, what: str, fix: str) -> Code:
@@ -43,6 +46,20 @@ def _row(name: str, what: str, fix: str) -> Code:
 
 def _slate(name: str, what: str, fix: str) -> Code:
     return Code(name, "slate", "error", what, fix, set_aside=True)
+
+
+def _delivery(name: str, what: str, fix: str) -> Code:
+    """Return a problem of slates of one arm: without them the arms could not be compared."""
+    way_out = (
+        f"If the delivery failed in some slates, accept: [{name}] keeps them in the arm that was "
+        "drawn for them; the effect of the draw is estimated."
+    )
+    return Code(name, "slate", "error", what, f"{fix} {way_out}", accept=True)
+
+
+def _log(name: str, what: str, fix: str) -> Code:
+    """Return a problem of the assignment that may be accepted."""
+    return Code(name, "log", "error", what, fix, accept=True)
 
 
 CODES = (
@@ -69,11 +86,33 @@ CODES = (
         "Rename one of them in the log.",
     ),
     Code("empty_log", "file", "error", "the log has no rows", "Check the path or the query."),
+    Code(
+        "duplicate_file",
+        "file",
+        "error",
+        "files have the same content, so that their rows would count twice",
+        "Remove the copies, or leave them out of path.",
+    ),
     _row(
         "missing_value",
         "a value that every row needs is missing",
         "Fill it in where the log is written. An item without the outcome has 0, not an empty "
         "field.",
+    ),
+    _row(
+        "text_for_missing",
+        "an id or cluster is a text that may mean missing, or be a name: NULL, NA, None, nan and "
+        "the like",
+        "Say which: missing_values: [NULL, NA] lists the texts that mean missing; "
+        "missing_values: [] says that all of them are names.",
+    ),
+    _row(
+        "float_id",
+        "an id is a floating-point number that is not whole, or so large that different ids can "
+        "be the same number",
+        "Log the id as a whole number (64 bits) or as text. Programs make floating-point numbers "
+        "of ids where a file has missing ids, or where files differ in their types: write missing "
+        "ids in a type that can be missing, and the same type in all files.",
     ),
     _row(
         "wrong_type",
@@ -102,7 +141,7 @@ CODES = (
     ),
     _row(
         "infinite_outcome",
-        "an outcome or covariate is infinite or not a number (NaN)",
+        "an outcome or covariate is infinite, beyond 1e100, or not a number (NaN)",
         "Find the cause; an item without the outcome has 0.",
     ),
     _row(
@@ -117,6 +156,13 @@ CODES = (
         "candidate were not in the experiment: set_aside: [no_focal_item] leaves them out.",
     ),
     _slate(
+        "repeated_slate",
+        "slate ids repeat: each item, or each position, is in the slate several times",
+        "A slate id must identify one slate shown once: is an exposure id (request, page view, "
+        "time) missing? Use it as columns.slate, or join it to the slate id. If rows were logged "
+        "twice, keep one of each.",
+    ),
+    _slate(
         "several_focal_items",
         "a slate has several focal items",
         "Netlift analyzes one promoted item per slate. If several items were promoted at once, "
@@ -126,7 +172,7 @@ CODES = (
         "promotion_differs",
         "the promotion flag differs between rows of a slate",
         "The flag is the slate's arm, in every row of the slate. A flag that marks only the "
-        "promoted item is not the arm: in control slates it marks nothing.",
+        "promoted item is not the arm: give every row of the slate the largest flag of its rows.",
     ),
     _slate(
         "user_differs",
@@ -160,29 +206,57 @@ CODES = (
         "a slate has the same item twice",
         "Log each item of a slate once. Rows that were logged twice cause this too.",
     ),
-    _slate(
+    _delivery(
         "focal_not_moved",
-        "a promoted focal item was not shown at the first position",
-        "If the promotion failed in these slates, log them as promoted only if that was the draw, "
-        "and find out why; if promotion means another position, Netlift cannot analyze it.",
+        "a promoted focal item was not shown where the promotion puts it",
+        "Check which position column is which, and promotion.move.to, the position to which "
+        "promotion moves the focal item: 1, if no other is stated.",
     ),
-    _slate(
+    _delivery(
         "moved_without_promotion",
         "items of a control slate were not shown at their positions before promotion",
         "Check which position column is which, and that control slates were not changed.",
     ),
-    _slate(
+    _delivery(
         "wrong_final_position",
         "items of a promoted slate were not shown where the promotion puts them",
-        "A promoted focal item moves to the first position, items above it move down by one, and "
-        "the rest stay.",
+        "The focal item moves to promotion.move.to (1, if no other is stated), the items in "
+        "between make room by one place, and the rest stay; with promotion.badge nothing moves.",
+    ),
+    _log(
+        "set_aside_differs",
+        "the slates set aside are not the same share of both arms (p < 0.001), so that without "
+        "them the arms differ by more than the promotion",
+        "Take the code out of set_aside, and correct in the log what is recorded of one arm only. "
+        "accept: [set_aside_differs] continues anyway.",
+    ),
+    Code(
+        "extreme_value",
+        "log",
+        "error",
+        "values of an outcome or covariate are so large that sums with them lose the others (half "
+        "of those are more than 2^36 times smaller)",
+        "Such values usually stand for something missing: write them as missing, and leave those "
+        "slates out with set_aside: [missing_value]; an item without the outcome has 0.",
     ),
     Code(
         "promotion_differs_in_user",
         "log",
         "error",
         "the promotion differs between slates of a user, though users were randomized",
-        "Set promotion.unit: slate if each slate was drawn by itself.",
+        "Set promotion.unit: slate if each slate was drawn by itself. A few users in both arms "
+        "(two people or cookies that count as one user) can be left out with all their slates: "
+        "set_aside: [promotion_differs_in_user].",
+        set_aside=True,
+    ),
+    _log(
+        "users_in_one_arm",
+        "too few users have slates in both arms (p < 0.000001), though each slate was drawn by "
+        "itself",
+        "If the arm was drawn for each user, set promotion.unit: user. If it was drawn for "
+        "sessions or days of users, set promotion.unit: user and name under columns.user the "
+        "column of what was drawn. accept: [users_in_one_arm] continues anyway, with errors that "
+        "are too small if slates were not drawn by themselves.",
     ),
     Code(
         "probability_differs_in_user",
@@ -199,21 +273,38 @@ CODES = (
         "an arm has fewer than two randomized units",
         "Check the promotion flag and its meanings: both promoted and control slates are needed.",
     ),
-    Code(
+    _log(
         "sample_ratio",
-        "log",
-        "error",
         "the number of promoted units does not fit the stated probability (p < 0.0001)",
         "Correct the probability, or find out which slates are missing from an arm: until then, "
         "estimates cannot be trusted. accept: [sample_ratio] continues anyway.",
     ),
-    Code(
+    _log(
         "covariate_imbalance",
-        "log",
-        "error",
         "which units were promoted depends on covariates (p < 0.0001)",
         "Check that the covariates were known before the promotion, and that the draw was random. "
         "accept: [covariate_imbalance] continues anyway.",
+    ),
+    Code(
+        "one_arm_outcome",
+        "log",
+        "error",
+        "an outcome never varies in one arm, though it varies in the other (p < 0.0001): it is "
+        "not recorded in one arm, or is a copy of the promotion",
+        "Find out why: an effect on an outcome that only one arm records is none. "
+        "accept: [one_arm_outcome] continues anyway.",
+        accept=True,
+    ),
+    Code(
+        "slate_level_outcome",
+        "log",
+        "error",
+        "an outcome is the same in all rows of every slate: a number of the slate, joined to its "
+        "rows, which sums would count once per item",
+        "Log the outcome of each item. A number that only the whole slate has belongs in one row, "
+        "the focal item's, with 0 in the others: then the total is right, and its parts mean "
+        "nothing. accept: [slate_level_outcome] continues anyway.",
+        accept=True,
     ),
     Code(
         "duplicate_in_items_table",
@@ -221,6 +312,22 @@ CODES = (
         "error",
         "an item appears in the table of items more than once",
         "Keep one row, and one cluster, per item.",
+    ),
+    Code(
+        "no_item_matches",
+        "file",
+        "error",
+        "the table of items has none of the log's items",
+        "Check which columns have the ids, and that they are written alike in both.",
+    ),
+    Code(
+        "few_items_match",
+        "file",
+        "error",
+        "the table of items has fewer than half of the log's items",
+        "Complete the table: each of the other items counts as its own cluster. "
+        "accept: [few_items_match] continues anyway.",
+        accept=True,
     ),
     Code(
         "no_cluster",
@@ -235,6 +342,14 @@ CODES = (
         "warning",
         "a covariate is missing; adjustment leaves the covariate out",
         "Fill it in, or remove it from covariates.",
+    ),
+    Code(
+        "alike_names",
+        "row",
+        "warning",
+        "names differ only by letter case, blanks around them, their Unicode form (NFC, NFD) or "
+        "an ending .0, and count as different",
+        "If they mean the same, write them in one way where the log is written.",
     ),
     Code(
         "slate_lengths_differ",
@@ -254,8 +369,8 @@ CODES = (
         "focal_item_on_top",
         "slate",
         "warning",
-        "the focal item was already at the first position, so that promotion moves nothing",
-        "Preferably, choose focal items from lower positions.",
+        "the focal item was already where the promotion puts it, so that nothing moves",
+        "Preferably, choose focal items from other positions.",
     ),
     Code(
         "cluster_with_one_slate",
@@ -271,6 +386,40 @@ CODES = (
         "users have only one slate, so that errors clustered by user differ little from those by "
         "slate",
         "Nothing, if that is correct.",
+    ),
+    Code(
+        "constant_outcome",
+        "log",
+        "warning",
+        "an outcome is the same in every row, or adds up to the same number in every slate: no "
+        "effect on it can be seen",
+        "Check that the outcome is recorded as it happens, and that it is the right column.",
+    ),
+    Code(
+        "constant_part",
+        "log",
+        "warning",
+        "an outcome of the focal item, or of all its competitors, never varies in an arm",
+        "If it was not recorded there, the direct and indirect effects are wrong: record it in "
+        "both arms and in all rows.",
+    ),
+    Code(
+        "users_not_compared",
+        "log",
+        "warning",
+        "no user has several slates, so that it cannot be checked whether slates or users were "
+        "randomized",
+        "Name the column of users under columns.user, if the log has one. If users were "
+        "randomized, promotion.unit must be user, or errors are too small.",
+    ),
+    Code(
+        "few_units",
+        "log",
+        "warning",
+        "an arm has fewer than 30 effective units: 95% intervals may cover the truth in less than "
+        "95% of experiments",
+        "Randomize more units, and more equal ones. The effective number is (sum w)^2 / sum w^2 "
+        "with w the slates of a unit, by the inverse probability of its arm.",
     ),
     Code(
         "heavy_tail",
@@ -291,11 +440,15 @@ CODES = (
 
 BY_NAME = {code.name: code for code in CODES}
 
+DELIVERY = tuple(code.name for code in CODES if code.level == "slate" and code.accept)
+"""Problems of what was shown, in slates of one arm: a failed promotion stays in its arm."""
+
 
 def codes_table() -> str:
     """Return the codes as a Markdown table."""
     lines = ["| code | about | | what is wrong | how to fix it |", "|---|---|---|---|---|"]
     for code in CODES:
         kind = code.severity + (", may be set aside" if code.set_aside else "")
+        kind += ", may be accepted" if code.accept else ""
         lines.append(f"| `{code.name}` | {code.level} | {kind} | {code.what} | {code.fix} |")
     return "\n".join(lines) + "\n"

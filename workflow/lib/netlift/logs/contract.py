@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from netlift.inference.estimate import MIN_PER_ARM
+from netlift.logs.alike import alike_names
+from netlift.logs.arms import by_arm, set_aside_problems, with_arms
 from netlift.logs.assignment import assignment_problems
+from netlift.logs.causes import (
+    arm_values,
+    flag_examples,
+    is_arm,
+    name_causes,
+    repeated_examples,
+    row_fix,
+)
 from netlift.logs.codes import CODES
 from netlift.logs.entries import LogEntry
+from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
-from netlift.logs.rows import Rows
-from netlift.logs.slates import SLATE_CODES
+from netlift.logs.randomized import (
+    MIXED_USERS,
+    unit_warnings,
+    users_in_both_arms,
+    users_in_one_arm,
+)
+from netlift.logs.rows import RowProblem, Rows
+from netlift.logs.slates import SLATE_CODES, used_rows
 from netlift.logs.source import first_row, name
 
 if TYPE_CHECKING:
@@ -70,30 +87,50 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
     LogRefusedError
         It has errors that are not set aside; the error carries all problems.
     """
+    name_causes(con, rows)
     bits = first_row(con, "SELECT bit_or(row_problems), bit_or(slate_problems) FROM slates")
     of_rows = [(bit, check) for bit, check in enumerate(rows.checks) if bits[0] & (1 << bit)]
     of_slates = [(bit, code) for bit, code in enumerate(SLATE_CODES) if bits[1] & (1 << bit)]
-    chosen = set(log.set_aside)
-    reasons = _reasons(of_rows, of_slates, chosen)
-    aside = " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
-    problems = [_row_problem(con, rows, bit) for bit, _ in of_rows]
-    problems += [_slate_problem(con, code, bit) for bit, code in of_slates]
-    errors = [problem for problem in problems if problem.code not in chosen]
+    reasons = _reasons(of_rows, of_slates, set(log.set_aside))
+    problems = [_row_problem(con, rows, log, bit) for bit, _ in of_rows]
+    problems += [_slate_problem(con, rows, log, code, bit) for bit, code in of_slates]
+    aside = _either(reasons)
     # A problem that occurs only in slates set aside for another problem needs no report.
-    if aside != "false" and errors:
-        errors = [problem for problem in errors if _remains(con, rows, problem.code, aside)]
-    accepted = []
-    if rows.experiment and not errors:
-        errors += _assignment_errors(con, log, aside)
-        if not errors:
-            imbalances = list(assignment_problems(con, log.unit, aside))
-            errors = [problem for problem in imbalances if problem.code not in log.accept]
-            accepted = [problem for problem in imbalances if problem.code in log.accept]
+    if reasons:
+        problems = [
+            problem
+            for problem in problems
+            if problem.code in reasons or _remains(con, rows, problem.code, aside)
+        ]
+    if rows.experiment:
+        problems += set_aside_problems(con, reasons, log.unit)
+        if not _errors(problems, log, reasons):
+            problems += _problems_of_users(con, log, reasons)
+        aside = _either(reasons)
+        # A later check means nothing where an earlier one finds errors.
+        for check in (_empty_arms, users_in_one_arm, assignment_problems):
+            if not _errors(problems, log, reasons):
+                problems += check(con, log, aside)
+        if not _errors(problems, log, reasons):
+            problems += unanswerable_outcomes(con, rows, log, aside)
+    errors = _errors(problems, log, reasons)
     if errors:
         raise refusal(errors)
-    reported = [*(problem for problem in problems if problem.code in chosen), *accepted]
     counts = _counts(con, reasons, aside, n_rows)
-    return Checked([*reported, *_warnings(con, rows, log, aside)], counts, aside)
+    return Checked([*problems, *_warnings(con, rows, log, aside)], counts, aside)
+
+
+def _either(reasons: Mapping[str, str]) -> str:
+    return " OR ".join(f"({condition})" for condition in reasons.values()) or "false"
+
+
+def _errors(problems: list[Problem], log: LogEntry, reasons: Mapping[str, str]) -> list[Problem]:
+    """Return the problems that are neither accepted nor those of slates that are set aside."""
+    return [
+        problem
+        for problem in problems
+        if problem.code not in reasons and problem.code not in log.accept
+    ]
 
 
 def _reasons(
@@ -129,10 +166,13 @@ def _remains(con: duckdb.DuckDBPyConnection, rows: Rows, code: str, aside: str) 
     return bool(row and row[0])
 
 
-def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Problem:
+def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, bit: int) -> Problem:
     check = rows.checks[bit]
     where = f"FROM rows WHERE problems & {1 << bit} <> 0"
     counted = first_row(con, f"SELECT count(*), count(DISTINCT slate) {where}")
+    if check.code == "text_for_missing":
+        texts = _texts(con, check, where)
+        return Problem(check.code, check.column, int(counted[0]), int(counted[1]), texts)
     sample = con.execute(
         f"SELECT DISTINCT slate::VARCHAR, item::VARCHAR, ({check.shown})::VARCHAR {where} "
         "ORDER BY 1, 2, 3 LIMIT 3"
@@ -143,24 +183,56 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, bit: int) -> Proble
     )
     locations = (f" in slate {slate}, item {item}" for slate, item, _ in sample)
     shown = tuple(example + where for example, where in zip(examples, locations, strict=True))
-    return Problem(check.code, check.column, int(counted[0]), int(counted[1]), shown)
+    if is_arm(check):
+        shown = arm_values(con, check, where)
+    fix = row_fix(check, log)
+    problem = Problem(check.code, check.column, int(counted[0]), int(counted[1]), shown, fix)
+    if not rows.experiment:
+        return problem
+    return with_arms(problem, by_arm(con, f"row_problems & {1 << bit} <> 0", log.unit))
 
 
-def _slate_problem(con: duckdb.DuckDBPyConnection, code: str, bit: int) -> Problem:
+def _texts(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str) -> tuple[str, ...]:
+    """Name each text of a column with the number of its rows."""
+    counted = con.execute(
+        f"SELECT ({check.shown})::VARCHAR, count(*) {where} GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    return tuple(f"{check.column} is {value!r} in {count:,} rows" for value, count in counted)
+
+
+def _slate_problem(
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, code: str, bit: int
+) -> Problem:
     where = f"FROM slates WHERE slate_problems & {1 << bit} <> 0"
     counted = first_row(con, f"SELECT sum(n_items), count(*) {where}")
     sample = con.execute(f"SELECT slate_id::VARCHAR, n_items {where} ORDER BY 1 LIMIT 3").fetchall()
     examples = tuple(f"slate {slate}, {n} rows" for slate, n in sample)
-    return Problem(code, None, int(counted[0]), int(counted[1]), examples)
+    if code == "repeated_slate":
+        examples = repeated_examples(con)
+    if code == "promotion_differs":
+        examples = (*flag_examples(con, where), *examples)
+    problem = Problem(code, None, int(counted[0]), int(counted[1]), examples)
+    if not rows.experiment:
+        return problem
+    return with_arms(problem, by_arm(con, f"slate_problems & {1 << bit} <> 0", log.unit))
 
 
-def _assignment_errors(
-    con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str
+def _problems_of_users(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, reasons: dict[str, str]
 ) -> Iterator[Problem]:
-    """Yield errors of the assignment itself: units in both arms, empty arms."""
-    used = f"FROM slates WHERE NOT ({aside})"
+    """Yield what differs within users, if users were drawn; add a reason to set users aside."""
+    mixed = users_in_both_arms(con, log, _either(reasons))
+    if mixed:
+        if mixed.code in log.set_aside and mixed.fix is None:
+            reasons[mixed.code] = MIXED_USERS
+        yield mixed
     if log.unit == "user":
-        yield from _inconsistent_users(con, used)
+        yield from _differing_probabilities(con, f"FROM slates WHERE NOT ({_either(reasons)})")
+
+
+def _empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> Iterator[Problem]:
+    """Yield ``empty_arm`` where an arm has too few units."""
+    used = f"FROM slates WHERE NOT ({aside})"
     arms = dict(
         con.execute(
             f"SELECT promotion_applied, count(DISTINCT randomization_unit) {used} GROUP BY 1"
@@ -168,27 +240,31 @@ def _assignment_errors(
     )
     if min(arms.get(1, 0), arms.get(0, 0)) < MIN_PER_ARM:
         message = f"{arms.get(1, 0):,} promoted and {arms.get(0, 0):,} control {log.unit}s"
-        yield Problem("empty_arm", log.columns["promoted"], examples=(message,))
+        fix = None
+        if aside != "false":
+            left_out = first_row(con, f"SELECT count(*) FROM slates WHERE {aside}")[0]
+            message += f", without {left_out:,} slates that are set aside"
+            fix = (
+                "What is set aside leaves too little of an arm: take it out of set_aside, and "
+                "correct it in the log as the message then says."
+            )
+        yield Problem("empty_arm", log.columns["promoted"], examples=(message,), fix=fix)
 
 
-def _inconsistent_users(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:
-    tests = {
-        "promotion_differs_in_user": "min(promotion_applied) <> max(promotion_applied)",
-        "probability_differs_in_user": "min(promotion_probability) <> max(promotion_probability) "
-        "OR min(randomization_stratum) <> max(randomization_stratum)",
-    }
-    for code, condition in tests.items():
-        having = (
-            f"SELECT user_id, sum(n_items) AS n, count(*) AS slates {used} "
-            f"GROUP BY 1 HAVING {condition}"
-        )
-        row = first_row(con, f"SELECT sum(n), sum(slates), count(*) FROM ({having})")
-        if row[2]:
-            sample = con.execute(
-                f"SELECT user_id::VARCHAR, slates FROM ({having}) ORDER BY 1 LIMIT 3"
-            ).fetchall()
-            examples = tuple(f"user {user}, {slates} slates" for user, slates in sample)
-            yield Problem(code, None, int(row[0]), int(row[1]), examples)
+def _differing_probabilities(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:
+    """Yield ``probability_differs_in_user`` if the probability or stratum differs in a user."""
+    having = (
+        f"SELECT user_id, sum(n_items) AS n, count(*) AS slates {used} GROUP BY 1 "
+        "HAVING min(promotion_probability) <> max(promotion_probability) "
+        "OR min(randomization_stratum) <> max(randomization_stratum)"
+    )
+    row = first_row(con, f"SELECT sum(n), sum(slates), count(*) FROM ({having})")
+    if row[2]:
+        sample = con.execute(
+            f"SELECT user_id::VARCHAR, slates FROM ({having}) ORDER BY 1 LIMIT 3"
+        ).fetchall()
+        examples = tuple(f"user {user}, {slates} slates" for user, slates in sample)
+        yield Problem("probability_differs_in_user", None, int(row[0]), int(row[1]), examples)
 
 
 def _counts(
@@ -234,7 +310,12 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, log, used)
-    yield from _outcome_warnings(con, log)
+    yield from alike_names(con, log, used_rows(aside))
+    yield from constant_outcomes(con, rows, log, aside)
+    if rows.experiment:
+        yield from constant_parts(con, log, aside)
+        yield from unit_warnings(con, log, aside)
+    yield from _outcome_warnings(con, log, used_rows(aside))
 
 
 def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -> Iterator[Problem]:
@@ -251,7 +332,7 @@ def _warnings_of_experiment(
 ) -> Iterator[Problem]:
     row = first_row(
         con,
-        "SELECT count(*) FILTER (focal_seed_position = 1), "
+        f"SELECT count(*) FILTER (focal_seed_position = {log.treatment.to or 'NULL'}), "
         "count(*) FILTER (promotion_applied = 1), count(*) FILTER (promotion_applied = 0), "
         f"count(*) {used}",
     )
@@ -266,6 +347,7 @@ def _warnings_of_experiment(
         ("user_with_one_slate", "user_id"),
     ):
         if column == "user_id" and "user" not in log.columns:
+            yield from _not_compared(log, slates)
             continue
         row = first_row(
             con,
@@ -275,22 +357,32 @@ def _warnings_of_experiment(
         if row[0]:
             what = "clusters" if column != "user_id" else "users"
             yield Problem(code, None, None, int(row[0]), (f"{row[0]:,} {what}, such as {row[1]}",))
+            if column == "user_id" and row[0] == slates:
+                yield from _not_compared(log, slates)
 
 
-def _outcome_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Iterator[Problem]:
+def _not_compared(log: LogEntry, slates: int) -> Iterator[Problem]:
+    """Yield that slates and users cannot be told apart, where that matters."""
+    if log.unit == "slate":
+        yield Problem("users_not_compared", log.columns.get("user"), None, int(slates))
+
+
+def _outcome_warnings(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
+) -> Iterator[Problem]:
     for outcome in log.outcomes:
         if outcome.winsorize is not None:
             continue
-        share = _tail_share(con, name(f"o_{outcome.name}"))
+        share = _tail_share(con, name(f"o_{outcome.name}"), used)
         if share is not None and share > TAIL_SHARE:
             message = f"the largest 1% of rows with {outcome.name} account for {share:.0%} of it"
             yield Problem("heavy_tail", outcome.column, None, None, (message,))
 
 
-def _tail_share(con: duckdb.DuckDBPyConnection, value: str) -> float | None:
+def _tail_share(con: duckdb.DuckDBPyConnection, value: str, used: str) -> float | None:
     """Return the share of an outcome in the largest 1% of its positive rows, from binned values."""
     bins = con.execute(
-        f"SELECT floor(100 * ln({value}))::INTEGER, count(*), sum({value})::DOUBLE FROM rows "
+        f"SELECT floor(100 * ln({value}))::INTEGER, count(*), sum({value})::DOUBLE FROM {used} "
         f"WHERE {value} > 0 AND isfinite({value}::DOUBLE) GROUP BY 1 ORDER BY 1 DESC"
     ).fetchall()
     total_rows, total = sum(row[1] for row in bins), sum(row[2] for row in bins)

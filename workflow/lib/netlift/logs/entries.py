@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
-from netlift.logs.codes import CODES
+from netlift.logs.codes import CODES, DELIVERY
+from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
 Json = dict[str, Any]
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".duckdb": "duckdb", ".db": "duckdb"}
-"""Format by file extension; all other files are CSV."""
+"""Format by file extension, in any case; all other files are CSV."""
 
 SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
@@ -28,6 +30,13 @@ RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
 
 WINSORIZED = "_winsorized"
 """Suffix of the winsorized version of an outcome."""
+
+
+UNIT_WORDS = (
+    "slate: the arm was drawn for each slate by itself, so that one user sees both arms. user: it "
+    "was drawn for each user, so that all slates of a user are in one arm"
+)
+"""How to choose ``promotion.unit``."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +73,15 @@ class LogOutcome:
 
 @dataclass(frozen=True)
 class ItemsTable:
-    """A table of items with their clusters: its file, and its columns of items and clusters."""
+    """A table of items with their clusters: its file, and its columns of items and clusters.
+
+    ``delimiter`` is that of a CSV file; None for the one of the log.
+    """
 
     path: str
     item: str
     cluster: str
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +106,16 @@ class LogEntry:
         The number of the top position: 0 or 1.
     meanings
         The values of each flag (promoted, focal), by meaning.
+    missing_values
+        The texts that mean missing, all others being names; None if the entry does not say.
     items
         The table of items with their clusters.
     unit
-        What was randomized: ``slate`` or ``user``.
+        What was randomized: ``slate`` or ``user``; None in a log without promotions.
     probability
         Probability of promotion; None where it is in a column.
+    treatment
+        What the promotion does.
     slate_covariates, item_covariates
         The log's column by the name of the covariate's column in the tables.
     set_aside, accept
@@ -116,9 +133,11 @@ class LogEntry:
     delimiter: str = ","
     first_position: int = 1
     meanings: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    missing_values: tuple[str, ...] | None = None
     items: ItemsTable | None = None
-    unit: str = "slate"
+    unit: str | None = None
     probability: float | None = None
+    treatment: Treatment = MOVE_TO_FIRST
     slate_covariates: Mapping[str, str] = field(default_factory=dict)
     item_covariates: Mapping[str, str] = field(default_factory=dict)
     set_aside: tuple[str, ...] = ()
@@ -140,9 +159,11 @@ class LogEntry:
             outcomes=tuple(LogOutcome.from_config(name, entry["outcomes"][name]) for name in order),
             paths=(path,) if isinstance(path, str) else tuple(path),
             format_name=entry.get("format"),
+            missing_values=(tuple(entry["missing_values"]) if "missing_values" in entry else None),
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
-            unit=promotion.get("unit", "slate"),
+            unit=promotion.get("unit"),
             probability=promotion.get("probability"),
+            treatment=Treatment.from_config(promotion),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
             set_aside=tuple(entry.get("set_aside", ())),
@@ -162,8 +183,7 @@ class LogEntry:
             return self.format_name
         if not self.paths:
             return "duckdb"
-        first = next(iter(self.data_files() or self.paths))
-        return ENDINGS.get(Path(first).suffix.lower(), "csv")
+        return file_format(next(iter(self.data_files() or self.paths)))
 
     @property
     def needed_columns(self) -> list[str]:
@@ -204,7 +224,8 @@ class LogEntry:
         if missing:
             raise NetliftError(
                 f"no_file: there is no {listed(missing)}. Paths are relative to the folder in "
-                "which Snakemake runs; a glob needs quotes in YAML if it starts with *."
+                "which Snakemake runs; a glob needs quotes in YAML if it starts with *. Names that "
+                "begin with . or _ do not count in globs and folders."
             )
         return self.data_files() + tables
 
@@ -217,22 +238,48 @@ def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> di
     }
 
 
+def file_format(path: str) -> str:
+    """Return the format of a file by its extension."""
+    return ENDINGS.get(Path(path).suffix.lower(), "csv")
+
+
 def _matching_files(paths: tuple[str, ...]) -> list[str]:
-    """Return the files that paths, globs and folders match, without duplicates or hidden files."""
+    """Return the files that paths, globs and folders match, without hidden files.
+
+    A path that exists as it is written is that file or folder, whatever its characters. A file is
+    listed once, also if several paths lead to it.
+    """
     files: list[str] = []
     for path in paths:
-        if Path(path).is_dir():
-            inside = sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
-            files += [
-                file
-                for file in inside
-                if not any(part.startswith((".", "_")) for part in Path(file).parts[1:])
-            ]
-        elif Path(path).exists():
-            files.append(path)
+        if Path(path).exists():
+            files += _files_in(path)
         else:
-            files += sorted(glob.glob(path, recursive=True))
-    return list(dict.fromkeys(files))
+            hidden = Path(path).name.startswith((".", "_"))
+            matches = sorted(glob.glob(path, recursive=True))
+            shown = [match for match in matches if hidden or not _is_hidden(Path(match).name)]
+            files += [file for match in shown for file in _files_in(match)]
+    once: dict[tuple[int, int], str] = {}
+    for file in files:
+        status = os.stat(file)
+        once.setdefault((status.st_dev, status.st_ino), file)
+    return list(once.values())
+
+
+def _files_in(path: str) -> list[str]:
+    """Return a file, or the files in a folder and its folders that are not hidden."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    inside = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [
+        str(file)
+        for file in inside
+        if not any(_is_hidden(part) for part in file.relative_to(folder).parts)
+    ]
+
+
+def _is_hidden(file_name: str) -> bool:
+    return file_name.startswith((".", "_"))
 
 
 def log_settings(entry: Mapping[str, Any]) -> Json:
@@ -261,24 +308,62 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             "give the probability of promotion, either here or in a column "
             f"(columns.probability); {count} given",
         )
+    if log.is_experiment and log.unit is None:
+        yield "promotion.unit", f"say what was drawn. {UNIT_WORDS}"
     if log.unit == "user" and "user" not in columns:
         yield "columns.user", "needed where promotion.unit is user"
     if "cluster" in columns and log.items:
         yield "items", "clusters already come from columns.cluster; give only one of the two"
     yield from _source_problems(log)
+    yield from _columns_used_twice(log)
     names = [outcome.name for outcome in log.outcomes]
     taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
     if taken:
         yield "outcomes", f"{listed(taken)} would conflict with another column; use another name"
     allowed = [code.name for code in CODES if code.set_aside]
-    unknown = [name for name in log.set_aside if name not in allowed]
+    unknown = [name for name in log.set_aside if name not in (*allowed, *DELIVERY)]
     if unknown:
         yield "set_aside", f"{listed(unknown)} cannot be set aside (allowed: {', '.join(allowed)})"
+    one_arm = [name for name in log.set_aside if name in DELIVERY]
+    if one_arm:
+        yield (
+            "set_aside",
+            f"{listed(one_arm)}: only slates of one arm can have this, so that setting them aside "
+            f"would break the randomization. accept: [{', '.join(one_arm)}] keeps them in the arm "
+            "that was drawn",
+        )
     for role, meanings in log.meanings.items():
         first, second = meanings.values()
         both = sorted(set(first) & set(second))
         if both:
             yield f"meanings.{role}", f"{listed(both)} cannot mean both"
+
+
+def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield columns with two meanings of which one must not be the other."""
+    roles = {column: f"columns.{role}" for role, column in log.columns.items()}
+    for outcome in log.outcomes:
+        if outcome.column in roles:
+            also = roles[outcome.column]
+            yield f"outcomes.{outcome.name}", f"its column {outcome.column!r} is also {also}"
+    after = {outcome.column: f"outcomes.{outcome.name}" for outcome in log.outcomes}
+    after |= {
+        log.columns[role]: f"columns.{role}"
+        for role in ("promoted", "final_position")
+        if role in log.columns
+    }
+    for column in log.covariate_columns:
+        if column in after:
+            yield (
+                "covariates",
+                f"the column {column!r} is also {after[column]}; a covariate is known before the "
+                "promotion, and does not depend on it",
+            )
+    if log.is_experiment and log.columns["promoted"] == log.columns.get("focal"):
+        yield (
+            "columns.focal",
+            "it is the same column as columns.promoted; the focal item is flagged in both arms",
+        )
 
 
 def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from netlift.logs.rows import Rows
 from netlift.logs.slates import outcome_columns, ranges
-from netlift.logs.source import name
+from netlift.logs.source import first_row, name
+from netlift.logs.treatment import promoted_position
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,6 +25,7 @@ def item_batches(
     rows: Rows,
     limits: Mapping[str, float],
     n_rows: int,
+    used: str,
 ) -> Iterator[pa.Table]:
     """Yield the item rows of the slates in ``accounts``, sorted by slate and seed position.
 
@@ -37,11 +39,14 @@ def item_batches(
         The values at which outcomes are capped, by name.
     n_rows
         Rows of the log.
+    used
+        Its rows that are used, in SQL.
     """
     import pyarrow as pa
 
+    short = _short(con, rows, used)
     for condition in ranges(con, n_rows):
-        batches = con.sql(_items_sql(rows, limits, condition)).to_arrow_reader(BATCH_ROWS)
+        batches = con.sql(_items_sql(rows, limits, condition, short)).to_arrow_reader(BATCH_ROWS)
         assert batches is not None, "a SELECT has a result"
         for batch in batches:
             table = pa.Table.from_batches([batch])
@@ -53,7 +58,18 @@ def item_batches(
             yield table
 
 
-def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
+def _short(con: duckdb.DuckDBPyConnection, rows: Rows, used: str) -> set[str]:
+    """Return the outcomes whose values are whole and fit into 32 bits, whatever their type."""
+    wide = [f"o_{outcome}" for outcome in rows.outcomes if f"o_{outcome}" in rows.whole]
+    wide = [alias for alias in wide if alias not in rows.short]
+    if not wide:
+        return rows.short
+    tests = ", ".join(f"bool_and(abs({name(alias)}::DOUBLE) < {2**31})" for alias in wide)
+    fits = first_row(con, f"SELECT {tests} FROM {used}")
+    return rows.short | {alias for alias, fit in zip(wide, fits, strict=True) if fit}
+
+
+def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: set[str]) -> str:
     columns = {
         "slate_id": "slate",
         "user_id": "user_id",
@@ -62,9 +78,7 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
         "slate_position_seed": "position::SMALLINT",
     }
     if rows.experiment:
-        promoted = (
-            "CASE WHEN focal THEN 1 ELSE position + (position < focal_seed_position)::INT END"
-        )
+        promoted = f"({promoted_position(rows.treatment, 'focal_seed_position')})"
         final = f"CASE WHEN promotion_applied = 1 THEN {promoted} ELSE position END"
         same = "cluster = focal_spillover_cluster"
         columns |= {
@@ -86,8 +100,9 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str) -> str:
         }
     for column in (*rows.slate_covariates, *rows.item_covariates):
         columns[column] = f"rows.{name(column)}::DOUBLE"
-    for column, (_, value, exact) in outcome_columns(rows, limits).items():
-        columns[column] = f"{value}::{'INTEGER' if exact else 'DOUBLE'}"
+    whole = {name(alias) for alias in short}
+    for column, (_, value, _) in outcome_columns(rows, limits).items():
+        columns[column] = f"{value}::{'INTEGER' if value in whole else 'DOUBLE'}"
     chosen = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     accounts = ["slate_id", "user_id"]
     if rows.experiment:

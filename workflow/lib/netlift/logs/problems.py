@@ -20,7 +20,7 @@ def refusal_text(problems: list[Problem]) -> str:
         where = f" (column {problem.column})" if problem.column else ""
         lines.append(f"  - {problem.code}{where}: {code.what}{_how_many(problem)}")
         lines += [f"      {example}" for example in problem.examples]
-        lines.append(f"      {code.fix}")
+        lines.append(f"      {problem.fix or code.fix}")
     lines.append("Every code is explained in docs/log-contract.md.")
     return "\n".join(lines)
 
@@ -52,7 +52,7 @@ def contract_table(problems: list[Problem], log: LogEntry) -> pd.DataFrame:
             "rows": problem.rows,
             "slates": problem.slates,
             "examples": "; ".join(problem.examples) or None,
-            "how_to_fix": BY_NAME[problem.code].fix,
+            "how_to_fix": problem.fix or BY_NAME[problem.code].fix,
         }
         for problem in sorted(problems, key=lambda problem: order.index(problem.code))
     ]
@@ -74,7 +74,9 @@ class Problem:
     rows, slates
         How many rows and slates have it; None where that is not counted.
     examples
-        Up to three examples, in words.
+        How many of each arm, where that differs, and up to three examples, in words.
+    fix
+        How to fix it where the cause is known better than by the code; else None.
     """
 
     code: str
@@ -82,6 +84,7 @@ class Problem:
     rows: int | None = None
     slates: int | None = None
     examples: tuple[str, ...] = ()
+    fix: str | None = None
 
 
 class LogRefusedError(NetliftError):
@@ -93,9 +96,13 @@ class LogRefusedError(NetliftError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the part of an error's message that is useful: its first lines, joined."""
+    """Return the part of an error's message that is useful: its first lines, joined.
+
+    DuckDB names the file of a CSV error in a later line, which then comes first.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:4])[:500] or type(error).__name__
+    files = [line.removeprefix("file = ") for line in lines[4:] if line.startswith("file = ")]
+    return " ".join([*(f"{file}:" for file in files[:1]), *lines[:4]])[:500] or type(error).__name__
 
 
 def refusal(problems: list[Problem]) -> LogRefusedError:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
+from netlift.logs.clusters import load_clusters, match_problem
 from netlift.logs.contract import Checked, check_slates, count_rows
 from netlift.logs.entries import LogEntry
 from netlift.logs.items import item_batches
+from netlift.logs.opening import check_counts, open_source
 from netlift.logs.problems import LogRefusedError, Problem, contract_table, first_line, refusal
 from netlift.logs.rows import Rows
-from netlift.logs.slates import account_columns, stage, sum_slates, winsor_limits
-from netlift.logs.source import connection, name, open_source, text
+from netlift.logs.slates import (
+    Scale,
+    account_columns,
+    extreme_values,
+    measured,
+    stage,
+    sum_slates,
+    used_rows,
+    winsor_limits,
+)
+from netlift.logs.source import connection, name, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,33 +79,65 @@ def account_log(
 
 
 def _account(log: LogEntry, path: Path, threads: int, memory_mb: int) -> Checked:
-    with _staged(log, path.parent, threads, memory_mb) as (con, rows, n_rows):
-        limits = winsor_limits(con, log)
-        sum_slates(con, rows, log, limits, n_rows)
-        checked = check_slates(con, rows, log, n_rows)
+    with _staged(log, path.parent, threads, memory_mb, str(path)) as (con, rows, n_rows):
+        few_items = match_problem(con, log)
+        accepted = [] if few_items is None else [few_items]
+        if few_items is not None and few_items.code not in log.accept:
+            raise refusal(accepted)
+        checked, scale = _summed(con, rows, log, n_rows)
         columns = ", ".join(
             f"{name(column)}::{_NARROW[column]} AS {name(column)}"
             if column in _NARROW
             else name(column)
-            for column in account_columns(rows, limits)
+            for column in account_columns(rows, scale.limits)
         )
         con.execute(
             f"COPY (SELECT {columns} FROM slates WHERE NOT ({checked.aside})) "
             f"TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 500000, "
             "USE_TMP_FILE false)"
         )
-    return checked
+    return replace(checked, problems=[*accepted, *checked.problems])
+
+
+def _summed(
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int
+) -> tuple[Checked, Scale]:
+    """Sum and check slates; what is set aside must not change the rest, not even by rounding."""
+    scale, aside = measured(con, rows, log), "false"
+    while True:
+        sum_slates(con, rows, log, scale, n_rows)
+        checked = check_slates(con, rows, log, n_rows)
+        if checked.aside == aside:
+            break
+        aside, of_more = checked.aside, scale
+        scale = measured(con, rows, log, used_rows(aside))
+        if scale == of_more:
+            break
+    extremes = list(extreme_values(con, rows, scale, used_rows(aside)))
+    if extremes:
+        raise refusal(extremes)
+    return checked, scale
 
 
 @contextmanager
 def _staged(
-    log: LogEntry, folder: Path, threads: int, memory_mb: int
+    log: LogEntry, folder: Path, threads: int, memory_mb: int, allowed: str
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Rows, int]]:
-    with connection(memory_mb=memory_mb, threads=threads, folder=folder) as con:
+    """Yield a connection with the rows of a log, their description, and their number.
+
+    ``allowed`` is the file that is read or written besides the log.
+    """
+    with connection(
+        memory_mb=memory_mb, threads=threads, folder=folder, allowed=[allowed, *_items_path(log)]
+    ) as (con, temporary):
         import duckdb
 
-        rows = stage(con, open_source(con, log), log)
+        source = open_source(con, log, temporary, threads)
+        if log.items:
+            load_clusters(con, log, temporary)
+        rows = stage(con, source, log)
         try:
+            check_counts(con, source, "typed")
             yield con, rows, count_rows(con)
         except (
             duckdb.OutOfMemoryException,
@@ -107,6 +151,10 @@ def _staged(
                 raise
             # Damage inside Parquet files, and differing types, appear only when rows are read.
             raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
+
+
+def _items_path(log: LogEntry) -> list[str]:
+    return [log.items.path] if log.items else []
 
 
 def map_log(
@@ -130,7 +178,8 @@ def map_log(
     threads, memory_mb
         Limits for DuckDB.
     """
-    with _staged(log, Path(items).parent, threads, memory_mb) as (con, rows, n_rows):
+    with _staged(log, Path(items).parent, threads, memory_mb, accounts) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
-        limits = winsor_limits(con, log)
-        write_arrow(item_batches(con, rows, limits, n_rows), items)
+        used = "(SELECT * FROM rows SEMI JOIN accounts ON slate = slate_id)"
+        limits = winsor_limits(con, log, used)
+        write_arrow(item_batches(con, rows, limits, n_rows, used), items)

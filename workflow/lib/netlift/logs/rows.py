@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlift.logs.entries import LogEntry
-from netlift.logs.source import Source, first_row, name, text
+from netlift.logs.source import FILE, Source, first_row, name, text
+from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
 if TYPE_CHECKING:
     import duckdb
 
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-_NUMBERS = (*_WHOLE, "UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_SHORT = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "BOOLEAN")
+"""Types of whole numbers that fit into 32 bits with a sign."""
+
+_WHOLE = (*_SHORT[:-1], "BIGINT", "UINTEGER")
+_WIDE = ("UBIGINT", "HUGEINT", "UHUGEINT", "DECIMAL")
+"""Types of numbers that may not fit into 64 bits with a sign."""
+
+_EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}
+"""Floating-point types, and the number up to which each whole number has its own value."""
+
+_NUMBERS = (*_WHOLE, *_WIDE, *_EXACT_BELOW)
 _IDS = ("slate", "user", "item", "cluster", "stratum")
 _COUNTED = ("position", "final_position", "focal", "promoted")
 _MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
 
+
+MISSING_TEXTS = (
+    r"\N",
+    "NULL",
+    "(NULL)",
+    "<NULL>",
+    "NAN",
+    "NAT",
+    "NA",
+    "<NA>",
+    "N/A",
+    "#N/A",
+    "NONE",
+    "UNDEFINED",
+)
+"""Texts by which programs write a missing value, in capitals: compared without blanks and case."""
+
+BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+"""What is trimmed, in SQL: spaces, tabs, ends of lines, no-break spaces."""
+
+LARGEST = 1e100
+"""The largest number whose square, summed over slates, is certainly finite."""
+
+_TEXT_MISSING = max(map(len, MISSING_TEXTS)) + 8
+_FLOAT_TEXT = r"-?\d(\.\d+E\d+|(\.\d+)?[eE]\+\d+)|-?\d{16,}\.0+"
+"""How programs write floating-point numbers of 16 or more digits; never part of a hash."""
 
 SAMPLE_ROWS = 20_000
 """Rows of a CSV log from which its types are guessed; all other rows are checked against them."""
@@ -52,8 +88,14 @@ class Rows:
         Names of the covariates' columns.
     experiment
         Whether the log records promotions.
+    treatment
+        What a promotion does.
     whole
         Columns of whole numbers, whose sums are exact.
+    short
+        Those of them that fit into 32 bits.
+    logged
+        Outcomes and covariates, ``o_NAME`` or NAME -> column of the log.
     guessed
         Flag column -> column of the log: where the flag is set, the value was taken for a whole
         number but is none.
@@ -65,15 +107,19 @@ class Rows:
     slate_covariates: list[str]
     item_covariates: list[str]
     experiment: bool
+    treatment: Treatment = MOVE_TO_FIRST
     whole: set[str] = field(default_factory=set)
+    short: set[str] = field(default_factory=set)
+    logged: dict[str, str] = field(default_factory=dict)
     guessed: dict[str, str] = field(default_factory=dict)
 
     def problems(self) -> str:
         """Return the expression of a row's problems: one bit for each of ``checks``."""
         if not self.checks:
             return "0::BIGINT"
+        kind = "BIGINT" if len(self.checks) < 63 else "HUGEINT"
         bits = [
-            f"CASE WHEN {check.condition} THEN {1 << bit}::BIGINT ELSE 0 END"
+            f"CASE WHEN {check.condition} THEN {1 << bit}::{kind} ELSE 0 END"
             for bit, check in enumerate(self.checks)
         ]
         # Test for any problem first: nearly all rows have none.
@@ -85,18 +131,77 @@ def _base(kind: str) -> str:
     return kind.split("(")[0].upper()
 
 
+def _written(cell: str, texts: Iterable[str]) -> str:
+    """Return the condition that a cell has one of some texts, whatever its case and blanks."""
+    # Long cells first: nearly all ids are decided by their length. DuckDB compares a cell with a
+    # list of texts by a join of all rows, so they are looked for in one text.
+    mark = "\x1f"
+    listed = text(mark + mark.join(texts) + mark)
+    written = f"{text(mark)} || upper(trim({cell}, {BLANKS})) || {text(mark)}"
+    return (
+        f"CASE WHEN strlen({cell}) > {_TEXT_MISSING} THEN false "
+        f"ELSE contains({listed}, {written}) END"
+    )
+
+
+def _listed_missing(cell: str, texts: Sequence[str] | None) -> str:
+    """Return a cell; NULL for texts that the entry lists as missing."""
+    if not texts:
+        return cell
+    listed = _written(cell, [value.strip().upper() for value in texts])
+    return f"CASE WHEN {listed} THEN NULL ELSE {cell} END"
+
+
+def _not_blank(cell: str) -> str:
+    blank = f"strlen({cell}) <= {_TEXT_MISSING} AND trim({cell}, {BLANKS}) = ''"
+    return f"CASE WHEN {blank} THEN NULL ELSE {cell} END"
+
+
+def cluster_from_items(rows: Rows, log: LogEntry) -> str:
+    """Return the cluster that the table of items gives a row, and check it as one of the log."""
+    assert log.items is not None, "the entry has a table of items"
+    if log.missing_values is None:
+        asked = _written("cluster", MISSING_TEXTS)
+        rows.checks.append(RowProblem("text_for_missing", log.items.cluster, asked, "cluster"))
+    return _not_blank(_listed_missing("cluster_of_item", log.missing_values))
+
+
+def _unreadable(cell: str) -> str:
+    """Return a cell without blanks; NULL if it is empty or says that a value is missing."""
+    return f"CASE WHEN {_written(cell, MISSING_TEXTS)} THEN NULL ELSE NULLIF(trim({cell}), '') END"
+
+
 class _Mapper:
     """Builds the expressions of one log."""
 
-    def __init__(self, source: Source, integers: set[str]) -> None:
-        self.source, self.integers = source, integers
+    def __init__(self, source: Source, integers: set[str], missing: Sequence[str] | None) -> None:
+        self.source, self.integers, self.missing_texts = source, integers, missing
         self.columns: list[str] = []
+        self.parsed: list[str] = []
         self.checks: list[RowProblem] = []
         self.whole: set[str] = set()
+        self.short: set[str] = set()
+        self.logged: dict[str, str] = {}
         self.guessed: dict[str, str] = {}
 
     def kind(self, column: str) -> str:
         return _base(self.source.types[column])
+
+    def raw(self, column: str) -> str:
+        """Return a cell as logged; NULL for texts that the entry lists as missing."""
+        cell = f"r.{name(column)}"
+        return cell if self.kind(column) != "VARCHAR" else _listed_missing(cell, self.missing_texts)
+
+    def once(self, alias: str, expression: str) -> str:
+        """Return a name of an expression, which is evaluated once although it is used twice."""
+        self.parsed.append(f"{expression} AS {name(alias + '/parsed')}")
+        return f"r.{name(alias + '/parsed')}"
+
+    def select(self) -> str:
+        """Return the SELECT of all columns."""
+        parsed = ", ".join(["*", *self.parsed])
+        source = f"(SELECT {parsed} FROM {self.source.sql} r)" if self.parsed else self.source.sql
+        return f"SELECT {', '.join(self.columns)} FROM {source} r"
 
     def add(self, alias: str, expression: str) -> None:
         self.columns.append(f"{expression} AS {name(alias)}")
@@ -112,8 +217,8 @@ class _Mapper:
 
     def guess(self, alias: str, column: str, kind: str) -> None:
         """Parse text as whole numbers, and flag values that are not exactly one."""
-        raw = f"r.{name(column)}"
-        cast = f"TRY_CAST({raw} AS {kind})"
+        raw = self.raw(column)
+        cast = self.once(alias, f"TRY_CAST({raw} AS {kind})")
         self.add(alias, cast)
         wrong = f"{cast}::VARCHAR IS DISTINCT FROM {raw} AND {raw} IS NOT NULL"
         # The two most common values first: they decide most clicks.
@@ -121,56 +226,85 @@ class _Mapper:
         self.guessed[f"{alias}_guess"] = column
 
     def id(self, alias: str, column: str, *, needed: bool = True) -> None:
-        kind, raw = self.kind(column), f"r.{name(column)}"
+        kind, raw = self.kind(column), self.raw(column)
+        bad = False
         if kind == "VARCHAR" and column in self.integers:
             self.guess(alias, column, "BIGINT")
-        elif kind == "VARCHAR":
-            self.add(alias, f"NULLIF({raw}, '')")
-        elif kind in ("FLOAT", "DOUBLE"):
-            whole = f"isfinite({raw}) AND {raw} = floor({raw})"
-            self.add(alias, f"CASE WHEN {whole} THEN {raw}::BIGINT END")
-        elif kind in _WHOLE:
-            self.add(alias, raw)
-        elif kind in ("UBIGINT", "HUGEINT", "UHUGEINT"):
-            self.add(alias, f"TRY_CAST({raw} AS BIGINT)")
+        elif kind in _EXACT_BELOW:
+            bad = True
+            self.float_id(alias, column, kind)
+        elif kind in _WHOLE or (kind in _WIDE and column in self.integers):
+            self.add(alias, f"{raw}::BIGINT")
+        elif kind in _WIDE:
+            self.add(alias, f"regexp_replace(CAST({raw} AS VARCHAR), '\\.0+$', '')")
         else:
-            self.add(alias, f"CAST({raw} AS VARCHAR)")
+            self.text_id(alias, column)
         if needed:
-            self.missing(alias, column)
+            self.missing(alias, column, bad=bad)
+
+    def float_id(self, alias: str, column: str, kind: str) -> None:
+        """Read whole floating-point numbers as such where each has its own value."""
+        raw = self.raw(column)
+        apart = f"{raw} = floor({raw}) AND abs({raw}) < {_EXACT_BELOW[kind]}"
+        self.add(alias, f"CASE WHEN {apart} THEN {raw}::BIGINT END")
+        self.add(f"{alias}_bad", f"CASE WHEN NOT ({apart} OR isnan({raw})) THEN {raw}::VARCHAR END")
+        bad = name(f"{alias}_bad")
+        self.check("float_id", column, f"{bad} IS NOT NULL", bad)
+
+    def text_id(self, alias: str, column: str) -> None:
+        """Read text; blank cells are missing, and texts that may mean so are asked about."""
+        self.add(alias, _not_blank(f"CAST({self.raw(column)} AS VARCHAR)"))
+        value = name(alias)
+        if self.missing_texts is None:
+            asked = _written(value, MISSING_TEXTS)
+            self.check("text_for_missing", column, asked, value)
+        digits = f"regexp_full_match({value}, {text(_FLOAT_TEXT)})"
+        floats = f"CASE WHEN contains({value}, '.') OR contains({value}, '+') THEN {digits} END"
+        self.check("float_id", column, floats, value)
 
     def number(self, alias: str, column: str, *, needed: bool = True) -> None:
-        kind, raw = self.kind(column), f"r.{name(column)}"
+        kind = self.kind(column)
+        bad = False
         if kind == "VARCHAR" and column in self.integers:
             self.guess(alias, column, "INTEGER")
             self.whole.add(alias)
-            if needed:
-                self.missing(alias, column)
+            self.short.add(alias)
         elif kind in _NUMBERS or kind == "BOOLEAN":
-            whole = kind in _WHOLE or kind == "BOOLEAN"
-            self.add(alias, f"{raw}::{'INTEGER' if whole and kind != 'BIGINT' else 'DOUBLE'}")
-            if whole:
-                self.whole.add(alias)
-            if needed:
-                self.missing(alias, column)
+            self.typed_number(alias, column, kind)
         else:
-            cell = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
-            cast = f"TRY_CAST({cell} AS DOUBLE)"
-            if alias.startswith("o_"):
-                truth = f"CASE lower({cell}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
-                cast = f"coalesce({cast}, {truth})"
-            self.add(alias, cast)
-            self.add(f"{alias}_bad", f"CASE WHEN {cast} IS NULL THEN NULLIF(trim({cell}), '') END")
-            bad = name(f"{alias}_bad")
-            self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
-            if needed:
-                self.missing(alias, column, bad=True)
-        if alias not in self.whole:
+            bad = True
+            self.text_number(alias, column, kind)
+        if needed:
+            self.missing(alias, column, bad=bad)
+        if alias not in self.whole and alias != "probability":
             value = name(alias)
             code = "wrong_type" if alias.endswith("position") else "infinite_outcome"
-            if alias == "probability":
-                code = "probability_out_of_range"
-            if code != "probability_out_of_range":
-                self.check(code, column, f"NOT isfinite({value})", f"{value}::VARCHAR")
+            self.check(code, column, f"NOT abs({value}) <= {LARGEST!r}", f"{value}::VARCHAR")
+
+    def typed_number(self, alias: str, column: str, kind: str) -> None:
+        raw, to = self.raw(column), "DOUBLE"
+        if kind in _SHORT:
+            to = "INTEGER"
+            self.short.add(alias)
+        elif kind in _WHOLE and alias.startswith("o_"):
+            to = "BIGINT"
+        if kind in _WHOLE or kind in _SHORT:
+            self.whole.add(alias)
+        self.add(alias, f"{raw}::{to}")
+
+    def text_number(self, alias: str, column: str, kind: str) -> None:
+        raw = self.raw(column)
+        cell = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
+        number = self.once(alias, f"TRY_CAST({cell} AS DOUBLE)")
+        cast = f"CASE WHEN isnan({number}) THEN NULL ELSE {number} END"
+        if alias.startswith("o_"):
+            truth = f"CASE lower({cell}) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
+            cast = f"coalesce({cast}, {truth})"
+        self.add(alias, cast)
+        bad = name(f"{alias}_bad")
+        unread = f"CASE WHEN {cast} IS NULL THEN {_unreadable(cell)} END"
+        self.add(f"{alias}_bad", f"CASE WHEN {number} IS NULL THEN {unread} END")
+        self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
 
     def position(self, alias: str, column: str, first: int) -> None:
         self.number(alias, column)
@@ -181,12 +315,13 @@ class _Mapper:
         self.check("position_too_low", column, f"{value} < {first}", f"{value}::VARCHAR")
 
     def flag(self, role: str, column: str, meanings: Mapping[str, Any]) -> None:
-        kind, raw = self.kind(column), f"r.{name(column)}"
+        kind, raw = self.kind(column), self.raw(column)
         if role in meanings:
             first, second = (
                 ", ".join(text(value) for value in meanings[role][key]) for key in _MEANT[role]
             )
             shown = f"CAST({raw} AS VARCHAR)"
+            unread = _unreadable(shown)
             yes, no = f"{shown} IN ({first})", f"{shown} IN ({second})"
             value = f"CASE WHEN {yes} THEN true WHEN {no} THEN false END"
         elif kind == "BOOLEAN":
@@ -194,10 +329,11 @@ class _Mapper:
             self.missing(role, column)
             return
         elif kind in _NUMBERS:
-            shown = raw
+            shown = unread = raw
             value = f"CASE {raw} WHEN 1 THEN true WHEN 0 THEN false END"
         else:
-            shown = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
+            shown = f"trim(CAST({raw} AS VARCHAR))"
+            unread = _unreadable(shown)
             # The two most common values first: they decide nearly all rows.
             value = (
                 f"CASE {raw} WHEN '0' THEN false WHEN '1' THEN true ELSE CASE lower({shown}) "
@@ -205,8 +341,9 @@ class _Mapper:
                 "WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false END END"
             )
         bad = f"{role}_bad"
+        value = self.once(role, value)
         self.add(role, value)
-        self.add(bad, f"CASE WHEN {value} IS NULL THEN {shown} END")
+        self.add(bad, f"CASE WHEN {value} IS NULL THEN {unread} END")
         self.check("unknown_flag", column, f"{name(bad)} IS NOT NULL", name(bad))
         self.missing(role, column, bad=True)
 
@@ -221,9 +358,9 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     log
         Its entry.
     integers
-        Text columns whose values are all whole numbers, to be parsed as numbers.
+        Columns of text, or of wide numbers, whose values are all whole numbers of 64 bits.
     """
-    mapper, columns = _Mapper(source, integers), log.columns
+    mapper, columns = _Mapper(source, integers, log.missing_values), log.columns
     mapper.id("slate", columns["slate"])
     if "user" in columns:
         mapper.id("user", columns["user"])
@@ -249,15 +386,20 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     _outcomes(mapper, log)
     for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
         mapper.number(alias, column, needed=False)
-    select = f"SELECT {', '.join(mapper.columns)} FROM {source.sql} r"
+        mapper.logged[alias] = column
+    if source.files:
+        mapper.add(FILE, f"r.{name(FILE)}")
     return Rows(
-        select,
+        mapper.select(),
         mapper.checks,
         [outcome.name for outcome in log.outcomes],
         list(log.slate_covariates),
         list(log.item_covariates),
         log.is_experiment,
+        log.treatment,
         mapper.whole,
+        mapper.short,
+        mapper.logged,
         mapper.guessed,
     )
 
@@ -266,6 +408,7 @@ def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
     for outcome in log.outcomes:
         alias, column = f"o_{outcome.name}", outcome.column
         mapper.number(alias, column)
+        mapper.logged[alias] = column
         if not outcome.negative:
             value = name(alias)
             mapper.check(
@@ -281,11 +424,29 @@ def whole_columns(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry)
     kinds = {log.columns[role]: "INTEGER" for role in _COUNTED if role in log.columns}
     kinds |= {outcome.column: "INTEGER" for outcome in log.outcomes}
     kinds |= {log.columns[role]: "BIGINT" for role in _IDS if role in log.columns}
-    tests = [
-        f"bool_and(TRY_CAST(r.{name(column)} AS {kind})::VARCHAR = r.{name(column)})"
-        for column, kind in kinds.items()
-    ]
+    mapper = _Mapper(source, set(), log.missing_values)
+    tests = []
+    for column, kind in kinds.items():
+        raw = mapper.raw(column)
+        tests.append(f"bool_and(TRY_CAST({raw} AS {kind})::VARCHAR = {raw})")
     row = first_row(
         con, f"SELECT {', '.join(tests)} FROM (SELECT * FROM {source.sql} LIMIT {SAMPLE_ROWS}) r"
     )
     return {column for column, fits in zip(kinds, row, strict=True) if fits}
+
+
+def narrow_ids(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> set[str]:
+    """Return the columns of ids of a wide type whose values are whole numbers of 64 bits.
+
+    So ids are the same from every format: numbers if all fit, text otherwise.
+    """
+    columns = [log.columns[role] for role in _IDS if role in log.columns]
+    wide = [column for column in columns if _base(source.types[column]) in _WIDE]
+    if not wide:
+        return set()
+    tests = [
+        f"bool_and({value} = floor({value}) AND TRY_CAST({value} AS BIGINT) IS NOT NULL)"
+        for value in (f"r.{name(column)}" for column in wide)
+    ]
+    row = first_row(con, f"SELECT {', '.join(tests)} FROM {source.sql} r")
+    return {column for column, fits in zip(wide, row, strict=True) if fits}

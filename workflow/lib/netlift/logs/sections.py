@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 _NO_DRAW = "no promotion was drawn at random in this log, so no effect of one can be estimated"
-_NO_ROWS = "row_stages is false: item rows are not held in memory"
+NO_ROWS = "row_stages is false: item rows are not held in memory"
 _NO_TRUTH = "the truth is known of simulated worlds only"
 _ROWS = "row_stages: true, where item rows fit into memory"
 
@@ -36,7 +36,7 @@ def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
     One row per section: whether it is ``available``, ``why_not``, and ``what_to_record`` to make
     it available.
     """
-    row_section = (None, None) if row_stages else (_NO_ROWS, _ROWS)
+    row_section = (None, None) if row_stages else (NO_ROWS, _ROWS)
     reasons = {
         "contract": (None, None),
         "outcome by position": row_section,

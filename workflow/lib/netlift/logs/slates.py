@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
-from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, ItemsTable, LogEntry
+from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, LogEntry
 from netlift.logs.problems import Problem, first_line, refusal
-from netlift.logs.rows import Rows, map_rows, whole_columns
-from netlift.logs.source import Source, first_row, name, read_items_table
+from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
+from netlift.logs.source import Source, first_row, name
+from netlift.logs.treatment import promoted_position
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 PART_ROWS = 8_000_000
 """Item rows that are summed at once: about 500 MB."""
 
-UNIT_BITS = 48
-"""Numbers that are not whole are summed in units of about the largest value / 2^48."""
+UNIT_BITS = 56
+"""Numbers that are not whole are summed in units of about the largest value / 2^56."""
+
+LOST_BITS = 36
+"""Half of the values that are not 0 may be at most 2^36 times smaller than the largest, so that
+sums keep 20 bits (six digits) of them."""
 
 _BITS = 62
 _MASKED = "bit_count(bit_or(1::BIGINT << position::INTEGER))"
@@ -45,12 +50,15 @@ SLATE_CODES = (
     "focal_not_moved",
     "moved_without_promotion",
     "wrong_final_position",
+    "repeated_slate",
 )
 """Problems of slates; the index of each is its bit in ``slate_problems``."""
 
 
 def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
     """Create ``rows``, the typed rows with their problems: a view, or a table if they were text.
+
+    The table ``clusters`` must exist if the log has a table of items.
 
     Parameters
     ----------
@@ -70,19 +78,19 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
         if source.is_text:
             rows = _stage_csv(con, source, log)
         else:
-            rows = map_rows(source, log, set())
+            rows = map_rows(source, log, narrow_ids(con, source, log))
             con.execute(f"CREATE TEMP VIEW typed AS {rows.select}")
     except _duckdb_errors() as error:
         raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
     joined = "typed"
     if log.items:
-        _items_table(con, log.items)
         joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
     positions = [role for role in ("position", "final_position") if role in log.columns]
     columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
     columns += [f"{role} - {log.first_position - 1} AS {role}" for role in positions]
     if "cluster" not in log.columns:
-        columns.append("cluster_of_item AS cluster" if log.items else "NULL::VARCHAR AS cluster")
+        cluster = cluster_from_items(rows, log) if log.items else "NULL::VARCHAR"
+        columns.append(f"{cluster} AS cluster")
     if "user" not in log.columns:
         columns.append("slate AS user")
     columns.append(f"{rows.problems()} AS problems")
@@ -114,22 +122,6 @@ def _stage_csv(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) ->
         integers = integers - wrong
 
 
-def _items_table(con: duckdb.DuckDBPyConnection, table: ItemsTable) -> None:
-    """Create ``clusters`` from the table of items."""
-    con.execute(
-        f"CREATE TABLE clusters AS SELECT CAST({name(table.item)} AS VARCHAR) AS item_key, "
-        f"NULLIF(CAST({name(table.cluster)} AS VARCHAR), '') AS cluster_of_item "
-        f"FROM {read_items_table(con, table)}"
-    )
-    duplicates = con.execute(
-        "SELECT item_key, count(*) FROM clusters GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
-    ).fetchall()
-    if duplicates:
-        examples = tuple(f"item {key}: {count} rows" for key, count in duplicates[:3])
-        total = sum(count for _, count in duplicates)
-        raise refusal([Problem("duplicate_in_items_table", table.item, total, examples=examples)])
-
-
 def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> Iterator[str]:
     """Yield conditions that split a table into ranges of slate ids, in order, covering all rows."""
     parts = -(-n_rows // PART_ROWS)
@@ -153,18 +145,30 @@ def ranges(con: duckdb.DuckDBPyConnection, n_rows: int, table: str = "rows") -> 
     yield f"slate > {literal[-1]}"
 
 
-def winsor_limits(con: duckdb.DuckDBPyConnection, log: LogEntry) -> dict[str, float]:
+def used_rows(aside: str) -> str:
+    """Return the rows of slates that are not set aside, as an expression after FROM."""
+    if aside == "false":
+        return "rows"
+    return (
+        f"(SELECT * FROM rows ANTI JOIN (SELECT slate_id FROM slates WHERE {aside}) "
+        "ON slate = slate_id WHERE slate IS NOT NULL)"
+    )
+
+
+def winsor_limits(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str = "rows"
+) -> dict[str, float]:
     """Return the quantile of the positive values of each outcome with ``winsorize``.
 
     In two passes, so that values need not be kept in memory: bins of one percent, then the values
-    of the bin that contains the quantile.
+    of the bin that contains the quantile. ``used`` is where the rows come from, in SQL.
     """
     limits = {}
     for outcome in log.outcomes:
         if outcome.winsorize is None:
             continue
         value = name(f"o_{outcome.name}")
-        positive = f"FROM rows WHERE {value} > 0 AND isfinite({value}::DOUBLE)"
+        positive = f"FROM {used} WHERE {value} > 0 AND isfinite({value}::DOUBLE)"
         bins = con.execute(
             f"SELECT floor(100 * ln({value}))::INTEGER, count(*) {positive} GROUP BY 1 ORDER BY 1"
         ).fetchall()
@@ -224,62 +228,117 @@ class Value:
         return f"({units})::DOUBLE * {self.per_unit!r}"
 
 
-def _values(
-    con: duckdb.DuckDBPyConnection, rows: Rows, limits: Mapping[str, float]
-) -> dict[str, Value]:
-    """Return values by their expressions: whole numbers, and others in small enough units."""
+@dataclass(frozen=True)
+class Scale:
+    """What sums depend on that only all rows tell.
+
+    Attributes
+    ----------
+    limits
+        The values at which outcomes are capped, by name.
+    tops
+        The largest absolute value of each expression of a row that is summed in units.
+    extremes
+        Columns of ``rows`` with a value so large that sums lose most others, with that value.
+    masked
+        Whether positions fit into the bits of an integer.
+    text_items
+        Whether ids of items are text.
+    """
+
+    limits: Mapping[str, float]
+    tops: Mapping[str, float]
+    extremes: Mapping[str, float]
+    masked: bool
+    text_items: bool
+
+    def value(self, sql: str) -> Value:
+        """Return a value of rows in whole units, by its expression."""
+        if sql not in self.tops:
+            return Value(sql, 1.0)
+        top = self.tops[sql]
+        unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
+        # Larger values are in slates that are not used: their sums must not overflow.
+        inside = f"abs({sql}::DOUBLE) <= {top!r}"
+        return Value(f"CASE WHEN {inside} THEN round({sql}::DOUBLE / {unit!r})::BIGINT END", unit)
+
+
+def measured(
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, used: str = "rows"
+) -> Scale:
+    """Measure the scale of what is summed over the rows that are used."""
+    limits = winsor_limits(con, log, used)
     outcomes = outcome_columns(rows, limits).values()
-    values = {value: Value(value, 1.0) for _, value, exact in outcomes if exact}
     inexact = [value for _, value, exact in outcomes if not exact]
     inexact += [name(column) for column in _account_covariates(rows)]
-    if inexact:
-        largest = ", ".join(
-            f"max(abs({value}::DOUBLE)) FILTER (isfinite({value}::DOUBLE))" for value in inexact
+    checked = {name(alias): alias for alias in rows.logged if alias not in rows.short}
+    columns = list(dict.fromkeys([*inexact, *checked]))
+    sizes = [f"abs({column}::DOUBLE)" for column in columns]
+    measures = [
+        f"bool_and(position BETWEEN 0 AND {_BITS} AND position = floor(position))",
+        "any_value(typeof(item))",
+        *(f"max({size}) FILTER (isfinite({size}))" for size in sizes),
+        *(f"min({size}) FILTER ({size} > 0)" for size in sizes),
+    ]
+    masked, kind, *found = first_row(con, f"SELECT {', '.join(measures)} FROM {used}")
+    tops = {column: top or 0.0 for column, top in zip(columns, found, strict=False)}
+    lows = dict(zip(columns, found[len(columns) :], strict=True))
+    wide = [column for column in checked if lows[column] and _far(lows[column], tops[column])]
+    extremes = {
+        checked[column]: tops[column] for column in wide if _loses(con, column, tops[column], used)
+    }
+    return Scale(
+        limits, {sql: tops[sql] for sql in inexact}, extremes, bool(masked), kind == "VARCHAR"
+    )
+
+
+def _far(low: float, top: float) -> bool:
+    return low < top * 2.0**-LOST_BITS
+
+
+def _loses(con: duckdb.DuckDBPyConnection, value: str, top: float, used: str) -> bool:
+    """Return whether half of the values that are not 0 are too small for sums with the largest."""
+    small = f"abs({value}::DOUBLE) < {top * 2.0**-LOST_BITS!r}"
+    row = first_row(
+        con, f"SELECT count(*) FILTER ({small}), count(*) FROM {used} WHERE {value} <> 0"
+    )
+    return bool(2 * row[0] >= row[1])
+
+
+def extreme_values(
+    con: duckdb.DuckDBPyConnection, rows: Rows, scale: Scale, used: str
+) -> Iterator[Problem]:
+    """Yield the problem of each column with values that sums cannot hold together."""
+    for alias, top in scale.extremes.items():
+        column, logged = name(alias), rows.logged[alias]
+        large = f"FROM {used} WHERE abs({column}::DOUBLE) > {top * 2.0**-LOST_BITS!r}"
+        counted = first_row(con, f"SELECT count(*), count(DISTINCT slate) {large}")
+        sample = con.execute(
+            f"SELECT DISTINCT {column}::VARCHAR, slate::VARCHAR, item::VARCHAR, "
+            f"abs({column}::DOUBLE) {large} ORDER BY 4 DESC, 2, 3 LIMIT 3"
+        ).fetchall()
+        examples = tuple(
+            f"{logged} is {value} in slate {slate}, item {item}" for value, slate, item, _ in sample
         )
-        row = first_row(con, f"SELECT {largest} FROM rows")
-        for value, top in zip(inexact, row, strict=True):
-            unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
-            sql = f"TRY_CAST(round({value}::DOUBLE / {unit!r}) AS BIGINT)"
-            values[value] = Value(sql, unit)
-    return values
+        yield Problem("extreme_value", logged, int(counted[0]), int(counted[1]), examples)
 
 
 def sum_slates(
-    con: duckdb.DuckDBPyConnection,
-    rows: Rows,
-    log: LogEntry,
-    limits: Mapping[str, float],
-    n_rows: int,
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, scale: Scale, n_rows: int
 ) -> None:
     """Create the table ``slates``: one row per slate id, with its accounts and its problems.
 
     ``row_problems`` combines the bits of its rows' problems, ``slate_problems`` has the bits of its
     own (``SLATE_CODES``). Sorted by slate.
     """
-    row = first_row(
-        con,
-        f"SELECT bool_and(position BETWEEN 0 AND {_BITS} AND position = floor(position)), "
-        "any_value(typeof(item)) FROM rows",
-    )
-    mask, text_items = bool(row[0]), row[1] == "VARCHAR"
-    values = _values(con, rows, limits)
     for number, condition in enumerate(ranges(con, n_rows)):
-        sql = _slates_sql(rows, log, limits, values, condition, mask=mask, text_items=text_items)
-        verb = "CREATE TABLE slates AS" if number == 0 else "INSERT INTO slates"
+        sql = _slates_sql(rows, log, scale, condition)
+        verb = "CREATE OR REPLACE TABLE slates AS" if number == 0 else "INSERT INTO slates"
         con.execute(f"{verb} {sql}")
 
 
-def _slates_sql(
-    rows: Rows,
-    log: LogEntry,
-    limits: Mapping[str, float],
-    values: Mapping[str, Value],
-    condition: str,
-    *,
-    mask: bool,
-    text_items: bool,
-) -> str:
-    """Return the query of one range; ``mask`` if positions fit into the bits of an integer."""
+def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
+    """Return the query of one range of slates."""
     same = "(NOT focal AND cluster = focal_cluster)"
     plain = {
         "slate_id": "rows.slate",
@@ -288,26 +347,24 @@ def _slates_sql(
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
         "n_positions": "count(position)",
-        "positions": _MASKED if mask else "list_unique(list(position))",
+        "positions": _MASKED if scale.masked else "list_unique(list(position))",
         "position_min": "min(position)",
         "position_max": "max(position)",
         # Text is hashed: two items of a slate collide by chance once in 10^17 slates.
-        "items": f"list_unique(list({'hash(item)' if text_items else 'item'}))",
+        "items": f"list_unique(list({'hash(item)' if scale.text_items else 'item'}))",
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
     if rows.experiment:
         plain |= _design_sql(log, same)
     if "final_position" in log.columns:
-        expected = (
-            "CASE WHEN promoted AND focal THEN 1 WHEN promoted AND position < focal_position "
-            "THEN position + 1 ELSE position END"
-        )
+        promoted = promoted_position(log.treatment, "focal_position")
+        expected = f"CASE WHEN promoted THEN {promoted} ELSE position END"
         plain |= {
             "focal_final": "min(final_position) FILTER (focal)",
             "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
         }
-    plain |= _outcomes_sql(rows, limits, values, same)
-    plain |= _covariates_sql(rows, values)
+    plain |= _outcomes_sql(rows, scale, same)
+    plain |= _covariates_sql(rows, scale)
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
     focal = ""
     if rows.experiment:
@@ -328,14 +385,12 @@ def _slates_sql(
     )
 
 
-def _outcomes_sql(
-    rows: Rows, limits: Mapping[str, float], values: Mapping[str, Value], same: str
-) -> dict[str, str]:
+def _outcomes_sql(rows: Rows, scale: Scale, same: str) -> dict[str, str]:
     """Return the sums of outcomes, by component and in total; ``same`` is a condition on rows."""
     members = {"direct_focal": "focal", "same_cluster_competitor": same}
     columns: dict[str, str] = {}
-    for kind, sql, _ in outcome_columns(rows, limits).values():
-        value = values[sql]
+    for kind, sql, _ in outcome_columns(rows, scale.limits).values():
+        value = scale.value(sql)
         sums = {}
         if rows.experiment:
             sums = {component: value.sum(condition) for component, condition in members.items()}
@@ -347,6 +402,7 @@ def _outcomes_sql(
 
 
 def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
+    displaced = f"NOT focal AND {promoted_position(log.treatment, 'focal_position')} > position"
     columns = {
         "n_focal": "count(*) FILTER (focal)",
         "flags": "count(focal)",
@@ -356,8 +412,8 @@ def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
         "focal_spillover_cluster": "min(focal_cluster)",
         "n_same_cluster": f"count(*) FILTER ({same})",
         "n_other": f"count(focal) - count(*) FILTER (focal) - count(*) FILTER ({same})",
-        "n_displaced": "count(*) FILTER (position < focal_position)",
-        "n_same_cluster_displaced": f"count(*) FILTER (position < focal_position AND {same})",
+        "n_displaced": f"count(*) FILTER ({displaced})",
+        "n_same_cluster_displaced": f"count(*) FILTER ({displaced} AND {same})",
     }
     columns = {
         alias: f"({sql})::INTEGER" if alias.startswith("n_") else sql
@@ -377,7 +433,7 @@ def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
     return columns | {"probabilities": f"({differs})"}
 
 
-def _covariates_sql(rows: Rows, values: Mapping[str, Value]) -> dict[str, str]:
+def _covariates_sql(rows: Rows, scale: Scale) -> dict[str, str]:
     """Return the covariates of slates; missing if they are missing in any row."""
     columns = {}
     differs = []
@@ -389,7 +445,7 @@ def _covariates_sql(rows: Rows, values: Mapping[str, Value]) -> dict[str, str]:
     columns["covariates"] = f"({' OR '.join(differs) or 'false'})"
     for column in _account_covariates(rows):
         sql = name(column)
-        units, complete = values[sql], f"count({sql}) = count(*)"
+        units, complete = scale.value(sql), f"count({sql}) = count(*)"
         if rows.experiment:
             columns[f"focal_{column}"] = f"min({sql}::DOUBLE) FILTER (focal)"
         mean = f"{units.number(units.sum())} / count(*)"
@@ -411,15 +467,15 @@ def _sd_sql(value: Value) -> str:
     """Return the standard deviation (over n) of a value, from exact sums; 0 for equal values.
 
     With m a whole number near the mean and r = sum x - n m, sum (x - m)^2 is
-    sum x^2 - n m^2 - 2 m r, in whole numbers below 2^127.
+    sum x^2 - n m^2 - 2 m r, in whole numbers below 2^127; around the mean it is r^2 / n less.
     """
     total = f"{value.sum()}::HUGEINT"
     whole = f"round({total}::DOUBLE / count(*))::HUGEINT"  # division of HUGEINT is slow
     rest = f"({total} - count(*) * {whole})"
     squares = f"sum({value.sql}::HUGEINT * {value.sql})"
     around = f"({squares} - count(*) * {whole} * {whole} - 2 * {whole} * {rest})"
-    variance = f"{around}::DOUBLE / count(*)"  # exact up to a quarter of a squared unit
-    return value.number(f"sqrt(greatest({variance}, 0))")
+    scatter = f"({around}::DOUBLE - {rest}::DOUBLE * {rest}::DOUBLE / count(*))"
+    return value.number(f"sqrt(greatest({scatter} / count(*), 0))")
 
 
 def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
@@ -443,10 +499,12 @@ def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
     }
     if "final_position" in log.columns:
         consistent = "n_focal = 1 AND NOT promotions AND misplaced"
+        to = "focal_seed_position" if log.treatment.to is None else log.treatment.to
         conditions |= {
-            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_final <> 1",
+            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_final <> {to}",
             "moved_without_promotion": f"{consistent} AND promotion_applied = 0",
-            "wrong_final_position": f"{consistent} AND promotion_applied = 1 AND focal_final = 1",
+            "wrong_final_position": f"{consistent} AND promotion_applied = 1 "
+            f"AND focal_final = {to}",
         }
     return conditions
 

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
+from netlift.core.arrays import ROUNDING, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
 from netlift.effects.codes import LINES, TOTAL, TOTAL_LINE, Line
 from netlift.effects.estimators import LIN, MAIN
-from netlift.effects.ledger import arm_difference
-from netlift.inference.cluster_robust import clustered_mean
+from netlift.effects.ledger import LedgerByUser, arm_difference
+from netlift.effects.users import BY_USER, CROSSED, users_columns
+from netlift.inference.arms import ArmMean
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 from netlift.models.outcome_models import Predictions
 from netlift.promotion.design import Design
@@ -65,7 +66,7 @@ def aipw_scores(outcomes: Floats, predictions: Predictions, design: Design) -> F
 
 @dataclass(frozen=True)
 class MeanScore:
-    """Means of scores with their joint covariance, by randomized unit.
+    """Means of scores with their joint covariance, clustered by randomized unit or user.
 
     Attributes
     ----------
@@ -74,7 +75,7 @@ class MeanScore:
     covariance
         Shape (m, m).
     df
-        Randomized units less one.
+        Satterthwaite's degrees of freedom: clusters less one, fewer where they are unequal.
     """
 
     value: Floats
@@ -83,22 +84,49 @@ class MeanScore:
 
     @classmethod
     def from_scores(cls, scores: Floats, design: Design) -> MeanScore:
-        """Average scores of slates, shape (N, m).
+        """Average scores of slates, shape (N, m), with the jackknife's error over units.
 
         Raises
         ------
         NetliftError
             There are fewer than two randomized units.
         """
-        if design.n_units < MIN_PER_ARM:
-            raise NetliftError(f"{design.n_units} randomized units are too few for an error")
-        return cls(*clustered_mean(scores, design.unit), design.n_units - 1)
+        return cls.by_cluster(scores, design.unit, "randomized units")
+
+    @classmethod
+    def by_cluster(cls, scores: Floats, cluster: Integers, name: str = "users") -> MeanScore:
+        """Average scores of slates, shape (N, m), with the jackknife's error over clusters, (N,).
+
+        Raises
+        ------
+        NetliftError
+            There are fewer than two clusters.
+        """
+        n_clusters = int(cluster.max(initial=-1)) + 1
+        if n_clusters < MIN_PER_ARM:
+            raise NetliftError(f"{n_clusters} {name} are too few for an error")
+        mean = ArmMean.from_outcomes(scores, np.ones(len(scores), dtype=bool), unit=cluster)
+        return cls(mean.value, mean.covariance, float(mean.df))
+
+    @property
+    def errors(self) -> Floats:
+        """Standard errors, shape (m,)."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
+    def each(self, k: int) -> Estimate:
+        """Return the k-th mean."""
+        return Estimate(float(self.value[k]), float(self.errors[k]), self.df)
 
     def combination(self, weights: Sequence[float]) -> Estimate:
         """Return a weighted sum of the means."""
         w = np.asarray(weights, dtype=np.float64)
         variance = max(float(w @ self.covariance @ w), 0.0)
         return Estimate(float(w @ self.value), float(np.sqrt(variance)), self.df)
+
+
+def mean_by_user(scores: Floats, user: Integers, kind: str) -> MeanScore | None:
+    """Return the mean with its error for users like these, if it is not the one by unit."""
+    return MeanScore.by_cluster(scores, user) if kind == BY_USER else None
 
 
 def median_repetition(repetitions: Sequence[MeanScore]) -> int:
@@ -147,10 +175,11 @@ def aipw_table(
     Returns
     -------
     One row per estimator and line, observed clicks per slate: the estimate of the repetition whose
-    total is the median, with its error and 95% interval; over the repetitions the spread of the
-    estimate (``repetition_sd``). For the total of a simulated world ``bound_se``, the smallest
-    possible error, ``efficiency`` (squared bound over squared error, in percent; by chance it may
-    be above 100) and ``se_over_bound``.
+    total is the median, with its error and 95% interval, for these users and (``se_users`` to
+    ``ci_95_upper_users``) for users like these; over the repetitions the spread of the estimate
+    (``repetition_sd``). For the total of a simulated world ``bound_se``, the smallest possible
+    error, ``efficiency`` (squared bound over squared error, in percent; by chance it may be above
+    100) and ``se_over_bound``.
 
     Raises
     ------
@@ -159,23 +188,25 @@ def aipw_table(
     """
     design = Design.from_table(accounts)
     bound = efficiency_bound(accounts, design)
-    table = []
+    by_user, table = LedgerByUser(accounts), []
     for estimator in PLAIN:
         try:
             arms = arm_difference(accounts, estimator=estimator)
         except NetliftError as error:
-            missing = {**numbers(None), "note": f"not estimated: {error}"}
+            missing = {**numbers(None), **users_columns(None, by_user.kind)}
+            missing["note"] = f"not estimated: {error}"
             table += [_row(estimator, line, missing) for line in LINES]
             continue
         for line in LINES:
             estimate = arms.combination(line.weights)
-            table.append(_row(estimator, line, _measured(estimate, line, bound)))
+            measured = _measured(estimate, line, bound)
+            measured |= by_user.columns("observed_clicks", estimator, arms, line.weights)
+            table.append(_row(estimator, line, measured))
     for model in repetitions[0]:
-        means = [
-            MeanScore.from_scores(aipw_scores(outcomes, predictions[model], design), design)
-            for predictions in repetitions
-        ]
-        middle = means[median_repetition(means)]
+        scores = [aipw_scores(outcomes, each[model], design) for each in repetitions]
+        means = [MeanScore.from_scores(each, design) for each in scores]
+        chosen = median_repetition(means)
+        middle, of_users = means[chosen], mean_by_user(scores[chosen], by_user.user, by_user.kind)
         for line in LINES:
             values = [repetition.combination(line.weights).value for repetition in means]
             measured = _measured(middle.combination(line.weights), line, bound)
@@ -183,6 +214,9 @@ def aipw_table(
                 "repetitions": len(means),
                 "repetition_sd": float(np.std(values, ddof=1)) if len(means) > 1 else None,
             }
+            users = middle if of_users is None else of_users
+            whole = None if by_user.kind == CROSSED else users.combination(line.weights)
+            measured |= users_columns(whole, by_user.kind)
             table.append(_row(f"{AIPW}{model}", line, measured))
     frame = CLICKS.in_units(pd.DataFrame(table))
     return frame[[*[name for name in frame if name != "note"], "note"]]
@@ -219,12 +253,16 @@ def advice(table: pd.DataFrame) -> str:
         From ``aipw_table``.
     """
     totals = table[table["line"] == TOTAL_LINE.code]
-    models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > 0)]
+    models = totals[totals["estimator"].str.startswith(AIPW) & (totals["se"] > ROUNDING)]
+    plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
+    if not plain > ROUNDING:
+        return (
+            "The totals of slates do not vary, so there is no interval that a model could narrow."
+        )
     if models.empty:
         return "No model gives an estimate with an error."
     best = models.iloc[int(models["se"].astype(float).argmin())]
     name, error = best["estimator"].removeprefix(AIPW).replace("_", " "), float(best["se"])
-    plain = float(totals.loc[totals["estimator"] == PLAIN[0], "se"].iloc[0])
     narrower = 100 * (1 - error / plain)
     message = (
         f"AIPW with the model {name} has the smallest error: its interval is {narrower:.1f}% "

@@ -6,11 +6,17 @@ folds before the one that they are evaluated on: no rule is evaluated on the noi
 chosen for, and no two folds are evaluated by rules that were fitted to each other's noise, which
 would make errors too small where nothing can be gained (Luedtke and van der Laan 2016). The first
 fold is used for learning only. The shipped rule learns on all slates, and should be no worse.
+
+A rule is recommended because its value looked large, so that the same value overstates it. So rules
+are chosen on four fifths of the randomized units, drawn at random, and the value of the one that is
+chosen is corrected for it, with the help of the last fifth (see ``inference.selection``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,8 +27,10 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.streams import generator
 from netlift.core.units import PER_1000_ELIGIBLE
+from netlift.effects.users import CROSSED, user_clusters, users_columns
 from netlift.inference.estimate import CONFIDENCE, Estimate, quantile_t
-from netlift.models.aipw import MeanScore
+from netlift.inference.selection import Corrected, chosen_where, corrected
+from netlift.models.aipw import MeanScore, mean_by_user
 from netlift.models.folds import splits
 from netlift.models.trees import best_tree, in_words
 from netlift.promotion.design import Design
@@ -34,6 +42,14 @@ PROMOTE, PROMOTE_NOTHING = "promote", "promote_nothing"
 
 
 _GATE_DRAWS = 100_000
+
+
+CHOICE_SHARE = 0.8
+"""Share of the randomized units on which rules are chosen.
+
+The more, the more rules that gain are found; the fewer, the more precise is the corrected value.
+With 0.8 the errors of the choice are 1.12 times those of all units.
+"""
 
 
 TOP_50, TOP_25, POSITIVE = (
@@ -175,6 +191,7 @@ def compare_rules(
     max_share: float,
     seed: int,
     known: Floats | None = None,
+    user_id: pd.Series | None = None,
     outcome: Outcome = CLICKS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Apply all rules, and estimate the value of each on the slates of all folds but the first.
@@ -185,7 +202,7 @@ def compare_rules(
         See ``rules``; N slates.
     features
         Pre-treatment features of slates in their own units, shape (N, k).
-    design, seed, known
+    design, seed, known, user_id
         See ``policy_values``; N slates.
     outcome
         Its words.
@@ -206,6 +223,7 @@ def compare_rules(
         **options,
         seed=seed,
         known=None if known is None else known[valued],
+        user_id=None if user_id is None else user_id[valued],
     )
     descriptions = rules_in_words(features, scores, **options, outcome=outcome)
     values = with_labels(outcome.in_units(values), rule=RULES)
@@ -227,8 +245,12 @@ def policy_values(
     max_share: float,
     seed: int,
     known: Floats | None = None,
+    user_id: pd.Series | None = None,
 ) -> pd.DataFrame:
-    """Estimate what rules gain over promoting nothing, with bounds that hold for all rules at once.
+    """Estimate what rules gain over promoting nothing, and recommend one if it is shown to gain.
+
+    A rule passes the gate if its lower bound is above zero; of those that pass, the one with the
+    largest value on the units of the choice is recommended.
 
     Parameters
     ----------
@@ -243,27 +265,44 @@ def policy_values(
     max_share
         Most slates that may be promoted, as a share.
     seed
-        Study seed, for the simultaneous bounds.
+        Study seed, for the units of the choice and the simultaneous bounds.
     known
         Known total effects, shape (N,).
+    user_id
+        The user of each slate, shape (N,), for errors for users like these.
 
     Returns
     -------
     One row per rule, promoting none among them: slates that it is evaluated on; share promoted;
-    value per 1,000 eligible slates, error, 95% interval; ``lower_bound`` and ``upper_bound``, the
-    interval that holds for all rules at once (maximum of correlated t variables); the value
-    per 1,000 promoted slates; with a truth the known value, that of the best possible rule (the
-    oracle, under the same cost and cap) and the regret.
+    ``naive_value`` per 1,000 eligible slates, not corrected for a choice, its error and 95%
+    interval, on all slates; ``choice_value``, on the units of the choice; ``lower_bound``, on the
+    units of the choice, and ``upper_bound``, on all, which hold for all rules at once (maximum of
+    correlated t variables); ``recommended``; for the recommended rule ``corrected_value`` with the
+    95% interval that holds given that it is recommended; the naive value per 1,000 promoted slates;
+    with users, ``se_users`` to ``ci_95_upper_users`` of the naive value for users like these; with
+    a truth the known value, that of the best possible rule (the oracle, under the same cost and
+    cap) and the regret.
+
+    Raises
+    ------
+    NetliftError
+        There are fewer than two randomized units in the choice.
     """
     names = list(chosen)
     gains = np.column_stack([chosen[name] * (scores - cost) for name in names])
-    mean = MeanScore.from_scores(gains, design)
-    critical = simultaneous_quantile(mean.covariance, mean.df, seed)
+    mean, choice = MeanScore.from_scores(1000 * gains, design), _Choice.of(gains, design, seed)
+    upper = mean.value + simultaneous_quantile(mean.covariance, mean.df, seed) * mean.errors
     oracle = None if known is None else _oracle(known - cost, max_share)
+    of_users, kind = _by_user(1000 * gains, mean, design, user_id)
     table = [_none(oracle, len(scores))]
-    for weights, name in zip(np.eye(len(names)).tolist(), names, strict=True):
-        estimate = mean.combination(weights).scaled(1000)
-        row = {"rule": name, "slates": len(scores)} | _value(estimate, chosen[name], critical)
+    for k, name in enumerate(names):
+        row = {"rule": name, "slates": len(scores)} | _value(mean.each(k), chosen[name])
+        row |= {"choice_value": choice.mean.value[k], "lower_bound": choice.lower[k]}
+        row |= {"upper_bound": upper[k], "recommended": k == choice.rule}
+        if k == choice.rule:
+            row |= _corrected(choice.correct(mean.each(k)))
+        if kind is not None:
+            row |= users_columns(None if of_users is None else of_users.each(k), kind)
         if known is not None and oracle is not None:
             worth = 1000 * float((chosen[name] * (known - cost)).mean())
             row |= {"known_value": worth, "oracle_value": oracle, "regret": oracle - worth}
@@ -271,28 +310,97 @@ def policy_values(
     return CLICKS.in_units(pd.DataFrame(table))
 
 
-def _value(estimate: Estimate, chosen: Booleans, critical: float) -> dict[str, object]:
-    """Return the numbers of a rule's value; ``critical`` from ``simultaneous_quantile``."""
+def _by_user(
+    gains: Floats, mean: MeanScore, design: Design, user_id: pd.Series | None
+) -> tuple[MeanScore | None, str | None]:
+    """Return the mean gains with errors for users like these, and how they were found."""
+    if user_id is None:
+        return None, None
+    user, kind = user_clusters(user_id, design)
+    if kind == CROSSED:
+        return None, kind
+    of_users = mean_by_user(gains, user, kind)
+    return mean if of_users is None else of_users, kind
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The choice of a rule on some of the randomized units; values per 1,000 eligible slates.
+
+    Attributes
+    ----------
+    mean
+        Values of the m rules on the units of the choice.
+    critical
+        Errors that simultaneous bounds extend.
+    left_out
+        Slates left out per slate of the choice.
+    """
+
+    mean: MeanScore
+    critical: float
+    left_out: float
+
+    @classmethod
+    def of(cls, gains: Floats, design: Design, seed: int) -> _Choice:
+        """Draw the units; ``gains`` of shape (N, m), per slate."""
+        order = generator(seed, "policy_choice").permutation(design.n_units)
+        within = (order < round(CHOICE_SHARE * design.n_units))[design.unit]
+        mean = MeanScore.from_scores(1000 * gains[within], design.subset(within))
+        critical = simultaneous_quantile(mean.covariance, mean.df, seed)
+        return cls(mean, critical, float((~within).sum() / within.sum()))
+
+    @property
+    def lower(self) -> Floats:
+        """Simultaneous lower bounds, shape (m,)."""
+        return self.mean.value - self.critical * self.mean.errors
+
+    @cached_property
+    def rule(self) -> int | None:
+        """Number of the rule with the largest value of those that pass the gate; None if none."""
+        # A value without variation has no error, and so no evidence.
+        passes = (self.lower > ROUNDING) & (self.mean.errors > 1000 * ROUNDING)
+        return int(np.where(passes, self.mean.value, -np.inf).argmax()) if passes.any() else None
+
+    def correct(self, estimate: Estimate) -> Corrected:
+        """Correct the value of the recommended rule, from all units."""
+        if self.rule is None or estimate.se <= ROUNDING or self.left_out == 0:
+            return Corrected(estimate.value, *estimate.interval)
+        values, thresholds = self.mean.value, self.critical * self.mean.errors
+        where = chosen_where(self.rule, values, self.mean.covariance, thresholds)
+        return corrected(estimate, self.left_out, where)
+
+
+def _corrected(value: Corrected) -> dict[str, object]:
+    names = ("corrected_value", "corrected_ci_95_lower", "corrected_ci_95_upper")
+    return dict(zip(names, astuple(value), strict=True))
+
+
+def _value(estimate: Estimate, chosen: Booleans) -> dict[str, object]:
+    """Return the numbers of a rule's value, uncorrected."""
     share = float(chosen.mean())
     lower, upper = estimate.interval
     return {
         "share_promoted": share,
         "unit_code": PER_1000_ELIGIBLE,
-        "value": estimate.value,
+        "naive_value": estimate.value,
         "se": estimate.se,
         "ci_95_lower": lower,
         "ci_95_upper": upper,
-        "lower_bound": estimate.value - critical * estimate.se,
-        "upper_bound": estimate.value + critical * estimate.se,
-        "value_per_1000_promoted": estimate.value / share if share > 0 else None,
+        "naive_value_per_1000_promoted": estimate.value / share if share > 0 else None,
+        "corrected_value": None,
+        "corrected_ci_95_lower": None,
+        "corrected_ci_95_upper": None,
     }
 
 
 def _none(oracle: float | None, n_slates: int) -> dict[str, object]:
     row: dict[str, object] = {"rule": NONE, "slates": n_slates, "share_promoted": 0.0}
     row |= {"unit_code": PER_1000_ELIGIBLE}
-    row |= dict.fromkeys(("value", "se", "ci_95_lower", "ci_95_upper"), 0.0)
-    row |= {"lower_bound": 0.0, "upper_bound": 0.0, "value_per_1000_promoted": None}
+    row |= dict.fromkeys(("naive_value", "se", "ci_95_lower", "ci_95_upper"), 0.0)
+    row |= {"naive_value_per_1000_promoted": None}
+    row |= dict.fromkeys(("corrected_value", "corrected_ci_95_lower", "corrected_ci_95_upper"))
+    row |= {"choice_value": 0.0, "lower_bound": 0.0, "upper_bound": 0.0, "recommended": False}
     if oracle is not None:
         row |= {"known_value": 0.0, "oracle_value": oracle, "regret": oracle}
     return row
@@ -328,10 +436,24 @@ def rule_label(rule: str) -> str:
     return RULES.get(rule, rule)
 
 
+def _promote(rule: pd.Series, n_compared: int) -> str:
+    """Return the statement that recommends a rule, with its corrected value."""
+    lower, upper = rule["corrected_ci_95_lower"], rule["corrected_ci_95_upper"]
+    unsure = (
+        "" if lower > 0 else " How much it gains is not shown: measure it in a further experiment."
+    )
+    return (
+        f"Promote by the rule '{rule_label(str(rule['rule']))}', the best of {n_compared} that "
+        f"were compared. Corrected for that choice, its value is {rule['corrected_value']:+,.1f} "
+        f"{rule['unit']} (95% interval, given that it was chosen: {lower:+,.1f} to {upper:+,.1f}; "
+        f"not corrected: {rule['naive_value']:+,.1f}).{unsure} Where no rule gains, one is "
+        f"recommended in at most {100 * (1 - CONFIDENCE) / 2:.1f}% of experiments. It promotes "
+        f"{100 * rule['share_promoted']:.0f}% of slates."
+    )
+
+
 def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
-
-    Of the rules whose lower bound is above zero, the one with the largest value is recommended.
 
     Parameters
     ----------
@@ -341,30 +463,33 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     Returns
     -------
     Plain values: ``verdict`` (``promote`` or ``promote_nothing``), ``rule``, what it does
-    (``description``, from ``compare_rules``), the numbers behind it, the largest gain that the data
-    do not rule out, and a ``statement``.
+    (``description``, from ``compare_rules``), its ``value`` corrected for having been chosen with
+    ``lower_bound`` and ``upper_bound``, the 95% interval that holds given the recommendation, its
+    ``naive_value``, the largest gain that the data do not rule out, and a ``statement``.
     """
     compared = policies[policies["rule"] != NONE]
-    gaining = compared[compared["lower_bound"] > ROUNDING]
-    shipped = len(gaining) > 0
+    recommended = compared[compared["recommended"].astype(bool)]
+    shipped = len(recommended) > 0
+    varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
     best = compared.iloc[int(compared["lower_bound"].argmax())]
     if shipped:
-        best = gaining.iloc[int(gaining["value"].argmax())]
+        best = recommended.iloc[0]
     most_hopeful = compared.iloc[int(compared["upper_bound"].argmax())]
     largest = max(float(most_hopeful["upper_bound"]), 0.0)
     unit, label = str(best["unit"]), rule_label(str(best["rule"]))
     if shipped:
-        statement = (
-            f"Promote by the rule '{label}': it gains {best['value']:+,.1f} "
-            f"{unit}, at least {best['lower_bound']:+,.1f} at 95% confidence over all "
-            f"{len(compared)} rules compared. It promotes {100 * best['share_promoted']:.0f}% of "
-            "slates."
-        )
+        statement = _promote(best, len(compared))
     else:
         statement = (
             f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
             f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
-            f"A gain above {largest:+,.1f} is ruled out."
+            + (
+                f"A gain above {largest:+,.1f} is ruled out for each of these rules, and for all "
+                "at once: this bound is per eligible slate, also for slates that a rule does not "
+                "promote."
+                if varies.any()
+                else "The outcome does not vary, so no gain is excluded either."
+            )
         )
     row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
     result = {
@@ -374,8 +499,10 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
         "statement": statement,
         "unit_code": str(row["unit_code"]),
         "unit": unit,
-        "value": float(row["value"]),
-        "lower_bound": float(row["lower_bound"]),
+        "value": float(row["corrected_value"]) if shipped else 0.0,
+        "lower_bound": float(row["corrected_ci_95_lower"]) if shipped else 0.0,
+        "upper_bound": float(row["corrected_ci_95_upper"]) if shipped else 0.0,
+        "naive_value": float(row["naive_value"]),
         "share_promoted": float(row["share_promoted"]),
         "best_lower_bound": float(compared["lower_bound"].max()),
         "largest_gain_not_ruled_out": largest,

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from netlift.core.outcome import CLICKS, Outcome
+from netlift.effects.users import users_sentence
 from netlift.models.aipw import advice
 from netlift.models.features import slate_features
 from netlift.models.outcome_models import STACKED
-from netlift.models.policies import compare_rules, verdict
+from netlift.models.policies import PROMOTE, compare_rules, verdict
 from netlift.models.who_gains import detectability
 from netlift.promotion.design import Design
 
@@ -29,7 +30,8 @@ class PolicyComparison:
         ``aipw_score``, and whether each rule promotes it, one column per rule.
     verdict
         Plain values of ``verdict``, with the ``advice`` on the probability of promotion and with
-        ``who_gains``, whether the slates could show that effects differ.
+        ``who_gains``, whether the slates could show that effects differ; for a recommended rule
+        with ``users``, what its interval is about.
     """
 
     policies: pd.DataFrame
@@ -71,8 +73,12 @@ def compare_policies(
         max_share=max_share,
         seed=seed,
         known=None if known is None else known.to_numpy(),
+        user_id=slate_effects["user_id"],
         outcome=outcome,
     )
     identity = slate_effects[["slate_id", "user_id", "fold", "aipw_score"]].loc[chosen.index]
     advised = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
+    if advised["verdict"] == PROMOTE:
+        rule = values.loc[values["rule"] == advised["rule"]].iloc[0]
+        advised["users"] = users_sentence({str(name): value for name, value in rule.items()})
     return PolicyComparison(values, pd.concat([identity, chosen], axis=1), advised)

@@ -49,8 +49,11 @@ def model_scores(
     for row models the ``log_loss`` per row, and intercept and slope of calibration (logistic
     regression of clicks on the predicted log odds: 0 and 1 if calibrated). With a truth
     ``floor_rmse``, the root of the mean variance of a slate's clicks, below which a model can
-    be only by chance; ``excess_over_floor``, by how much the error of the predicted mean alone
-    would raise it (in percent); and the correlation of predicted with known slate effects.
+    be only by chance; ``excess_over_floor``, 100 (rmse / floor_rmse - 1) percent;
+    ``rmse_of_expectation``, the error of the predicted from the known expectation, without the
+    noise of clicks; ``excess_of_expectation``, by how much it alone would raise the floor: 100
+    (sqrt(floor_rmse^2 + rmse_of_expectation^2) / floor_rmse - 1) percent; and the
+    correlation of predicted with known slate effects.
     """
     total = data.outcomes.sum(axis=1)
     squared = {
@@ -71,7 +74,7 @@ def model_scores(
             "mse_minus_best": difference.value,
             "mse_minus_best_se": difference.se,
             **_row_scores(data.click, prediction.row_probability if data.binary else None),
-            **_compared_with_truth(data, prediction, accounts),
+            **_compared_with_truth(data, prediction, accounts, float(squared[name].mean())),
         }
         table.append(row)
     return pd.DataFrame(table)
@@ -140,7 +143,7 @@ def _row_scores(click: Floats, probability: Floats | None) -> dict[str, float | 
 
 
 def _compared_with_truth(
-    data: ModelData, prediction: Predictions, accounts: pd.DataFrame
+    data: ModelData, prediction: Predictions, accounts: pd.DataFrame, mse: float
 ) -> dict[str, float | None]:
     if "known_effect_total" not in accounts:
         return {}
@@ -155,10 +158,15 @@ def _compared_with_truth(
     varies = known.std() > 1e-12 and prediction.effect.std() > 1e-12
     return {
         "floor_rmse": floor,
-        "excess_over_floor": 100 * (float(np.sqrt(floor**2 + excess)) / floor - 1)
-        if floor > 0
-        else None,
+        "excess_over_floor": _excess(mse, floor),
+        "rmse_of_expectation": float(np.sqrt(excess)),
+        "excess_of_expectation": _excess(floor**2 + excess, floor),
         "correlation_with_known_effect": float(np.corrcoef(prediction.effect, known)[0, 1])
         if varies
         else None,
     }
+
+
+def _excess(mse: float, floor: float) -> float | None:
+    """Return by how much the root of a mean squared error exceeds the floor, in percent."""
+    return 100 * (float(np.sqrt(mse)) / floor - 1) if floor > 0 else None

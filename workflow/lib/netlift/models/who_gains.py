@@ -292,6 +292,8 @@ def detectability(heterogeneity: pd.DataFrame) -> str:
         f"such experiments and with a perfect prediction, if their standard deviation is at least "
         f"{least:.3f} {row['unit']}."
     )
+    if not least > ROUNDING:
+        return "The totals of slates do not vary, so whether effects differ cannot be seen."
     if pd.isna(row.get("known")):
         return message
     known = float(row["known"])

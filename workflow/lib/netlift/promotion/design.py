@@ -177,6 +177,14 @@ class Design:
             [np.bincount(self.unit, column, self.n_units) for column in values.T]
         )
 
+    def unit_weights(self) -> Floats:
+        """Return the weight of each unit in the mean of its arm, shape (U,).
+
+        Its number of slates, each by the inverse probability of its arm where probabilities differ.
+        """
+        weights = np.ones(len(self.promoted)) if self.weights is None else self.weights
+        return self.per_unit(weights[:, None])[:, 0]
+
     def of_units(self, values: NDArray[Value]) -> NDArray[Value]:
         """Return the value, shape (N,), that all slates of a unit share; shape (U,)."""
         shared = np.zeros(self.n_units, dtype=values.dtype)

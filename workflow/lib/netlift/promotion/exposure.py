@@ -124,7 +124,7 @@ def draw_promotions(
                 f"promotion: of {len(members)} randomized units"
                 + (f" with focal position {number}" if len(np.unique(of_unit)) > 1 else "")
                 + f", {n_promoted} would be promoted, which leaves an arm empty. Take more slates, "
-                "fewer focal positions, or promotion.assignment: bernoulli."
+                "fewer focal positions, or promotions.NAME.assignment: bernoulli."
             )
         chosen[members[:n_promoted]] = True
         share[members] = n_promoted / len(members)

@@ -10,6 +10,7 @@ from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.codes import MINIMUM, TOTAL_LINE
 from netlift.effects.estimators import MAIN
+from netlift.promotion.treatment import Treatment
 from netlift.report.gathering import PageData
 
 Line = tuple[str, str]
@@ -47,10 +48,12 @@ def _randomized(experiment: PageData) -> list[Line]:
     by_user = accounts["randomization_unit"].nunique() < len(accounts)
     unit = "a user with all their slates" if by_user else "the slate"
     promoted = int((accounts["promotion_applied"] == 1).sum())
+    settings = experiment.settings
+    entry = settings["promotion"] if "promotion" in settings else settings["entry"]["promotion"]
     return [
         (
             "Promotion was randomized",
-            f"The randomized unit is {unit}; the probability of promotion is {chance}. "
+            f"Promotion means {Treatment.from_config(entry).phrase}. The randomized unit is {unit}; the probability of promotion is {chance}. "
             f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
             "not. Standard errors are computed for this unit.",
         )

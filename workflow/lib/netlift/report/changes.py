@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netlift.core.errors import NetliftError
+from netlift.core.errors import NetliftError, unexpected_content
 from netlift.core.formatting import signed
 from netlift.core.tables import read_json
 from netlift.report.columns import digits_of
@@ -59,9 +59,20 @@ def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
     Raises
     ------
     NetliftError
-        There is no decision in one of the two.
+        There is no decision in one of the two, or it is not as this version writes it.
     """
     old, new = _decisions(before), _decisions(after)
+    message = (
+        f"{before} and {after} cannot be compared: a decision.json is not as this version of "
+        "Netlift writes it. Make its report again."
+    )
+    with unexpected_content(message):
+        return _compared(before, old, after, new)
+
+
+def _compared(
+    before: Path, old: Mapping[str, Any], after: Path, new: Mapping[str, Any]
+) -> tuple[str, bool]:
     lines: list[str] = []
     changed = False
     for name in dict.fromkeys([*old, *new]):
@@ -76,6 +87,8 @@ def compare_runs(before: Path, after: Path) -> tuple[str, bool]:
 
 
 def _decisions(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.exists():
+        raise NetliftError(f"{path}: there is no such file or folder")
     if path.is_file():
         return {"": _read(path)}
     files = sorted(path.rglob("decision.json"))
@@ -88,7 +101,9 @@ def _decisions(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    decision: dict[str, Any] = read_json(path)
+    decision = read_json(path)
+    if not isinstance(decision, dict):
+        raise NetliftError(f"{path}: no decision of an experiment. Make its report again.")
     if decision.get("format") != FORMAT:
         raise NetliftError(
             f"{path} has format {decision.get('format')} and not {FORMAT}: another version of "
@@ -168,7 +183,13 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         if label in tests[1] and tests[0][label] != tests[1][label]:
             yield f"{label}: p-value {tests[0][label]} -> {tests[1][label]}"
     policies = [run["policy"] or {} for run in (old, new)]
-    for key in ("value", "lower_bound", "best_lower_bound", "largest_gain_not_ruled_out"):
+    for key in (
+        "value",
+        "lower_bound",
+        "naive_value",
+        "best_lower_bound",
+        "largest_gain_not_ruled_out",
+    ):
         values = [policy.get(key) for policy in policies]
         if values[0] != values[1]:
             unit = policies[0].get("unit") or policies[1].get("unit")
@@ -207,6 +228,12 @@ def _choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: {first.get(key, 'not set')} -> {second.get(key, 'not set')}"
     if old["design"]["hash"] != new["design"]["hash"]:
         yield "other slates, focal items or promotions (the design's hash differs)"
+    had, has = (
+        [f"{caveat['code']} ({caveat['count']:,} slates)" for caveat in decision.get("caveats", [])]
+        for decision in (old, new)
+    )
+    if had != has:
+        yield f"limits: {', '.join(had) or 'none'} -> {', '.join(has) or 'none'}"
     if old["netlift_version"] != new["netlift_version"]:
         yield f"Netlift {old['netlift_version']} -> {new['netlift_version']}"
 

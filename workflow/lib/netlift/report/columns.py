@@ -143,6 +143,20 @@ def effect(
     return Column(heading, cell)
 
 
+def users_effect(unit_code: str = "") -> Column:
+    """Return a column of 95% intervals for users like these."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        low, high = row.get("ci_95_lower_users"), row.get("ci_95_upper_users")
+        if not finite(low) or not finite(high):
+            return Cell(NONE, "")
+        digits = digits_of(unit_code or str(row.get("unit_code")))
+        ends = (signed(float(end), digits) for end in (low, high))  # type: ignore[arg-type]
+        return Cell(" to ".join(ends), float(low))  # type: ignore[arg-type]
+
+    return Column("95% interval, users like these", cell)
+
+
 def _writer(row: dict[str, Any], *, signs: bool) -> Callable[[float, int], str]:
     """Return the function that formats a number: changes with their sign, levels without."""
     is_level = row.get("unit_code") == units.PER_1000_CONTROL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from netlift import __version__
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json
 from netlift.effects.codes import NET_CHANGE, TOTAL_LINE
+from netlift.inference.effective_units import ENOUGH_UNITS, effective_units_per_arm
 from netlift.logs.entries import MAIN_OUTCOME
+from netlift.promotion.design import Design
 from netlift.report.gathering import PageData, design_hash, records
 from netlift.report.ledger_views import main_estimator
 from netlift.report.verdict import verdict_of
@@ -62,6 +65,7 @@ def decision(experiment: PageData) -> dict[str, Any]:
                 for row in ([] if statements is None else records(statements))
             ],
         },
+        "caveats": [asdict(caveat) for caveat in verdict.caveats],
         "known_value": net.get("known_value"),
         "ledger": _ledger(experiment),
         "spillover_tests": _spillover_tests(experiment),
@@ -79,7 +83,10 @@ def decision(experiment: PageData) -> dict[str, Any]:
             }
             for name, file in experiment.files.items()
         ],
-        "missing": [{"path": source.path, "rule": source.rule} for source in experiment.missing],
+        "missing": [
+            {"path": source.path, "rule": source.rule, "reason": experiment.reason(source)}
+            for source in experiment.missing
+        ],
     }
     check_decision(result)
     return result
@@ -166,6 +173,7 @@ def _design(experiment: PageData) -> dict[str, Any]:
     lines = experiment.tables["component_effects"]
     first = records(lines)[0]
     accounts = experiment.table("accounts")
+    design = None if accounts is None else Design.from_table(accounts)
     return {
         "hash": None if accounts is None else design_hash(accounts),
         "promoted_slates": first["treated_slates"],
@@ -173,4 +181,15 @@ def _design(experiment: PageData) -> dict[str, Any]:
         "unit": "slate"
         if accounts is None or accounts["randomization_unit"].nunique() == len(accounts)
         else "user",
+        "effective_units": None if design is None else _effective_units(design),
+    }
+
+
+def _effective_units(design: Design) -> dict[str, Any]:
+    promoted, control = effective_units_per_arm(design)
+    return {
+        "promoted": promoted,
+        "control": control,
+        "least": ENOUGH_UNITS,
+        "enough": min(promoted, control) >= ENOUGH_UNITS,
     }

@@ -36,6 +36,7 @@ from netlift.report.gathering import File, checked
 from netlift.report.layout import Section
 from netlift.report.ledger_views import LedgerView, ledger_views, main_estimator, side_by_side
 from netlift.report.verdict import Answer
+from netlift.workflow.outputs import figures_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Summary:
     decision
         Its ``decision.json``.
     keys
-        World, size and seed, by which it is chosen.
+        World, promotion, size and seed, by which it is chosen.
     views
         Its ledger by every estimator, in every unit.
     main
@@ -81,6 +82,8 @@ class Front:
         The ``decision.json`` of every log that was analysed, and its page's address.
     described
         Logs without a promotion: name, and its page's address.
+    outdated
+        Logs whose results are not shown: name, and the reason.
     figures
         Texts of SVG files, by name.
     files
@@ -90,6 +93,7 @@ class Front:
     experiments: list[Summary]
     logs: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
     described: list[tuple[str, str]] = field(default_factory=list)
+    outdated: list[tuple[str, str]] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
@@ -97,25 +101,32 @@ class Front:
 
 def gather_front(
     experiments: Sequence[str],
-    slate_sets: Sequence[str],
-    grids: Sequence[str],
-    dataset: str,
     *,
+    over_worlds: Sequence[str] = (),
+    grids: Sequence[str] = (),
+    sweeps: Sequence[str] = (),
+    validations: Sequence[str] = (),
     logs: Sequence[str] = (),
+    state: Mapping[str, Any] | None = None,
     root: str | Path = ".",
 ) -> Front:
-    """Read the available results of a study.
+    """Read the available results of a study; those of other settings, data or code are left out.
 
     Parameters
     ----------
-    experiments, slate_sets
-        Paths below ``results/``.
+    experiments
+        Their paths below ``results/``.
+    over_worlds
+        Folders below ``results/`` of comparisons of all worlds, one for each design.
     grids
-        Names of the study's grids.
-    dataset
-        Name of the data set, the parent folder of sweep and validation.
+        Paths of the study's grids below ``results/``, without endings.
+    sweeps, validations
+        Folders below ``results/``, one for each promotion.
     logs
         Names of logs; logs that were not analysed are left out.
+    state
+        For each folder under ``sweeps`` and ``validations`` and each name under ``logs``, the
+        ``reason`` why results that exist are not shown.
     root
         Folder of the study.
     """
@@ -124,18 +135,25 @@ def gather_front(
     for summary in front.experiments:
         path = root / "results" / summary.name / "decision.json"
         front.files[f"decision/{summary.name}"] = checked(path, root, "write_report")
+    state = state or {}
     for log in logs:
         path = root / "results/logs" / log / "decision.json"
-        if path.exists():
-            front.logs.append((read_json(path), f"../logs/{log}/report.html"))
+        if reason := state.get("logs", {}).get(log, {}).get("reason"):
+            front.outdated.append((log, reason))
+        elif path.exists():
+            front.logs.append((read_json(path), f"../../logs/{log}/report.html"))
             front.files[f"decision/logs/{log}"] = checked(path, root, "write_report")
         elif path.with_name("report.html").exists():
-            front.described.append((log, f"../logs/{log}/report.html"))
-    for slate_set in slate_sets:
-        _over_worlds(front, root, slate_set, alone=len(slate_sets) == 1)
-    _grids(front, root, dataset, grids)
-    _sweep(front, root, dataset)
-    _validation(front, root, dataset)
+            front.described.append((log, f"../../logs/{log}/report.html"))
+    for folder in over_worlds:
+        _over_worlds(front, root, folder, alone=len(over_worlds) == 1)
+    _grids(front, root, grids)
+    for folder in sweeps:
+        reason = state.get("sweeps", {}).get(folder, {}).get("reason", "")
+        _sweep(front, root, folder, reason, alone=len(sweeps) == 1)
+    for folder in validations:
+        reason = state.get("validations", {}).get(folder, {}).get("reason", "")
+        _validation(front, root, folder, reason, alone=len(validations) == 1)
     return front
 
 
@@ -147,20 +165,23 @@ def _summary(root: Path, name: str) -> Summary:
     settings = (decided := read_json(folder / "decision.json"))["settings"]
     keys = {
         "world": str(settings.get("world", settings.get("log"))),
+        "promotion": str(settings.get("promotion", {}).get("name", "")),
         "size": str(settings.get("size", "")),
         "seed": str(settings.get("seed", "")),
     }
-    page = f"../{name}/report.html"
+    page = f"../../{name}/report.html"
     return Summary(name, page, decided, keys, views, main_estimator(effects), "")
 
 
 def _labeled(summaries: Sequence[Summary]) -> list[Summary]:
-    """Label experiments by world, and by size and seed where these differ."""
-    differ = {key: len({s.keys[key] for s in summaries}) > 1 for key in ("size", "seed")}
+    """Label experiments by world, and by promotion, size and seed where these differ."""
+    keys = ("promotion", "size", "seed")
+    differ = {key: len({s.keys[key] for s in summaries}) > 1 for key in keys}
     return [
         replace(
             summary,
             label=summary.keys["world"]
+            + (f", {summary.keys['promotion']}" if differ["promotion"] else "")
             + (f", slates of {summary.keys['size']}" if differ["size"] else "")
             + (f", seed {summary.keys['seed']}" if differ["seed"] else ""),
         )
@@ -292,14 +313,15 @@ def _shown(
 
 
 def _figures(front: Front, root: Path, folder: Path, rule: str) -> list[str]:
-    paths = sorted(folder.glob("*.svg"))
+    paths = [folder / figure.file for figure in figures_of(rule)]
     for path in paths:
         _take(front, root, path, rule)
-    return [path.relative_to(root / "results").as_posix() for path in paths]
+    names = (path.relative_to(root / "results").as_posix() for path in paths)
+    return [name for name in names if name in front.figures]
 
 
-def _over_worlds(front: Front, root: Path, slate_set: str, *, alone: bool) -> None:
-    folder = root / "results" / slate_set
+def _over_worlds(front: Front, root: Path, name: str, *, alone: bool) -> None:
+    folder = root / "results" / name
     statements = _take(front, root, folder / "decision_statements.csv", "compare_worlds")
     columns = [
         text("conclusion_label", "Conclusion"),
@@ -316,22 +338,23 @@ def _over_worlds(front: Front, root: Path, slate_set: str, *, alone: bool) -> No
     tables = _shown(front, root, folder, "compare_worlds", {"robustness": (caption, columns)})
     figure = folder / "figures/robustness.svg"
     _take(front, root, figure, "plot_robustness")
-    name = figure.relative_to(root / "results").as_posix()
+    drawn = figure.relative_to(root / "results").as_posix()
+    design = "/".join(name.split("/")[2:])
     front.sections.append(
         Section(
             "robustness" if alone else f"robustness-{len(front.sections)}",
-            "Which conclusions hold in every world" + ("" if alone else f": {slate_set}"),
+            "Which conclusions hold in which world" + ("" if alone else f": {design}"),
             [] if statements is None else [str(row) for row in statements["statement"]],
-            [name] if name in front.figures else [],
+            [drawn] if drawn in front.figures else [],
             tables,
         )
     )
 
 
-def _grids(front: Front, root: Path, dataset: str, grids: Sequence[str]) -> None:
+def _grids(front: Front, root: Path, grids: Sequence[str]) -> None:
     names = []
     for grid in grids:
-        path = root / "results" / dataset / "grid" / f"{grid}.svg"
+        path = root / "results" / f"{grid}.svg"
         _take(front, root, path, "plot_grid")
         name = path.relative_to(root / "results").as_posix()
         names += [name] if name in front.figures else []
@@ -340,7 +363,7 @@ def _grids(front: Front, root: Path, dataset: str, grids: Sequence[str]) -> None
         front.sections.append(Section("grids", "Effects by the worlds' parameters", lead, names))
 
 
-def _sweep(front: Front, root: Path, dataset: str) -> None:
+def _sweep(front: Front, root: Path, folder: str, reason: str, *, alone: bool) -> None:
     keys = [text("world", "World"), counted("size", "Slate size")]
     tables: dict[str, tuple[str, Sequence[Column]]] = {
         "conclusion_shares": (
@@ -378,14 +401,16 @@ def _sweep(front: Front, root: Path, dataset: str) -> None:
     _optional(
         front,
         root,
-        root / "results" / dataset / "sweep",
+        root / "results" / folder,
         ("sweep", "Over many seeds: the sweep", "combine_sweep"),
         "The same study at every seed, slate size and world: how much seeds differ.",
         tables,
+        reason,
+        alone=alone,
     )
 
 
-def _validation(front: Front, root: Path, dataset: str) -> None:
+def _validation(front: Front, root: Path, folder: str, reason: str, *, alone: bool) -> None:
     keys = [text("case", "Case"), text("world", "World"), counted("slates", "Slates")]
     tables: dict[str, tuple[str, Sequence[Column]]] = {
         "coverage": (
@@ -415,12 +440,14 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
                 percent("rejected", "Rejected"),
                 percent("rejected_mc_error", "Its error"),
                 percent("rejected_adjusted", "Rejected, adjusted"),
+                percent("contradicted", "Contradicts a part"),
                 text("verdict_label", "Verdict"),
             ],
         ),
         "policies": (
             "How often the gate promotes, how often at a loss, and in how many experiments all "
-            "lower bounds hold; values in clicks per 1,000 eligible slates.",
+            "lower bounds hold; of recommended rules the bias of their value, naive and corrected, "
+            "and how often its interval holds. Values in clicks per 1,000 eligible slates.",
             [
                 *keys,
                 counted("replicates", "Replicates"),
@@ -429,6 +456,25 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
                 percent("bounds_hold", "Bounds hold"),
                 number("mean_known_value", "Mean known value", 1, signs=True),
                 number("oracle_value", "Best possible", 1, signs=True),
+                counted("recommended", "Recommendations"),
+                number("naive_value_bias", "Bias, naive", 1, signs=True),
+                number("corrected_value_bias", "Bias, corrected", 1, signs=True),
+                percent("interval_holds", "Interval holds"),
+                text("verdict_label", "Verdict"),
+            ],
+        ),
+        "segments": (
+            "How often intervals of segments contain the known effects.",
+            [
+                *keys,
+                text("segment_type_label", "Segments by"),
+                text("line", "Effect"),
+                text("interval_label", "Interval"),
+                counted("segments", "Segments"),
+                counted("replicates", "Replicates"),
+                percent("coverage", "Holds"),
+                percent("coverage_mc_error", "Its error"),
+                percent("worst_segment", "Worst segment"),
                 text("verdict_label", "Verdict"),
             ],
         ),
@@ -436,11 +482,13 @@ def _validation(front: Front, root: Path, dataset: str) -> None:
     _optional(
         front,
         root,
-        root / "results" / dataset / "validation",
+        root / "results" / folder,
         ("validation", "Are intervals and tests calibrated?", "combine_validation"),
         "Slates and worlds fixed, assignment and clicks redrawn many times; every interval and "
         "test is compared with the known effects.",
         tables,
+        reason,
+        alone=alone,
     )
 
 
@@ -451,15 +499,24 @@ def _optional(
     about: tuple[str, str, str],
     lead: str,
     tables: Mapping[str, tuple[str, Sequence[Column]]],
+    reason: str,
+    *,
+    alone: bool,
 ) -> None:
-    """Add the section of an optional stage, or a note that it was not run."""
+    """Add the section of an optional stage, or a note that it was not run or is not current.
+
+    Where a study has it for several promotions, the section names its own.
+    """
     name, title, rule = about
-    views = _shown(front, root, folder, rule, tables)
-    figures = _figures(front, root, folder, rule.replace("combine", "plot"))
+    views = [] if reason else _shown(front, root, folder, rule, tables)
+    figures = [] if reason else _figures(front, root, folder, rule.replace("combine", "plot"))
     command = {"sweep": "make sweep", "validation": "make validate"}[name]
+    why = f"Not shown: {reason}." if reason else "Not run in this study."
     sentences = (
         [lead]
         if views or figures
-        else [f"Not run in this study. {lead} Run it with `{command}`, then `make run` again."]
+        else [f"{why} {lead} Run it with `{command}`, then `make run` again."]
     )
+    if not alone:
+        name, title = f"{name}-{folder.name}", f"{title} (promotion {folder.name})"
     front.sections.append(Section(name, title, sentences, figures, views))

@@ -15,6 +15,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
 from netlift.logs.entries import MAIN_OUTCOME, LogEntry
+from netlift.logs.sections import NO_ROWS
 from netlift.workflow.outputs import (
     EXPERIMENT,
     FIGURES,
@@ -23,8 +24,10 @@ from netlift.workflow.outputs import (
     Output,
     maker,
     named,
+    outputs_of_log,
     page_outputs,
 )
+from netlift.workflow.records import outdated_files
 
 LOG_CHECKS = ("contract", "row_counts")
 """Results of the checks of a log; a log that was read elsewhere has none."""
@@ -70,7 +73,9 @@ class PageData:
     files
         Every file read, by name; a figure's name begins with ``figure/``.
     missing
-        Outputs that do not exist.
+        Outputs that do not exist, or that this configuration does not make.
+    reasons
+        Why outputs are missing, by name, where more is known than that they do not exist.
     movies
         Titles by ``item_id``, if available.
     """
@@ -82,6 +87,7 @@ class PageData:
     figures: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
     missing: list[Output] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
     movies: pd.DataFrame | None = None
 
     @property
@@ -115,6 +121,11 @@ class PageData:
         """The main outcome in words."""
         return Outcome(self.units[MAIN_OUTCOME])
 
+    def reason(self, output: Output) -> str:
+        """Return why an output is missing; empty if it just does not exist."""
+        key = f"figure/{output.name}" if isinstance(output, Figure) else output.name
+        return self.reasons.get(key, "")
+
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a table, or None if it does not exist."""
         return self.tables.get(name)
@@ -132,7 +143,10 @@ def gather(
     root: str | Path = ".",
     movies: str | Path | None = None,
 ) -> PageData:
-    """Read all available outputs of an experiment.
+    """Read the outputs of an experiment that its configuration declares.
+
+    Other files in its folder are not read: those that the configuration no longer makes, and those
+    that were made from an earlier version of what is in the folder now.
 
     Parameters
     ----------
@@ -153,8 +167,15 @@ def gather(
     folder = Path("results") / name
     page = PageData(name, settings)
     needed = {"accounts": named("accounts").file} if page.is_described else NEEDED
-    for output in shown_outputs(page):
-        _take(page, output, folder if output.folder == EXPERIMENT else folder.parent, Path(root))
+    paths = {
+        output: Path(root)
+        / (folder if output.folder == EXPERIMENT else folder.parent)
+        / output.file
+        for output in shown_outputs(page)
+    }
+    outdated = outdated_files(paths.values(), Path(root))
+    for output, path in paths.items():
+        _take(page, output, path, Path(root), _undeclared(page, output) or outdated.get(path, ""))
     missing = [path for table, path in needed.items() if table not in page.tables]
     if missing:
         raise NetliftError(
@@ -180,15 +201,37 @@ def shown_outputs(page: PageData) -> list[Output]:
     return [*of_log, *(named(name) for name in LOG_CHECKS)]
 
 
-def _take(page: PageData, output: Output, folder: Path, root: Path) -> None:
-    """Read one output, if it exists."""
-    path = root / folder / output.file
-    if not path.exists():
+def _take_all(page: PageData, root: Path, folder: Path) -> None:
+    """Read the outputs that are current; say of the others why they are not."""
+    paths = {
+        output: root / (folder if output.folder == EXPERIMENT else folder.parent) / output.file
+        for output in shown_outputs(page)
+    }
+    outdated = outdated_files(paths.values(), root)
+    for output, path in paths.items():
+        _take(page, output, path, root, _undeclared(page, output) or outdated.get(path, ""))
+
+
+def _undeclared(page: PageData, output: Output) -> str:
+    """Return why an output is not made with the configuration of a log; empty if it is made."""
+    log = page.log
+    if log is None or output in outputs_of_log(
+        is_experiment=log.is_experiment, row_stages=log.row_stages
+    ):
+        return ""
+    return "no promotion was drawn at random in this log" if log.row_stages else NO_ROWS
+
+
+def _take(page: PageData, output: Output, path: Path, root: Path, reason: str) -> None:
+    """Read one output, if it exists and no reason is given not to show it."""
+    is_figure = isinstance(output, Figure)
+    key = f"figure/{output.name}" if is_figure else output.name
+    if reason or not path.exists():
+        if reason:
+            page.reasons[key] = reason
         if output.name not in LOG_CHECKS:
             page.missing.append(output)
         return
-    is_figure = isinstance(output, Figure)
-    key = f"figure/{output.name}" if is_figure else output.name
     page.files[key] = checked(path, root, maker(output, of_log=page.is_log))
     if is_figure:
         page.figures[output.name] = path.read_text(encoding="utf-8")

@@ -26,6 +26,7 @@ from netlift.report.columns import (
     percent,
     table_view,
     text,
+    users_effect,
 )
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
@@ -45,7 +46,7 @@ class Section:
     figures, tables
         Names of figures, and tables as shown.
     missing
-        Files of this section that do not exist, with the rule that makes each.
+        Files of this section that are not shown, with the rule that makes each, and the reason.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Section:
     lead: Sequence[str]
     figures: Sequence[str] = ()
     tables: Sequence[TableView] = ()
-    missing: Sequence[tuple[str, str]] = ()
+    missing: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass
@@ -98,7 +99,7 @@ class _Part:
                 frame = self.experiment.tables.get(output.name, pd.DataFrame())
                 self.table(output.name, f"{capitalized(output.answers)}.", plain_columns(frame))
         missing = [
-            (output.file, output.rule)
+            (output.file, output.rule, self.experiment.reason(output))
             for output in self.experiment.missing
             if output.section == name
         ]
@@ -180,11 +181,13 @@ def _shares(experiment: PageData) -> Section:
     )
     part.table(
         "product_summary",
-        "The same in product units.",
+        "The same in product units. Intervals for these users are for promotions drawn again; "
+        "those for users like these are clustered by user, with users as a sample.",
         [
             text("metric_label", "What"),
             UNIT,
-            effect(),
+            effect(heading="Estimate (95% interval, these users)"),
+            users_effect(),
             number("known_value", "Known", signs=True),
         ],
     )
@@ -281,7 +284,9 @@ def _effects_on_rows(part: _Part) -> None:
     part.table(
         "randomization_tests",
         "Exact tests: does promotion change any {click} of these items? Differences in {clicks} "
-        "per slate, with the range that holds 95% of them if it does not.",
+        "per slate, with the range that holds 95% of them if it does not. A hypothesis that "
+        "includes others is tested by the largest of their statistics, so that where a part is "
+        "rejected (by adjusted p-values), the whole is, too.",
         [
             text("hypothesis_label", "Hypothesis"),
             number("estimate", "Difference", signs=True),
@@ -293,6 +298,7 @@ def _effects_on_rows(part: _Part) -> None:
             ),
             p_values("p_value", "p-value"),
             p_values("p_value_adjusted", "p-value, adjusted for five tests"),
+            text("includes", "Includes"),
             counted("slates", "Slates"),
             NOTE,
         ],
@@ -343,7 +349,8 @@ def _segments(part: _Part) -> None:
     part.table(
         "segments",
         "Total effect by segment, in {clicks} per slate: raw with simultaneous intervals, and "
-        "shrunken towards the mean of its kind.",
+        "shrunken towards the mean of its kind. Intervals of shrunken effects hold on average over "
+        "the segments of a kind; one far from the mean is held less often.",
         [
             text("segment_type_label", "Kind"),
             text("segment", "Segment"),
@@ -355,7 +362,7 @@ def _segments(part: _Part) -> None:
             ),
             effect(
                 "shrunken_estimate",
-                "Shrunken (95% interval)",
+                "Shrunken (95% interval, on average)",
                 lower="shrunken_ci_95_lower",
                 upper="shrunken_ci_95_upper",
                 unit_code=units.PER_SLATE,
@@ -403,6 +410,8 @@ def _models(experiment: PageData) -> Section:
             number("r2", "R²", 3),
             number("floor_rmse", "Smallest possible RMSE", 3),
             percent("excess_over_floor", "Excess over it", factor=1.0, digits=2),
+            number("rmse_of_expectation", "RMSE of the expectation", 3),
+            percent("excess_of_expectation", "Excess from it", factor=1.0, digits=2),
             number("calibration_slope", "Calibration slope", 3),
             number("correlation_with_known_effect", "Correlation with known effect", 3, signs=True),
         ],
@@ -414,6 +423,7 @@ def _models(experiment: PageData) -> Section:
         [
             text("estimator", "Estimator"),
             effect(unit_code=units.PER_SLATE),
+            users_effect(unit_code=units.PER_SLATE),
             number("se", "Standard error", 4),
             number("bound_se", "Bound", 4),
             percent("efficiency", "Percent of bound", factor=1.0),
@@ -471,7 +481,10 @@ def _policies(experiment: PageData) -> Section:
             f"{gate['statement']}",
             f"A rule passes the gate only if its lower bound, which holds for all "
             f"{gate['rules_compared']} rules at once, is above zero. Values are compared "
-            "with promoting nothing, which is 0.",
+            "with promoting nothing, which is 0. Rules are chosen on four fifths of the randomized "
+            "units; the naive value of the rule that was chosen is too large on average, and the "
+            "corrected one is not.",
+            str(gate.get("users") or ""),
         )
     part.figure("policies")
     part.table(
@@ -481,8 +494,15 @@ def _policies(experiment: PageData) -> Section:
             text("rule_label", "Rule"),
             text("description", "In words"),
             percent("share_promoted", "Slates promoted"),
-            effect("value", "Value (95% interval)"),
-            effect("value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+            effect("naive_value", "Naive value (95% interval)"),
+            effect("naive_value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+            effect(
+                "corrected_value",
+                "Corrected for the choice (95% interval, given the recommendation)",
+                lower="corrected_ci_95_lower",
+                upper="corrected_ci_95_upper",
+            ),
+            users_effect(),
             number("known_value", "Known", signs=True),
             number("oracle_value", "Best possible", signs=True),
             counted("slates", "Slates evaluated"),

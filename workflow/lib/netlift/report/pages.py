@@ -20,6 +20,7 @@ from netlift.report.assumptions import assumptions, limitations
 from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
 from netlift.report.gathering import PageData, design_hash, records, versions
+from netlift.report.index import Index
 from netlift.report.layout import log_checks, sections
 from netlift.report.ledger_views import UNITS, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
@@ -119,13 +120,15 @@ def described_page(log: PageData) -> str:
     )
 
 
-def front_page(front: Front, entry: Mapping[str, Any]) -> str:
+def front_page(front: Front, study: str, entry: Mapping[str, Any]) -> str:
     """Return the front page, self-contained.
 
     Parameters
     ----------
     front
         The available results of the study.
+    study
+        Its name.
     entry
         The data set's entry in the configuration, for its license and citation.
     """
@@ -142,17 +145,23 @@ def front_page(front: Front, entry: Mapping[str, Any]) -> str:
         front=front,
         headline=headline,
         answers=answered,
+        study=study,
         nets=net_changes(front),
         rows=experiments_table(front),
         first=first,
         chosen_by={
             key: list(dict.fromkeys(summary.keys[key] for summary in front.experiments))
-            for key in ("world", "size", "seed")
+            for key in ("world", "promotion", "size", "seed")
         },
         figures=figures,
         entry=entry,
         versions={"netlift": __version__, "python": _python()} | versions(PACKAGES),
     )
+
+
+def index_page(index: Index) -> str:
+    """Return the list of all studies and logs, self-contained."""
+    return _render("index.html.j2", letters=Letters(), index=index)
 
 
 def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
@@ -162,8 +171,8 @@ def figure(name: str, inlined: Inlined, outcome: Outcome = CLICKS) -> Figure:
 
 
 def _home(experiment: PageData) -> str:
-    """Return the path of the front page relative to an experiment's page."""
-    return "../" * len(experiment.name.split("/")) + "report/index.html"
+    """Return the path of the list of all studies, from an experiment's page."""
+    return "../" * len(experiment.name.split("/")) + "index.html"
 
 
 def title_of(experiment: PageData) -> str:

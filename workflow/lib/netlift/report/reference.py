@@ -12,9 +12,10 @@ GLOSSARY: list[tuple[str, str]] = [
     ("Focal item", "The item of a slate that is promoted, or would be."),
     (
         "Promotion",
-        "Moving the focal item to position 1. The items that were above it move down by one.",
+        "What is done to the focal item of a promoted slate: it moves to a stated position, and "
+        "the items in between make room by one place; or it is marked, and nothing moves.",
     ),
-    ("Displaced item", "An item that was above the focal item before promotion."),
+    ("Displaced item", "An item that the promotion moves down, in either arm."),
     ("Cluster", "A group of items that are close substitutes, such as a genre."),
     (
         "Component",

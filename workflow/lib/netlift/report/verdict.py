@@ -9,6 +9,8 @@ from typing import Any
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
+from netlift.effects.caveats import FEW_UNITS, Caveat, few_units, in_short, log_caveats
+from netlift.effects.claims import claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
@@ -18,6 +20,9 @@ from netlift.effects.codes import (
     POLICY,
     SLATE_LEVEL,
 )
+from netlift.effects.decisions import varies
+from netlift.effects.users import users_sentence
+from netlift.promotion.design import Design
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
 
@@ -48,6 +53,10 @@ _SURE = {
     "destroys": "Sure at 95%: {clicks_are} lost",
     "undecided": "Not sure: the interval covers zero",
 }
+_NO_VARIATION = (
+    "The {clicks} of a slate add up to the same number in all slates of an arm, so no error can be "
+    "estimated, and neither a gain nor a loss is excluded."
+)
 _DO = {
     "promote": "Keep promoting",
     "do_not_promote": "Do not promote every slate",
@@ -91,6 +100,8 @@ class Verdict:
         Create or move, how much, how sure, do what.
     truth
         The known effect of a simulated world; empty for a log.
+    caveats
+        What limits the results: accepted or set aside problems of a log, and few units.
     """
 
     code: str
@@ -101,6 +112,7 @@ class Verdict:
     unit: str
     answers: tuple[Answer, ...]
     truth: str
+    caveats: tuple[Caveat, ...] = ()
 
 
 def verdict_of(experiment: PageData) -> Verdict:
@@ -112,7 +124,15 @@ def verdict_of(experiment: PageData) -> Verdict:
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
     outcome = experiment.outcome
-    interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
+    about = users_sentence(net), claim_sentence(dict(net))
+    has_error = varies(lower, upper)
+    interval = (
+        f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
+        if has_error
+        else "without an interval"
+    )
+    caveats = caveats_of(experiment)
+    limits = f" {in_short(caveats)}" if caveats else ""
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
         Answer(
@@ -123,8 +143,13 @@ def verdict_of(experiment: PageData) -> Verdict:
         ),
         Answer(
             "How sure?",
-            outcome.fill(_SURE[code]),
-            _certainty(code, lower, upper, outcome),
+            outcome.fill(_SURE[code] if has_error else "Nothing is shown: no variation"),
+            " ".join(
+                filter(None, (_certainty(code, lower, upper, outcome), *about))
+                if has_error
+                else (outcome.fill(_NO_VARIATION),)
+            )
+            + limits,
             "product_summary",
         ),
         _what_to_do(experiment, statements),
@@ -138,7 +163,19 @@ def verdict_of(experiment: PageData) -> Verdict:
         outcome.of(PER_1000),
         answers,
         _truth(experiment, lower, upper),
+        tuple(caveats),
     )
+
+
+def caveats_of(experiment: PageData) -> list[Caveat]:
+    """Return what limits an experiment's results, from its tables."""
+    accounts = experiment.table("accounts")
+    few = [] if accounts is None else few_units(Design.from_table(accounts))
+    contract, counts = (experiment.table(name) for name in ("contract", "row_counts"))
+    if contract is None or counts is None:
+        return few
+    of_log = log_caveats(contract, counts)
+    return [caveat for caveat in of_log if caveat.kind != FEW_UNITS] + few
 
 
 def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> tuple[str, bool]:
@@ -153,8 +190,16 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
     gain, others, net = (
         experiment.product(metric) for metric in (FOCAL_GAIN, COMPETITOR_CHANGE, NET_CHANGE)
     )
-    code = "creates" if net["ci_95_lower"] > 0 else "destroys" if net["ci_95_upper"] < 0 else ""
-    return code or "undecided", gain["ci_95_lower"] > 0 and others["ci_95_upper"] < 0
+    code = {1: "creates", -1: "destroys", 0: "undecided"}[_sign(net)]
+    return code, _sign(gain) > 0 > _sign(others)
+
+
+def _sign(line: Mapping[str, Any]) -> int:
+    """Return the sign that an interval supports: none where outcomes do not vary."""
+    lower, upper = line["ci_95_lower"], line["ci_95_upper"]
+    if not varies(lower, upper):
+        return 0
+    return int(lower > 0) - int(upper < 0)
 
 
 def _taken(experiment: PageData) -> str:
@@ -177,8 +222,9 @@ def _taken(experiment: PageData) -> str:
 def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
     if code == "undecided":
         return (
-            f"A gain above {signed(upper, 1)} and a loss beyond {signed(lower, 1)} "
-            f"{outcome.of(PER_1000)} are ruled out at 95%. More slates would narrow this."
+            f"For promoting every slate, a gain above {signed(upper, 1)} and a loss beyond "
+            f"{signed(lower, 1)} {outcome.of(PER_1000)} are ruled out at 95%. More slates would "
+            "narrow this."
         )
     least = lower if code == "creates" else upper
     word = "gain" if code == "creates" else "loss"

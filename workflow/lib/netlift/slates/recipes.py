@@ -107,8 +107,8 @@ def history_slates(
 def _need_long_windows(window: int, size: int) -> None:
     if window < size:
         raise NetliftError(
-            f"slates.history.window: a window of {window} ratings cannot fill slates of {size}; "
-            f"give at least {size}"
+            f"slates.NAME.history.window: a window of {window} ratings cannot fill slates of "
+            f"{size}; give at least {size}"
         )
 
 
@@ -275,7 +275,7 @@ def _rounds(
     capacity = sum(len(users) for users in eligible)
     if capacity < n_slates:
         raise NetliftError(
-            f"slates.n_slates: {n_slates:,} slates requested, but the data give {capacity:,} "
+            f"slates.NAME.n_slates: {n_slates:,} slates requested, but the data give {capacity:,} "
             f"({reason.format(users=f'{len(eligible[0]):,}')}"
         )
     owners, visits, missing = [], [], n_slates
@@ -293,16 +293,16 @@ def _too_few_windows(window: int, size: int, max_per_user: int) -> str:
     return (
         "{users} users have the "
         f"{size} ratings of a first slate; a user gives at most {max_per_user} slates, each from "
-        f"their next {window} ratings). Lower slates.n_slates or study.sizes, raise "
-        "slates.max_per_user, narrow slates.history.window, or take a larger data set."
+        f"their next {window} ratings). Lower slates.NAME.n_slates or study.sizes, raise "
+        "slates.NAME.max_per_user, narrow slates.NAME.history.window, or take a larger data set."
     )
 
 
 def _too_few_sessions(pool: int, max_per_user: int) -> str:
     return (
         "{users} users with "
-        f"{pool} unseen movies, at most {max_per_user} slates each). Lower slates.n_slates, raise "
-        "slates.max_per_user, lower slates.scorer.pool, or take a larger data set."
+        f"{pool} unseen movies, at most {max_per_user} slates each). Lower slates.NAME.n_slates, "
+        "raise slates.NAME.max_per_user, lower slates.NAME.scorer.pool, or take a larger data set."
     )
 
 
@@ -346,9 +346,9 @@ def _candidate_pool(
         drawn[open_slates] = np.where(np.arange(pool) < n_fresh[:, None], chosen, -1)
         count[open_slates] = n_fresh
     raise NetliftError(
-        f"slates.scorer.pool: {int((count < pool).sum()):,} slates of block {block} found fewer "
-        f"than {pool} unseen movies, because nearly all ratings fall on movies that their users "
-        "have seen. Lower slates.scorer.pool."
+        f"slates.NAME.scorer.pool: {int((count < pool).sum()):,} slates of block {block} found "
+        f"fewer than {pool} unseen movies, because nearly all ratings fall on movies that their "
+        "users have seen. Lower slates.NAME.scorer.pool."
     )
 
 

@@ -132,7 +132,7 @@ def _need_more_than(rank: int, n_users: int, n_items: int) -> None:
         raise NetliftError(
             f"the scorer needs more than {rank} users and items to fit {rank} factors, but the "
             f"training ratings have {n_users:,} users and {n_items:,} items. "
-            "Lower slates.scorer.factors or take a larger data set."
+            "Lower slates.NAME.scorer.factors or take a larger data set."
         )
 
 
@@ -203,7 +203,7 @@ def scorer_accuracy(scorer: Scorer, held_out: Columns) -> pd.DataFrame:
     if len(rating) == 0:
         raise NetliftError(
             "no held-out rating is of an item with a training rating, so the scorer cannot be "
-            "evaluated. Lower slates.scorer.train_share or take a larger data set."
+            "evaluated. Lower slates.NAME.scorer.train_share or take a larger data set."
         )
     predictions = {
         "bias + SVD": scorer.scores(user, item),

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers, numbered
+from netlift.core.streams import generator
 from netlift.core.units import PER_ROW, PER_SLATE, RATIO
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.claims import Claims
 from netlift.effects.codes import INDIRECT, LINES, Line
 from netlift.effects.covariates import Covariates
-from netlift.effects.estimators import ESTIMATORS, MAIN
+from netlift.effects.estimators import ESTIMATORS, HAJEK, MAIN, OLS_ERROR
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.observed import MEMBERS, OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows
@@ -30,9 +32,21 @@ from netlift.models.policies import NONE, compare_rules, verdict
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import assign_promotion
 from netlift.promotion.record import Promotion
+from netlift.studies.draws import Draws
 from netlift.studies.replicates import Replicates
 from netlift.worlds.simulation import Simulation
 from netlift.worlds.world import Similarity
+
+PLAIN = Draws()
+
+
+FOR_USERS = "_for_users_like_these"
+"""Suffix of an estimator's code where its errors are clustered by user."""
+
+
+_USERS, _USER_DRAWS = 1 << 41, 1000
+"""Number of the stream of users behind the known effect where they are redrawn, and draws."""
+
 
 SHARE = "taken_from_competitors"
 SHARE_LABEL = "taken from others, share of the focal gain"
@@ -84,6 +98,7 @@ class Case:
         *,
         promotion: Promotion,
         seed: int,
+        draws: Draws = PLAIN,
     ) -> Case:
         """Simulate the experiment that the replicates repeat.
 
@@ -99,8 +114,11 @@ class Case:
             How focal items and promotions are drawn.
         seed
             Study seed.
+        draws
+            What else differs from a plain case.
         """
-        exposure = assign_promotion(slates, promotion, seed=seed)
+        exposure = assign_promotion(draws.slates(slates), promotion, seed=seed)
+        exposure = draws.design(exposure, seed)
         if promotion.unit == "user":
             # The array form of the estimators needs consecutive slates of a unit.
             exposure = exposure.sort_values("user_id", kind="stable", ignore_index=True)
@@ -113,13 +131,27 @@ class Case:
             assignment=promotion.assignment,
             seed=seed,
         )
+        if draws.redraw_users:
+            user = numbered(accounts["user_id"].to_numpy())
+            replicates = replace(replicates, user=user)
+        replicates = replace(replicates, value_sigma=draws.value_sigma)
         return cls(replicates, simulation.items, accounts)
 
     @cached_property
     def known(self) -> Floats:
-        """Known effects of the three components, mean over slates, shape (3,)."""
-        change = self.replicates.p_promoted - self.replicates.p_control
-        slates = self.replicates.slates
+        """Known effects of the three components, mean over slates, shape (3,).
+
+        Where users are redrawn, the mean over many draws of them.
+        """
+        if self.replicates.user is None:
+            return self._known(self.replicates)
+        rng = generator(self.replicates.seed, "replicates", _USERS)
+        draws = [self._known(self.replicates.with_users_of(rng)) for _ in range(_USER_DRAWS)]
+        return np.asarray(np.mean(draws, axis=0))
+
+    def _known(self, replicates: Replicates) -> Floats:
+        change = replicates.p_promoted - replicates.p_control
+        slates = replicates.slates
         same = slates.is_same_cluster.T
         focal = change[slates.focal, np.arange(len(slates))].mean()
         competitors = (change * same).sum(axis=0).mean()
@@ -153,18 +185,19 @@ class Case:
         return clusters
 
     @property
-    def probability(self) -> float:
-        """Probability of promotion, the same for every slate."""
-        return float(self.replicates.design.known_probability()[0])
+    def probability(self) -> Floats:
+        """Probability of promotion of each slate, shape (N,)."""
+        return self.replicates.design.known_probability()
 
     @property
     def bound_se(self) -> float | None:
         """Smallest standard error of estimates of the total over these slates (see ``aipw``).
 
         Excludes the variation of effects between slates, since the slates are fixed. None where
-        users were randomized.
+        users were randomized or redrawn, or clicks have values.
         """
-        if not self.replicates.design.by_slate:
+        plain = self.replicates.user is None and self.replicates.value_sigma == 0
+        if not plain or not self.replicates.design.by_slate:
             return None
         e, accounts = self.probability, self.accounts
         variance = accounts["slate_variance_promoted"] / e
@@ -178,31 +211,82 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
     Returns
     -------
     One row per replicate, estimator and line: estimate, error and degrees of freedom, clicks per
-    slate (in the family ``Item rows`` clicks per item row), and ``t``, the estimate minus the known
-    effect over the error. For the ratio of what is taken from others to the focal gain, ``t`` is
-    Fieller's: its set contains the known value where |t| is below the quantile.
+    slate (in the family ``Item rows`` clicks per item row), ``t``, the estimate minus the known
+    effect over the error, and ``claimed``, whether the interval is claimed to cover 95%. For the
+    ratio of what is taken from others to the focal gain, ``t`` is Fieller's: its set contains the
+    known value where |t| is below the quantile.
     """
     parts = []
     covariates, truth = Covariates(case.accounts), np.r_[case.known, case.known.sum()]
     for numbers, promoted, outcomes in case.replicates.blocks(replicates):
         design = replace(case.replicates.design, promoted=promoted)
         values = np.swapaxes(outcomes, -1, -2)
+        weighted, main = design.weights is not None, MAIN if design.weights is None else HAJEK
+        claims = Claims.from_outcomes(values, design, WEIGHTS)
         for name, estimator in ESTIMATORS.items():
             arms = estimator.compare(values, design, covariates)
-            parts.append(_long(numbers, name, arms.combinations(WEIGHTS), truth))
-            if name == MAIN:
+            # Plain means do not take differing probabilities into account; new users need errors
+            # by user.
+            claimed = claims.kept & (name not in {MAIN, OLS_ERROR} or not weighted)
+            claimed &= case.replicates.user is None
+            parts.append(_long(numbers, name, arms.combinations(WEIGHTS), truth, claimed=claimed))
+            if name == main:
                 ratio = _ratio(numbers, arms, case.known)
-        parts.append(ratio)
+                if case.replicates.user is not None:
+                    parts.append(_by_users(case, numbers, values, design, arms, main))
+        if case.replicates.user is None and len(ratio):
+            parts.append(ratio.assign(claimed=claims.kept[:, 0]))
+        if case.replicates.user is not None or case.replicates.value_sigma > 0:
+            continue
+        weight = np.ones(promoted.shape) if design.weights is None else design.weights
         for name, cluster in case.clusters.items():
-            effects = _row_effects(promoted, outcomes, case.rows, cluster)
-            parts.append(_long(numbers, name, effects, case.known_by_row, ROW_LINES, PER_ROW))
+            effects = _row_effects(
+                promoted, outcomes * weight[:, None], case.rows * weight[:, None], cluster
+            )
+            by = None if name == BY_SLATE or not design.by_slate else cluster
+            kept = Claims.from_outcomes(values, design, MEMBERS.tolist(), by).kept
+            of_rows = _long(numbers, name, effects, case.known_by_row, ROW_LINES, PER_ROW)
+            parts.append(of_rows.assign(claimed=kept.ravel()))
     return pd.concat(parts, ignore_index=True)
+
+
+def _by_users(
+    case: Case,
+    numbers: range,
+    values: Floats,
+    design: Design,
+    arms: ArmDifference,
+    name: str,
+) -> pd.DataFrame:
+    """Return the lines of one estimator with errors clustered by user, replicate by replicate."""
+    by_user, user = ESTIMATORS[name].by_user, case.replicates.user
+    assert by_user is not None
+    assert user is not None
+    covariances, df = [], []
+    for index in range(len(numbers)):
+        one = replace(design, promoted=design.promoted[index])
+        errors = by_user(values[index], one, None, user)
+        covariances.append(errors.covariance)
+        df.append(errors.df)
+    weights = np.asarray(WEIGHTS, dtype=np.float64)
+    variance = np.einsum("li,bij,lj->bl", weights, np.array(covariances), weights)
+    estimates = Estimates(
+        arms.combinations(WEIGHTS).value,
+        np.sqrt(variance),
+        np.broadcast_to(np.array(df)[:, None], variance.shape),
+    )
+    claimed = Claims.from_outcomes(values, design, WEIGHTS, user).kept
+    truth = np.r_[case.known, case.known.sum()]
+    return _long(numbers, f"{name}{FOR_USERS}", estimates, truth, claimed=claimed)
 
 
 def _row_effects(
     promoted: Booleans, outcomes: Floats, rows: Floats, cluster: Integers
 ) -> Estimates:
-    """Estimate the effects per item row of each group of rows, shape (b, 4)."""
+    """Estimate the effects per item row of each group of rows, shape (b, 4).
+
+    ``outcomes`` and ``rows`` are times the slates' weights.
+    """
     groups = [
         row_difference(promoted, members @ outcomes, members @ rows, cluster) for members in MEMBERS
     ]
@@ -220,6 +304,7 @@ def _long(
     truth: Floats,
     lines: Sequence[Line] = LINES,
     unit_code: str = PER_SLATE,
+    claimed: Booleans | None = None,
 ) -> pd.DataFrame:
     n = len(numbers)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -237,6 +322,7 @@ def _long(
             "df": estimates.df.ravel(),
             "t": np.where(np.abs(estimates.value - truth) <= ROUNDING, 0.0, t).ravel(),
             "known_effect": np.tile(truth, n),
+            "claimed": True if claimed is None else claimed.ravel(),
         }
     )
 
@@ -281,7 +367,6 @@ def replicate_tests(
     """
     base = ItemRows.from_items(case.items)
     members = hypothesis_rows(base, near_positions)
-    present = [bool(member.any()) for member in members]
     assert base.known is not None
     null = [not bool((np.abs(base.known[member]) > ROUNDING).any()) for member in members]
     rows = []
@@ -296,10 +381,10 @@ def replicate_tests(
         tests = DrawnTests.from_rows(
             drawn, members, permutations, case.replicates.seed, studentized=True
         )
-        single, adjusted = tests.p_values(present)
         for k, hypothesis in enumerate(HYPOTHESES):
-            if present[k]:
-                rows.append((number, hypothesis.code, single[k], adjusted[k], null[k]))
+            if members[k].any():
+                p_values = tests.closed.p_values[k], tests.closed.adjusted[k]
+                rows.append((number, hypothesis.code, *p_values, null[k]))
     names = ["replicate", "hypothesis", "p_value", "p_value_adjusted", "known_null"]
     return pd.DataFrame(rows, columns=names)
 
@@ -312,8 +397,9 @@ def replicate_models(
     Returns
     -------
     Rows of the ledger by AIPW, as from ``replicate_ledgers``; and one row per replicate with
-    the verdict: the recommendation, its known value, its lower bound, the oracle's value, and
-    whether all lower bounds are below their rules' known values.
+    the verdict: the recommendation, its value and interval, corrected for the choice, and its naive
+    and known values; the oracle's value, the largest known value of a rule, and whether all
+    simultaneous lower bounds are below their rules' known values.
     """
     base = ModelData.from_items(case.items)
     design, features = case.replicates.design, slate_features(case.items)
@@ -339,7 +425,9 @@ def replicate_models(
             parts.append(_long(range(number, number + 1), f"{AIPW}{name}", _arrays(lines), truth))
         total = aipw_scores(data.outcomes, predicted[STACKED], data.design).sum(axis=1)
         in_order = cross_fit_all(data, fold, **fitting, sequential=True)[STACKED].effect
-        rules: dict[str, Any] = {"cost": cost, "max_share": max_share, "seed": seed, "known": known}
+        # As in experiments with other seeds, rules are chosen on other units in each replicate.
+        rules: dict[str, Any] = {"cost": cost, "max_share": max_share, "known": known}
+        rules["seed"] = seed + number
         _, values = compare_rules(in_order, features, total, fold, data.design, **rules)
         judged.append({"replicate": number, **_verdict_and_bounds(values)})
     return pd.concat(parts, ignore_index=True), pd.DataFrame(judged)
@@ -353,8 +441,9 @@ def _arrays(lines: Sequence[Estimate]) -> Estimates:
 def _verdict_and_bounds(values: pd.DataFrame) -> dict[str, object]:
     recommended = verdict(values)
     compared = values[values["rule"] != NONE]
-    names = ("verdict", "rule", "value", "lower_bound", "known_value", "oracle_value")
+    names = ("verdict", "rule", "value", "lower_bound", "upper_bound", "naive_value")
     return {
-        **{name: recommended[name] for name in names},
+        **{name: recommended[name] for name in (*names, "known_value", "oracle_value")},
+        "best_known_value": float(compared["known_value"].max()),
         "bounds_hold": bool((compared["lower_bound"] <= compared["known_value"] + 1e-9).all()),
     }

@@ -6,18 +6,25 @@ Each replicate has a separate random stream, so that it is the same in blocks of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netlift.core.arrays import Booleans, Floats
+from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.streams import generator
 from netlift.promotion.design import Design
-from netlift.worlds.slates import Slates
+from netlift.worlds.slates import Arm, Slates
 from netlift.worlds.world import IndependentClicks, World
+
+ARMS: tuple[Arm, Arm] = ("control", "promoted")
+
+
+_VALUES = 1 << 40
+"""Number of the stream of the first replicate's values of clicks."""
+
 
 _CELLS_AT_ONCE = 1 << 19
 """Slates times components times replicates held in memory at once."""
@@ -41,6 +48,12 @@ class Replicates:
         Study seed.
     p_control, p_promoted
         Click probabilities by item and slate, shape (K, N).
+    user
+        Number of the user of each slate, shape (N,), if each replicate draws the users' effects
+        anew; else None.
+    value_sigma
+        If above 0, each click has a value of mean 1: lognormal, with this standard deviation of
+        its logarithm.
     """
 
     slates: Slates
@@ -50,33 +63,49 @@ class Replicates:
     seed: int
     p_control: Floats
     p_promoted: Floats
+    user: Integers | None = None
+    value_sigma: float = 0.0
 
     @classmethod
     def from_slates(
         cls, slates: Slates, world: World, design: Design, *, assignment: str, seed: int
     ) -> Replicates:
         """Compute the click probabilities; ``assignment`` as in the config."""
-        arms = [
-            np.ascontiguousarray(
-                np.concatenate([world.probabilities(part, arm) for _, part in slates.split()]).T
-            )
-            for arm in ("control", "promoted")
-        ]
+        arms = probabilities(slates, world)
         return cls(slates, world, design, assignment == "bernoulli", seed, *arms)
+
+    def with_users_of(self, rng: np.random.Generator) -> Replicates:
+        """Return the same with new users: their effects are redrawn, the rest stays."""
+        if self.user is None:
+            return self
+        effect = rng.standard_normal(int(self.user.max()) + 1)[self.user]
+        slates = replace(self.slates, user_effect=effect)
+        p_control, p_promoted = probabilities(slates, self.world)
+        return replace(self, slates=slates, p_control=p_control, p_promoted=p_promoted)
 
     def draw(self, replicate: int) -> tuple[Booleans, Booleans]:
         """Draw one replicate: promotions, shape (N,), and clicks by item and slate, (K, N)."""
         rng = generator(self.seed, "replicates", replicate)
         promoted = self._draw_assignment(rng)
+        return promoted, self.with_users_of(rng)._draw_clicks(promoted, rng)
+
+    def _draw_clicks(self, promoted: Booleans, rng: np.random.Generator) -> Booleans:
         if not isinstance(self.world, IndependentClicks):
-            return promoted, self._draw_by_world(promoted, rng)
+            return self._draw_by_world(promoted, rng)
         # 32-bit integers take half the time of 64-bit fractions, and probabilities are off by no
         # more than 2^-32.
         size = self.p_control.size
         drawn = rng.bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
         uniforms = drawn.reshape(self.p_control.shape)
         in_promoted, in_control = (uniforms < threshold for threshold in self._thresholds)
-        return promoted, (in_promoted & promoted) | (in_control & ~promoted)
+        return (in_promoted & promoted) | (in_control & ~promoted)
+
+    def _valued(self, clicks: Booleans, number: int) -> Floats:
+        """Return the values of clicks, of the clicks' shape."""
+        rng = generator(self.seed, "replicates", _VALUES + number)
+        sigma = self.value_sigma
+        value = np.exp(sigma * rng.standard_normal(clicks.shape) - sigma**2 / 2)
+        return np.asarray(np.where(clicks, value, 0.0))
 
     @cached_property
     def _thresholds(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -131,10 +160,28 @@ class Replicates:
             outcomes = np.empty((len(numbers), 3, n_slates))
             for index, number in enumerate(numbers):
                 promoted[index], clicks = self.draw(number)
+                if self.value_sigma > 0:
+                    values = self._valued(clicks, number)
+                    outcomes[index, 0] = values[focal, column]
+                    outcomes[index, 1] = (values * same).sum(axis=0)
+                    values[focal, column] = 0
+                    outcomes[index, 2] = (values * ~same).sum(axis=0)
+                    continue
                 direct = clicks[focal, column]
                 competitors = _item_sums(clicks & same)
                 outcomes[index] = direct, competitors, _item_sums(clicks) - competitors - direct
             yield numbers, promoted, outcomes
+
+
+def probabilities(slates: Slates, world: World) -> tuple[Floats, Floats]:
+    """Return the click probabilities of the control and the promoted arm, shape (K, N) each."""
+    control, promoted = (
+        np.ascontiguousarray(
+            np.concatenate([world.probabilities(part, arm) for _, part in slates.split()]).T
+        )
+        for arm in ARMS
+    )
+    return control, promoted
 
 
 def _item_sums(clicks: Booleans) -> NDArray[np.integer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -13,6 +14,9 @@ Result = TypeVar("Result")
 
 _LONGEST_NAME = 200
 """Characters of a block's name; file systems allow 255."""
+
+MOST_SEEDS = 100_000
+"""Seeds of one sweep: with more, the jobs alone would be too many for Snakemake."""
 
 
 def expanded_seeds(entries: Iterable[int | str]) -> list[int]:
@@ -26,19 +30,28 @@ def expanded_seeds(entries: Iterable[int | str]) -> list[int]:
     Raises
     ------
     NetliftError
-        A range ends before it starts, or a seed is named twice.
+        An entry is no range or ends before it starts, a seed is named twice, or there are more
+        than ``MOST_SEEDS``.
     """
     seeds: list[int] = []
     for entry in entries:
-        ends = [int(end) for end in str(entry).split("-")]
-        first, last = ends[0], ends[-1]
+        first, last = _ends(entry)
         if last < first:
             raise NetliftError(f"{entry!r} ends before it starts; did you mean {last}-{first}?")
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise NetliftError(f"more than {MOST_SEEDS:,} seeds (at {entry!r}); give fewer")
         seeds += range(first, last + 1)
     twice = sorted({seed for seed, count in Counter(seeds).items() if count > 1})
     if twice:
         raise NetliftError(f"{len(twice)} seeds are named twice (the first: {twice[0]})")
     return seeds
+
+
+def _ends(entry: int | str) -> tuple[int, int]:
+    ends = re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", str(entry))
+    if not ends:
+        raise NetliftError(f"{entry!r} is no seed and no range of seeds, such as 1-200")
+    return int(ends[1]), int(ends[2] or ends[1])
 
 
 def block_name(seeds: Sequence[int]) -> str:
@@ -51,6 +64,14 @@ def block_name(seeds: Sequence[int]) -> str:
 def block_seeds(name: str) -> list[int]:
     """Return the seeds of a block."""
     return expanded_seeds(name.split(","))
+
+
+def _seeds_of_folder(name: str) -> set[int]:
+    """Return the seeds of a block that exists; none for a folder that no sweep made."""
+    try:
+        return set(block_seeds(name))
+    except NetliftError:
+        return set()
 
 
 def seed_blocks(seeds: Iterable[int], block_size: int, existing: Iterable[str] = ()) -> list[str]:
@@ -75,9 +96,9 @@ def seed_blocks(seeds: Iterable[int], block_size: int, existing: Iterable[str] =
     pending = set(seeds)
     kept = []
     # The largest first: one of several blocks that share seeds is enough.
-    for name in sorted(existing, key=lambda block: (-len(block_seeds(block)), block)):
-        block = set(block_seeds(name))
-        if block <= pending:
+    blocks = {name: _seeds_of_folder(name) for name in existing}
+    for name, block in sorted(blocks.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        if block and block <= pending:
             kept.append(name)
             pending -= block
     left = sorted(pending)

@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 
 from netlift.promotion.record import Promotion
+from netlift.studies.draws import Draws
 from netlift.studies.replicate_estimates import (
     Case,
     replicate_ledgers,
     replicate_models,
     replicate_tests,
 )
+from netlift.studies.replicate_segments import replicate_segments
 from netlift.worlds.world import Similarity
 
 
@@ -30,6 +32,8 @@ class CaseResults:
         From ``replicate_tests``.
     policies
         Verdicts from ``replicate_models``; empty where no models were fitted.
+    segments
+        From ``replicate_segments``; empty where segments are not evaluated.
     facts
         ``case``, ``world``, ``slates``, and ``bound_se`` of the case.
     """
@@ -37,6 +41,7 @@ class CaseResults:
     ledgers: pd.DataFrame
     tests: pd.DataFrame
     policies: pd.DataFrame
+    segments: pd.DataFrame
     facts: dict[str, Any]
 
 
@@ -53,10 +58,13 @@ def validate_case(
     replicates: int,
     test_replicates: int,
     model_replicates: int,
+    segment_replicates: int,
     permutations: int,
     near_positions: int,
+    min_slates: int,
     folds: int,
     policy: Mapping[str, Any],
+    draws: Mapping[str, Any] | None = None,
 ) -> CaseResults:
     """Draw the replicates of a case in one world, and estimate each.
 
@@ -76,16 +84,23 @@ def validate_case(
         Number of slates to use, starting with the first.
     promotion
         How focal items and promotions are drawn.
-    replicates, test_replicates, model_replicates
-        Replicates of the ledger, of the randomization tests, and of models and policies.
+    replicates, test_replicates, model_replicates, segment_replicates
+        Replicates of the ledger, of the randomization tests, of models and policies, and of
+        segments.
     permutations, near_positions
         Options of the tests (see ``replicate_tests``).
+    min_slates
+        Option of segments (see ``replicate_segments``).
     folds, policy
         Options of models and policies (see ``replicate_models``).
+    draws
+        Values of ``Draws``.
     """
     size = int(slates["slate_position_seed"].max())
-    slates = slates.iloc[: n_slates * size]
-    setup = Case.from_slates(slates, world, similarity, promotion=promotion, seed=seed)
+    slates, drawing = slates.iloc[: n_slates * size], Draws(**draws or {})
+    setup = Case.from_slates(
+        slates, world, similarity, promotion=promotion, seed=seed, draws=drawing
+    )
     ledgers, judged = [replicate_ledgers(setup, range(replicates))], pd.DataFrame()
     drawn, near = range(test_replicates), near_positions
     tests = replicate_tests(setup, drawn, permutations=permutations, near_positions=near)
@@ -93,4 +108,5 @@ def validate_case(
         by_aipw, judged = replicate_models(setup, range(model_replicates), folds=folds, **policy)
         ledgers.append(by_aipw)
     facts = {"case": case, "world": name, "slates": len(setup.accounts), "bound_se": setup.bound_se}
-    return CaseResults(pd.concat(ledgers, ignore_index=True), tests, judged, facts)
+    by_segment = replicate_segments(setup, range(segment_replicates), min_slates=min_slates)
+    return CaseResults(pd.concat(ledgers, ignore_index=True), tests, judged, by_segment, facts)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netlift.core.errors import NetliftError
 from netlift.logs.entries import LogEntry, log_problems
 from netlift.promotion.record import Promotion
+from netlift.promotion.treatment import TREATMENTS
 from netlift.studies.seed_blocks import expanded_seeds
+from netlift.workflow.plain import shown
 from netlift.workflow.schema import Json, changed_world, schema_problems
 from netlift.worlds import registry as worlds
+
+MOST_POINTS = 10_000
+"""Points of a sensitivity grid, all of them computed in one job."""
+
+
+_SHOWN = 40
+"""Problems that are written out; the rest are counted."""
 
 
 def refuse(problems: Sequence[str]) -> None:
@@ -22,62 +32,143 @@ def refuse(problems: Sequence[str]) -> None:
     NetliftError
         There is at least one problem.
     """
+    problems = list(dict.fromkeys(problems))
     if problems:
-        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
+        count = f"{len(problems):,} problem" + ("s" if len(problems) > 1 else "")
+        lines = [f"  - {problem}" for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"  - and {len(problems) - _SHOWN:,} more")
         raise NetliftError(
             f"the configuration has {count}:\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
+            + "\n".join(lines)
             + "\nEvery key is explained in config/README.md."
         )
 
 
+_KEYS_OF_RECIPES = ("n_slates", "max_per_user", "builder", "clusters")
+
+_KEYS_OF_BUILDERS = {
+    "scorer": ("train_share", "damping", "factors", "pool", "ranker"),
+    "history": ("window",),
+}
+
+
+def former_keys(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield keys as they were before recipes and promotions had names, with their new form."""
+    if "promotion" in config:
+        yield (
+            "promotion: promotions have names now. Write promotions: {NAME: {probability: ...}}, "
+            "and study.promotions: [NAME]; the default study's is to_first"
+        )
+    slates = config.get("slates")
+    if not isinstance(slates, Mapping):
+        return
+    for key in _KEYS_OF_RECIPES:
+        if key in slates and not isinstance(slates[key], Mapping):
+            yield _former_key(key)
+    for builder, keys in _KEYS_OF_BUILDERS.items():
+        entry = slates.get(builder)
+        for key in keys:
+            if isinstance(entry, Mapping) and key in entry:
+                yield _former_key(f"{builder}.{key}")
+
+
+def _former_key(key: str) -> str:
+    return (
+        f"slates.{key}: recipes of slates have names now. Write slates.NAME.{key}, and "
+        "study.slates: NAME; the default study's is scorer"
+    )
+
+
 def cross_problems(config: Json) -> Iterator[str]:
     """Yield problems that no schema can express: keys that must agree with each other."""
-    study, promotion = config["study"], Promotion.from_config(config["promotion"])
+    study = config["study"]
     if config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
+    for name, entry in config["promotions"].items():
+        yield from _two_treatments(f"promotions.{name}", entry)
+        yield from _promotion_problems(f"promotions.{name}", Promotion.from_config(entry))
+    known = list(_unknown_choices(config, "study"))
+    yield from known
+    if known:
+        return
     yield from _world_problems(config, study["worlds"], "study.worlds")
-    first, last = promotion.focal_position_first, promotion.focal_position_last
-    if last is not None and last < first:
-        yield (
-            f"promotion.focal_position_last: {last} is above promotion.focal_position_first "
-            f"({first}) in the slate; give a position from {first} on, or null for the last"
-        )
-    if promotion.unit == "user" and promotion.assignment == "stratified":
-        yield (
-            "promotion.unit: user cannot be combined with promotion.assignment: stratified, since "
-            "a user's slates have different focal positions; take bernoulli or complete"
-        )
     for size in study["sizes"]:
-        yield from _size_problems(config, size, "study.sizes")
+        yield from _size_problems(config, size, "study")
+    yield from _seed_problems(config["sweep"]["seeds"])
     for name, entry in config["logs"].items():
+        yield from _two_treatments(f"logs.{name}.promotion", entry.get("promotion", {}))
         for key, problem in log_problems(LogEntry.from_config(entry)):
             yield f"logs.{name}.{key}: {problem}"
 
 
-def _size_problems(config: Json, size: int, key: str) -> Iterator[str]:
-    """Check that slates of a size can be built, and that every world can use them."""
-    slates, deepest = config["slates"], Promotion.from_config(config["promotion"]).deepest
-    if slates["builder"] == "scorer" and slates["scorer"]["pool"] < size:
+def _seed_problems(seeds: Sequence[int | str]) -> Iterator[str]:
+    try:
+        expanded_seeds(seeds)
+    except NetliftError as error:
+        yield f"sweep.seeds: {error}"
+
+
+def _two_treatments(key: str, entry: Json) -> Iterator[str]:
+    if all(treatment in entry for treatment in TREATMENTS):
+        yield f"{key}: {' and '.join(TREATMENTS)} cannot both be done; remove one"
+
+
+def _promotion_problems(key: str, promotion: Promotion) -> Iterator[str]:
+    """Check that the keys of a promotion agree."""
+    first, last = promotion.focal_position_first, promotion.focal_position_last
+    if last is not None and last < first:
         yield (
-            f"slates.scorer.pool: a pool of {slates['scorer']['pool']} candidates cannot fill "
-            f"slates of {size}; give at least {size}"
+            f"{key}.focal_position_last: {last} is above {key}.focal_position_first "
+            f"({first}) in the slate; give a position from {first} on, or null for the last"
         )
-    if slates["builder"] == "history" and slates["history"]["window"] < size:
+    if promotion.unit == "user" and promotion.assignment == "stratified":
         yield (
-            f"slates.history.window: a window of {slates['history']['window']} ratings cannot "
+            f"{key}.unit: user cannot be combined with {key}.assignment: stratified, since "
+            "a user's slates have different focal positions; take bernoulli or complete"
+        )
+
+
+def _unknown_choices(config: Json, group: str) -> Iterator[str]:
+    """Check that the recipe of the study, and the promotions of a group, exist."""
+    if config["study"]["slates"] not in config["slates"]:
+        yield _unknown_name("study.slates", config["study"]["slates"], config["slates"])
+    for name in config[group]["promotions"]:
+        if name not in config["promotions"]:
+            yield _unknown_name(f"{group}.promotions", name, config["promotions"])
+
+
+def _recipe_problems(name: str, recipe: Json, size: int) -> Iterator[str]:
+    """Check that slates of a size can be built."""
+    if recipe["builder"] == "scorer" and recipe["scorer"]["pool"] < size:
+        yield (
+            f"slates.{name}.scorer.pool: a pool of {recipe['scorer']['pool']} candidates cannot "
             f"fill slates of {size}; give at least {size}"
         )
+    if recipe["builder"] == "history" and recipe["history"]["window"] < size:
+        yield (
+            f"slates.{name}.history.window: a window of {recipe['history']['window']} ratings "
+            f"cannot fill slates of {size}; give at least {size}"
+        )
+
+
+def _size_problems(config: Json, size: int, group: str, key: str = "sizes") -> Iterator[str]:
+    """Check that slates of a size can be built, and that every promotion and world can use them."""
+    recipe = config["study"]["slates"]
+    yield from _recipe_problems(recipe, config["slates"][recipe], size)
     for name, entry in config["worlds"].items():
         try:
             worlds.model_class(entry["model"]).check(entry, size)
         except NetliftError as error:
             yield f"worlds.{name}: {error}"
-    if size < deepest:
-        yield (
-            f"{key}: a slate of {size} has no position {deepest}, from which focal items "
-            "are drawn; take larger slates or lower promotion.focal_position_first and _last"
-        )
+    for name in config[group if group == "sweep" else "study"]["promotions"]:
+        deepest = Promotion.from_config(config["promotions"][name]).deepest
+        if size < deepest:
+            yield (
+                f"{group}.{key}: a slate of {size} has no position {deepest}, from which focal "
+                f"items are drawn; take larger slates or lower promotions.{name}."
+                "focal_position_first and _last"
+            )
 
 
 def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[str]:
@@ -87,7 +178,8 @@ def _world_problems(config: Json, names: Sequence[str], key: str) -> Iterator[st
             yield _unknown_name(key, name, config["worlds"])
             continue
         source = config["worlds"][name].get("source", "genres")
-        if config["slates"]["builder"] == "history" and source != "genres":
+        builder = config["slates"][config["study"]["slates"]]["builder"]
+        if builder == "history" and source != "genres":
             yield (
                 f"worlds.{name}.source: {source!r} needs the scorer's item factors, which "
                 "slates of the builder history do not have; take genres"
@@ -105,14 +197,13 @@ def check_sweep(config: Mapping[str, Any]) -> Json:
         All problems at once, one line each.
     """
     sweep = dict(config["sweep"])
-    problems = list(_world_problems(dict(config), sweep["worlds"], "sweep.worlds"))
-    for size in sweep["sizes"]:
-        problems += _size_problems(dict(config), size, "sweep.sizes")
-    try:
-        sweep["seeds"] = expanded_seeds(sweep["seeds"])
-    except NetliftError as error:
-        problems.append(f"sweep.seeds: {error}")
+    problems = list(_unknown_choices(dict(config), "sweep"))
     refuse(problems)
+    problems += _world_problems(dict(config), sweep["worlds"], "sweep.worlds")
+    for size in sweep["sizes"]:
+        problems += _size_problems(dict(config), size, "sweep")
+    refuse(problems)
+    sweep["seeds"] = expanded_seeds(sweep["seeds"])
     return sweep
 
 
@@ -124,23 +215,27 @@ def check_validation(config: Mapping[str, Any]) -> None:
     NetliftError
         All problems at once, one line each.
     """
-    problems = []
+    problems: list[str] = []
     for name, case in config["validation"]["cases"].items():
         key = f"validation.cases.{name}"
         case_worlds = case.get("worlds", config["study"]["worlds"])
+        for promotion in config["study"]["promotions"]:
+            changed = config["promotions"][promotion] | case["promotion"]
+            problems += _promotion_problems(f"{key}.promotion", Promotion.from_config(changed))
         missing = list(_world_problems(dict(config), case_worlds, f"{key}.worlds"))
         problems += missing
         size = case.get("size", config["study"]["sizes"][0])
-        problems += _size_problems(dict(config), size, f"{key}.size")
-        if "n_users" not in case and case.get("n_slates", 0) > config["slates"]["n_slates"]:
+        problems += _size_problems(dict(config), size, key, "size")
+        recipe = config["study"]["slates"]
+        available = config["slates"][recipe]["n_slates"]
+        if "n_users" not in case and case.get("n_slates", 0) > available:
             problems.append(
-                f"{key}.n_slates: {case['n_slates']:,} slates are more than slates.n_slates "
-                f"({config['slates']['n_slates']:,})"
+                f"{key}.n_slates: {case['n_slates']:,} slates are more than "
+                f"slates.{recipe}.n_slates ({available:,})"
             )
         for world in [] if missing else case_worlds:
-            entry = changed_world(config["worlds"][world], case["changes"])
             path = ("validation", "cases", name, "changes")
-            problems += schema_problems(entry, worlds.schema(entry["model"]), path)
+            problems += _change_problems(config["worlds"][world], case["changes"], size, path)
     refuse(problems)
 
 
@@ -154,24 +249,56 @@ def grid_problems(config: Json, name: str) -> Iterator[str]:
     if grid["world"] not in config["worlds"]:
         yield _unknown_name(f"grids.{name}.world", grid["world"], config["worlds"])
         return
-    entry = changed_world(config["worlds"][grid["world"]], grid["changes"])
-    schema = worlds.schema(entry["model"])
     size = grid.get("size", config["study"]["sizes"][0])
-    for parameter, values in grid["parameters"].items():
+    if "size" in grid:
+        yield from _size_problems(config, size, f"grids.{name}", "size")
+    world, changes = config["worlds"][grid["world"]], grid["changes"]
+    problems = list(_change_problems(world, changes, size, (*path, "changes")))
+    yield from problems
+    points = math.prod(len(values) for values in grid["parameters"].values())
+    if points > MOST_POINTS:
+        yield f"grids.{name}.parameters: {points:,} points; a grid has at most {MOST_POINTS:,}"
+    elif not problems:
+        yield from _point_problems(changed_world(world, changes), grid["parameters"], size, path)
+
+
+def _point_problems(
+    entry: Json, parameters: Mapping[str, Any], size: int, path: tuple[str, ...]
+) -> Iterator[str]:
+    """Check every value of every parameter; of each parameter, the first problem is enough."""
+    for parameter, values in parameters.items():
         for value in values:
             try:
                 point = worlds.set_parameter(entry, parameter, value)
-                worlds.model_class(entry["model"]).check(point, size)
             except NetliftError as error:
                 yield f"{'.'.join(path)}: {error}"
                 break
-            problems = list(schema_problems(point, schema, (*path, "parameters")))
+            problems = list(_world_entry_problems(point, size, (*path, "parameters")))
             yield from problems
             if problems:
                 break
 
 
+def _change_problems(entry: Json, changes: Json, size: int, path: tuple[str, ...]) -> Iterator[str]:
+    """Check the changed parameters of a world."""
+    if "model" in changes:
+        yield f"{'.'.join(path)}.model: the model of a world cannot be changed; add a world"
+        return
+    yield from _world_entry_problems(changed_world(entry, changes), size, path)
+
+
+def _world_entry_problems(entry: Json, size: int, path: tuple[str, ...]) -> Iterator[str]:
+    problems = list(schema_problems(entry, worlds.schema(entry["model"]), path))
+    yield from problems
+    if not problems:
+        try:
+            worlds.model_class(entry["model"]).check(entry, size)
+        except NetliftError as error:
+            yield f"{'.'.join(path[:-1])}: {error}"
+
+
 def _unknown_name(key: str, name: object, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    text = shown(name)
+    near = difflib.get_close_matches(text, list(known), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key}: there is no {name!r}{hint} (known: {', '.join(known)})"
+    return f"{key}: there is no {text!r}{hint} (known: {', '.join(known)})"

@@ -14,6 +14,7 @@ import pandas as pd
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_table
+from netlift.workflow.records import FOLDER
 
 KINDS = {
     ".csv": "tables (CSV)",
@@ -43,7 +44,7 @@ class Comparison:
 
 
 def compare_folders(first: Path, second: Path) -> Comparison:
-    """Compare all files below two folders, hidden ones too.
+    """Compare all files below two folders, hidden ones too, but for records of how they were made.
 
     Tables are compared by value: names, order and types of columns, number of rows, every cell
     exactly (a missing value equals a missing value). JSON is compared by value, everything else
@@ -70,7 +71,11 @@ def compare_folders(first: Path, second: Path) -> Comparison:
 
 
 def _files(folder: Path) -> set[str]:
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent.name != FOLDER
+    }
     if not files:
         raise NetliftError(f"{folder}: no files to compare")
     return files

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netlift.workflow.checks import cross_problems, grid_problems, refuse
+from netlift.workflow.checks import cross_problems, former_keys, grid_problems, refuse
+from netlift.workflow.names import name_problems
+from netlift.workflow.plain import plain
 from netlift.workflow.schema import (
     SCHEMAS,
     Json,
     completed,
     dataset_schema,
-    not_finite,
     read_schema,
     schema_problems,
     world_schema,
@@ -38,9 +39,11 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         All problems at once, one line each: the key, its value, what is allowed and, for an
         unknown key, the nearest known one.
     """
+    refuse(list(former_keys(config)))
     schema = read_schema("config", schemas)
-    complete: Json = completed(dict(config), schema)
-    problems = [*not_finite(complete), *schema_problems(complete, schema)]
+    given, problems = plain(config)
+    complete: Json = completed(given, schema)
+    problems += [*name_problems(complete), *schema_problems(complete, schema)]
     for group, schema_of in (
         ("worlds", world_schema),
         ("datasets", dataset_schema),

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import is_disk_full
-from netlift.workflow.checksums import check_files, note_checksums
+from netlift.workflow.records import check_files, write_records
+from netlift.workflow.screen import note_ended
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
 
     An error that the user can fix, such as a full disk, is one message on the screen and in the
     log; any other error leaves its traceback in both. Inputs are compared with the checksums that
-    were recorded when they were made.
+    were recorded when they were made; how the outputs were made is recorded next to them.
 
     Parameters
     ----------
@@ -39,9 +40,10 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     logging.getLogger("netlift.progress").addHandler(screen)
     try:
         log.info("%s: start", snakemake.rule)
-        check_files(snakemake.input)
+        inputs = check_files(snakemake.input)
         yield log
-        note_checksums(snakemake.output)
+        params = list(snakemake.params)
+        write_records(snakemake.output, rule=snakemake.rule, params=params, inputs=inputs)
         log.info("%s: done", snakemake.rule)
     except NetliftError as error:
         _exit(snakemake, log, error)
@@ -69,6 +71,7 @@ def _log_file(snakemake: Any) -> logging.Handler:
 def _exit(snakemake: Any, log: logging.Logger, error: object) -> NoReturn:
     log.error("error: %s", error)
     _print_error(snakemake, error)
+    note_ended(sys.argv[0])
     sys.exit(1)
 
 

@@ -14,17 +14,30 @@ from typing import Any
 
 import yaml
 
+from netlift.workflow.experiment import (
+    DESIGN_PATH,
+    OVER_WORLDS_PATH,
+    RECIPE_PATH,
+    SLATES_PATH,
+    STUDY_PATH,
+)
+
 REGISTRY = Path(__file__).with_suffix(".yaml")
 
-SLATE_SET = "results/{dataset}/size={size}/seed={seed}"
+SLATE_SET = f"results/{SLATES_PATH}"
+DESIGN = f"results/{DESIGN_PATH}"
 EXPERIMENT = "results/{experiment}"
+STUDY = f"results/{STUDY_PATH}"
+OVER_WORLDS = f"results/{OVER_WORLDS_PATH}"
 FOLDERS = {
     "dataset": "resources/datasets/{dataset}",
-    "scorer": "results/{dataset}/scorer",
+    "scorer": f"results/{RECIPE_PATH}/scorer",
     "slate_set": SLATE_SET,
+    "design": DESIGN,
     "experiment": EXPERIMENT,
-    "sweep": "results/{dataset}/sweep",
-    "validation": "results/{dataset}/validation",
+    "over_worlds": OVER_WORLDS,
+    "sweep": f"{STUDY}/sweep/{{promotion}}",
+    "validation": f"{STUDY}/validation/{{promotion}}",
 }
 """Folders of outputs with wildcards, from the folder of the study."""
 
@@ -237,8 +250,8 @@ def page_outputs() -> list[Output]:
     return [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
 
 
-def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
-    """Return the tables and figures of a log, with the wildcard of an experiment.
+def outputs_of_log(*, is_experiment: bool, row_stages: bool) -> list[Output]:
+    """Return the tables and figures that the analysis of a log makes, and no others.
 
     Parameters
     ----------
@@ -247,11 +260,19 @@ def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
     row_stages
         Whether stages that hold item rows in memory are run.
     """
-    names = ["contract", "accounts", *(["outcome_by_position"] if row_stages else [])]
+    names = ["contract", "row_counts", "accounts"]
+    names += ["outcome_by_position"] if row_stages else []
     rules: Sequence[str] = ()
     if is_experiment:
         rules = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES] if row_stages else ["estimate_ledger"]
-    return [*(named(name).path for name in names), *files_of(*rules)]
+    items = ["slate_items"] if row_stages else []
+    return [*(named(name) for name in names + items), *made_by(*rules)]
+
+
+def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
+    """Return the files of ``outputs_of_log``, with the wildcard of an experiment."""
+    outputs = outputs_of_log(is_experiment=is_experiment, row_stages=row_stages)
+    return [path for output in outputs for path in (output.path, *output.copies)]
 
 
 def maker(output: Output, *, of_log: bool = False) -> str:
@@ -288,7 +309,7 @@ def outputs_reference() -> str:
     headings = {
         "effects": "Tables of effects of one experiment, in the order in which to read them",
         "models": "Models and policies",
-        "over_worlds": "All worlds of one slate set together",
+        "over_worlds": "All worlds of one design together",
         "studies": "Sweep and validation",
     }
     lines = []
@@ -300,6 +321,6 @@ def outputs_reference() -> str:
 
 
 def _within(output: Output) -> str:
-    """Return an output's path within the folder of its experiment, slate set or data set."""
-    path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{SLATE_SET}/")
-    return path.removeprefix("results/{dataset}/")
+    """Return an output's path within the folder of its experiment, design or study."""
+    path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{OVER_WORLDS}/")
+    return path.removeprefix(f"{STUDY}/").replace("{promotion}", "PROMOTION")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netlift.datasets.entries import n_ratings
 from netlift.studies.seed_blocks import block_seeds
+from netlift.workflow.experiment import Experiment
 from netlift.workflow.study import Study
 
 SNAKEMAKE_MB = 400
@@ -56,7 +56,7 @@ class Measured:
         return asked_minutes(self.used + grown + self._for_ratings(study, wildcards), attempt)
 
     def _for_ratings(self, study: Study, wildcards: Mapping[str, str]) -> float:
-        entry = study.config["datasets"].get(wildcards.get("dataset", ""), {})
+        entry = study.config["datasets"].get(wildcards.get("dataset", study.dataset), {})
         return self.ratings * n_ratings(entry) / LARGE_RATINGS
 
 
@@ -74,16 +74,15 @@ def slates_share(study: Study, wildcards: Mapping[str, str]) -> float:
 
     The length of a log is not known before it is read, so the share is taken to be 1.
     """
-    path = wildcards.get("experiment") or wildcards.get("slate_set") or ""
-    if path.startswith("logs/") or "log" in wildcards:
+    path = wildcards.get("experiment")
+    if "log" in wildcards or (path and path.startswith("logs/")):
         return 1
-    n_slates = study.config["slates"]["n_slates"]
     if "case" in wildcards:
         case = study.case(wildcards["case"])
         return float(case.n_slates * case.size / LARGE_ROWS)
-    in_path = re.search(r"size=(\d+)", path)
-    size = wildcards.get("size") or (in_path and in_path[1]) or max(study.sizes)
-    return float(n_slates * int(size) / LARGE_ROWS)
+    chosen = vars(Experiment.parse(path)) if path else wildcards
+    n_slates = study.recipe(chosen.get("slates", study.slates))["n_slates"]
+    return float(n_slates * int(chosen.get("size", max(study.sizes))) / LARGE_ROWS)
 
 
 def asked_mb(used: float, attempt: int) -> int:

@@ -23,9 +23,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from netlift.core.errors import NetliftError, listed
+from netlift.workflow.config_files import check_command_line
+from netlift.workflow.screen import ENDED, Ended
 
 LOCK = Path(".snakemake/netlift.lock")
 """The lock of a run. A run that ends normally leaves it empty; a killed run leaves its record."""
+
+RUN = Path(".snakemake/netlift/run.json")
+"""Where the results of the study are, written by the Snakefile."""
 
 WRITTEN_IN = (".snakemake", "logs", "resources", "results")
 
@@ -52,22 +57,55 @@ def run_snakemake(arguments: Sequence[str]) -> int:
     Raises
     ------
     NetliftError
-        Another run is alive in the folder, or may be.
+        Another run is alive in the folder, or may be; or a configuration file cannot be used.
     """
     from snakemake.cli import get_argument_parser, main
 
     options = get_argument_parser().parse_args(list(arguments))
+    check_command_line(options.configfile or [], options.config or [])
     sys.argv = ["snakemake", *arguments]  # Snakemake writes it into its log
     with ExitStack() as stack:
         if makes_files(options):
             folder = Path(options.directory or ".")
             need_writable(folder)
             stack.enter_context(alone(folder))
+            stack.enter_context(_without_noise(folder))
         try:
             main(list(arguments))
         except SystemExit as ended:
             return int(ended.code or 0)
     return 0
+
+
+@contextmanager
+def _without_noise(folder: Path) -> Iterator[None]:
+    """Show of a job that Netlift ended with a message only that message."""
+    from snakemake.logging import logger
+
+    (folder / ENDED).unlink(missing_ok=True)
+    ended = Ended()
+    logger.addFilter(ended)
+    try:
+        yield
+    finally:
+        logger.removeFilter(ended)
+
+
+def run_of(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]] | None:
+    """Return where the results of a run are, and its targets; None if it made no files.
+
+    Parameters
+    ----------
+    arguments
+        As on the command line of ``snakemake``.
+    """
+    from snakemake.cli import get_argument_parser
+
+    options = get_argument_parser().parse_args(list(arguments))
+    record = Path(options.directory or ".", RUN)
+    if not makes_files(options) or options.directory or not record.exists():
+        return None
+    return json.loads(record.read_text(encoding="utf-8")), list(options.targets or [])
 
 
 def makes_files(options: Namespace) -> bool:

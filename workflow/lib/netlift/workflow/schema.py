@@ -5,10 +5,16 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlift.core.errors import listed
+from netlift.workflow.plain import MAX_INTEGER, shown
 from netlift.worlds import registry as worlds
 
 if TYPE_CHECKING:
@@ -72,29 +78,67 @@ def completed(value: Any, schema: Mapping[str, Any]) -> Any:
         return filled
     if isinstance(value, list):
         return [completed(item, schema.get("items", {})) for item in value]
-    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+    return _number(value, kind)
+
+
+EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]{1,3}")
+"""Numbers that YAML reads as text unless they have a point and a sign: 1e6, 1.5e6."""
+
+
+def _number(value: Any, kind: Any) -> Any:
+    """Return a number in its declared type; all else as it is."""
+    kinds = [kind] if isinstance(kind, str) else kind or []
+    numeric = "number" in kinds or "integer" in kinds
+    if numeric and isinstance(value, str) and EXPONENT.fullmatch(value):
+        value = float(value) if math.isfinite(float(value)) else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if kind == "number" and abs(value) <= MAX_INTEGER:
         return float(value)
-    if kind == "integer" and isinstance(value, float) and value.is_integer():
+    if "integer" in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
 
-def not_finite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield a problem for each NaN or infinity: NaN passes every comparison with a range."""
-    if isinstance(value, Mapping | list):
-        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for key, item in pairs:
-            yield from not_finite(item, (*path, str(key)))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{'.'.join(path)}: {value!r} is not allowed; allowed: a finite number"
+_MOST_PROBLEMS = 1000
+"""Violations that are described; with more, a list holds the wrong thing throughout."""
 
 
 def schema_problems(value: Any, schema: Json, prefix: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield each violation of a schema, with its key."""
-    from jsonschema import Draft202012Validator
-
-    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=str):
+    validator = _validator_class()(schema)
+    for error in sorted(islice(validator.iter_errors(value), _MOST_PROBLEMS), key=_place):
         yield from _described(error, prefix)
+
+
+def _place(error: ValidationError) -> str:
+    return f"{'.'.join(map(str, error.absolute_path))} {error.validator}"
+
+
+@cache
+def _validator_class() -> Any:
+    """Return the validator; lists are checked for duplicates in linear time."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    checks: Any = {"uniqueItems": _twice, "pattern": _form}
+    return extend(Draft202012Validator, checks)  # type: ignore[no-untyped-call]
+
+
+def _form(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    from jsonschema.exceptions import ValidationError
+
+    # In Python, $ also matches before a line break at the end.
+    if isinstance(value, str) and (not re.search(pattern, value) or value.endswith("\n")):
+        yield ValidationError(f"not of the form {pattern}")
+
+
+def _twice(_: Any, unique: bool, items: Any, __: Any) -> Iterator[ValidationError]:
+    from jsonschema.exceptions import ValidationError
+
+    counts = Counter(map(repr, items)) if unique and isinstance(items, list) else Counter()
+    if twice := [text for text, count in counts.items() if count > 1]:
+        yield ValidationError(f"{listed(twice)} given twice")
 
 
 def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]:
@@ -106,12 +150,20 @@ def _described(error: ValidationError, prefix: tuple[str, ...]) -> Iterator[str]
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         for name in sorted(set(value) - set(known)):
-            yield _unknown_key((*path, str(name)), known)
+            yield _unknown_key((*path, shown(name)), known)
+    elif "propertyNames" in error.absolute_schema_path:
+        yield f"{key}: the name {_repr(value)} is not allowed; allowed: {allowed_values(schema)}"
+    elif error.validator == "uniqueItems":
+        yield f"{key}: {shown(error.message)}; allowed: {allowed_values(schema)}"
     elif error.validator == "required":
         missing = [name for name in schema["required"] if name not in value]
         yield f"{key}: lacks {', '.join(missing)}"
     else:
-        yield f"{key}: {value!r} is not allowed; allowed: {allowed_values(schema)}"
+        yield f"{key}: {_repr(value)} is not allowed; allowed: {allowed_values(schema)}"
+
+
+def _repr(value: Any) -> str:
+    return repr(shown(value)) if isinstance(value, str) else shown(value)
 
 
 def _unknown_key(path: tuple[str, ...], known: list[str]) -> str:

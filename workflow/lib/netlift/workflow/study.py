@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,14 @@ from netlift.logs.entries import MAIN_OUTCOME, LogEntry, log_settings
 from netlift.promotion.record import Promotion
 from netlift.studies.seed_blocks import seed_blocks
 from netlift.workflow.checks import check_sweep, check_validation
-from netlift.workflow.experiment import Experiment
+from netlift.workflow.experiment import (
+    OVER_WORLDS_PATH,
+    RECIPE_PATH,
+    SIMULATED,
+    STUDY_PATH,
+    SWEEP_PATH,
+    Experiment,
+)
 from netlift.workflow.schema import Json, changed_world
 from netlift.workflow.values import settings
 from netlift.worlds.registry import model_class
@@ -24,18 +32,22 @@ OF_THE_SCORER = ("damping", "factors")
 """Keys of the recipe ``scorer`` that affect slates only through the scorer's files."""
 
 SHARED_BY_RECIPES = ("clusters", "n_slates", "max_per_user")
-"""Keys of ``slates`` that every recipe uses."""
+"""Keys of a recipe that every builder uses."""
 
-EXAMPLE_LOG = r"results/[^/]+/size=\d+/seed=\d+/[^/]+/log\.csv"
+EXAMPLE_LOG = rf"results/{SIMULATED}/log\.csv"
 """A simulated experiment as a log, which Snakemake makes."""
+
+_PATTERN = re.compile(r"[{}<>]")
+"""In a path, Snakemake takes these for wildcards and path variables, and cannot be told not to."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The seeds, sizes and worlds of a sweep, and the number of seeds in a block."""
+    """The seeds, sizes, promotions and worlds of a sweep, and the number of seeds in a block."""
 
     seeds: tuple[int, ...]
     sizes: tuple[int, ...]
+    promotions: tuple[str, ...]
     worlds: tuple[str, ...]
     block_size: int
 
@@ -51,11 +63,15 @@ class Case:
     worlds
         Worlds in which it is drawn.
     promotion
-        The promotion, as the settings of a rule.
+        Keys of the promotion that differ from the study's.
     changes
         Parameters to change in every world.
     model_replicates
         Number of replicates whose models and policies are evaluated.
+    draws
+        Values of ``netlift.studies.draws.Draws`` that differ.
+    segment_replicates
+        Number of replicates whose segments are evaluated.
     """
 
     size: int
@@ -64,7 +80,9 @@ class Case:
     promotion: Json
     changes: Json
     model_replicates: int = 0
+    segment_replicates: int = 0
     n_users: int | None = None
+    draws: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,48 +94,56 @@ class Study:
     Attributes
     ----------
     config
-        The whole configuration, checked and complete: entries of data sets, worlds, grids and
-        recipes, each with the keys of its kind.
-    dataset
-        The data set of the study's experiments.
-    seeds, sizes, worlds
+        The whole configuration, checked and complete: entries of data sets, recipes, promotions,
+        worlds and grids, each with the keys of its kind.
+    name
+        The study's name, by which its front page and other results over experiments are found.
+    dataset, slates
+        The data set and the recipe of the study's experiments.
+    seeds, sizes, promotions, worlds
         An experiment is made for each combination.
     grids
         The sensitivity grids that are computed.
-    promotion
-        How focal items and promotions are drawn.
     logs
         A team's own logs, by name.
     """
 
     config: Json
+    name: str
     dataset: str
+    slates: str
     seeds: tuple[int, ...]
     sizes: tuple[int, ...]
+    promotions: tuple[str, ...]
     worlds: tuple[str, ...]
     grids: tuple[str, ...]
-    promotion: Promotion
     logs: Mapping[str, LogEntry]
 
     @classmethod
     def from_config(cls, config: Json) -> Self:
         """Parse a configuration that ``check_config`` returned."""
-        study = {key: tuple(config["study"][key]) for key in ("seeds", "sizes", "worlds", "grids")}
+        study = config["study"]
+        lists = ("seeds", "sizes", "promotions", "worlds", "grids")
         return cls(
             config=config,
+            name=study["name"],
             dataset=config["dataset"],
-            promotion=Promotion.from_config(config["promotion"]),
+            slates=study["slates"],
             logs={name: LogEntry.from_config(entry) for name, entry in config["logs"].items()},
-            **study,
+            **{key: tuple(study[key]) for key in lists},
         )
 
     # --- Contents of the study -----------------------------------------------------------------
 
     @property
     def experiments(self) -> list[Experiment]:
-        """The simulated experiments, world by world in each set of slates."""
-        choices = product(self.sizes, self.seeds, self.worlds)
-        return [Experiment(self.dataset, size, seed, world) for size, seed, world in choices]
+        """The simulated experiments, world by world in each design."""
+        return [
+            Experiment(self.dataset, self.slates, size, seed, promotion, world)
+            for size, seed, promotion, world in product(
+                self.sizes, self.seeds, self.promotions, self.worlds
+            )
+        ]
 
     @property
     def slate_sets(self) -> list[str]:
@@ -125,9 +151,39 @@ class Study:
         return list(dict.fromkeys(experiment.slate_set for experiment in self.experiments))
 
     @property
-    def uses_scorer(self) -> bool:
-        """Whether slates are ranked by the scorer."""
-        return bool(self.config["slates"]["builder"] == "scorer")
+    def designs(self) -> list[str]:
+        """The folders below ``results/`` of slates with a promotion drawn, each once."""
+        return list(dict.fromkeys(experiment.design for experiment in self.experiments))
+
+    @property
+    def folder(self) -> str:
+        """The folder below ``results/`` of what the study makes of several experiments."""
+        return STUDY_PATH.format(study=self.name)
+
+    @property
+    def grid_paths(self) -> list[str]:
+        """Paths of the study's grids below ``results/``, without endings, one per promotion."""
+        return [
+            f"{self._design(self.slates, grid['size'], grid['seed'], promotion)}/grid/{name}"
+            for name, grid in ((name, self.grid(name)) for name in self.grids)
+            for promotion in self.promotions
+        ]
+
+    def _design(self, slates: str, size: int, seed: int, promotion: str) -> str:
+        return Experiment(self.dataset, slates, size, seed, promotion).design
+
+    def recipe(self, slates: str) -> Json:
+        """Return the entry of a recipe of slates."""
+        entry: Json = self.config["slates"][slates]
+        return entry
+
+    def promotion(self, name: str) -> Promotion:
+        """Return how focal items and promotions are drawn."""
+        return Promotion.from_config(self.config["promotions"][name])
+
+    def uses_scorer(self, slates: str) -> bool:
+        """Whether the slates of a recipe are ranked by the scorer."""
+        return bool(self.recipe(slates)["builder"] == "scorer")
 
     def log(self, name: str) -> LogEntry:
         """Return the entry of a log.
@@ -141,6 +197,13 @@ class Study:
             known = ", ".join(self.logs) or "none; give the file that names it with --configfile"
             raise NetliftError(f"logs: there is no {name!r} (known: {known})")
         return self.logs[name]
+
+    def names(self, experiment: Experiment) -> bool:
+        """Whether the configuration names the parts of an experiment; of a log, it need not."""
+        groups = ("datasets", "slates", "promotions", "worlds")
+        parts = (experiment.dataset, experiment.slates, experiment.promotion, experiment.world)
+        pairs = zip(groups, parts, strict=True)
+        return experiment.log is not None or all(name in self.config[key] for key, name in pairs)
 
     def world(self, name: str) -> Json:
         """Return the entry of a world."""
@@ -166,7 +229,7 @@ class Study:
             The sweep cannot be run: all problems at once.
         """
         sweep = check_sweep(self.config)
-        several = {key: tuple(sweep[key]) for key in ("seeds", "sizes", "worlds")}
+        several = {key: tuple(sweep[key]) for key in ("seeds", "sizes", "promotions", "worlds")}
         return Sweep(**several, block_size=sweep["block_size"])
 
     def case(self, name: str) -> Case:
@@ -174,12 +237,14 @@ class Study:
         entry = self.config["validation"]["cases"][name]
         return Case(
             size=entry.get("size", self.sizes[0]),
-            n_slates=entry.get("n_slates", self.config["slates"]["n_slates"]),
+            n_slates=entry.get("n_slates", self.recipe(self.slates)["n_slates"]),
             worlds=tuple(entry.get("worlds", self.worlds)),
-            promotion=self.promotion.settings | entry["promotion"],
+            promotion=entry["promotion"],
             changes=entry["changes"],
             model_replicates=entry.get("model_replicates", 0),
+            segment_replicates=entry.get("segment_replicates", 0),
             n_users=entry.get("n_users"),
+            draws=entry.get("draws", {}),
         )
 
     # --- Files ---------------------------------------------------------------------------------
@@ -205,6 +270,9 @@ class Study:
     def log_files(self, name: str) -> list[str]:
         """Return the files that a log is read from, so that an edit of them reads it again.
 
+        Without those whose names Snakemake takes for patterns (``{...}``, ``<...>``): the settings
+        of the log have their content instead.
+
         Raises
         ------
         NetliftError
@@ -214,32 +282,35 @@ class Study:
         if len(log.paths) == 1 and re.fullmatch(EXAMPLE_LOG, log.paths[0]):
             return list(log.paths)
         try:
-            return log.files()
+            return [file for file in log.files() if not _PATTERN.search(file)]
         except NetliftError as error:
             raise NetliftError(f"logs.{name}: {error}") from error
 
-    def similarity_tables(self, dataset: str, world: str) -> dict[str, str]:
+    def scorer_tables(self, dataset: str, slates: str) -> dict[str, str]:
+        """Return the scorer's tables, if the slates of a recipe are ranked by the scorer."""
+        if not self.uses_scorer(slates):
+            return {}
+        return {f"scorer_{which}": _scorer(dataset, slates, which) for which in ("users", "items")}
+
+    def similarity_tables(self, dataset: str, slates: str, world: str) -> dict[str, str]:
         """Return the tables for the similarity of items, if a world needs it."""
-        entry = self.world(world)
-        return _similarity_tables(dataset, entry)
+        return _similarity_tables(dataset, slates, self.world(world))
 
-    def grid_inputs(self, dataset: str, name: str) -> dict[str, str]:
-        """Return the design that a grid is computed on, and the tables that its world needs."""
-        grid = self.grid(name)
-        slates = Experiment(dataset, grid["size"], grid["seed"]).slate_set
-        tables = _similarity_tables(dataset, self._grid_world(grid))
-        return {"exposure": f"results/{slates}/exposure.parquet", **tables}
+    def grid_inputs(self, dataset: str, slates: str, name: str) -> dict[str, str]:
+        """Return the tables that the world of a grid needs besides the design."""
+        return _similarity_tables(dataset, slates, self._grid_world(self.grid(name)))
 
-    def case_inputs(self, dataset: str, name: str, world: str) -> dict[str, str]:
+    def case_inputs(self, name: str, world: str) -> dict[str, str]:
         """Return the slates that a case is drawn on, and the tables that its world needs."""
         case = self.case(name)
-        folder = f"{dataset}/validation/{name}"
+        folder = f"{self.folder}/validation/slates/{name}"
         if case.n_users is None:
-            folder = Experiment(dataset, case.size, self.seeds[0]).slate_set
-        tables = _similarity_tables(dataset, changed_world(self.world(world), case.changes))
+            folder = Experiment(self.dataset, self.slates, case.size, self.seeds[0]).slate_set
+        changed = changed_world(self.world(world), case.changes)
+        tables = _similarity_tables(self.dataset, self.slates, changed)
         return {"slates": f"results/{folder}/slates.parquet", **tables}
 
-    def sweep_files(self, dataset: str, file: str) -> list[str]:
+    def sweep_files(self, promotion: str, file: str) -> list[str]:
         """Return a file of every block of the sweep; blocks that exist are used again.
 
         Raises
@@ -248,15 +319,19 @@ class Study:
             The sweep cannot be run: all problems at once.
         """
         sweep, files = self.sweep, []
+        choices = {"dataset": self.dataset, "slates": self.slates, "promotion": promotion}
         for size in sweep.sizes:
-            folder = Path(f"results/{dataset}/sweep/size={size}")
-            existing = [path.name.removeprefix("seeds=") for path in folder.glob("seeds=*")]
+            path = SWEEP_PATH.format(size=size, seeds="*", **choices)
+            existing = [
+                found.parent.name.removeprefix("seeds=") for found in Path("results").glob(path)
+            ]
             blocks = seed_blocks(sweep.seeds, sweep.block_size, existing)
-            names = product(blocks, sweep.worlds)
-            files += [f"{folder}/seeds={block}/{world}/{file}" for block, world in names]
+            for block, world in product(blocks, sweep.worlds):
+                folder = SWEEP_PATH.format(size=size, seeds=block, **choices)
+                files.append(f"results/{folder}/{world}/{file}")
         return files
 
-    def case_files(self, dataset: str, file: str) -> list[str]:
+    def case_files(self, promotion: str, file: str) -> list[str]:
         """Return a file of every case and world of the validation.
 
         Raises
@@ -266,7 +341,7 @@ class Study:
         """
         check_validation(self.config)
         return [
-            f"results/{dataset}/validation/{name}/{world}/{file}"
+            f"results/{self.folder}/validation/{promotion}/{name}/{world}/{file}"
             for name in self.config["validation"]["cases"]
             for world in self.case(name).worlds
         ]
@@ -285,22 +360,22 @@ class Study:
         entry = import_settings(self.config["datasets"][dataset])
         return settings(name=dataset, entry=entry, downloads="resources/downloads")
 
-    def scorer_settings(self) -> Json:
-        """Return the settings of the scorer."""
-        scorer = self.config["slates"]["scorer"]
+    def scorer_settings(self, slates: str) -> Json:
+        """Return the settings of the scorer of a recipe."""
+        scorer = self.recipe(slates)["scorer"]
         return settings(**{key: scorer[key] for key in ("train_share", *OF_THE_SCORER)})
 
-    def slate_settings(self, **choices: int) -> Json:
-        """Return the settings of the chosen recipe only, with choices such as the ``seed``."""
-        slates = self.config["slates"]
-        recipe = slates["builder"]
-        used = {key: value for key, value in slates[recipe].items() if key not in OF_THE_SCORER}
-        shared = {key: slates[key] for key in SHARED_BY_RECIPES}
-        return settings(builder=recipe, **{recipe: used}, **(shared | choices))
+    def slate_settings(self, slates: str, **choices: int) -> Json:
+        """Return what a recipe uses, with choices such as the ``seed``."""
+        recipe = self.recipe(slates)
+        builder = recipe["builder"]
+        used = {key: value for key, value in recipe[builder].items() if key not in OF_THE_SCORER}
+        shared = {key: recipe[key] for key in SHARED_BY_RECIPES}
+        return settings(builder=builder, **{builder: used}, **(shared | choices))
 
-    def promotion_settings(self, seed: int) -> Json:
+    def promotion_settings(self, promotion: str, seed: int) -> Json:
         """Return the settings of the draw of promotions."""
-        return settings(seed=seed, **self.promotion.settings)
+        return settings(seed=seed, **self.promotion(promotion).settings)
 
     def click_settings(self, world: str, seed: int) -> Json:
         """Return the settings of the simulation of one world."""
@@ -357,35 +432,90 @@ class Study:
     def _grid_world(self, grid: Mapping[str, Any]) -> Json:
         return changed_world(self.world(grid["world"]), grid["changes"])
 
-    def grid_settings(self, name: str) -> Json:
+    def grid_settings(self, name: str, seed: int) -> Json:
         """Return the settings of a grid: its world with its changes, and the parameters to vary."""
         grid = self.grid(name)
         return settings(
             world=self._grid_world(grid),
             # A list keeps the order of the parameters, which a mapping with sorted keys would not.
             parameters=[[name, values] for name, values in grid["parameters"].items()],
-            **{key: grid[key] for key in ("definitions", "seed")},
+            definitions=grid["definitions"],
+            seed=seed,
             **self._inference("near_positions"),
         )
 
-    def sweep_slate_settings(self, size: int, seeds: str) -> Json:
+    def sweep_slate_settings(self, slates: str, promotion: str, size: int, seeds: str) -> Json:
         """Return the settings of the slates of a block of seeds."""
-        slates = self.slate_settings(size=size)
-        return settings(seeds=seeds, slates=slates, promotion=self.promotion.settings)
+        return settings(
+            seeds=seeds,
+            slates=self.slate_settings(slates, size=size),
+            promotion=self.promotion(promotion).settings,
+        )
 
     def sweep_effect_settings(self, world: str, size: int) -> Json:
         """Return the settings of the ledgers of a block of seeds."""
         return settings(name=world, world=self.world(world), size=size)
+
+    def _slate_sources(self) -> Json:
+        """Return the settings of all that is made before slates are built."""
+        scorer = self.scorer_settings(self.slates) if self.uses_scorer(self.slates) else {}
+        return {"import": self.import_settings(self.dataset), "scorer": scorer}
+
+    def sweep_design(self, promotion: str) -> Json:
+        """Return all choices from which the results of a sweep follow; blocks are not among them.
+
+        Raises
+        ------
+        NetliftError
+            The sweep cannot be run: all problems at once.
+        """
+        sweep = self.sweep
+        return settings(
+            seeds=sweep.seeds,
+            slates=[
+                self.sweep_slate_settings(self.slates, promotion, size, "") for size in sweep.sizes
+            ],
+            worlds={world: self.world(world) for world in sweep.worlds},
+            **self._slate_sources(),
+        )
+
+    def validation_design(self, promotion: str) -> Json:
+        """Return all choices from which the results of the validation follow.
+
+        Raises
+        ------
+        NetliftError
+            A case cannot be run: all problems at once.
+        """
+        check_validation(self.config)
+        cases = {name: self.case(name) for name in self.config["validation"]["cases"]}
+        return settings(
+            cases={
+                name: [self.case_settings(name, promotion, world) for world in case.worlds]
+                for name, case in cases.items()
+            },
+            slates={
+                name: self.slate_settings(self.slates, seed=self.seeds[0], size=case.size)
+                if case.n_users is None
+                else self.case_slate_settings(name)
+                for name, case in cases.items()
+            },
+            **self._slate_sources(),
+        )
 
     def case_slate_settings(self, name: str) -> Json:
         """Return the settings of a case's own slates: those of a few users."""
         case = self.case(name)
         assert case.n_users is not None, f"{name} is drawn on the slates of the study"
         return self.slate_settings(
-            seed=self.seeds[0], size=case.size, n_slates=case.n_slates, n_users=case.n_users
+            self.slates,
+            seed=self.seeds[0],
+            size=case.size,
+            n_slates=case.n_slates,
+            n_users=case.n_users,
         )
 
-    def case_settings(self, name: str, world: str) -> Json:
+    def case_settings(self, name: str, promotion: str, world: str) -> Json:
         """Return the settings of a case of the validation in one world."""
         case, validation = self.case(name), self.config["validation"]
         replicates = ("replicates", "test_replicates", "permutations")
@@ -395,20 +525,25 @@ class Study:
             world=changed_world(self.world(world), case.changes),
             seed=self.seeds[0],
             n_slates=case.n_slates,
-            promotion=case.promotion,
+            promotion=self.promotion(promotion).settings | case.promotion,
             model_replicates=case.model_replicates,
+            segment_replicates=case.segment_replicates,
             folds=self.config["models"]["folds"],
             policy=self.config["policy"],
+            draws=case.draws,
             **{key: validation[key] for key in replicates},
-            **self._inference("near_positions"),
+            **self._inference("near_positions", "min_slates"),
         )
 
     # --- Settings of logs and pages --------------------------------------------------------------
 
     def log_settings(self, name: str) -> Json:
-        """Return the settings for reading a log."""
-        self.log(name)
-        return settings(**log_settings(self.config["logs"][name]))
+        """Return the settings for reading a log; and of files that cannot be inputs, their hash."""
+        log = self.log(name)
+        files = [*log.data_files(), *([log.items.path] if log.items else [])]
+        contents = {file: _sha256(file) for file in files if _PATTERN.search(file)}
+        own = log_settings(self.config["logs"][name])
+        return settings(**own, **({"contents": contents} if contents else {}))
 
     def section_settings(self, name: str) -> Json:
         """Return the settings of the list of sections of a log's analysis."""
@@ -427,7 +562,8 @@ class Study:
             # A rule's settings are sorted; the first outcome is the main one.
             order = {"outcome_order": list(entry["outcomes"])} if entry else {}
             return settings(log=experiment.log, entry=entry | order, **analysis)
-        slates, recipe = self.config["slates"], self.config["slates"]["builder"]
+        slates, promotion = str(experiment.slates), str(experiment.promotion)
+        recipe = self.recipe(slates)
         return settings(
             dataset=experiment.dataset,
             entry=self.config["datasets"][experiment.dataset],
@@ -435,33 +571,67 @@ class Study:
             seed=experiment.seed,
             world=experiment.world,
             world_entry=self.world(str(experiment.world)),
-            slates={key: slates[key] for key in ("builder", recipe, *SHARED_BY_RECIPES)},
-            promotion=self.promotion.settings,
+            slates={"name": slates}
+            | {key: recipe[key] for key in ("builder", recipe["builder"], *SHARED_BY_RECIPES)},
+            promotion={"name": promotion} | self.promotion(promotion).settings,
             **analysis,
         )
 
     def front_page_settings(self, **files: Any) -> Json:
         """Return the settings of the front page; ``files`` are checksums of other results."""
         return settings(
+            study=self.name,
             experiments=[experiment.path for experiment in self.experiments],
-            slate_sets=self.slate_sets,
-            grids=self.grids,
+            over_worlds=self.over_worlds,
+            grids=self.grid_paths,
+            sweeps=self.sweep_folders,
+            validations=self.validation_folders,
             logs=list(self.logs),
-            dataset=self.dataset,
             entry=self.config["datasets"][self.dataset],
             **files,
         )
+
+    @property
+    def sweep_folders(self) -> list[str]:
+        """Folders below ``results/`` of the study's sweeps, one for each promotion."""
+        return [f"{self.folder}/sweep/{name}" for name in self.config["sweep"]["promotions"]]
+
+    @property
+    def validation_folders(self) -> list[str]:
+        """Folders below ``results/`` of the study's validations, one for each promotion."""
+        return [f"{self.folder}/validation/{name}" for name in self.promotions]
+
+    @property
+    def over_worlds(self) -> list[str]:
+        """Folders below ``results/`` of comparisons of all worlds, one for each design."""
+        choices = product(self.sizes, self.seeds, self.promotions)
+        return [
+            OVER_WORLDS_PATH.format(study=self.name, size=size, seed=seed, promotion=promotion)
+            for size, seed, promotion in choices
+        ]
 
 
 def _movies(dataset: str | None) -> str:
     return f"resources/datasets/{dataset}/movies.parquet"
 
 
-def _similarity_tables(dataset: str, entry: Mapping[str, Any]) -> dict[str, str]:
+def _scorer(dataset: str, slates: str, which: str) -> str:
+    return f"results/{RECIPE_PATH.format(dataset=dataset, slates=slates)}/scorer/{which}.parquet"
+
+
+def _similarity_tables(dataset: str, slates: str, entry: Mapping[str, Any]) -> dict[str, str]:
     """Return the tables for the similarity of items, if a world's entry needs it."""
     if not model_class(entry["model"]).NEEDS_SIMILARITY:
         return {}
     tables = {"movies": _movies(dataset)}
     if entry["source"] != "genres":
-        tables["scorer_items"] = f"results/{dataset}/scorer/items.parquet"
+        tables["scorer_items"] = _scorer(dataset, slates, "items")
     return tables
+
+
+def _sha256(file: str) -> str:
+    """Return the hash of a file; of one that does not exist, an empty text."""
+    if not Path(file).is_file():
+        return ""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netlift.workflow.plain import OTHER_BASE, plain
+
 
 def settings(**values: Any) -> dict[str, Any]:
     """Return a rule's one parameter: plain values with sorted keys, only those that it uses.
@@ -30,19 +32,30 @@ def canonical(value: Any) -> Any:
 def typed(value: Any) -> Any:
     """Convert strings from the command line to the numbers or words that YAML reads.
 
-    Only numbers, true, false and null change; every other string stays as it is.
+    Only decimal numbers, true, false and null change; every other string stays as it is.
+
+    Raises
+    ------
+    NetliftError
+        The value contains itself, or is larger than any configuration.
     """
+    return _typed(plain(value)[0])
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    return _read(value) if isinstance(value, str) and value else value
+
+
+def _read(text: str) -> Any:
     import yaml
 
-    if isinstance(value, Mapping):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    if isinstance(value, str):
-        try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError:
-            return value
-        if value and (read is None or isinstance(read, bool | int | float)):
-            return read
-    return value
+    try:
+        read = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
+    known = read is None or isinstance(read, bool | int | float)
+    return text if not known or OTHER_BASE.fullmatch(text) else read

@@ -76,12 +76,15 @@ class Match:
         For each free parameter: its value, its range, and whether it is at an end of its range.
     why
         In words, why a target was not reached; empty if all were.
+    note
+        In words, that the promotion's bonus is a loss, if it is; else empty.
     """
 
     world: World
     targets: dict[str, dict[str, Any]]
     parameters: dict[str, dict[str, Any]]
     why: str
+    note: str
 
 
 def match(world: World, slates: Slates, wanted: Mapping[str, Any]) -> Match:
@@ -132,7 +135,7 @@ def match(world: World, slates: Slates, wanted: Mapping[str, Any]) -> Match:
         for name, value, lowest, highest in zip(names, best.x, low, high, strict=True)
     }
     targets = _targets(goal, best.fun, slates.size)
-    return Match(solved, targets, parameters, _why(targets, parameters, world))
+    return Match(solved, targets, parameters, _why(targets, parameters, world), _note(parameters))
 
 
 def _goal(wanted: Mapping[str, Any], size: int) -> dict[str, float]:
@@ -202,6 +205,18 @@ def _targets(goal: Mapping[str, float], misses: Floats, size: int) -> dict[str, 
             "met": bool(abs(miss) <= TOLERANCE),
         }
     return targets
+
+
+def _note(parameters: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say that a badge below zero makes the promoted item less attractive, not more."""
+    badge = parameters.get("promotion_badge")
+    if badge is None or badge["value"] >= 0:
+        return ""
+    return (
+        f"promotion_badge is {badge['value']:.4g}, below zero: these effects need a promoted item "
+        "that attracts less than an item shown at its position without promotion. If that is not "
+        "meant, leave promotion_badge out of free."
+    )
 
 
 def _why(

@@ -57,6 +57,7 @@ def world_description(
             "targets": matched.targets,
             "parameters": matched.parameters,
             "why_not": matched.why,
+            "note": matched.note,
         },
     }
 

@@ -57,7 +57,14 @@ def import_log(name: str, source: Path, folder: Path) -> Path:
             names[:] = part.column_names
             yield part
 
-    write_arrow(with_names_noted(IMPORTERS[name](source)), table)
+    try:
+        write_arrow(with_names_noted(IMPORTERS[name](source)), table)
+    except (NetliftError, OSError):
+        raise
+    except Exception as error:  # of the libraries that read the file, each has errors of its own
+        raise NetliftError(
+            f"{source}: cannot be read as the published file of {name} ({error})"
+        ) from error
     with written_whole(overlay) as temporary:
         text = yaml.safe_dump({"logs": {name: _entry(table, names)}}, sort_keys=False)
         temporary.write_text(text, encoding="utf-8")
