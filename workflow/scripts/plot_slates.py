@@ -16,6 +16,7 @@ COLUMNS = [
     "focal_seed_position",
     "focal_spillover_cluster",
     "promotion_applied",
+    "promoted_position",
     "component",
     "position_change",
 ]

@@ -49,11 +49,12 @@ def _randomized(experiment: PageData) -> list[Line]:
     unit = "a user with all their slates" if by_user else "the slate"
     promoted = int((accounts["promotion_applied"] == 1).sum())
     settings = experiment.settings
-    entry = settings["promotion"] if "promotion" in settings else settings["entry"]["promotion"]
+    entry = settings.get("promotion") or settings["entry"].get("promotion", {})
     return [
         (
             "Promotion was randomized",
-            f"Promotion means {Treatment.from_config(entry).phrase}. The randomized unit is {unit}; the probability of promotion is {chance}. "
+            f"Promotion means {Treatment.from_config(entry).phrase}. "
+            f"The randomized unit is {unit}; the probability of promotion is {chance}. "
             f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
             "not. Standard errors are computed for this unit.",
         )
