@@ -363,7 +363,8 @@ KINDS = {
         {*UNREADABLE, *SHAPE, *MISSING, "unknown_flag"},
     ),
     "position and clicks swapped": kind(swapped(RANK, CLICK), POSITION),
-    "arm and flag swapped": kind(swapped(ARM, FOCAL), {"unknown_flag"}),
+    # The control arm is called "none", which means a missing value in any other column.
+    "arm and flag swapped": kind(swapped(ARM, FOCAL), {"unknown_flag", "missing_value"}),
     "slate and item swapped": kind(swapped(SLATE, ITEM), OTHER_IDS),
     "slate and user swapped": kind(swapped(SLATE, USER), OTHER_IDS),
     "a file without a column": kind(
