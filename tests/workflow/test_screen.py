@@ -13,7 +13,7 @@ def ended(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     screen.note_ended("/study/.snakemake/scripts/tmpab12.account_log.py")
     (tmp_path / "message.log").write_text("09:00:00 account_log: start\n09:00:01 error: no\n")
-    (tmp_path / "broken.log").write_text("09:00:00 unexpected error; this log is broken.log\nTraceback (most ...\n")
+    (tmp_path / "broken.log").write_text("09:00:00 unexpected error\nTraceback (most ...\n")
     return screen.Ended()
 
 
