@@ -197,7 +197,7 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
 def _sign(line: Mapping[str, Any]) -> int:
     """Return the sign that an interval supports: none where outcomes do not vary."""
     lower, upper = line["ci_95_lower"], line["ci_95_upper"]
-    if not varies(lower, upper):
+    if lower is None or upper is None or not varies(lower, upper):
         return 0
     return int(lower > 0) - int(upper < 0)
 
@@ -211,6 +211,8 @@ def _taken(experiment: PageData) -> str:
         f"{signed(float(gain['ci_95_lower']), 1)} to {signed(float(gain['ci_95_upper']), 1)})."
     )
     ratio = experiment.product(OFFSET_RATIO)
+    if experiment.product(COMPETITOR_CHANGE)["estimate"] is None:
+        return f"{sentence} No slate has another item from which it could be taken."
     if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
         return f"{sentence} The data do not bound what share of it is taken from other items."
     share, low, high = (
