@@ -264,9 +264,7 @@ class Analysis:
         )
 
     def page(self) -> tuple[PageData, str]:
-        write_table(
-            sections(**self.study.section_settings("odd")), self.folder / "sections.csv"
-        )
+        write_table(sections(**self.study.section_settings("odd")), self.folder / "sections.csv")
         gathered = gather(self.name, self.study.page_settings(self.name), root=self.root)
         write_json(decision(gathered), self.folder / "decision.json")
         text = experiment_page(gathered)

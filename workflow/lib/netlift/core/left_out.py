@@ -8,7 +8,7 @@ names it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,18 @@ def leaving_out(part: str, paths: Iterable[str]) -> Iterator[None]:
         yield
     except NetliftError as error:
         for path in paths:
-            _write_reason(str(error).rstrip("."), path)
-        logging.getLogger("netlift.progress").warning("Left out: %s. The reason: %s.", part, str(error).rstrip("."))
+            _write_reason(str(error), path)
+        logging.getLogger("netlift.progress").warning(
+            "Left out: %s. The reason: %s.", part, str(error).rstrip(".")
+        )
+
+
+def table_or_reason(make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Return a table; where the data do not allow it, one that holds the reason."""
+    try:
+        return make()
+    except NetliftError as error:
+        return _reason(str(error))
 
 
 def need_made(*contents: pd.DataFrame | Mapping[str, Any]) -> None:
@@ -63,11 +73,15 @@ def why_left_out(content: pd.DataFrame | Mapping[str, Any]) -> str:
     return str(reason.iloc[0] if isinstance(reason, pd.Series) else reason)
 
 
+def _reason(reason: str) -> pd.DataFrame:
+    return pd.DataFrame({WHY: [reason.rstrip(".")]})
+
+
 def _write_reason(reason: str, path: str) -> None:
     suffix = Path(path).suffix
     if suffix == ".json":
-        write_json({WHY: reason}, path)
+        write_json({WHY: reason.rstrip(".")}, path)
     elif suffix in (".csv", ".parquet"):
-        write_table(pd.DataFrame({WHY: [reason]}), path)
+        write_table(_reason(reason), path)
     else:
         write_text("", path)

@@ -118,12 +118,7 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
-    about = {
-        topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
-        if line.varies
-        else ""
-        for topic, (line, _, _) in written.items()
-    }
+    about = {topic: _about(line, caveats) for topic, (line, _, _) in written.items()}
     table = pd.DataFrame(
         [
             *_of_design(caveats),
@@ -131,9 +126,7 @@ def decision_statements(
                 {
                     "topic": topic,
                     "verdict": verdict,
-                    "statement": " ".join(
-                        filter(None, (statement, about[topic], in_short(caveats)))
-                    ),
+                    "statement": " ".join(filter(None, (statement, *about[topic]))),
                     "estimate": line.value,
                     "ci_95_lower": line.lower,
                     "ci_95_upper": line.upper,
@@ -145,6 +138,14 @@ def decision_statements(
         ]
     )
     return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
+
+
+def _about(line: _Line, caveats: Sequence[Caveat]) -> tuple[str, ...]:
+    """Return the sentences on what a line's interval is of, and on what limits it, each once."""
+    if not line.varies:
+        return (in_short(caveats),)
+    claim = claim_sentence(line.about)
+    return users_sentence(line.about), claim, in_short(caveats, few_units=not claim)
 
 
 def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
@@ -250,10 +251,17 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses {outcome.unit}. For promoting every slate they rule out a gain above "
-        f"{total.upper:+,.1f} and a loss beyond {total.lower:+,.1f}; more slates would narrow "
-        "this.",
+        f"loses {outcome.unit}. For promoting every slate {_excluded(total)}; more slates would "
+        "narrow this.",
     )
+
+
+def _excluded(total: _Line) -> str:
+    """Say which net changes the data exclude, as far as the interval is promised to hold."""
+    gain, loss = f"a gain above {total.upper:+,.1f}", f"a loss beyond {total.lower:+,.1f}"
+    if claim_sentence(total.about):
+        return f"{gain} and {loss} are outside the interval"
+    return f"they rule out {gain} and {loss}"
 
 
 def _monitoring(
@@ -263,12 +271,15 @@ def _monitoring(
     if indirect.why_empty:
         return "not_detected", f"Nothing to monitor: {indirect.why_empty}."
     row_sign, row_words = _clearest_row_effect(spillover, outcome)
-    cluster = same.why_empty or {
-        1: f"same-cluster items gain, by {same}",
-        -1: f"same-cluster items lose, by {same}",
-        0: f"for same-cluster items alone, {same}"
-        + (", the interval covers zero" if same.varies else ""),
-    }[same.sign]
+    cluster = (
+        same.why_empty
+        or {
+            1: f"same-cluster items gain, by {same}",
+            -1: f"same-cluster items lose, by {same}",
+            0: f"for same-cluster items alone, {same}"
+            + (", the interval covers zero" if same.varies else ""),
+        }[same.sign]
+    )
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
         return "losses", f"{summary} Watch competitors' {outcome.unit} in every promotion test."
