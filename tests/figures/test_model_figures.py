@@ -282,8 +282,8 @@ def test_policies_show_values_bounds_and_shares(experiment, kind):
     written = {text.get_position(): text.get_text() for text in beside.texts}
     for row, line in table.iterrows():
         assert written[(0.2, row)] == f"{100 * line['share_promoted']:.0f}%"
-        assert written[(0.48, row)] == signed(line["naive_value"], 1)
-        assert written[(0.76, row)] == signed(line["lower_bound"], 1)
+        assert written[(0.44, row)] == signed(line["naive_value"], 1)
+        assert written[(0.68, row)] == signed(line["lower_bound"], 1)
         corrected = line["corrected_value"]
         assert written.get((1, row), "") == (signed(corrected, 1) if pd.notna(corrected) else "")
 

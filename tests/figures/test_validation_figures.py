@@ -56,7 +56,8 @@ def tables(tmp_path):
     coverage, tests, policies = [], [], []
     for number, (name, world, slates) in enumerate(CASES):
         facts = {"case": name, "world": world, "slates": slates, "bound_se": 0.1}
-        own = ledgers.assign(t=ledgers["t"] * (1 + number / 2))
+        # As if there were enough units for the coverage to be claimed.
+        own = ledgers.assign(t=ledgers["t"] * (1 + number / 2), claimed=True)
         own.loc[(own["line"] == "direct") & (own["replicate"] < 3), "t"] = np.nan
         coverage.append(coverage_table(own, facts))
         tests.append(rejection_table(tested.assign(known_null=tested.index % 5 == number), facts))

@@ -59,7 +59,7 @@ def test_policies_are_compared_by_these_effects(results):
     values = compared.policies.set_index("rule")
     for rule in values.index.drop(NONE):
         mean = 1000 * (chosen[rule] * chosen["aipw_score"]).mean()
-        assert values.at[rule, "value"] == pytest.approx(mean, rel=1e-12)
+        assert values.at[rule, "naive_value"] == pytest.approx(mean, rel=1e-12)
     assert values["unit"].eq("minutes per 1,000 eligible slates").all()
     assert compared.verdict["rule"] in values.index
     assert {"advice", "who_gains", "statement"} <= set(compared.verdict)

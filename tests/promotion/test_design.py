@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from builders import cluster_sandwich, exposure, items, random_items, slates_of
+from builders import exposure, items, random_items, slates_of
 from scipy import stats
 
 from netlift.core.errors import NetliftError
@@ -243,25 +243,26 @@ def users_experiment(seed: int = 3) -> tuple[Design, np.ndarray]:
     return Design(user < 9, user, np.zeros(len(user), int), probability, "user"), outcomes
 
 
-def mean_and_cr2(y: list[float], user: list[int]) -> tuple[float, float, float]:
-    """Return the mean, its CR2 variance and degrees of freedom, number by number.
+def mean_and_jackknife(y: list[float], user: list[int]) -> tuple[float, float, float]:
+    """Return the mean, its jackknife variance and degrees of freedom, number by number.
 
-    With an intercept alone, a user's n_g rows have leverage n_g / n in the direction of their sum
-    and none in others; (I - H)^(-1/2) divides the sum of residuals by the root of 1 - n_g / n.
+    Each of G users is left out once: (G - 1) / G times the squared changes of the mean. With an
+    intercept alone, a user's n_g rows change it by the sum of residuals over n (1 - n_g / n).
     """
     n = len(y)
     mean = sum(y) / n
-    variance, sizes = 0.0, []
+    variance, sizes, users = 0.0, [], len(set(user))
     for number in sorted(set(user)):
         own = [value - mean for value, u in zip(y, user, strict=True) if u == number]
         sizes.append(len(own))
-        variance += sum(own) ** 2 / (1 - len(own) / n) / n**2
-    # Satterthwaite: columns (I - H) 1_g / (n sqrt(1 - n_g/n)) of independent errors, of which
+        rest = [value for value, u in zip(y, user, strict=True) if u != number]
+        variance += (users - 1) / users * (sum(rest) / len(rest) - mean) ** 2
+    # Satterthwaite: columns (I - H) 1_g / (n (1 - n_g/n)) of independent errors, of which
     # (1_g - n_g/n) and (1_h - n_h/n) have the inner product [g = h] n_g - n_g n_h / n.
     gram = [
         [
             ((g == h) * sizes[g] - sizes[g] * sizes[h] / n)
-            / (n**2 * (1 - sizes[g] / n) ** 0.5 * (1 - sizes[h] / n) ** 0.5)
+            / (n**2 * (1 - sizes[g] / n) * (1 - sizes[h] / n))
             for h in range(len(sizes))
         ]
         for g in range(len(sizes))
@@ -271,12 +272,12 @@ def mean_and_cr2(y: list[float], user: list[int]) -> tuple[float, float, float]:
     return mean, variance, trace**2 / square
 
 
-def test_differences_by_user_have_cr2_errors_in_each_arm():
+def test_differences_by_user_have_the_jackknife_s_errors_in_each_arm():
     design, outcomes = users_experiment()
     arms = plain_difference(design, outcomes)
     for column in range(3):
         parts = [
-            mean_and_cr2(outcomes[arm, column].tolist(), design.unit[arm].tolist())
+            mean_and_jackknife(outcomes[arm, column].tolist(), design.unit[arm].tolist())
             for arm in (design.promoted, ~design.promoted)
         ]
         (mean_1, variance_1, df_1), (mean_0, variance_0, df_0) = parts
@@ -285,8 +286,6 @@ def test_differences_by_user_have_cr2_errors_in_each_arm():
         assert estimate.se == pytest.approx((variance_1 + variance_0) ** 0.5, rel=1e-11)
         welch = (variance_1 + variance_0) ** 2 / (variance_1**2 / df_1 + variance_0**2 / df_0)
         assert estimate.df == pytest.approx(welch, rel=1e-9)
-        slope, se = cluster_sandwich(outcomes[:, column], design.promoted, design.unit)
-        assert (estimate.value, estimate.se) == pytest.approx((slope, se), rel=1e-9)
 
 
 def test_sums_of_parts_have_the_error_of_the_sum():
@@ -311,7 +310,7 @@ def test_users_with_one_slate_each_are_as_single_slates():
     assert by_user.combination((1, 0)).df == pytest.approx(welch.df, rel=1e-9)
 
 
-def test_weighted_differences_are_statsmodels_wls_with_hc2_errors():
+def test_weighted_differences_are_statsmodels_wls_with_the_jackknife_s_errors():
     rng = np.random.default_rng(6)
     probability = rng.uniform(0.1, 0.9, 80)
     promoted = rng.random(80) < probability
@@ -321,10 +320,15 @@ def test_weighted_differences_are_statsmodels_wls_with_hc2_errors():
     weights = 1 / np.where(promoted, probability, 1 - probability)
     for combination in ((1, 0), (0, 1), (1, 1)):
         y = outcomes @ np.array(combination)
-        wls = sm.WLS(y, sm.add_constant(promoted * 1.0), weights=weights).fit(cov_type="HC2")
+        wls = sm.WLS(y, sm.add_constant(promoted * 1.0), weights=weights).fit()
+        variance = 0.0
+        for arm in (promoted, ~promoted):
+            # HC3 of an arm's mean is the sum of its changes when a slate is left out.
+            mean = sm.WLS(y[arm], np.ones(arm.sum()), weights=weights[arm]).fit(cov_type="HC3")
+            variance += mean.bse[0] ** 2 * (arm.sum() - 1) / arm.sum()
         estimate = arms.combination(combination)
         assert estimate.value == pytest.approx(wls.params[1], rel=1e-11)
-        assert estimate.se == pytest.approx(wls.bse[1], rel=1e-11)
+        assert estimate.se == pytest.approx(variance**0.5, rel=1e-11)
 
 
 def test_weights_of_one_probability_change_nothing():

@@ -30,6 +30,6 @@ def test_nothing_is_ruled_out_or_sure_without_an_error():
 
 def test_an_interval_around_zero_rules_out_what_is_beyond_it():
     verdict = verdict_of(experiment(1.0, -2.0, 4.0))
-    assert "A gain above +4.0" in verdict.answers[2].detail
+    assert "a gain above +4.0" in verdict.answers[2].detail
     assert verdict_of(experiment(3.0, 1.0, 5.0)).code == "creates"
     assert verdict_of(experiment(-3.0, -5.0, -1.0)).code == "destroys"

@@ -39,7 +39,7 @@ def evaluate(config: dict) -> dict:
         with suppress(NetliftError):
             make()
     for name in study.grids:
-        study.grid_settings(name)
+        study.grid_settings(name, study.seeds[0])
     for name in study.logs:
         study.log_settings(name)
     study.config_settings()

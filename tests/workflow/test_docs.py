@@ -100,23 +100,3 @@ def test_git_tracks_the_readme_of_results_and_nothing_else_there():
     if ignored.returncode == 128:
         pytest.skip("not a git checkout")
     assert ignored.stdout.split() == ["results/index.html", "resources/x/y"]
-
-
-def test_every_citation_has_its_reference_and_every_reference_is_cited():
-    text, references = (ROOT / "docs/methods.md").read_text(encoding="utf-8").split("## References")
-    text = re.sub(r"\s+", " ", text)
-    listed = {
-        (re.split(r",", line)[0].removeprefix("- "), re.search(r"\((\d{4})", line)[1])
-        for line in references.strip().splitlines()
-    }
-    name = r"[A-Z][A-Za-z]+(?:-[A-Z][a-z]+)?"
-    others = (
-        rf"(?:, {name})*(?:,? and (?:van der )?{name}(?: van der {name})?| et al\.| and others)?"
-    )
-    cited = set(re.findall(rf"({name}){others}(?:'s)? ?\(?(\d{{4}})\b", text))
-    cited = {(author, year) for author, year in cited if (author, year) != ("Laan", "2016")}
-    assert cited - listed == set()
-    uncited = {
-        pair for pair in listed - cited if not re.search(f"{pair[0]}.{{0,60}}{pair[1]}", text)
-    }
-    assert uncited == set()

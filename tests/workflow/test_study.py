@@ -391,9 +391,9 @@ SWEPT = {"sweep": {"seeds": ["1-2"], "sizes": [6], "worlds": ["logit"]}}
         ({"validation": {"replicates": 120}}, {"validation"}),
         ({"sweep": {"block_size": 3}}, set()),
         ({"datasets": {"tiny": {"title": "Another title"}}}, set()),
-        ({"inference": {"min_slates": 12}}, set()),
+        ({"inference": {"min_slates": 12}}, {"validation"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_a_sweep_and_a_validation_are_known_by_all_that_they_follow_from(change, differs):
     overlay = yaml.safe_load((ROOT / "config/studies/tiny.yaml").read_text(encoding="utf-8"))

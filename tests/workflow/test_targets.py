@@ -14,7 +14,7 @@ LOG = {
     "path": "mine.csv",
     "columns": {"slate": "s", "item": "i", "position": "p", "promoted": "d", "focal": "f"},
     "outcomes": {"clicks": {"column": "c"}},
-    "promotion": {"probability": 0.5},
+    "promotion": {"probability": 0.5, "unit": "slate"},
 }
 PATTERNS = [
     *(output.path for output in [*outputs.OUTPUTS, *outputs.FIGURES]),

@@ -137,11 +137,11 @@ def write_values(axes: Axes, policies: pd.DataFrame) -> None:
     """Write the share that each rule promotes, its value, its lower bound, and what is left."""
     columns = {
         "Promoted": [written(100 * share, "{:.0f}%") for share in policies["share_promoted"]],
-        "Naive value": [_signed(x) for x in policies["naive_value"]],
-        "Lower bound": [_signed(x) for x in policies["lower_bound"]],
+        "Naive": [_signed(x) for x in policies["naive_value"]],
+        "Bound": [_signed(x) for x in policies["lower_bound"]],
         "Corrected": [_signed(x) for x in policies["corrected_value"].astype(float)],
     }
-    columns_of_text(axes, columns, (0.2, 0.48, 0.76, 1))
+    columns_of_text(axes, columns, (0.2, 0.44, 0.68, 1))
 
 
 def _signed(value: float) -> str:

@@ -52,8 +52,8 @@ def validation_report(
         _claims(*tables),
         _not_kept(broken, coverage),
         "## Intervals, where they are claimed\n\n" + _by_estimator(_claimed(coverage)),
-        f"## Intervals where nothing is claimed: fewer than {CLAIMED_FROM} slates, and plain "
-        "OLS errors\n\n" + _by_estimator(_unclaimed(coverage)),
+        f"## Intervals where nothing is claimed: fewer than {CLAIMED_FROM} slates, few effective "
+        "units or terms, and plain OLS errors\n\n" + _by_estimator(_unclaimed(coverage)),
         "## Randomization tests\n\n" + _tests(tests),
     ]
     if len(policies):
