@@ -76,7 +76,7 @@ def test_every_sound_log_has_a_page(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", EMPTY)
 def test_a_line_without_items_is_no_zero_that_was_measured(kind, tmp_path):
-    analysis, gathered, page = analyzed(tmp_path, kind)
+    _, gathered, page = analyzed(tmp_path, kind)
     for name in ("component_effects", "aipw"):
         table = gathered.table(name)
         for line, why in EMPTY[kind].items() if table is not None else ():
@@ -114,7 +114,7 @@ def test_few_units_are_named_once_in_a_statement(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("no_row_stages")])
 def test_every_figure_is_drawn_or_says_why_not(kind, tmp_path):
-    analysis, gathered, _ = analyzed(tmp_path, kind)
+    analysis, *_ = analyzed(tmp_path, kind)
     for rule in FIGURES:
         analysis.draw(rule)
     shown, _ = analysis.page()

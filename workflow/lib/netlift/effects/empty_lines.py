@@ -79,7 +79,7 @@ def without_numbers(table: pd.DataFrame, reasons: Mapping[str, str]) -> pd.DataF
     empty = lines.isin(list(reasons))
     if not empty.any():
         return table
-    numbers = [name for name in table if str(name).startswith(_NUMBERS)]
+    numbers = [name for name in map(str, table) if name.startswith(_NUMBERS)]
     blanked = {name: table[name].where(~empty) for name in numbers}
     notes = table["note"] if "note" in table else pd.Series(None, table.index, dtype=object)
     notes = notes.astype(object).where(~empty, lines.map(reasons))

@@ -128,11 +128,11 @@ def ledger_views(
         thousand = lines.drop(columns=["ci_95_lower", "ci_95_upper"]).rename(columns=columns)
         views.append(_view(str(name), units.PER_1000, outcome, thousand))
     if observed is not None:
-        lines = with_items(rows)[0]["line"]
+        have_items = with_items(rows)[0]["line"]
         by_row = observed[
             (observed["unit_code"] == units.PER_ROW)
             & observed["line"].isin(list(_COLORS))
-            & observed["line"].isin(lines)
+            & observed["line"].isin(have_items)
         ]
         views.append(_view("least_squares", units.PER_ROW, outcome, by_row))
     return views
