@@ -77,6 +77,8 @@ class PageData:
         Outputs that do not exist, or that this configuration does not make.
     reasons
         Why outputs are missing, by name, where more is known than that they do not exist.
+    left_out
+        Why the data do not allow a table, by name; figures of it are left out, too.
     movies
         Titles by ``item_id``, if available.
     """
@@ -89,6 +91,7 @@ class PageData:
     files: dict[str, File] = field(default_factory=dict)
     missing: list[Output] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     movies: pd.DataFrame | None = None
 
     @property
@@ -218,9 +221,9 @@ def _take(page: PageData, output: Output, path: Path, root: Path, reason: str) -
     key = f"figure/{output.name}" if is_figure else output.name
     content = None if reason or not path.exists() else _content(path)
     if isinstance(output, Figure):
-        reason = reason or next(filter(None, map(page.reasons.get, output.tables)), "")
-    elif content is not None and not isinstance(content, str):
-        reason = why_left_out(content)
+        reason = reason or next(filter(None, map(page.left_out.get, output.tables)), "")
+    elif content is not None and not isinstance(content, str) and why_left_out(content):
+        reason = page.left_out[output.name] = why_left_out(content)
     if reason or content is None:
         if reason:
             page.reasons[key] = reason
