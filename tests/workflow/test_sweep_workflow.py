@@ -109,6 +109,7 @@ def test_coverage_is_what_the_replicates_say(swept):
         "rare_clicks",
         "users_randomized",
         "many_per_user",
+        "probabilities_by_slate",
         "no_spillover",
     }
     row = table[(table["case"] == "standard") & (table["world"] == "logit")]
