@@ -310,7 +310,7 @@ def test_a_group_without_rows_has_no_numbers_and_says_so_and_the_others_have_the
     log = items(["ABC"] * 8, [2] * 8, [1, 0] * 4, ["100", "010", "001", "110"] * 2)
     effects, draws = observed_effects(log, seed=1, bootstrap_draws=50)
     row = effects.set_index("line").loc["same_cluster"]
-    assert "rows of 0 promoted units" in row["note"]
+    assert "there are no such item rows" in row["note"]
     numbers = ["estimate", "se", "ci_95_lower", "treated_mean", "bootstrap_se", "bootstrap_draws"]
     assert row[numbers].isna().all()
     assert (row["treated_rows"], row["control_slates"]) == (0, 0)

@@ -451,6 +451,16 @@ def test_a_third_arm_is_named_with_its_values_and_counts(tmp_path):
     assert contract.loc["unknown_flag", "slates"] == 300
 
 
+def test_an_arm_with_a_blank_too_many_is_shown_as_it_is_written(tmp_path):
+    """One arm is called "none": with a blank, too, it is a value and not a missing one."""
+    log = slates(12, 200, 40)
+    found, message = refused(log.assign(arm=log["arm"] + " "), tmp_path)
+    assert list(found.index) == ["unknown_flag"]
+    counts = arms(log)
+    for arm in ("boost", "none"):
+        assert f"arm is '{arm} ' in {counts[arm]} slates" in message
+
+
 # Effective units
 
 

@@ -127,7 +127,7 @@ def chains(_small) -> pd.DataFrame:
                     "kind": draw.__name__,
                     "passed": found["verdict"] == PROMOTE,
                     "rule": found["rule"],
-                    "z": every["value"] / every["se"],
+                    "z": every["naive_value"] / every["se"],
                     "p_value": p,
                 }
             )

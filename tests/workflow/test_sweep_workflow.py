@@ -94,11 +94,13 @@ def test_other_blocks_and_one_core_give_the_same_table(swept, tmp_path):
 
 
 def test_a_wrong_sweep_is_refused_in_words(swept):
-    wrong = "sweep={seeds: [9-1], sizes: [50], worlds: [logitt]}"
+    # Ranges of seeds are read before anything is compared with them.
+    said = run(swept, "--config", "sweep={seeds: [9-1]}", "--", "sweep", ok=False)
+    assert "did you mean 1-9?" in said
+    wrong = "sweep={sizes: [50], worlds: [logitt]}"
     said = run(swept, "--config", wrong, "--", "sweep", ok=False)
     assert "there is no 'logitt'; did you mean logit?" in said
     assert "a pool of 20 candidates cannot fill slates of 50" in said
-    assert "did you mean 1-9?" in said
 
 
 def test_coverage_is_what_the_replicates_say(swept):
@@ -109,6 +111,7 @@ def test_coverage_is_what_the_replicates_say(swept):
         "rare_clicks",
         "users_randomized",
         "many_per_user",
+        "probabilities_by_slate",
         "no_spillover",
     }
     row = table[(table["case"] == "standard") & (table["world"] == "logit")]

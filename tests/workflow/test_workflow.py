@@ -335,7 +335,7 @@ class TestBadInput:
 
     def test_a_typo_in_the_config_stops_before_anything_is_made(self, tmp_path):
         folder = checkout(tmp_path)
-        edit(folder / "config/config.yaml", "    n_slates: 3000", "    n_slate: 3000")
+        edit(folder / "config/config.yaml", "\n    n_slates: 3000", "\n    n_slate: 3000")
         output = run(folder, ok=False)
         assert "slates.scorer.n_slate: unknown key; did you mean slates.scorer.n_slates?" in output
         assert "Traceback" not in output

@@ -80,7 +80,7 @@ rule test_randomization:
 
 rule state_decisions:
     input:
-        **needs("state_decisions"),
+        **needs("state_decisions") | {"spillover_sensitivity": definitions_of},
         checks=lambda wildcards: checks_of_log(wildcards.experiment),
         code=code("state_decisions"),
     output:

@@ -49,6 +49,14 @@ def checks_of_log(experiment):
     return [str(folder / f"{name}.csv") for name in names]
 
 
+def definitions_of(wildcards):
+    """Return the table of definitions of spillover; nothing for a log without row stages."""
+    folder = Path("results", wildcards.experiment)
+    if folder.parent.name == "logs" and not log_entry(folder.name).row_stages:
+        return []
+    return named("spillover_sensitivity").path.format(experiment=wildcards.experiment)
+
+
 def page_files(wildcards):
     """Return what the page of an experiment needs: the outputs of the stages before it."""
     folder = Path("results", wildcards.experiment)

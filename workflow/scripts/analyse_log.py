@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from netlift.core.tables import write_table
+from netlift.core.left_out import why_left_out
+from netlift.core.tables import read_table, write_table
 from netlift.logs.sections import sections
 from netlift.workflow.job import job
 from netlift.workflow.log_results import remove_undeclared
@@ -10,7 +11,9 @@ from netlift.workflow.log_results import remove_undeclared
 
 def main(path: str, declared: list[str], settings: dict) -> None:
     """Write the list; delete results that the log's entry no longer asks for."""
-    write_table(sections(**settings), path)
+    policies = [file for file in declared if file.endswith("models/policies.csv")]
+    no_models = "".join(why_left_out(read_table(file)) for file in policies)
+    write_table(sections(**settings, no_models=no_models), path)
     remove_undeclared(Path(path).parent, [*declared, path])
 
 

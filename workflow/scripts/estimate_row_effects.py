@@ -1,5 +1,6 @@
 """Estimate effects on item rows, with clustered errors, and evaluate the conclusions."""
 
+from netlift.core.left_out import leaving_out
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.effects.row_tables import row_tables
@@ -9,9 +10,11 @@ from netlift.workflow.job import job
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read items and accounts; write what is estimated on item rows, and the conclusions."""
     settings = settings | {"outcome": Outcome(settings["outcome"])}
-    tables = row_tables(read_table(items), read_table(accounts), **settings)
-    for name, path in outputs.items():
-        write_table(tables[name], path)
+    experiment = (read_table(items), read_table(accounts))
+    with leaving_out("effects on item rows", outputs.values()):
+        tables = row_tables(*experiment, **settings)
+        for name, path in outputs.items():
+            write_table(tables[name], path)
 
 
 if "snakemake" in globals():

@@ -2,7 +2,9 @@
 
 from importlib import import_module
 
+from netlift.core.left_out import why_left_out
 from netlift.core.tables import read_json, read_table
+from netlift.figures.drawing.left_out import left_out
 from netlift.figures.drawing.saving import save_figure
 from netlift.figures.drawing.text import drawn_outcome
 from netlift.workflow.job import job
@@ -28,7 +30,13 @@ def main(tables: dict[str, str], figures: dict[str, str], settings: dict) -> Non
         draw = getattr(import_module(f"netlift.figures.{drawing['module']}"), name)
         files = [tables[table] for table in drawing["tables"]]
         read = [read_json(file) if file.endswith(".json") else read_table(file) for file in files]
-        save_figure(draw(*read, **options), figures[name])
+        reason = next(filter(None, map(why_left_out, read)), "")
+        figure = (
+            left_out(name.replace("_", " ").capitalize(), reason, source=settings["source"])
+            if reason
+            else draw(*read, **options)
+        )
+        save_figure(figure, figures[name])
 
 
 if "snakemake" in globals():

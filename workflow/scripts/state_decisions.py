@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from netlift.core.left_out import why_left_out
 from netlift.core.outcome import Outcome
-from netlift.core.tables import read_table, write_table
+from netlift.core.tables import read_optional, read_table, write_table
 from netlift.effects.caveats import log_caveats
 from netlift.effects.decisions import decision_statements
 from netlift.workflow.job import job
@@ -11,16 +12,24 @@ from netlift.workflow.job import job
 
 def main(
     product: str,
-    spillover: str,
+    spillover: str | None,
     segments: str,
     decisions: str,
     unit: str,
     checks: Sequence[str] = (),
 ) -> None:
     """Read the tables of effects, and the checks of a log; write one statement per topic."""
-    tables = (read_table(path) for path in (product, spillover, segments))
+    by_definition = read_optional(spillover)
+    if by_definition is not None and why_left_out(by_definition):
+        by_definition = None
     caveats = log_caveats(*map(read_table, checks)) if checks else []
-    statements = decision_statements(*tables, outcome=Outcome(unit), caveats=caveats)
+    statements = decision_statements(
+        read_table(product),
+        by_definition,
+        read_table(segments),
+        outcome=Outcome(unit),
+        caveats=caveats,
+    )
     write_table(statements, decisions)
 
 
@@ -29,7 +38,7 @@ if "snakemake" in globals():
         inputs = snakemake.input
         main(
             inputs.product_summary,
-            inputs.spillover_sensitivity,
+            inputs.spillover_sensitivity or None,
             inputs.segments,
             snakemake.output.decision_statements,
             snakemake.params.settings["outcome"],

@@ -1,5 +1,6 @@
 """Run randomization tests for spillover, and check the design in the same way."""
 
+from netlift.core.left_out import leaving_out
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.effects.design_checks import design_diagnostics
@@ -9,12 +10,15 @@ from netlift.workflow.job import job
 
 def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> None:
     """Read items and accounts; write the tests and the diagnostics."""
+    rows, slates = read_table(items), read_table(accounts)
     outcome = Outcome(settings["outcome"])
-    tests = randomization_tests(read_table(items), **settings | {"outcome": outcome})
     draws = {key: settings[key] for key in ("permutations", "seed")}
-    diagnostics = outcome.in_units(design_diagnostics(read_table(accounts), **draws))
-    write_table(tests, outputs["randomization_tests"])
-    write_table(diagnostics, outputs["design_diagnostics"])
+    with leaving_out("randomization tests", [outputs["randomization_tests"]]):
+        tests = randomization_tests(rows, **settings | {"outcome": outcome})
+        write_table(tests, outputs["randomization_tests"])
+    with leaving_out("checks of the design", [outputs["design_diagnostics"]]):
+        diagnostics = outcome.in_units(design_diagnostics(slates, **draws))
+        write_table(diagnostics, outputs["design_diagnostics"])
 
 
 if "snakemake" in globals():

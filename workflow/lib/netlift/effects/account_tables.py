@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from netlift.core.outcome import Outcome
+from netlift.effects.empty_lines import empty_lines, without_numbers
 from netlift.effects.ledger import (
     additivity_checks,
     component_covariance,
@@ -56,11 +57,8 @@ def account_tables(
         bootstrap_draws=bootstrap_draws,
         outcome=outcome,
     )
-    return {
-        "component_support": component_support(accounts),
+    of_lines = {
         "component_effects": component_effects(accounts),
-        "additivity_checks": additivity_checks(accounts),
-        "component_covariance": component_covariance(accounts, units=units),
         "shares": shares(accounts),
         "product_summary": product_summary(accounts, outcome=outcome),
         "risk_by_position": outcome.in_units(risk_by_position(accounts, min_slates=min_slates)),
@@ -68,4 +66,11 @@ def account_tables(
         "segments": by_segment,
         "heterogeneity": heterogeneity,
         "power": outcome.in_units(power_table(accounts, effects=power_effects)),
+    }
+    empty = empty_lines(accounts)
+    return {
+        "component_support": component_support(accounts),
+        "additivity_checks": additivity_checks(accounts),
+        "component_covariance": component_covariance(accounts, units=units),
+        **{name: without_numbers(table, empty) for name, table in of_lines.items()},
     }

@@ -114,8 +114,16 @@ def _largest(weights: np.ndarray) -> float:
     return float(weights.max() / weights.sum()) if len(weights) else 0.0
 
 
-def in_short(caveats: Sequence[Caveat]) -> str:
-    """Return one sentence on what limits a statement; empty where nothing does."""
+def in_short(caveats: Sequence[Caveat], *, few_units: bool = True) -> str:
+    """Return one sentence on what limits a statement; empty where nothing does.
+
+    Parameters
+    ----------
+    caveats
+        What limits results.
+    few_units
+        Whether it names few units; another sentence may already say so.
+    """
     parts = [
         f"{', '.join(codes)} {words}"
         for kind, words in ((ACCEPTED, "accepted"), (SET_ASIDE, "set aside"))
@@ -127,5 +135,5 @@ def in_short(caveats: Sequence[Caveat]) -> str:
             ]
         )
     ]
-    parts += ["few effective units" for caveat in caveats if caveat.kind == FEW_UNITS]
+    parts += ["few effective units" for each in caveats if few_units and each.kind == FEW_UNITS]
     return f"With a limited design: {'; '.join(parts)}." if parts else ""

@@ -46,6 +46,8 @@ class _Line:
     lower: float
     upper: float
     about: dict[str, object]
+    why_empty: str = ""
+    """Why there are no items that it is about."""
 
     @classmethod
     def from_product(cls, product: pd.DataFrame, metric: str) -> _Line:
@@ -55,6 +57,7 @@ class _Line:
             float(row["ci_95_lower"]),
             float(row["ci_95_upper"]),
             {name: row[name] for name in (*USERS_COLUMNS, *CLAIM_COLUMNS) if name in row},
+            str(row["note"]) if pd.isna(row["estimate"]) else "",
         )
 
     @property
@@ -76,7 +79,7 @@ class _Line:
 
 def decision_statements(
     product: pd.DataFrame,
-    spillover: pd.DataFrame,
+    spillover: pd.DataFrame | None,
     segments: pd.DataFrame,
     *,
     outcome: Outcome = CLICKS,
@@ -89,7 +92,7 @@ def decision_statements(
     product
         ``product_summary.csv``.
     spillover
-        ``spillover_sensitivity.csv``.
+        ``spillover_sensitivity.csv``; None where item rows were not analyzed.
     segments
         ``segments.csv``.
     outcome
@@ -115,12 +118,7 @@ def decision_statements(
         MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
         POLICY: (total, *_policy(total, segments, outcome)),
     }
-    about = {
-        topic: f"{users_sentence(line.about)} {claim_sentence(line.about)}".strip()
-        if line.varies
-        else ""
-        for topic, (line, _, _) in written.items()
-    }
+    about = {topic: _about(line, caveats) for topic, (line, _, _) in written.items()}
     table = pd.DataFrame(
         [
             *_of_design(caveats),
@@ -128,9 +126,7 @@ def decision_statements(
                 {
                     "topic": topic,
                     "verdict": verdict,
-                    "statement": " ".join(
-                        filter(None, (statement, about[topic], in_short(caveats)))
-                    ),
+                    "statement": " ".join(filter(None, (statement, *about[topic]))),
                     "estimate": line.value,
                     "ci_95_lower": line.lower,
                     "ci_95_upper": line.upper,
@@ -142,6 +138,14 @@ def decision_statements(
         ]
     )
     return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
+
+
+def _about(line: _Line, caveats: Sequence[Caveat]) -> tuple[str, ...]:
+    """Return the sentences on what a line's interval is of, and on what limits it, each once."""
+    if not line.varies:
+        return (in_short(caveats),)
+    claim = claim_sentence(line.about)
+    return users_sentence(line.about), claim, in_short(caveats, few_units=not claim)
 
 
 def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
@@ -157,12 +161,18 @@ def _item_level(
 ) -> tuple[str, str]:
     """Judge what a report on the promoted item alone would claim."""
     summary = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
-    others = f"its competitors change by {indirect}"
+    others = indirect.why_empty or f"its competitors change by {indirect}"
     if not direct.varies:
         return (
             "no_direct_effect_detected",
             f"{summary}: its {outcome.unit} are the same in all slates of an arm, so nothing about "
             f"promotion can be seen in them; {others}.",
+        )
+    if indirect.why_empty:
+        return (
+            "offset_not_detected",
+            f"{summary}; {others}: nothing can be taken from other items of the slate, and whether "
+            "anything is taken from elsewhere is not recorded in this log.",
         )
     if direct.sign == 0:
         return (
@@ -241,23 +251,35 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
     return (
         "undecided",
         f"{summary}, an interval that covers zero: the data do not show that promotion creates or "
-        f"loses {outcome.unit}. For promoting every slate they rule out a gain above "
-        f"{total.upper:+,.1f} and a loss beyond {total.lower:+,.1f}; more slates would narrow "
-        "this.",
+        f"loses {outcome.unit}. For promoting every slate {_excluded(total)}; more slates would "
+        "narrow this.",
     )
 
 
+def _excluded(total: _Line) -> str:
+    """Say which net changes the data exclude, as far as the interval is promised to hold."""
+    gain, loss = f"a gain above {total.upper:+,.1f}", f"a loss beyond {total.lower:+,.1f}"
+    if claim_sentence(total.about):
+        return f"{gain} and {loss} are outside the interval"
+    return f"they rule out {gain} and {loss}"
+
+
 def _monitoring(
-    indirect: _Line, same: _Line, spillover: pd.DataFrame, outcome: Outcome
+    indirect: _Line, same: _Line, spillover: pd.DataFrame | None, outcome: Outcome
 ) -> tuple[str, str]:
     """Return which items to monitor for spillover."""
+    if indirect.why_empty:
+        return "not_detected", f"Nothing to monitor: {indirect.why_empty}."
     row_sign, row_words = _clearest_row_effect(spillover, outcome)
-    cluster = {
-        1: f"same-cluster items gain, by {same}",
-        -1: f"same-cluster items lose, by {same}",
-        0: f"for same-cluster items alone, {same}"
-        + (", the interval covers zero" if same.varies else ""),
-    }[same.sign]
+    cluster = (
+        same.why_empty
+        or {
+            1: f"same-cluster items gain, by {same}",
+            -1: f"same-cluster items lose, by {same}",
+            0: f"for same-cluster items alone, {same}"
+            + (", the interval covers zero" if same.varies else ""),
+        }[same.sign]
+    )
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
     if indirect.sign < 0:
         return "losses", f"{summary} Watch competitors' {outcome.unit} in every promotion test."
@@ -289,8 +311,10 @@ def _monitoring(
     )
 
 
-def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int, str]:
+def _clearest_row_effect(spillover: pd.DataFrame | None, outcome: Outcome) -> tuple[int, str]:
     """Return sign and sentence of the definition with the clearest effect per item row."""
+    if spillover is None:
+        return 0, "Definitions of spillover per item row were not compared."
     rows = spillover[(spillover["unit_code"] == PER_ROW) & (spillover["se"] > ROUNDING)]
     if rows.empty:
         return 0, ""
@@ -304,8 +328,10 @@ def _clearest_row_effect(spillover: pd.DataFrame, outcome: Outcome) -> tuple[int
     )
 
 
-def _shown_per_slate(spillover: pd.DataFrame) -> list[str]:
+def _shown_per_slate(spillover: pd.DataFrame | None) -> list[str]:
     """Return the definitions whose effect per slate has an interval without zero."""
+    if spillover is None:
+        return []
     rows = spillover[spillover["unit_code"] == PER_SLATE]
     lower, upper = (rows[name].astype(float) for name in ("ci_95_lower", "ci_95_upper"))
     shown = (lower > ROUNDING) | (upper < -ROUNDING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from netlift.core.left_out import table_or_reason, why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.conclusions import conclusions
 from netlift.effects.item_level import item_level_claim
@@ -36,19 +37,26 @@ def row_tables(
 
     Returns
     -------
-    Tables by name, in the units of the outcome.
+    Tables by name, in the units of the outcome; one that the data do not allow holds the reason
+    (see ``core.left_out``).
     """
     bootstrap = {"seed": seed, "bootstrap_draws": bootstrap_draws}
     effects, draws = observed_effects(items, **bootstrap)
     tables = {
         "observed_effects": effects,
         "bootstrap_draws": draws,
-        "conclusions": conclusions(items, accounts),
-        "spillover_support": spillover_support(items, near_positions=near_positions),
-        "spillover_sensitivity": spillover_sensitivity(
+    }
+    made = {
+        "conclusions": lambda: conclusions(items, accounts),
+        "spillover_support": lambda: spillover_support(items, near_positions=near_positions),
+        "spillover_sensitivity": lambda: spillover_sensitivity(
             items, near_positions=near_positions, **bootstrap
         ),
-        "leakage": leakage(items, near_positions=near_positions),
-        "item_level_claim": item_level_claim(items, outcome=outcome),
+        "leakage": lambda: leakage(items, near_positions=near_positions),
+        "item_level_claim": lambda: item_level_claim(items, outcome=outcome),
     }
-    return {name: outcome.in_units(table) for name, table in tables.items()}
+    tables |= {name: table_or_reason(make) for name, make in made.items()}
+    return {
+        name: table if why_left_out(table) else outcome.in_units(table)
+        for name, table in tables.items()
+    }

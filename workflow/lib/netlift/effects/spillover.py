@@ -172,6 +172,8 @@ def _row_effect(
 
 
 def _need_units(unit: Integers, promoted: Booleans) -> None:
+    if not len(unit):
+        raise NetliftError("there are no such item rows")
     for name, arm in (("promoted", promoted), ("control", ~promoted)):
         n_units = len(np.unique(unit[arm]))
         if n_units < MIN_PER_ARM:

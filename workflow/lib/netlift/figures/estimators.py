@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE
+from netlift.effects.empty_lines import with_items
 from netlift.effects.estimators import HAJEK, label_of
 from netlift.figures.drawing.marks import draw_estimate, estimate_key, interval_of, say_missing
 from netlift.figures.drawing.style import (
@@ -53,11 +54,14 @@ def estimators(
     outcome
         The outcome's unit and wording, for labels.
     """
-    effects = by_line(component_effects[component_effects["outcome_type"] == "observed_clicks"])
+    observed = component_effects[component_effects["outcome_type"] == "observed_clicks"]
+    effects, empty = with_items(by_line(observed))
     main = effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0]
     pairs = component_covariance[
         (component_covariance["outcome_type"] == "observed_clicks")
         & (component_covariance["estimator"] == main)
+        & component_covariance["line_1"].isin(effects["line"])
+        & component_covariance["line_2"].isin(effects["line"])
     ]
     lines = list(dict.fromkeys(effects["line"]))
     parts = list(dict.fromkeys(pairs["component_1"]))
@@ -69,7 +73,7 @@ def estimators(
         subtitle=f"Observed {outcome.of(PER_SLATE)}, {count(first['treated_slates'])} promoted "
         f"and {count(first['control_slates'])} control slates.",
         legend=[estimate_key(current_theme().muted, "estimate, 95% interval")],
-        note=_note(effects),
+        note=" ".join([_note(effects), *empty]),
         source=source,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=heights, width_ratios=[2, 1])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, counted_by
 from netlift.effects.codes import TOTAL_LINE
+from netlift.effects.empty_lines import with_items
 from netlift.figures.drawing.marks import INTERVAL, color_key, draw_estimate, estimate_key
 from netlift.figures.drawing.style import (
     column_of_text,
@@ -71,7 +72,7 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome =
     outcome
         The outcome's unit and wording, for labels.
     """
-    lines = ledger_lines(effects, "observed_clicks")
+    lines, empty = with_items(ledger_lines(effects, "observed_clicks"))
     first = lines.iloc[0]
     figure = sheet(
         4.3,
@@ -79,7 +80,7 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome =
         subtitle=f"{count(first['treated_slates'])} promoted and "
         f"{count(first['control_slates'])} control slates. Each bar starts where the one before it "
         "ends; the last one is their sum.",
-        note="Thin lines: 95% interval of each bar's own change.",
+        note=" ".join(["Thin lines: 95% interval of each bar's own change.", *empty]),
         source=source,
     )
     axes = figure.add_subplot()

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
+from netlift.effects.empty_lines import with_items
 from netlift.effects.estimators import LIN, MAIN, label_of
 from netlift.figures.drawing.marks import (
     INTERVAL,
@@ -62,7 +63,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
         The outcome's unit and wording, for labels.
     """
     theme = current_theme()
-    part = shares[shares["estimator"].isin(ESTIMATORS)]
+    part, empty = with_items(shares[shares["estimator"].isin(ESTIMATORS)], "metric_label")
     names = part.drop_duplicates("metric")
     keys = [
         estimate_key(theme.data, f"{label_of(name)}, 95% set", marker=marker, filled=filled)
@@ -74,7 +75,7 @@ def shares(shares: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICKS)
         subtitle=f"Shares of observed {outcome.unit}, with Fieller sets. What is taken from all "
         "competitors and what is left for the slate add up to 1.",
         legend=[*keys, *known_keys(part, column="known_value", label="known share")],
-        note=_note(part),
+        note=" ".join(filter(None, [_note(part), *empty])),
         source=source,
     )
     grid = figure.add_gridspec(1, 3, width_ratios=[0.62, 1.3, 0.72])

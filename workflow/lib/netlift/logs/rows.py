@@ -171,6 +171,16 @@ def _unreadable(cell: str) -> str:
     return f"CASE WHEN {_written(cell, MISSING_TEXTS)} THEN NULL ELSE NULLIF(trim({cell}), '') END"
 
 
+def _unmeant(cell: str, meant: str) -> str:
+    """Return a cell as it is written; NULL if it says that a value is missing, and none is meant.
+
+    A blank more than in the meaning is shown: ``none`` may be an arm, and "none " is not missing.
+    """
+    bare = f"trim({cell}, {BLANKS})"
+    missing = f"({bare} = '' OR {_written(cell, MISSING_TEXTS)})"
+    return f"CASE WHEN {missing} AND {bare} NOT IN ({meant}) THEN NULL ELSE {cell} END"
+
+
 class _Mapper:
     """Builds the expressions of one log."""
 
@@ -321,7 +331,7 @@ class _Mapper:
                 ", ".join(text(value) for value in meanings[role][key]) for key in _MEANT[role]
             )
             shown = f"CAST({raw} AS VARCHAR)"
-            unread = _unreadable(shown)
+            unread = _unmeant(shown, f"{first}, {second}")
             yes, no = f"{shown} IN ({first})", f"{shown} IN ({second})"
             value = f"CASE WHEN {yes} THEN true WHEN {no} THEN false END"
         elif kind == "BOOLEAN":

@@ -21,7 +21,7 @@ _DRAW = {
 """What each section needs in addition to slates, items, positions and outcomes."""
 
 
-def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
+def sections(*, experiment: bool, row_stages: bool, no_models: str = "") -> pd.DataFrame:
     """Return which sections of the analysis a log supports, and why others are missing.
 
     Parameters
@@ -30,6 +30,8 @@ def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
         Whether the log records promotions that were drawn at random.
     row_stages
         Whether stages that hold item rows in memory are run.
+    no_models
+        Why the data allow no models; empty if they do.
 
     Returns
     -------
@@ -51,6 +53,8 @@ def sections(*, experiment: bool, row_stages: bool) -> pd.DataFrame:
         },
         "truth": (_NO_TRUTH, "nothing: simulate a world that looks like this log (match)"),
     }
+    if no_models:
+        reasons["models and policies"] = (no_models, "more slates of more users that differ")
     return pd.DataFrame(
         [
             {"section": name, "available": why is None, "why_not": why, "what_to_record": remedy}

@@ -93,7 +93,8 @@ def t_learner(
             if in_arm.sum() < MIN_PER_ARM:
                 raise NetliftError(
                     f"of {int(train.sum()):,} slates to learn from, {int(in_arm.sum())} are in one "
-                    "of the arms: too few. Use more slates, or a promotion probability near 0.5."
+                    "of the arms: too few. It needs more slates (or users, where users were "
+                    "randomized), or a promotion probability near 0.5."
                 )
             learner = slate_learner("lightgbm", int(in_arm.sum()), seed, threads).estimator
             arms.append(learner.fit(data.slates[in_arm], total[in_arm]).predict(data.slates[test]))

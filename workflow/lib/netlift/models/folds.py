@@ -41,8 +41,8 @@ def user_folds(
     _, user, counts = np.unique(users, return_inverse=True, return_counts=True)
     if len(counts) < n_folds:
         raise NetliftError(
-            f"{len(counts)} users cannot be split into {n_folds} folds: take more slates or fewer "
-            "folds"
+            f"{len(counts)} {'user' if len(counts) == 1 else 'users'} cannot be split into "
+            f"{n_folds} folds: take more slates or fewer folds"
         )
     order = generator(seed, "folds", repetition).permutation(len(counts))
     # The largest first, for folds of similar size; users of equal size in random order.

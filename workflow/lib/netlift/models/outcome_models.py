@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats, Integers
+from netlift.core.errors import NetliftError
 from netlift.effects.item_rows import ItemRows
 from netlift.models.feature_checks import refuse_leaks
 from netlift.models.features import RowFeatures, item_features, slate_features
@@ -86,7 +87,7 @@ class ModelData:
         Raises
         ------
         NetliftError
-            A feature was not known before promotion (see ``refuse_leaks``).
+            A feature was not known before promotion (see ``refuse_leaks``), or none varies.
         """
         rows = ItemRows.from_items(items)
         features = slate_features(items)
@@ -98,6 +99,11 @@ class ModelData:
             design=rows.design,
         )
         features = features.loc[:, features.std() > 1e-12]
+        if features.empty:
+            raise NetliftError(
+                "nothing that is known before promotion differs between slates, so no model can "
+                "tell them apart"
+            )
         values = features.to_numpy(dtype=np.float64)
         component = np.select(
             [(items["component"] == name).to_numpy() for name in COMPONENTS], [0, 1, 2]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from netlift.core.arrays import Integers
 from netlift.core.outcome import CLICKS, Outcome
+from netlift.effects.empty_lines import empty_lines, without_numbers
 from netlift.models.aipw import aipw_scores, aipw_table
 from netlift.models.effect_models import JUDGED, effect_models
 from netlift.models.fitted import feature_importance, fit_all
@@ -109,11 +110,12 @@ def fit_models(
     effects = _slate_effects(data, accounts, folds_by_repetition[0], cross_fitted[0], seed, threads)
     gains, toc = _evaluated_effects(data, effects, seed)
     fitted = fit_all(data, seed=seed, threads=threads)
+    ledger = aipw_table(accounts, data.outcomes, cross_fitted)
     return ModelResults(
         outcome_models=model_scores(data, cross_fitted[0], accounts),
         calibration=calibration_table(data, cross_fitted[0]),
         feature_importance=feature_importance(data, fitted),
-        aipw=outcome.in_units(aipw_table(accounts, data.outcomes, cross_fitted)),
+        aipw=outcome.in_units(without_numbers(ledger, empty_lines(accounts))),
         who_gains=outcome.in_units(gains),
         toc=outcome.in_units(toc),
         slate_effects=effects,

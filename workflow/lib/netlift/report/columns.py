@@ -130,13 +130,14 @@ def effect(
         write = _writer(row, signs=signs)
         shown = write(float(value), digits)  # type: ignore[arg-type]
         low, high = row.get(lower), row.get(upper)
-        if finite(low) and finite(high):
-            kind = str(row.get("interval_kind", "interval"))
+        kind = str(row.get("interval_kind", "interval"))
+        if kind == "everything":
+            shown += " (unbounded)"
+        elif finite(low) and finite(high):
             ends = f"{write(float(low), digits)} to {write(float(high), digits)}"  # type: ignore[arg-type]
             shown += {
                 "interval": f" ({ends})",
                 "outside": f" (everything but {ends})",
-                "everything": " (unbounded)",
             }[kind]
         return Cell(shown, float(value))  # type: ignore[arg-type]
 

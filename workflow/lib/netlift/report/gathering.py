@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from netlift.core.errors import NetliftError
+from netlift.core.left_out import why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
 from netlift.logs.entries import MAIN_OUTCOME, LogEntry
@@ -76,6 +77,8 @@ class PageData:
         Outputs that do not exist, or that this configuration does not make.
     reasons
         Why outputs are missing, by name, where more is known than that they do not exist.
+    left_out
+        Why the data do not allow a table, by name; figures of it are left out, too.
     movies
         Titles by ``item_id``, if available.
     """
@@ -88,6 +91,7 @@ class PageData:
     files: dict[str, File] = field(default_factory=dict)
     missing: list[Output] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     movies: pd.DataFrame | None = None
 
     @property
@@ -201,17 +205,6 @@ def shown_outputs(page: PageData) -> list[Output]:
     return [*of_log, *(named(name) for name in LOG_CHECKS)]
 
 
-def _take_all(page: PageData, root: Path, folder: Path) -> None:
-    """Read the outputs that are current; say of the others why they are not."""
-    paths = {
-        output: root / (folder if output.folder == EXPERIMENT else folder.parent) / output.file
-        for output in shown_outputs(page)
-    }
-    outdated = outdated_files(paths.values(), root)
-    for output, path in paths.items():
-        _take(page, output, path, root, _undeclared(page, output) or outdated.get(path, ""))
-
-
 def _undeclared(page: PageData, output: Output) -> str:
     """Return why an output is not made with the configuration of a log; empty if it is made."""
     log = page.log
@@ -226,19 +219,31 @@ def _take(page: PageData, output: Output, path: Path, root: Path, reason: str) -
     """Read one output, if it exists and no reason is given not to show it."""
     is_figure = isinstance(output, Figure)
     key = f"figure/{output.name}" if is_figure else output.name
-    if reason or not path.exists():
+    content = None if reason or not path.exists() else _content(path)
+    if isinstance(output, Figure):
+        reason = reason or next(filter(None, map(page.left_out.get, output.tables)), "")
+    elif content is not None and not isinstance(content, str) and why_left_out(content):
+        reason = page.left_out[output.name] = why_left_out(content)
+    if reason or content is None:
         if reason:
             page.reasons[key] = reason
         if output.name not in LOG_CHECKS:
             page.missing.append(output)
         return
     page.files[key] = checked(path, root, maker(output, of_log=page.is_log))
-    if is_figure:
-        page.figures[output.name] = path.read_text(encoding="utf-8")
-    elif path.suffix == ".json":
-        page.records[output.name] = read_json(path)
+    if isinstance(content, str):
+        page.figures[output.name] = content
+    elif isinstance(content, pd.DataFrame):
+        page.tables[output.name] = content
     else:
-        page.tables[output.name] = read_table(path)
+        page.records[output.name] = content
+
+
+def _content(path: Path) -> pd.DataFrame | dict[str, Any] | str:
+    """Read a table, a record, or the text of a figure."""
+    if path.suffix == ".svg":
+        return path.read_text(encoding="utf-8")
+    return read_json(path) if path.suffix == ".json" else read_table(path)
 
 
 def checked(path: Path, root: Path, rule: str) -> File:

@@ -189,6 +189,7 @@ def _shares(experiment: PageData) -> Section:
             effect(heading="Estimate (95% interval, these users)"),
             users_effect(),
             number("known_value", "Known", signs=True),
+            NOTE,
         ],
     )
     return part.done("shares", "What is taken, and what is left")

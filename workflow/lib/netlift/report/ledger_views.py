@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from netlift.core.formatting import count, signed
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import counted_by
 from netlift.effects.codes import TOTAL_LINE
+from netlift.effects.empty_lines import with_items
 from netlift.report.columns import digits_of
 
 WORDS = {
@@ -82,7 +83,7 @@ class LedgerView:
     stacked
         Whether bars are cumulative; effects per item row do not add up.
     note
-        Why there are no numbers.
+        Why there are no numbers, or which lines have no items.
     """
 
     estimator: str
@@ -127,8 +128,11 @@ def ledger_views(
         thousand = lines.drop(columns=["ci_95_lower", "ci_95_upper"]).rename(columns=columns)
         views.append(_view(str(name), units.PER_1000, outcome, thousand))
     if observed is not None:
+        have_items = with_items(rows)[0]["line"]
         by_row = observed[
-            (observed["unit_code"] == units.PER_ROW) & observed["line"].isin(list(_COLORS))
+            (observed["unit_code"] == units.PER_ROW)
+            & observed["line"].isin(list(_COLORS))
+            & observed["line"].isin(have_items)
         ]
         views.append(_view("least_squares", units.PER_ROW, outcome, by_row))
     return views
@@ -141,6 +145,7 @@ def main_estimator(effects: pd.DataFrame) -> str:
 
 def _view(estimator: str, unit_code: str, outcome: Outcome, lines: pd.DataFrame) -> LedgerView:
     stacked, unit = unit_code != units.PER_ROW, outcome.of(unit_code)
+    lines, empty = with_items(lines)
     values = lines[list(_NUMBERS)].to_numpy(dtype=np.float64)
     if not np.isfinite(values[:, 0]).all():
         notes = lines["note"].dropna() if "note" in lines else pd.Series(dtype=object)
@@ -159,7 +164,8 @@ def _view(estimator: str, unit_code: str, outcome: Outcome, lines: pd.DataFrame)
         }
         for line, name in zip(lines.to_dict("records"), names, strict=True)
     ]
-    return _drawn(estimator, unit_code, outcome, labeled, starts, stacked)
+    drawn = _drawn(estimator, unit_code, outcome, labeled, starts, stacked)
+    return replace(drawn, note=" ".join(empty))
 
 
 def side_by_side(

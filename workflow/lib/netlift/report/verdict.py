@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
-from netlift.effects.caveats import FEW_UNITS, Caveat, few_units, in_short, log_caveats
+from netlift.effects.caveats import ACCEPTED, FEW_UNITS, Caveat, few_units, in_short, log_caveats
 from netlift.effects.claims import claim_sentence
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
@@ -124,7 +124,8 @@ def verdict_of(experiment: PageData) -> Verdict:
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
     outcome = experiment.outcome
-    about = users_sentence(net), claim_sentence(dict(net))
+    claim = claim_sentence(dict(net))
+    about = users_sentence(net), claim
     has_error = varies(lower, upper)
     interval = (
         f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
@@ -132,7 +133,7 @@ def verdict_of(experiment: PageData) -> Verdict:
         else "without an interval"
     )
     caveats = caveats_of(experiment)
-    limits = f" {in_short(caveats)}" if caveats else ""
+    limits = in_short(caveats, few_units=not (claim and has_error))
     answers = (
         Answer("Create or move?", short, _taken(experiment), "product_summary"),
         Answer(
@@ -143,13 +144,14 @@ def verdict_of(experiment: PageData) -> Verdict:
         ),
         Answer(
             "How sure?",
-            outcome.fill(_SURE[code] if has_error else "Nothing is shown: no variation"),
+            outcome.fill(_sure(code, claim, caveats))
+            if has_error
+            else "Nothing is shown: no variation",
             " ".join(
-                filter(None, (_certainty(code, lower, upper, outcome), *about))
+                filter(None, (_certainty(code, lower, upper, outcome, claim), *about, limits))
                 if has_error
-                else (outcome.fill(_NO_VARIATION),)
-            )
-            + limits,
+                else filter(None, (outcome.fill(_NO_VARIATION), limits))
+            ),
             "product_summary",
         ),
         _what_to_do(experiment, statements),
@@ -197,7 +199,7 @@ def _codes(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) ->
 def _sign(line: Mapping[str, Any]) -> int:
     """Return the sign that an interval supports: none where outcomes do not vary."""
     lower, upper = line["ci_95_lower"], line["ci_95_upper"]
-    if not varies(lower, upper):
+    if lower is None or upper is None or not varies(lower, upper):
         return 0
     return int(lower > 0) - int(upper < 0)
 
@@ -205,12 +207,19 @@ def _sign(line: Mapping[str, Any]) -> int:
 def _taken(experiment: PageData) -> str:
     """Describe what share of the focal gain is taken from others, with its interval."""
     gain = experiment.product(FOCAL_GAIN)
+    lower, upper = float(gain["ci_95_lower"]), float(gain["ci_95_upper"])
+    interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
+    has_error = varies(lower, upper)
     sentence = (
         f"The promoted item changes by {signed(float(gain['estimate']), 1)} "
-        f"{experiment.outcome.of(PER_1000)} (95% interval "
-        f"{signed(float(gain['ci_95_lower']), 1)} to {signed(float(gain['ci_95_upper']), 1)})."
+        f"{experiment.outcome.of(PER_1000)} "
+        f"({interval if has_error else 'no interval: it does not vary'})."
     )
     ratio = experiment.product(OFFSET_RATIO)
+    if experiment.product(COMPETITOR_CHANGE)["estimate"] is None:
+        return f"{sentence} No slate has another item from which it could be taken."
+    if not has_error:
+        return sentence
     if ratio["estimate"] is None or ratio["interval_kind"] != "interval":
         return f"{sentence} The data do not bound what share of it is taken from other items."
     share, low, high = (
@@ -219,11 +228,23 @@ def _taken(experiment: PageData) -> str:
     return f"{sentence} Taken from other items: {share}% of it (95% interval {low}% to {high}%)."
 
 
-def _certainty(code: str, lower: float, upper: float, outcome: Outcome) -> str:
+def _sure(code: str, claim: str, caveats: Sequence[Caveat]) -> str:
+    """Answer how sure it is; ``claim`` says why the interval is not promised to cover 95%."""
     if code == "undecided":
+        return _SURE[code]
+    if claim:
+        side = "above" if code == "creates" else "below"
+        return f"The interval is {side} zero, but not promised to hold"
+    accepted = any(caveat.kind == ACCEPTED for caveat in caveats)
+    return f"{_SURE[code]}, if what was accepted does no harm" if accepted else _SURE[code]
+
+
+def _certainty(code: str, lower: float, upper: float, outcome: Outcome, claim: str) -> str:
+    if code == "undecided":
+        excluded = "outside the interval" if claim else "ruled out at 95%"
         return (
             f"For promoting every slate, a gain above {signed(upper, 1)} and a loss beyond "
-            f"{signed(lower, 1)} {outcome.of(PER_1000)} are ruled out at 95%. More slates would "
+            f"{signed(lower, 1)} {outcome.of(PER_1000)} are {excluded}. More slates would "
             "narrow this."
         )
     least = lower if code == "creates" else upper

@@ -50,7 +50,8 @@ def job(snakemake: Any) -> Iterator[logging.Logger]:
     except BaseException as error:
         if isinstance(error, Exception) and is_disk_full(error):
             _exit(snakemake, log, f"The disk is full: {error}. Make room and run again.")
-        log.exception("unexpected error")
+        # With its path: Snakemake cuts a long one where it shows the log.
+        log.exception("unexpected error; this log is %s", snakemake.log[0])
         raise
     finally:
         log.removeHandler(file)

@@ -44,6 +44,9 @@ FOLDERS = {
 ESTIMATES = ("estimate_ledger", "estimate_row_effects", "test_randomization", "state_decisions")
 """Rules that make the tables of effects."""
 
+WITHOUT_ROWS = ("estimate_ledger", "state_decisions")
+"""Those of them that need no item rows."""
+
 MODEL_RULES = ("fit_models", "compare_policies")
 """Rules that make the tables of models and policies."""
 
@@ -264,7 +267,7 @@ def outputs_of_log(*, is_experiment: bool, row_stages: bool) -> list[Output]:
     names += ["outcome_by_position"] if row_stages else []
     rules: Sequence[str] = ()
     if is_experiment:
-        rules = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES] if row_stages else ["estimate_ledger"]
+        rules = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES] if row_stages else WITHOUT_ROWS
     items = ["slate_items"] if row_stages else []
     return [*(named(name) for name in names + items), *made_by(*rules)]
 

@@ -1,0 +1,141 @@
+"""Every log that passes the contract gets a page; a section that it does not allow says why."""
+
+import re
+from html import unescape
+
+import pandas as pd
+import pytest
+from odd_logs import KINDS, Analysis, made_log
+
+from netlift.core.left_out import why_left_out
+from netlift.core.tables import read_json, read_table
+from netlift.effects.empty_lines import NO_CLUSTERS, NO_COMPETITORS, NO_OTHERS, NO_SAME_CLUSTER
+from netlift.workflow import outputs
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+FIGURES = outputs.FIGURE_RULES
+LEFT_OUT = {
+    "same_page": "no model can tell them apart",
+    "same_page_no_covariates": "no model can tell them apart",
+    "one_user": "1 user cannot be split into 2 folds",
+    "eight_slates": "slates to learn from",
+    "two_slates_per_arm": "slates to learn from",
+    "six_users": "slates to learn from",
+    "four_users_by_user": "slates to learn from",
+    "unlucky": "features that were not known before promotion",
+    "no_row_stages": "row_stages is false",
+    "no_row_stages_no_clusters": "row_stages is false",
+    "no_row_stages_eight_slates": "row_stages is false",
+}
+"""Why there are no models, by kind of log; models of all other kinds are shown."""
+
+EMPTY = {
+    "no_clusters": {"same_cluster": NO_CLUSTERS},
+    "no_row_stages_no_clusters": {"same_cluster": NO_CLUSTERS},
+    "own_clusters": {"same_cluster": NO_SAME_CLUSTER},
+    "one_cluster": {"other": NO_OTHERS},
+    "length_1": {"same_cluster": NO_COMPETITORS, "other": NO_COMPETITORS},
+}
+"""Lines of the ledger without items, by kind of log."""
+
+
+def analyzed(folder, kind):
+    """Analyze a log without figures; return the analysis, what the page is made of, its text."""
+    analysis = Analysis(folder, *made_log(kind))
+    analysis.read()
+    analysis.estimate()
+    if analysis.log.row_stages:
+        analysis.model()
+    analysis.state()
+    gathered, page = analysis.page()
+    return analysis, gathered, page
+
+
+def words(page):
+    """Return the words of a page, in which a tag ends each sentence."""
+    page = re.sub(r"<(script|style|svg)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", "|", page)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sound_log_has_a_page(kind, tmp_path):
+    analysis, gathered, page = analyzed(tmp_path, kind)
+    text = words(page)
+    for sign in (r"\bnan\b", r"\bNaN\b", r"\bNone\b", r"\binf\b", r"not_made"):
+        assert not re.search(sign, text), sign
+    statements = gathered.tables["decision_statements"]
+    assert not statements["statement"].str.contains("nan").any()
+    reason = gathered.reasons.get("policies", "")
+    assert LEFT_OUT.get(kind, "") in reason
+    assert bool(reason) == (kind in LEFT_OUT)
+    if reason:
+        decided = read_json(analysis.folder / "decision.json")
+        assert decided["policy"] is None
+        assert reason in {row["reason"] for row in decided["missing"]}
+        assert "Not shown (" in page
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_line_without_items_is_no_zero_that_was_measured(kind, tmp_path):
+    _, gathered, page = analyzed(tmp_path, kind)
+    for name in ("component_effects", "aipw"):
+        table = gathered.table(name)
+        for line, why in EMPTY[kind].items() if table is not None else ():
+            rows = table[table["line"] == line]
+            assert rows[["se", "ci_95_lower"]].isna().all(axis=None)
+            assert set(rows["note"]) == {why}
+        if table is not None:
+            assert table.loc[table["line"] == "total", "se"].notna().any()
+    product = gathered.tables["product_summary"].set_index("metric")
+    for line, why in EMPTY[kind].items():
+        row = product.loc[
+            {"same_cluster": "same_cluster_change", "other": "other_cluster_change"}[line]
+        ]
+        assert pd.isna(row["estimate"])
+        assert row["note"] == why
+        assert why in unescape(page)
+        bars = {"same_cluster": "Same-cluster items", "other": "Other items"}
+        assert f'<span class="bar-label">{bars[line]}</span>' not in page
+    statements = " ".join(gathered.tables["decision_statements"]["statement"])
+    assert "+0.0" not in statements
+    if "same_cluster" in EMPTY[kind]:
+        assert EMPTY[kind]["same_cluster"] in statements
+
+
+def test_few_units_are_named_once_in_a_statement(tmp_path):
+    _, gathered, page = analyzed(tmp_path, "no_row_stages_eight_slates")
+    rows = gathered.tables["decision_statements"].set_index("topic")
+    statement = rows.loc["slate_level_metric", "statement"]
+    assert "This interval is not promised to cover 95%" in statement
+    assert "few effective units" not in statement
+    assert "rule out" not in statement
+    assert "ruled out" not in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("no_row_stages")])
+def test_every_figure_is_drawn_or_says_why_not(kind, tmp_path):
+    analysis, *_ = analyzed(tmp_path, kind)
+    for rule in FIGURES:
+        analysis.draw(rule)
+    shown, _ = analysis.page()
+    for figure in outputs.figures_of(*FIGURES):
+        drawn = (analysis.folder / figure.file).read_text(encoding="utf-8")
+        left_out = [name for name in figure.tables if name in shown.reasons]
+        assert (figure.name in shown.figures) == (not left_out)
+        assert drawn.startswith("<?xml")
+
+
+def test_a_file_that_was_not_made_says_why(tmp_path):
+    analysis, *_ = analyzed(tmp_path, "same_page")
+    reasons = {
+        why_left_out(read(analysis.path(name)))
+        for name, read in (
+            ("policies", read_table),
+            ("slate_effects", read_table),
+            ("verdict", read_json),
+        )
+    }
+    (reason,) = reasons
+    assert reason.startswith("nothing that is known before promotion differs between slates")
