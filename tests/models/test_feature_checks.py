@@ -208,7 +208,9 @@ def test_few_slates_and_few_clicks_are_never_refused(rate, by_user):
 
 def test_one_slate_in_an_arm_is_no_leak():
     log = items(["AAB"] * 5, [3] * 5, [1, 0, 0, 0, 0], ["010"] * 5)
-    ModelData.from_items(log.assign(relevance=log["click"]))
+    # Something differs between slates, so that models can be fitted.
+    differs = np.repeat(np.arange(5.0), 3)
+    ModelData.from_items(log.assign(relevance=log["click"], user_activity=differs))
 
 
 def test_a_count_that_foretells_clicks_is_no_leak():
