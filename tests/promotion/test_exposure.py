@@ -189,7 +189,7 @@ def test_the_first_slates_have_the_same_design_however_many_follow():
 
 def test_the_record_of_a_promotion_gives_back_the_keys_of_the_config():
     entry = {"probability": 0.5, "assignment": "complete", "focal_position_first": 3}
-    assert Promotion(**entry).settings == entry | {"unit": "slate", "move": {"to": 1}}
+    assert Promotion(**entry).settings == entry | {"unit": "slate"}
     for treatment in ({"move": {"to": 3}}, {"badge": {}}):
         written = entry | {"unit": "user"} | treatment
         assert Promotion.from_config(written).settings == written

@@ -190,8 +190,7 @@ KEYS = {
     "fit_scorer": "damping factors train_share",
     "build_slates": "builder clusters max_per_user n_slates scorer seed size",
     "build_case_slates": "builder clusters max_per_user n_slates n_users scorer seed size",
-    "assign_promotion": "assignment focal_position_first focal_position_last move probability seed "
-    "unit",
+    "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
     "simulate_clicks": "seed world",
     "estimate_ledger": "bootstrap_draws min_slates power_effects seed units",
     "estimate_row_effects": "bootstrap_draws near_positions outcome seed",
@@ -345,8 +344,7 @@ def test_a_case_takes_from_the_study_what_it_does_not_say(default):
     assert (standard.model_replicates, standard.n_users) == (100, None)
     assert (few.n_slates, few.worlds) == (50, ("reference", "logit", "mnl"))
     rare = default.case_settings("promoted_1_in_10", "to_first", "logit")["promotion"]
-    changed = {"probability": 0.1, "move": {"to": 1}}
-    assert rare == default.config["promotions"]["to_first"] | changed
+    assert rare == default.config["promotions"]["to_first"] | {"probability": 0.1}
     assert default.case("size_24").size == 24
 
 

@@ -36,7 +36,9 @@ class Treatment:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The treatment as in the config."""
+        """The treatment as in the config; none is named if it is the default."""
+        if self == MOVE_TO_FIRST:
+            return {}
         return {self.kind: {} if self.to is None else {"to": self.to}}
 
     @property
