@@ -249,6 +249,12 @@ def test_the_verdict_tells_the_value_corrected_for_the_choice_and_names_the_othe
     unsure = verdict(compared({"large": (60.0, 2.0)}, "large"))
     assert unsure["lower_bound"] == -3.0
     assert "How much it gains is not shown" in unsure["statement"]
+    assert "contradict" not in unsure["statement"]
+    table = compared({"large": (60.0, 2.0)}, "large")
+    contradicted = verdict(table.assign(corrected_ci_95_upper=table["corrected_ci_95_lower"] + 1))
+    assert contradicted["upper_bound"] == -2.0
+    assert "the units that were not used for the choice contradict it" in contradicted["statement"]
+    assert "How much it gains" not in contradicted["statement"]
     # A rule that is known to gain nothing at all is not shown to gain.
     none = verdict(compared({"hope": (90.0, -5.0), "loss": (-9.0, -20.0), "same": (0.0, 0.0)}))
     assert (none["verdict"], none["rule"]) == (PROMOTE_NOTHING, NONE)

@@ -439,9 +439,14 @@ def rule_label(rule: str) -> str:
 def _promote(rule: pd.Series, n_compared: int) -> str:
     """Return the statement that recommends a rule, with its corrected value."""
     lower, upper = rule["corrected_ci_95_lower"], rule["corrected_ci_95_upper"]
-    unsure = (
-        "" if lower > 0 else " How much it gains is not shown: measure it in a further experiment."
-    )
+    unsure = ""
+    if upper < 0:
+        unsure = (
+            " That interval is below zero: the units that were not used for the choice contradict "
+            "it. Do not act on this rule before a further experiment."
+        )
+    elif lower <= 0:
+        unsure = " How much it gains is not shown: measure it in a further experiment."
     return (
         f"Promote by the rule '{rule_label(str(rule['rule']))}', the best of {n_compared} that "
         f"were compared. Corrected for that choice, its value is {rule['corrected_value']:+,.1f} "
@@ -449,6 +454,23 @@ def _promote(rule: pd.Series, n_compared: int) -> str:
         f"not corrected: {rule['naive_value']:+,.1f}).{unsure} Where no rule gains, one is "
         f"recommended in at most {100 * (1 - CONFIDENCE) / 2:.1f}% of experiments. It promotes "
         f"{100 * rule['share_promoted']:.0f}% of slates."
+    )
+
+
+def _promote_nothing(compared: pd.DataFrame, largest: float) -> str:
+    """Return the statement that recommends no rule, with the largest gain not ruled out."""
+    best = compared.iloc[int(compared["lower_bound"].argmax())]
+    varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
+    excluded = (
+        f"A gain above {largest:+,.1f} is ruled out for each of these rules, and for all at once: "
+        "this bound is per eligible slate, also for slates that a rule does not promote."
+        if varies.any()
+        else "The outcome does not vary, so no gain is excluded either."
+    )
+    return (
+        f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best lower "
+        f"bound {best['lower_bound']:+,.1f} {best['unit']}, '{rule_label(str(best['rule']))}'). "
+        f"{excluded}"
     )
 
 
@@ -470,35 +492,17 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     compared = policies[policies["rule"] != NONE]
     recommended = compared[compared["recommended"].astype(bool)]
     shipped = len(recommended) > 0
-    varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
-    best = compared.iloc[int(compared["lower_bound"].argmax())]
-    if shipped:
-        best = recommended.iloc[0]
-    most_hopeful = compared.iloc[int(compared["upper_bound"].argmax())]
-    largest = max(float(most_hopeful["upper_bound"]), 0.0)
-    unit, label = str(best["unit"]), rule_label(str(best["rule"]))
-    if shipped:
-        statement = _promote(best, len(compared))
-    else:
-        statement = (
-            f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best "
-            f"lower bound {best['lower_bound']:+,.1f} {unit}, '{label}'). "
-            + (
-                f"A gain above {largest:+,.1f} is ruled out for each of these rules, and for all "
-                "at once: this bound is per eligible slate, also for slates that a rule does not "
-                "promote."
-                if varies.any()
-                else "The outcome does not vary, so no gain is excluded either."
-            )
-        )
-    row = best if shipped else policies[policies["rule"] == NONE].iloc[0]
+    largest = max(float(compared["upper_bound"].max()), 0.0)
+    row = (recommended if shipped else policies[policies["rule"] == NONE]).iloc[0]
     result = {
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
         "rule_label": rule_label(str(row["rule"])),
-        "statement": statement,
+        "statement": _promote(row, len(compared))
+        if shipped
+        else _promote_nothing(compared, largest),
         "unit_code": str(row["unit_code"]),
-        "unit": unit,
+        "unit": str(row["unit"]),
         "value": float(row["corrected_value"]) if shipped else 0.0,
         "lower_bound": float(row["corrected_ci_95_lower"]) if shipped else 0.0,
         "upper_bound": float(row["corrected_ci_95_upper"]) if shipped else 0.0,

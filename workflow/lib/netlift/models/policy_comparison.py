@@ -80,5 +80,9 @@ def compare_policies(
     advised = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
     if advised["verdict"] == PROMOTE:
         rule = values.loc[values["rule"] == advised["rule"]].iloc[0]
-        advised["users"] = users_sentence({str(name): value for name, value in rule.items()})
+        sentence = users_sentence({str(name): value for name, value in rule.items()})
+        if sentence:
+            interval = f"{rule['ci_95_lower']:+,.1f} to {rule['ci_95_upper']:+,.1f}"
+            sentence = f"Of the value that is not corrected (95% interval {interval}): {sentence}"
+        advised["users"] = sentence
     return PolicyComparison(values, pd.concat([identity, chosen], axis=1), advised)
