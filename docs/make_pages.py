@@ -4,6 +4,7 @@ Run by `make docs`. A test compares config/README.md with the schemas. The READM
 figure of the default study, and is copied if that was run.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def main() -> None:
     graph = subprocess.run(
         [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"],
         cwd=ROOT,
+        env=os.environ | {"PYTHONHASHSEED": "0"},  # Snakemake writes rules in the order of a set
         check=True,
         capture_output=True,
         text=True,

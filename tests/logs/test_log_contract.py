@@ -257,6 +257,11 @@ DAMAGED = {
         {"set_aside_differs"},
     ),
     "item twice": (same_item, {}, {"duplicate_item"}),
+    "slates shorter than the position to which items move": (
+        lambda log: log.drop(columns="shown"),
+        {"promotion": {"unit": "slate", "probability": 0.5, "move": {"to": 9}}},
+        {"short_slate"},
+    ),
     "position twice": (put("rank", 1), {}, {"duplicate_position"}),
     "gap": (gap, {}, {"position_gap"}),
     "row lost": (row_lost, {}, {"position_gap"}),

@@ -10,7 +10,10 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
 from netlift.logs import slates as log_slates
 from netlift.logs.entries import LogEntry, log_settings
+from netlift.logs.problems import LogRefusedError
 from netlift.logs.reading import account_log, map_log
+from netlift.promotion.exposure import map_exposure
+from netlift.promotion.treatment import Treatment
 from netlift.workflow.schema import completed, read_schema
 from netlift.workflow.values import canonical
 
@@ -344,3 +347,55 @@ def test_models_of_rows_do_not_take_minutes_for_probabilities():
     scores = model_scores(data, found, slate_outcomes(items))
     assert scores["log_loss"].isna().all()
     assert scores["rmse"].notna().all()
+
+
+def simulated_log(treatment, folder):
+    """Write items of a simulated world under a treatment as a log; return them and its entry."""
+    drawn = random_items(5, 300, (4, 9), n_users=90)
+    drawn = drawn.sort_values(["slate_id", "slate_position_seed"], ignore_index=True)
+    focal = drawn["focal_seed_position"].to_numpy()
+    promoted = drawn["promotion_applied"].to_numpy() == 1
+    items = map_exposure(drawn, focal, promoted, Treatment.from_config(treatment))
+    items.to_parquet(folder / "log.parquet")
+    roles = {"slate": "slate_id", "user": "user_id", "item": "item_id"}
+    roles |= {"cluster": "spillover_cluster", "position": "slate_position_seed"}
+    roles |= {"final_position": "final_position", "focal": "is_focal_item"}
+    said = {
+        "path": str(folder / "log.parquet"),
+        "columns": roles | {"promoted": "promotion_applied"},
+        "outcomes": {"clicks": {"column": "click"}},
+        "promotion": {"unit": "slate", "probability": 0.5} | treatment,
+    }
+    return items, said
+
+
+TREATMENTS = [{}, {"move": {"to": 1}}, {"move": {"to": 2}}, {"move": {"to": 4}}, {"badge": {}}]
+
+
+@pytest.mark.parametrize("treatment", TREATMENTS, ids=str)
+def test_a_log_is_mapped_by_what_its_promotion_does(treatment, tmp_path):
+    items, said = simulated_log(treatment, tmp_path)
+    accounts, mapped, _, _ = account(parsed(said), tmp_path)
+    for column in ("exposure", "promoted_position", "final_position", "position_change"):
+        assert list(mapped[column]) == list(items[column]), column
+    expected = slate_outcomes(items)
+    for column in ("n_displaced", "n_same_cluster_displaced"):
+        assert list(accounts[column]) == list(expected[column]), column
+
+
+@pytest.mark.parametrize("stated", [{}, {"move": {"to": 3}}, {"badge": {}}], ids=str)
+def test_a_promotion_that_is_not_the_one_stated_is_refused(stated, tmp_path):
+    _, said = simulated_log({"move": {"to": 2}}, tmp_path)
+    said["promotion"] = {"unit": "slate", "probability": 0.5} | stated
+    with pytest.raises(LogRefusedError, match="focal_not_moved"):
+        account(parsed(said), tmp_path)
+
+
+def test_slates_that_lack_the_position_are_refused_or_set_aside(tmp_path):
+    items, said = simulated_log({"move": {"to": 4}}, tmp_path)
+    del said["columns"]["final_position"]
+    said["promotion"]["move"] = {"to": 6}
+    with pytest.raises(LogRefusedError, match="short_slate"):
+        account(parsed(said), tmp_path)
+    accounts, *_ = account(parsed(said | {"set_aside": ["short_slate"]}), tmp_path)
+    assert len(accounts) == (items.groupby("slate_id").size() >= 6).sum()

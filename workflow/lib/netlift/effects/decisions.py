@@ -102,10 +102,9 @@ def decision_statements(
 
     Returns
     -------
-    One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it
-    is about, with its interval for these users and (``ci_95_lower_users``,
-    ``ci_95_upper_users``) for users like these, and its unit. With caveats, the first row is about
-    the design, without a number.
+    One row per topic: ``verdict`` (a code), ``statement`` (sentences), and the number that it is
+    about, with its intervals for these users and (``ci_95_lower_users``, ...) for users like these,
+    and its unit. With caveats, the first row is about the design, without a number.
     """
     direct, same, indirect, total = (
         _Line.from_product(product, metric)

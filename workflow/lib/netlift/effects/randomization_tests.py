@@ -109,14 +109,13 @@ def randomization_tests(
 
     Returns
     -------
-    One row per hypothesis: the hypothesis in words, the hypotheses that it ``includes`` (their rows
-    are among its rows), the difference per slate (after subtracting the means of strata, if any),
-    the statistic, the difference's 95% range under the null hypothesis, ``p_value`` (two-sided),
-    by the largest statistic of the hypothesis and those that it includes, and ``p_value_adjusted``,
-    from the closed test over all five (see ``closed_test``). The chance to reject any true
-    hypothesis by ``p_value_adjusted`` <= a is at most a, and a hypothesis is rejected where one
-    that it includes is. In a simulated world ``known_null`` is whether the click probabilities
-    satisfy the hypothesis.
+    One row per hypothesis: its words, the hypotheses that it ``includes`` (their rows are among its
+    rows), the difference per slate (less the means of strata, if any), the statistic, the
+    difference's 95% range under the null hypothesis, ``p_value`` (two-sided, by the largest
+    statistic of it and those that it includes), and ``p_value_adjusted``, from the closed test over
+    all five (see ``closed_test``): the chance to reject any true hypothesis at a is at most a, and
+    one is rejected where another that it includes is. ``known_null``, in a simulated world, is
+    whether the click probabilities satisfy it.
 
     Raises
     ------
@@ -138,8 +137,7 @@ def randomization_tests(
             "permuted_units": _permuted_units(rows.design),
             "note": None,
         }
-        present = bool(tests.cells[k].any())
-        row |= _without_number(present=present, statistic=tests.statistic[k])
+        row |= _without_number(present=bool(tests.cells[k].any()), statistic=tests.statistic[k])
         table.append(row | _known_null(rows, members[k]))
     return with_labels(outcome.in_units(pd.DataFrame(table)), hypothesis=LABELS)
 

@@ -206,6 +206,12 @@ CODES = (
         "a slate has the same item twice",
         "Log each item of a slate once. Rows that were logged twice cause this too.",
     ),
+    _slate(
+        "short_slate",
+        "a slate has fewer items than the position to which promotion moves the focal item",
+        "Set promotion.move.to to the position that promotion means. Slates too short for it were "
+        "not in the experiment: set_aside: [short_slate] leaves them out of both arms.",
+    ),
     _delivery(
         "focal_not_moved",
         "a promoted focal item was not shown where the promotion puts it",

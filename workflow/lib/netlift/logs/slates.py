@@ -51,6 +51,7 @@ SLATE_CODES = (
     "moved_without_promotion",
     "wrong_final_position",
     "repeated_slate",
+    "short_slate",
 )
 """Problems of slates; the index of each is its bit in ``slate_problems``."""
 
@@ -496,6 +497,7 @@ def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
         "several_focal_items": "n_focal > 1",
         "promotion_differs": "promotions",
         "probability_differs": "probabilities",
+        "short_slate": f"n_items < {log.treatment.to or 0}",
     }
     if "final_position" in log.columns:
         consistent = "n_focal = 1 AND NOT promotions AND misplaced"

@@ -11,7 +11,7 @@ better model makes it vary less. The scores of the components add up to that of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,22 +204,32 @@ def aipw_table(
             table.append(_row(estimator, line, measured))
     for model in repetitions[0]:
         scores = [aipw_scores(outcomes, each[model], design) for each in repetitions]
-        means = [MeanScore.from_scores(each, design) for each in scores]
-        chosen = median_repetition(means)
-        middle, of_users = means[chosen], mean_by_user(scores[chosen], by_user.user, by_user.kind)
-        for line in LINES:
-            values = [repetition.combination(line.weights).value for repetition in means]
-            measured = _measured(middle.combination(line.weights), line, bound)
-            measured |= {
-                "repetitions": len(means),
-                "repetition_sd": float(np.std(values, ddof=1)) if len(means) > 1 else None,
-            }
-            users = middle if of_users is None else of_users
-            whole = None if by_user.kind == CROSSED else users.combination(line.weights)
-            measured |= users_columns(whole, by_user.kind)
-            table.append(_row(f"{AIPW}{model}", line, measured))
+        table += _model_rows(f"{AIPW}{model}", scores, design, by_user, bound)
     frame = CLICKS.in_units(pd.DataFrame(table))
     return frame[[*[name for name in frame if name != "note"], "note"]]
+
+
+def _model_rows(
+    estimator: str,
+    scores: Sequence[Floats],
+    design: Design,
+    by_user: LedgerByUser,
+    bound: float | None,
+) -> Iterator[dict[str, object]]:
+    """Yield a model's row of each line, from the scores of each repetition, shape (N, 3)."""
+    means = [MeanScore.from_scores(each, design) for each in scores]
+    chosen = median_repetition(means)
+    middle, of_users = means[chosen], mean_by_user(scores[chosen], by_user.user, by_user.kind)
+    users = middle if of_users is None else of_users
+    for line in LINES:
+        values = [repetition.combination(line.weights).value for repetition in means]
+        measured = _measured(middle.combination(line.weights), line, bound)
+        measured |= {
+            "repetitions": len(means),
+            "repetition_sd": float(np.std(values, ddof=1)) if len(means) > 1 else None,
+        }
+        whole = None if by_user.kind == CROSSED else users.combination(line.weights)
+        yield _row(estimator, line, measured | users_columns(whole, by_user.kind))
 
 
 def _row(estimator: str, line: Line, measured: Mapping[str, object]) -> dict[str, object]:

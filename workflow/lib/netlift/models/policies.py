@@ -249,8 +249,8 @@ def policy_values(
 ) -> pd.DataFrame:
     """Estimate what rules gain over promoting nothing, and recommend one if it is shown to gain.
 
-    A rule passes the gate if its lower bound is above zero; of those that pass, the one with the
-    largest value on the units of the choice is recommended.
+    Of the rules whose lower bound is above zero, the one with the largest value on the units of the
+    choice is recommended.
 
     Parameters
     ----------
@@ -258,44 +258,35 @@ def policy_values(
         Which slates each rule promotes, shape (N,) each.
     scores
         AIPW scores of the total effect, shape (N,).
-    design
-        The assignment, for errors by randomized unit.
-    cost
-        Cost of a promotion, in clicks.
-    max_share
-        Most slates that may be promoted, as a share.
-    seed
-        Study seed, for the units of the choice and the simultaneous bounds.
-    known
-        Known total effects, shape (N,).
-    user_id
-        The user of each slate, shape (N,), for errors for users like these.
+    design, seed
+        The assignment; the study seed, for the units of the choice and the simultaneous bounds.
+    cost, max_share
+        Cost of a promotion, in clicks, and the most slates that may be promoted, as a share.
+    known, user_id
+        Known total effects, and users, for errors for users like these; shape (N,).
 
     Returns
     -------
-    One row per rule, promoting none among them: slates that it is evaluated on; share promoted;
-    ``naive_value`` per 1,000 eligible slates, not corrected for a choice, its error and 95%
-    interval, on all slates; ``choice_value``, on the units of the choice; ``lower_bound``, on the
-    units of the choice, and ``upper_bound``, on all, which hold for all rules at once (maximum of
-    correlated t variables); ``recommended``; for the recommended rule ``corrected_value`` with the
-    95% interval that holds given that it is recommended; the naive value per 1,000 promoted slates;
-    with users, ``se_users`` to ``ci_95_upper_users`` of the naive value for users like these; with
-    a truth the known value, that of the best possible rule (the oracle, under the same cost and
-    cap) and the regret.
+    One row per rule, promoting none among them, values per 1,000 eligible slates: share promoted;
+    ``naive_value``, not corrected for a choice, on all slates, with error and 95% interval (and
+    ``se_users`` to ``ci_95_upper_users``, for users like these); ``choice_value``, on the units of
+    the choice; ``lower_bound``, on these, and ``upper_bound``, on all, which hold for all rules at
+    once (maximum of correlated t variables); ``recommended``, and of that rule ``corrected_value``
+    with the 95% interval that holds given the recommendation; with a truth the known value, that of
+    the best possible rule (the oracle, under the same cost and cap) and the regret.
 
     Raises
     ------
     NetliftError
         There are fewer than two randomized units in the choice.
     """
-    names = list(chosen)
-    gains = np.column_stack([chosen[name] * (scores - cost) for name in names])
+    gains = np.column_stack([promoted * (scores - cost) for promoted in chosen.values()])
     mean, choice = MeanScore.from_scores(1000 * gains, design), _Choice.of(gains, design, seed)
     upper = mean.value + simultaneous_quantile(mean.covariance, mean.df, seed) * mean.errors
     oracle = None if known is None else _oracle(known - cost, max_share)
     of_users, kind = _by_user(1000 * gains, mean, design, user_id)
     table = [_none(oracle, len(scores))]
-    for k, name in enumerate(names):
+    for k, name in enumerate(chosen):
         row = {"rule": name, "slates": len(scores)} | _value(mean.each(k), chosen[name])
         row |= {"choice_value": choice.mean.value[k], "lower_bound": choice.lower[k]}
         row |= {"upper_bound": upper[k], "recommended": k == choice.rule}
@@ -303,11 +294,18 @@ def policy_values(
             row |= _corrected(choice.correct(mean.each(k)))
         if kind is not None:
             row |= users_columns(None if of_users is None else of_users.each(k), kind)
-        if known is not None and oracle is not None:
-            worth = 1000 * float((chosen[name] * (known - cost)).mean())
-            row |= {"known_value": worth, "oracle_value": oracle, "regret": oracle - worth}
-        table.append(row)
+        table.append(row | _known(chosen[name], known, cost, oracle))
     return CLICKS.in_units(pd.DataFrame(table))
+
+
+def _known(
+    chosen: Booleans, known: Floats | None, cost: float, oracle: float | None
+) -> dict[str, float]:
+    """Return a rule's known value and what it leaves of the oracle's; empty without a truth."""
+    if known is None or oracle is None:
+        return {}
+    value = 1000 * float((chosen * (known - cost)).mean())
+    return {"known_value": value, "oracle_value": oracle, "regret": oracle - value}
 
 
 def _by_user(

@@ -167,16 +167,7 @@ def map_exposure(
     cluster = slates["spillover_cluster"].astype("category")
     codes = cluster.cat.codes.to_numpy()
     is_focal = seed_position == focal_position
-    ids, slate = np.unique(slates["slate_id"].to_numpy(), return_inverse=True)
-    n_focal = np.bincount(slate, is_focal, len(ids))
-    if (n_focal != 1).any():
-        raise NetliftError(
-            f"slates: {int((n_focal != 1).sum()):,} of {len(ids):,} do not have exactly one item "
-            f"at their focal position (first: slate {ids[n_focal != 1][0]})"
-        )
-    focal_codes = np.empty(len(ids), dtype=np.int64)
-    focal_codes[slate[is_focal]] = codes[is_focal]
-    focal_codes = focal_codes[slate]
+    focal_codes = _of_focal_item(codes, slates["slate_id"].to_numpy(), is_focal)
     promoted_position = promoted_positions(treatment, seed_position, focal_position)
     final = np.where(promoted, promoted_position, seed_position)
     same_cluster = (codes == focal_codes) & (codes >= 0)
@@ -197,3 +188,19 @@ def map_exposure(
         ),
         position_change=(final - seed_position).astype(np.int16),
     )
+
+
+def _of_focal_item(
+    values: NDArray[np.integer], slate_id: NDArray[np.integer], is_focal: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the value of each row's focal item; refuse slates with none or several."""
+    ids, slate = np.unique(slate_id, return_inverse=True)
+    n_focal = np.bincount(slate, is_focal, len(ids))
+    if (n_focal != 1).any():
+        raise NetliftError(
+            f"slates: {int((n_focal != 1).sum()):,} of {len(ids):,} do not have exactly one item "
+            f"at their focal position (first: slate {ids[n_focal != 1][0]})"
+        )
+    of_slate = np.empty(len(ids), dtype=np.int64)
+    of_slate[slate[is_focal]] = values[is_focal]
+    return of_slate[slate]

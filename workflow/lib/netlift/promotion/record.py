@@ -57,5 +57,5 @@ class Promotion:
 
     @property
     def deepest(self) -> int:
-        """The position that every slate must have, so that focal items can be drawn and moved."""
-        return max(self.focal_position_last or self.focal_position_first, self.treatment.to or 1)
+        """The position that every slate must have, so that focal items can be drawn."""
+        return self.focal_position_last or self.focal_position_first

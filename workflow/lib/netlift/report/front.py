@@ -410,75 +410,78 @@ def _sweep(front: Front, root: Path, folder: str, reason: str, *, alone: bool) -
     )
 
 
+_CASE_KEYS = [text("case", "Case"), text("world", "World"), counted("slates", "Slates")]
+
+_VALIDATION_TABLES: dict[str, tuple[str, Sequence[Column]]] = {
+    "coverage": (
+        "Estimates and intervals over replicates; units are given per row.",
+        [
+            *_CASE_KEYS,
+            text("component", "Items"),
+            text("estimator", "Estimator"),
+            UNIT,
+            counted("replicates", "Replicates"),
+            number("known_effect", "Known", 3, signs=True),
+            number("bias", "Bias", 4, signs=True),
+            percent("coverage_95", "Coverage of 95% intervals"),
+            percent("coverage_mc_error", "Its error"),
+            percent("percent_of_bound", "Percent of bound", factor=1.0),
+            text("verdict_label", "Verdict"),
+        ],
+    ),
+    "tests": (
+        "How often each test rejects at 5%: its size where the hypothesis is true, its power "
+        "where it is not.",
+        [
+            *_CASE_KEYS,
+            text("hypothesis_label", "Hypothesis"),
+            text("rate", "Size or power"),
+            counted("replicates", "Replicates"),
+            percent("rejected", "Rejected"),
+            percent("rejected_mc_error", "Its error"),
+            percent("rejected_adjusted", "Rejected, adjusted"),
+            percent("contradicted", "Contradicts a part"),
+            text("verdict_label", "Verdict"),
+        ],
+    ),
+    "policies": (
+        "How often the gate promotes, how often at a loss, and in how many experiments all "
+        "lower bounds hold; of recommended rules the bias of their value, naive and corrected, "
+        "and how often its interval holds. Values in clicks per 1,000 eligible slates.",
+        [
+            *_CASE_KEYS,
+            counted("replicates", "Replicates"),
+            percent("promoted", "Promotes"),
+            percent("promoted_at_a_loss", "At a loss"),
+            percent("bounds_hold", "Bounds hold"),
+            number("mean_known_value", "Mean known value", 1, signs=True),
+            number("oracle_value", "Best possible", 1, signs=True),
+            counted("recommended", "Recommendations"),
+            number("naive_value_bias", "Bias, naive", 1, signs=True),
+            number("corrected_value_bias", "Bias, corrected", 1, signs=True),
+            percent("interval_holds", "Interval holds"),
+            text("verdict_label", "Verdict"),
+        ],
+    ),
+    "segments": (
+        "How often intervals of segments contain the known effects.",
+        [
+            *_CASE_KEYS,
+            text("segment_type_label", "Segments by"),
+            text("line", "Effect"),
+            text("interval_label", "Interval"),
+            counted("segments", "Segments"),
+            counted("replicates", "Replicates"),
+            percent("coverage", "Holds"),
+            percent("coverage_mc_error", "Its error"),
+            percent("worst_segment", "Worst segment"),
+            text("verdict_label", "Verdict"),
+        ],
+    ),
+}
+
+
 def _validation(front: Front, root: Path, folder: str, reason: str, *, alone: bool) -> None:
-    keys = [text("case", "Case"), text("world", "World"), counted("slates", "Slates")]
-    tables: dict[str, tuple[str, Sequence[Column]]] = {
-        "coverage": (
-            "Estimates and intervals over replicates; units are given per row.",
-            [
-                *keys,
-                text("component", "Items"),
-                text("estimator", "Estimator"),
-                UNIT,
-                counted("replicates", "Replicates"),
-                number("known_effect", "Known", 3, signs=True),
-                number("bias", "Bias", 4, signs=True),
-                percent("coverage_95", "Coverage of 95% intervals"),
-                percent("coverage_mc_error", "Its error"),
-                percent("percent_of_bound", "Percent of bound", factor=1.0),
-                text("verdict_label", "Verdict"),
-            ],
-        ),
-        "tests": (
-            "How often each test rejects at 5%: its size where the hypothesis is true, its power "
-            "where it is not.",
-            [
-                *keys,
-                text("hypothesis_label", "Hypothesis"),
-                text("rate", "Size or power"),
-                counted("replicates", "Replicates"),
-                percent("rejected", "Rejected"),
-                percent("rejected_mc_error", "Its error"),
-                percent("rejected_adjusted", "Rejected, adjusted"),
-                percent("contradicted", "Contradicts a part"),
-                text("verdict_label", "Verdict"),
-            ],
-        ),
-        "policies": (
-            "How often the gate promotes, how often at a loss, and in how many experiments all "
-            "lower bounds hold; of recommended rules the bias of their value, naive and corrected, "
-            "and how often its interval holds. Values in clicks per 1,000 eligible slates.",
-            [
-                *keys,
-                counted("replicates", "Replicates"),
-                percent("promoted", "Promotes"),
-                percent("promoted_at_a_loss", "At a loss"),
-                percent("bounds_hold", "Bounds hold"),
-                number("mean_known_value", "Mean known value", 1, signs=True),
-                number("oracle_value", "Best possible", 1, signs=True),
-                counted("recommended", "Recommendations"),
-                number("naive_value_bias", "Bias, naive", 1, signs=True),
-                number("corrected_value_bias", "Bias, corrected", 1, signs=True),
-                percent("interval_holds", "Interval holds"),
-                text("verdict_label", "Verdict"),
-            ],
-        ),
-        "segments": (
-            "How often intervals of segments contain the known effects.",
-            [
-                *keys,
-                text("segment_type_label", "Segments by"),
-                text("line", "Effect"),
-                text("interval_label", "Interval"),
-                counted("segments", "Segments"),
-                counted("replicates", "Replicates"),
-                percent("coverage", "Holds"),
-                percent("coverage_mc_error", "Its error"),
-                percent("worst_segment", "Worst segment"),
-                text("verdict_label", "Verdict"),
-            ],
-        ),
-    }
     _optional(
         front,
         root,
@@ -486,7 +489,7 @@ def _validation(front: Front, root: Path, folder: str, reason: str, *, alone: bo
         ("validation", "Are intervals and tests calibrated?", "combine_validation"),
         "Slates and worlds fixed, assignment and clicks redrawn many times; every interval and "
         "test is compared with the known effects.",
-        tables,
+        _VALIDATION_TABLES,
         reason,
         alone=alone,
     )

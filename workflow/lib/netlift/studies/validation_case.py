@@ -78,21 +78,15 @@ def validate_case(
         Names of the case and of the world, for the facts.
     world
         Config entry of the world.
-    seed
-        Study seed.
-    n_slates
-        Number of slates to use, starting with the first.
+    seed, n_slates
+        Study seed, and the number of slates to use, starting with the first.
     promotion
         How focal items and promotions are drawn.
     replicates, test_replicates, model_replicates, segment_replicates
         Replicates of the ledger, of the randomization tests, of models and policies, and of
         segments.
-    permutations, near_positions
-        Options of the tests (see ``replicate_tests``).
-    min_slates
-        Option of segments (see ``replicate_segments``).
-    folds, policy
-        Options of models and policies (see ``replicate_models``).
+    permutations, near_positions, min_slates, folds, policy
+        Options of ``replicate_tests``, ``replicate_segments`` and ``replicate_models``.
     draws
         Values of ``Draws``.
     """

@@ -162,7 +162,13 @@ def _size_problems(config: Json, size: int, group: str, key: str = "sizes") -> I
         except NetliftError as error:
             yield f"worlds.{name}: {error}"
     for name in config[group if group == "sweep" else "study"]["promotions"]:
-        deepest = Promotion.from_config(config["promotions"][name]).deepest
+        promotion = Promotion.from_config(config["promotions"][name])
+        to, deepest = promotion.treatment.to or 0, promotion.deepest
+        if size < to:
+            yield (
+                f"{group}.{key}: a slate of {size} has no position {to}, to which focal items are "
+                f"moved; take larger slates or lower promotions.{name}.move.to"
+            )
         if size < deepest:
             yield (
                 f"{group}.{key}: a slate of {size} has no position {deepest}, from which focal "

@@ -146,11 +146,6 @@ class Study:
         ]
 
     @property
-    def slate_sets(self) -> list[str]:
-        """The folders of slates below ``results/``, each once."""
-        return list(dict.fromkeys(experiment.slate_set for experiment in self.experiments))
-
-    @property
     def designs(self) -> list[str]:
         """The folders below ``results/`` of slates with a promotion drawn, each once."""
         return list(dict.fromkeys(experiment.design for experiment in self.experiments))
