@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from netlift.core.streams import generator
 from netlift.core.units import PER_1000_ELIGIBLE
+from netlift.figures.policies import verdicts_of
 from netlift.models.policies import (
     ALL,
     NONE,
@@ -249,12 +251,6 @@ def test_the_verdict_tells_the_value_corrected_for_the_choice_and_names_the_othe
     unsure = verdict(compared({"large": (60.0, 2.0)}, "large"))
     assert unsure["lower_bound"] == -3.0
     assert "How much it gains is not shown" in unsure["statement"]
-    assert "contradict" not in unsure["statement"]
-    table = compared({"large": (60.0, 2.0)}, "large")
-    contradicted = verdict(table.assign(corrected_ci_95_upper=table["corrected_ci_95_lower"] + 1))
-    assert contradicted["upper_bound"] == -2.0
-    assert "the units that were not used for the choice contradict it" in contradicted["statement"]
-    assert "How much it gains" not in contradicted["statement"]
     # A rule that is known to gain nothing at all is not shown to gain.
     none = verdict(compared({"hope": (90.0, -5.0), "loss": (-9.0, -20.0), "same": (0.0, 0.0)}))
     assert (none["verdict"], none["rule"]) == (PROMOTE_NOTHING, NONE)
@@ -284,6 +280,28 @@ def test_rules_are_chosen_on_four_fifths_of_the_units_and_valued_on_all():
     other = policy_values(chosen, scores, design, **options | {"seed": 5}).set_index("rule")
     assert other.at[ALL, "choice_value"] != found.at[ALL, "choice_value"]
     assert other.at[ALL, "naive_value"] == found.at[ALL, "naive_value"]
+
+
+def test_a_rule_that_the_other_units_contradict_is_not_recommended():
+    design, seed = design_of(500), 4
+    used = generator(seed, "policy_choice").permutation(500) < 400
+    scores = np.random.default_rng(2).normal(size=500)
+    options = {"cost": 0.0, "max_share": 1.0, "seed": seed}
+    chosen = {ALL: np.ones(500, dtype=bool)}
+    gaining = policy_values(chosen, scores + np.where(used, 1.0, 0.9), design, **options)
+    assert verdict(gaining)["verdict"] == PROMOTE
+    values = policy_values(chosen, scores + np.where(used, 0.3, -1.0), design, **options)
+    row = values.set_index("rule").loc[ALL]
+    assert row["lower_bound"] > 0 > row["corrected_ci_95_upper"]
+    assert not row["recommended"]
+    found = verdict(values)
+    assert (found["verdict"], found["rule"], found["value"]) == (PROMOTE_NOTHING, NONE, 0)
+    assert (
+        "chosen on a part of the randomized units, but the others contradict it"
+        in (found["statement"])
+    )
+    assert verdicts_of(values) == ["undecided"] * 2
+    assert "gains" in verdicts_of(gaining)
 
 
 def test_values_and_bounds_of_the_same_experiment_can_disagree_on_the_rule():

@@ -93,7 +93,7 @@ def policies(
 
 def _legend(policies: pd.DataFrame) -> list[Artist]:
     theme = current_theme()
-    verdicts = {verdict_of(line) for _, line in policies.iterrows()}
+    verdicts = set(verdicts_of(policies))
     keys: list[Artist] = [
         estimate_key(getattr(theme, verdict), f"{verdict}, bounds", marker=marker)
         for verdict, marker in MARKERS.items()
@@ -106,19 +106,24 @@ def _legend(policies: pd.DataFrame) -> list[Artist]:
     return keys
 
 
-def verdict_of(rule: pd.Series) -> str:
-    """Return a rule's verdict by its simultaneous bounds; promoting nothing is undecided."""
-    if rule["lower_bound"] > ROUNDING:
-        return "gains"
-    return "loses" if rule["upper_bound"] < -ROUNDING else "undecided"
+def verdicts_of(policies: pd.DataFrame) -> list[str]:
+    """Return each rule's verdict by its simultaneous bounds; promoting nothing is undecided.
+
+    No rule gains where the one that was chosen is contradicted by the other units.
+    """
+    contradicted = policies["corrected_value"].notna().any() and not policies["recommended"].any()
+    gains = (policies["lower_bound"] > ROUNDING) & (not contradicted)
+    loses = policies["upper_bound"] < -ROUNDING
+    return np.select([gains, loses], ["gains", "loses"], default="undecided").tolist()
 
 
 def draw_rules(axes: Axes, policies: pd.DataFrame) -> None:
     """Draw one row per rule: value, simultaneous bounds, own interval and known value."""
     row_axis(axes, [str(name).capitalize() for name in policies["rule_label"]])
     zero_line(axes)
+    verdicts = verdicts_of(policies)
     for row, (_, line) in enumerate(policies.iterrows()):
-        verdict = verdict_of(line)
+        verdict = verdicts[row]
         color, marker = getattr(current_theme(), verdict), MARKERS[verdict]
         values = (line["naive_value"], line["lower_bound"], line["upper_bound"])
         if not draw_estimate(axes, row, values, color=color, marker=marker):

@@ -250,7 +250,7 @@ def policy_values(
     """Estimate what rules gain over promoting nothing, and recommend one if it is shown to gain.
 
     Of the rules whose lower bound is above zero, the one with the largest value on the units of the
-    choice is recommended.
+    choice is chosen; it is recommended unless its corrected interval is below zero.
 
     Parameters
     ----------
@@ -271,9 +271,10 @@ def policy_values(
     ``naive_value``, not corrected for a choice, on all slates, with error and 95% interval (and
     ``se_users`` to ``ci_95_upper_users``, for users like these); ``choice_value``, on the units of
     the choice; ``lower_bound``, on these, and ``upper_bound``, on all, which hold for all rules at
-    once (maximum of correlated t variables); ``recommended``, and of that rule ``corrected_value``
-    with the 95% interval that holds given the recommendation; with a truth the known value, that of
-    the best possible rule (the oracle, under the same cost and cap) and the regret.
+    once (maximum of correlated t variables); ``recommended``, and of the chosen rule
+    ``corrected_value`` with the 95% interval that holds given the recommendation; with a truth the
+    known value, that of the best possible rule (the oracle, under the same cost and cap) and the
+    regret.
 
     Raises
     ------
@@ -289,7 +290,7 @@ def policy_values(
     for k, name in enumerate(chosen):
         row = {"rule": name, "slates": len(scores)} | _value(mean.each(k), chosen[name])
         row |= {"choice_value": choice.mean.value[k], "lower_bound": choice.lower[k]}
-        row |= {"upper_bound": upper[k], "recommended": k == choice.rule}
+        row |= {"upper_bound": upper[k], "recommended": False}
         if k == choice.rule:
             row |= _corrected(choice.correct(mean.each(k)))
         if kind is not None:
@@ -370,8 +371,9 @@ class _Choice:
 
 
 def _corrected(value: Corrected) -> dict[str, object]:
+    """Return the columns of the chosen rule; units outside the choice may contradict it."""
     names = ("corrected_value", "corrected_ci_95_lower", "corrected_ci_95_upper")
-    return dict(zip(names, astuple(value), strict=True))
+    return dict(zip(names, astuple(value), strict=True)) | {"recommended": value.upper >= 0}
 
 
 def _value(estimate: Estimate, chosen: Booleans) -> dict[str, object]:
@@ -437,14 +439,9 @@ def rule_label(rule: str) -> str:
 def _promote(rule: pd.Series, n_compared: int) -> str:
     """Return the statement that recommends a rule, with its corrected value."""
     lower, upper = rule["corrected_ci_95_lower"], rule["corrected_ci_95_upper"]
-    unsure = ""
-    if upper < 0:
-        unsure = (
-            " That interval is below zero: the units that were not used for the choice contradict "
-            "it. Do not act on this rule before a further experiment."
-        )
-    elif lower <= 0:
-        unsure = " How much it gains is not shown: measure it in a further experiment."
+    unsure = (
+        "" if lower > 0 else " How much it gains is not shown: measure it in a further experiment."
+    )
     return (
         f"Promote by the rule '{rule_label(str(rule['rule']))}', the best of {n_compared} that "
         f"were compared. Corrected for that choice, its value is {rule['corrected_value']:+,.1f} "
@@ -457,6 +454,7 @@ def _promote(rule: pd.Series, n_compared: int) -> str:
 
 def _promote_nothing(compared: pd.DataFrame, largest: float) -> str:
     """Return the statement that recommends no rule, with the largest gain not ruled out."""
+    contradicted = compared[compared["corrected_value"].notna()]
     best = compared.iloc[int(compared["lower_bound"].argmax())]
     varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
     excluded = (
@@ -465,6 +463,15 @@ def _promote_nothing(compared: pd.DataFrame, largest: float) -> str:
         if varies.any()
         else "The outcome does not vary, so no gain is excluded either."
     )
+    if len(contradicted):
+        rule = contradicted.iloc[0]
+        return (
+            f"Promote nothing: of the {len(compared)} rules compared, '{rule_label(rule['rule'])}' "
+            "was chosen on a part of the randomized units, but the others contradict it: corrected "
+            f"for the choice, its value is {rule['corrected_value']:+,.1f} {rule['unit']} (95% "
+            f"interval {rule['corrected_ci_95_lower']:+,.1f} to "
+            f"{rule['corrected_ci_95_upper']:+,.1f}). {excluded}"
+        )
     return (
         f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best lower "
         f"bound {best['lower_bound']:+,.1f} {best['unit']}, '{rule_label(str(best['rule']))}'). "
