@@ -164,7 +164,7 @@ def test_the_true_probabilities_are_calibrated():
 
 
 def test_without_a_truth_nothing_of_it_is_said():
-    truth = [name for name in LOG if name.startswith(("p_c", "p_p", "click_", "exp", "known"))]
+    truth = [name for name in LOG if name.startswith(("p_c", "p_p", "click_", "expected", "known"))]
     log = LOG.drop(columns=truth)
     data = ModelData.from_items(log)
     table = model_scores(
