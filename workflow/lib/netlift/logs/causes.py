@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netlift.logs.entries import LogEntry
@@ -153,13 +156,65 @@ def arm_values(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str) ->
 
 def row_fix(check: RowProblem, log: LogEntry) -> str | None:
     """Return what to do about a problem of one column; None where its code says it."""
-    if is_arm(check):
-        return (
-            "Two arms are compared. Name the value under meanings.promoted, in quotes, if it means "
-            "one of them. Slates of a third arm are left out by set_aside: [unknown_flag]; the "
-            "probability of promotion is then that among the two arms that remain."
-        )
     roles = [role for role, column in log.columns.items() if column == check.column]
     if check.code != "missing_value" or not roles or roles[0] not in _MISSING:
         return None
     return _MISSING[roles[0]].format(drawn=_DRAWN.get(log.unit or "", ""))
+
+
+_OF_TWO = (
+    "Two arms are compared. Name the value under meanings.promoted, in quotes, if it means one of "
+    "them. Slates of a third arm are left out by set_aside: [unknown_flag]; the probability of "
+    "promotion is then that among the two arms that remain."
+)
+_OF_SEVERAL = (
+    "Name the value, in quotes, under values of the arm that it means, in promotion.arms or "
+    "promotion.control. If it is another arm, give it an entry of its own with its probability."
+)
+_LIKE_CONTROL = ("control", "none", "0", "false", "off", "holdout", "baseline", "no")
+
+
+def arm_fix(con: duckdb.DuckDBPyConnection, check: RowProblem, where: str, log: LogEntry) -> str:
+    """Return what to do about values that mean no arm; for three or more, the keys to write."""
+    if log.contrast is not None:
+        return _OF_SEVERAL
+    unknown = con.execute(f"SELECT DISTINCT ({check.shown})::VARCHAR {where} ORDER BY 1").fetchall()
+    found = dict.fromkeys(value for (value,) in unknown)
+    known = dict(log.meanings.get("promoted", {"control": ["0"], "promoted": ["1"]}))
+    counted = first_row(
+        con,
+        "SELECT count(*) FILTER (promotion_applied = 0), count(*) FILTER (promotion_applied = 1) "
+        "FROM slates",
+    )
+    control, promoted = (
+        tuple(known[arm]) if count else ()
+        for arm, count in zip(("control", "promoted"), counted, strict=True)
+    )
+    if not control:
+        control = tuple(value for value in found if value.strip().lower() in _LIKE_CONTROL)[:1]
+    variants = [promoted] if promoted else []
+    variants += [(value,) for value in found if value not in control]
+    if len(variants) < 2 or len(variants) > SHOWN_VALUES:
+        return _OF_TWO
+    return f"{_OF_TWO} To compare all arms, write {_keys(control, variants, log)}"
+
+
+def _keys(control: Sequence[str], variants: Sequence[Sequence[str]], log: LogEntry) -> str:
+    """Return the keys of a log with several arms, for the values that it has."""
+    arms = ", ".join(
+        f"{_arm_name(values[0], number)}: {{values: {json.dumps(list(values))}, probability: "
+        "?, move: {to: ?}}"
+        for number, values in enumerate(variants, start=1)
+    )
+    of_control = json.dumps(list(control)) if control else '["?"]'
+    return (
+        f"promotion: {{unit: {log.unit}, control: {{values: {of_control}, probability: ?}}, "
+        f"arms: {{{arms}}}}} with the probability of each arm, and what each does, in place of ?; "
+        "without promotion.probability and meanings.promoted."
+    )
+
+
+def _arm_name(value: str, number: int) -> str:
+    """Return a name for an arm that can be the name of a folder."""
+    word = re.sub(r"[^A-Za-z0-9_-]+", "_", value.strip()).strip("_-")[:32]
+    return word if word and not word.isdigit() else f"variant{word or number}"

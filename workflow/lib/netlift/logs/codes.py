@@ -149,6 +149,12 @@ CODES = (
         "a probability of promotion is not above 0 and below 1",
         "Leave out slates that could only be in one arm: they say nothing about promotion.",
     ),
+    _row(
+        "probabilities_do_not_add_up",
+        "the probabilities of control and of all variants do not add up to 1",
+        "Log the probability of every arm in every row; an arm that is not analyzed needs an entry "
+        "under promotion.arms, too.",
+    ),
     _slate(
         "no_focal_item",
         "a slate has no focal item",

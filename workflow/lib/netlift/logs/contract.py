@@ -13,6 +13,7 @@ from netlift.logs.alike import alike_names
 from netlift.logs.arms import by_arm, set_aside_problems, with_arms
 from netlift.logs.assignment import assignment_problems
 from netlift.logs.causes import (
+    arm_fix,
     arm_values,
     flag_examples,
     is_arm,
@@ -183,9 +184,9 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, bit:
     )
     locations = (f" in slate {slate}, item {item}" for slate, item, _ in sample)
     shown = tuple(example + where for example, where in zip(examples, locations, strict=True))
-    if is_arm(check):
-        shown = arm_values(con, check, where)
     fix = row_fix(check, log)
+    if is_arm(check):
+        shown, fix = arm_values(con, check, where), arm_fix(con, check, where, log)
     problem = Problem(check.code, check.column, int(counted[0]), int(counted[1]), shown, fix)
     if not rows.experiment:
         return problem

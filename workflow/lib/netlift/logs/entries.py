@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
 from netlift.logs.codes import CODES, DELIVERY
+from netlift.logs.variants import ARM_ORDER, Arm, arms_of
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
 Json = dict[str, Any]
@@ -116,6 +117,11 @@ class LogEntry:
         Probability of promotion; None where it is in a column.
     treatment
         What the promotion does.
+    arms
+        The arms of a log with several, control first; empty for a log with two.
+    contrast
+        Which of the variants is compared with control, from 1 on, if this is a contrast of a log
+        with several arms; else None.
     slate_covariates, item_covariates
         The log's column by the name of the covariate's column in the tables.
     set_aside, accept
@@ -138,6 +144,8 @@ class LogEntry:
     unit: str | None = None
     probability: float | None = None
     treatment: Treatment = MOVE_TO_FIRST
+    arms: tuple[Arm, ...] = ()
+    contrast: int | None = None
     slate_covariates: Mapping[str, str] = field(default_factory=dict)
     item_covariates: Mapping[str, str] = field(default_factory=dict)
     set_aside: tuple[str, ...] = ()
@@ -164,6 +172,8 @@ class LogEntry:
             unit=promotion.get("unit"),
             probability=promotion.get("probability"),
             treatment=Treatment.from_config(promotion),
+            arms=arms_of(promotion),
+            contrast=promotion.get("contrast", {}).get("number"),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
             set_aside=tuple(entry.get("set_aside", ())),
@@ -189,6 +199,7 @@ class LogEntry:
     def needed_columns(self) -> list[str]:
         """The log's columns that the entry names, without duplicates, in its order."""
         columns = [*self.columns.values(), *(outcome.column for outcome in self.outcomes)]
+        columns += [arm.column for arm in self.arms if arm.column is not None]
         return list(dict.fromkeys([*columns, *self.covariate_columns]))
 
     @property
@@ -285,14 +296,17 @@ def _is_hidden(file_name: str) -> bool:
 def log_settings(entry: Mapping[str, Any]) -> Json:
     """Return the part of an entry on which its tables of slates and rows depend.
 
-    The order of outcomes, of which the first is the main one, is explicit, because the parameters
-    of a rule are sorted.
+    The order of outcomes, of which the first is the main one, and that of variants are explicit,
+    because the parameters of a rule are sorted.
     """
     used = {key: entry[key] for key in sorted(entry) if key not in ("title", "row_stages")}
     outcomes = {
         name: {key: value for key, value in values.items() if key != "unit"}
         for name, values in entry["outcomes"].items()
     }
+    promotion = entry.get("promotion", {})
+    if "arms" in promotion:
+        used["promotion"] = promotion | {ARM_ORDER: list(promotion["arms"])}
     return used | {"outcomes": outcomes, "outcome_order": list(outcomes)}
 
 
@@ -301,7 +315,12 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     columns = log.columns
     if ("promoted" in columns) != ("focal" in columns):
         yield "columns", "promoted and focal belong together: name both, or neither"
-    if log.is_experiment and ("probability" in columns) == (log.probability is not None):
+    several = bool(log.arms)
+    if (
+        log.is_experiment
+        and not several
+        and ("probability" in columns) == (log.probability is not None)
+    ):
         count = "neither is" if log.probability is None else "both are"
         yield (
             "promotion.probability",
@@ -332,6 +351,8 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             f"would break the randomization. accept: [{', '.join(one_arm)}] keeps them in the arm "
             "that was drawn",
         )
+    if several and "promoted" in log.meanings:
+        yield "meanings.promoted", "the values of several arms are listed under promotion.arms"
     for role, meanings in log.meanings.items():
         first, second = meanings.values()
         both = sorted(set(first) & set(second))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.logs.entries import LogEntry
 from netlift.logs.source import FILE, Source, first_row, name, text
+from netlift.logs.variants import SUM_TOLERANCE, Arm
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Rows:
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
         ``cluster``, ``stratum``, ``position``, ``final_position``, ``promoted``, ``focal``,
-        ``probability``, outcomes ``o_NAME``, covariates by their names in items), and for text
+        ``probability``, in a log with several arms ``arm`` and ``probability_0`` and so on, outcomes ``o_NAME``, covariates by their names in items), and for text
         columns ``NAME_bad``, the text where it cannot be parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
@@ -357,6 +358,39 @@ class _Mapper:
         self.check("unknown_flag", column, f"{name(bad)} IS NOT NULL", name(bad))
         self.missing(role, column, bad=True)
 
+    def arms(self, column: str, arms: Sequence[Arm]) -> None:
+        """Read the number of the arm (0 is control), and ``promoted``: whether it is a variant."""
+        shown = f"CAST({self.raw(column)} AS VARCHAR)"
+        if self.kind(column) in _EXACT_BELOW or self.kind(column) in _WIDE:
+            shown = f"regexp_replace({shown}, '\\.0+$', '')"
+        lists = [", ".join(text(value) for value in arm.values) for arm in arms]
+        cases = " ".join(f"WHEN {shown} IN ({ins}) THEN {n}" for n, ins in enumerate(lists))
+        number = self.once("arm", f"(CASE {cases} END)::TINYINT")
+        self.add("arm", number)
+        self.add("promoted", f"{number} > 0")
+        unread = _unmeant(shown, ", ".join(lists))
+        self.add("promoted_bad", f"CASE WHEN {number} IS NULL THEN {unread} END")
+        self.check("unknown_flag", column, "promoted_bad IS NOT NULL", "promoted_bad")
+        self.missing("promoted", column, bad=True)
+
+    def arm_probabilities(self, arms: Sequence[Arm]) -> None:
+        """Read the probability of each arm from its column, as ``probability_0`` and so on."""
+        columns = [arm.column for arm in arms if arm.column is not None]
+        aliases = [arm_probability(number) for number in range(len(columns))]
+        for alias, column in zip(aliases, columns, strict=True):
+            self.number(alias, column)
+            inside = f"{alias} > 0 AND {alias} < 1"
+            self.check("probability_out_of_range", column, f"NOT ({inside})", f"{alias}::VARCHAR")
+        if columns:
+            total = " + ".join(aliases)
+            wrong = f"abs({total} - 1) > {SUM_TOLERANCE!r}"
+            self.check("probabilities_do_not_add_up", columns[0], wrong, f"({total})::VARCHAR")
+
+
+def arm_probability(arm: int) -> str:
+    """Return the column of rows with the probability of an arm, by its number."""
+    return f"probability_{arm}"
+
 
 def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     """Map the columns of a log to roles.
@@ -381,7 +415,11 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     mapper.position("position", columns["position"], log.first_position)
     if log.is_experiment:
         mapper.flag("focal", columns["focal"], log.meanings)
-        mapper.flag("promoted", columns["promoted"], log.meanings)
+        if log.arms:
+            mapper.arms(columns["promoted"], log.arms)
+            mapper.arm_probabilities(log.arms)
+        else:
+            mapper.flag("promoted", columns["promoted"], log.meanings)
         if "final_position" in columns:
             mapper.position("final_position", columns["final_position"], log.first_position)
         if "probability" in columns:

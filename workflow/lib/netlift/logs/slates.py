@@ -16,7 +16,14 @@ from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, LogEntry
 from netlift.logs.problems import Problem, first_line, refusal
-from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
+from netlift.logs.rows import (
+    Rows,
+    arm_probability,
+    cluster_from_items,
+    map_rows,
+    narrow_ids,
+    whole_columns,
+)
 from netlift.logs.source import Source, first_row, name
 from netlift.logs.treatment import promoted_position
 
@@ -340,6 +347,36 @@ def sum_slates(
 
 def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     """Return the query of one range of slates."""
+    summed = grouped_sql(rows, slate_columns(rows, log, scale), condition)
+    return f"SELECT *, {problem_bits(rows, log)} AS slate_problems FROM ({summed}) ORDER BY slate_id"
+
+
+def grouped_sql(rows: Rows, columns: Mapping[str, str], condition: str) -> str:
+    """Return the query of one range of slates: some columns, by alias, of each slate id."""
+    aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
+    focal = ""
+    if rows.experiment:
+        # Focal items first: their clusters define which competitors share a cluster. Grouped, so
+        # that slates with several focal items do not multiply rows.
+        focal = (
+            "LEFT JOIN (SELECT slate AS focal_slate, min(cluster) AS focal_cluster, "
+            f"min(position) AS focal_position FROM rows WHERE focal AND {condition} "
+            "GROUP BY slate) ON rows.slate = focal_slate"
+        )
+    return f"SELECT {aggregates} FROM rows {focal} WHERE {condition} GROUP BY rows.slate"
+
+
+def problem_bits(rows: Rows, log: LogEntry) -> str:
+    """Return the bits of a slate's own problems, over the columns of ``slate_columns``."""
+    bits = " | ".join(
+        f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
+        for code, sql in _slate_conditions(log, rows).items()
+    )
+    return f"({bits})::INTEGER"
+
+
+def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
+    """Return the aggregates of a slate's rows, by alias: accounts, and what checks need."""
     same = "(NOT focal AND cluster = focal_cluster)"
     plain = {
         "slate_id": "rows.slate",
@@ -365,25 +402,7 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
             "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
         }
     plain |= _outcomes_sql(rows, scale, same)
-    plain |= _covariates_sql(rows, scale)
-    aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
-    focal = ""
-    if rows.experiment:
-        # Focal items first: their clusters define which competitors share a cluster. Grouped, so
-        # that slates with several focal items do not multiply rows.
-        focal = (
-            "LEFT JOIN (SELECT slate AS focal_slate, min(cluster) AS focal_cluster, "
-            f"min(position) AS focal_position FROM rows WHERE focal AND {condition} "
-            "GROUP BY slate) ON rows.slate = focal_slate"
-        )
-    bits = " | ".join(
-        f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
-        for code, sql in _slate_conditions(log, rows).items()
-    )
-    return (
-        f"SELECT *, ({bits})::INTEGER AS slate_problems FROM (SELECT {aggregates} "
-        f"FROM rows {focal} WHERE {condition} GROUP BY rows.slate) ORDER BY slate_id"
-    )
+    return plain | _covariates_sql(rows, scale)
 
 
 def _outcomes_sql(rows: Rows, scale: Scale, same: str) -> dict[str, str]:
@@ -403,12 +422,13 @@ def _outcomes_sql(rows: Rows, scale: Scale, same: str) -> dict[str, str]:
 
 
 def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
+    drawn = "promoted" if log.contrast is None else "arm"
     displaced = f"NOT focal AND {promoted_position(log.treatment, 'focal_position')} > position"
     columns = {
         "n_focal": "count(*) FILTER (focal)",
         "flags": "count(focal)",
         "promotion_applied": "max(promoted)::TINYINT",
-        "promotions": "(min(promoted) IS DISTINCT FROM max(promoted))",
+        "promotions": f"(min({drawn}) IS DISTINCT FROM max({drawn}))",
         "focal_seed_position": "TRY_CAST(min(focal_position) AS INTEGER)",
         "focal_spillover_cluster": "min(focal_cluster)",
         "n_same_cluster": f"count(*) FILTER ({same})",
@@ -423,8 +443,12 @@ def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
     differs = "false"
     probability = f"{log.probability!r}::DOUBLE"
     if "probability" in log.columns:
-        probability = "min(probability)"
-        differs = "min(probability) IS DISTINCT FROM max(probability)"
+        of_row = "probability"
+        if log.contrast is not None:
+            of_arm, of_control = arm_probability(log.contrast), arm_probability(0)
+            of_row = f"({of_arm} / ({of_arm} + {of_control}))"
+        probability = f"min({of_row})"
+        differs = f"min({of_row}) IS DISTINCT FROM max({of_row})"
     columns["promotion_probability"] = probability
     columns["randomization_unit"] = "min(user)" if log.unit == "user" else "rows.slate"
     columns["randomization_stratum"] = "0::SMALLINT"

@@ -9,6 +9,7 @@ from typing import Any
 
 from netlift.core.errors import NetliftError
 from netlift.logs.entries import LogEntry, log_problems
+from netlift.logs.variants import arm_problems
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import TREATMENTS
 from netlift.studies.seed_blocks import expanded_seeds
@@ -98,7 +99,8 @@ def cross_problems(config: Json) -> Iterator[str]:
     yield from _seed_problems(config["sweep"]["seeds"])
     for name, entry in config["logs"].items():
         yield from _two_treatments(f"logs.{name}.promotion", entry.get("promotion", {}))
-        for key, problem in log_problems(LogEntry.from_config(entry)):
+        of_arms = arm_problems(entry.get("promotion", {}), entry["columns"])
+        for key, problem in (*of_arms, *log_problems(LogEntry.from_config(entry))):
             yield f"logs.{name}.{key}: {problem}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import listed
+from netlift.promotion.treatment import TREATMENTS
 from netlift.workflow.plain import MAX_INTEGER, shown
 from netlift.worlds import registry as worlds
 
@@ -58,7 +59,16 @@ def changed_world(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
 def read_schema(name: str, schemas: Path = SCHEMAS) -> Json:
     """Read a schema of the project: ``config``, ``datasets`` or ``logs``."""
     schema: Json = json.loads((schemas / f"{name}.schema.json").read_text(encoding="utf-8"))
+    if name == "logs":
+        _let_arms_say_what_they_do(schema)
     return schema
+
+
+def _let_arms_say_what_they_do(schema: Json) -> None:
+    """Give each arm of a log the keys by which a promotion says what it does."""
+    promotion = schema["properties"]["promotion"]["properties"]
+    arm = promotion["arms"]["additionalProperties"]["properties"]
+    arm |= {key: promotion[key] for key in TREATMENTS if key in promotion}
 
 
 def completed(value: Any, schema: Mapping[str, Any]) -> Any:

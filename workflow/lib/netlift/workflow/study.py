@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from typing import Any, Self
 from netlift.core.errors import NetliftError
 from netlift.datasets.entries import import_settings, input_files
 from netlift.logs.entries import MAIN_OUTCOME, LogEntry, log_settings
+from netlift.logs.variants import contrast_entries, contrast_name
 from netlift.promotion.record import Promotion
 from netlift.studies.seed_blocks import seed_blocks
 from netlift.workflow.checks import check_sweep, check_validation
@@ -104,8 +106,11 @@ class Study:
         An experiment is made for each combination.
     grids
         The sensitivity grids that are computed.
-    logs
-        A team's own logs, by name.
+    log_entries
+        The entry of each log with two arms or without a promotion, by name; a log with several arms
+        has one for each variant, which is compared with control.
+    arm_entries
+        The entry of each log with several arms, by name.
     """
 
     config: Json
@@ -117,19 +122,22 @@ class Study:
     promotions: tuple[str, ...]
     worlds: tuple[str, ...]
     grids: tuple[str, ...]
-    logs: Mapping[str, LogEntry]
+    log_entries: Mapping[str, Json]
+    arm_entries: Mapping[str, Json]
 
     @classmethod
     def from_config(cls, config: Json) -> Self:
         """Parse a configuration that ``check_config`` returned."""
         study = config["study"]
         lists = ("seeds", "sizes", "promotions", "worlds", "grids")
+        entries, several = _log_entries(config["logs"])
         return cls(
             config=config,
             name=study["name"],
             dataset=config["dataset"],
             slates=study["slates"],
-            logs={name: LogEntry.from_config(entry) for name, entry in config["logs"].items()},
+            log_entries=entries,
+            arm_entries=several,
             **{key: tuple(study[key]) for key in lists},
         )
 
@@ -144,6 +152,20 @@ class Study:
                 self.sizes, self.seeds, self.promotions, self.worlds
             )
         ]
+
+    @cached_property
+    def logs(self) -> dict[str, LogEntry]:
+        """A team's own logs by name; of one with several arms, its contrasts with control."""
+        return {name: LogEntry.from_config(entry) for name, entry in self.log_entries.items()}
+
+    @cached_property
+    def arm_logs(self) -> dict[str, LogEntry]:
+        """A team's own logs with several arms, by name."""
+        return {name: LogEntry.from_config(entry) for name, entry in self.arm_entries.items()}
+
+    def contrasts(self, log: str) -> list[str]:
+        """Return the names of the contrasts of a log with several arms, in its order."""
+        return [contrast_name(log, arm.name) for arm in self.arm_logs[log].arms[1:]]
 
     @property
     def designs(self) -> list[str]:
@@ -188,10 +210,11 @@ class Study:
         NetliftError
             There is no such log.
         """
-        if name not in self.logs:
-            known = ", ".join(self.logs) or "none; give the file that names it with --configfile"
+        logs = self.logs | self.arm_logs
+        if name not in logs:
+            known = ", ".join(logs) or "none; give the file that names it with --configfile"
             raise NetliftError(f"logs: there is no {name!r} (known: {known})")
-        return self.logs[name]
+        return logs[name]
 
     def names(self, experiment: Experiment) -> bool:
         """Whether the configuration names the parts of an experiment; of a log, it need not."""
@@ -537,8 +560,13 @@ class Study:
         log = self.log(name)
         files = [*log.data_files(), *([log.items.path] if log.items else [])]
         contents = {file: _sha256(file) for file in files if _PATTERN.search(file)}
-        own = log_settings(self.config["logs"][name])
+        own = log_settings(self._entry(name))
+        if name in self.arm_entries:
+            own["name"] = name
         return settings(**own, **({"contents": contents} if contents else {}))
+
+    def _entry(self, name: str) -> Json:
+        return (dict(self.log_entries) | dict(self.arm_entries))[name]
 
     def section_settings(self, name: str) -> Json:
         """Return the settings of the list of sections of a log's analysis."""
@@ -553,7 +581,7 @@ class Study:
         experiment = Experiment.parse(path)
         analysis = {key: self.config[key] for key in ("inference", "models", "policy")}
         if experiment.log is not None:
-            entry = dict(self.config["logs"].get(experiment.log, {}))
+            entry = dict(self.log_entries.get(experiment.log, {}))
             # A rule's settings are sorted; the first outcome is the main one.
             order = {"outcome_order": list(entry["outcomes"])} if entry else {}
             return settings(log=experiment.log, entry=entry | order, **analysis)
@@ -582,6 +610,7 @@ class Study:
             sweeps=self.sweep_folders,
             validations=self.validation_folders,
             logs=list(self.logs),
+            arm_logs=list(self.arm_logs),
             entry=self.config["datasets"][self.dataset],
             **files,
         )
@@ -604,6 +633,19 @@ class Study:
             OVER_WORLDS_PATH.format(study=self.name, size=size, seed=seed, promotion=promotion)
             for size, seed, promotion in choices
         ]
+
+
+def _log_entries(logs: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return the entries of logs and of contrasts, and those of logs with several arms."""
+    entries: dict[str, Json] = {}
+    several: dict[str, Json] = {}
+    for name, entry in logs.items():
+        if "arms" in entry.get("promotion", {}):
+            several[name] = entry
+            entries |= contrast_entries(name, entry)
+        else:
+            entries[name] = entry
+    return entries, several
 
 
 def _movies(dataset: str | None) -> str:

@@ -1,0 +1,235 @@
+"""A log with several arms: its rows are summed once, then each variant is compared with control.
+
+Treatments differ between variants, and with them some columns of a slate (how many items are
+displaced, where each should be). ``all_slates`` has those once for each contrast and all others
+once; the table ``slates`` and the view ``rows`` are then those of one contrast after another, so
+that the checks of a log with two arms hold for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from netlift.inference.balance import WRONG, imbalance
+from netlift.logs.entries import LogEntry
+from netlift.logs.problems import Problem
+from netlift.logs.rows import Rows, arm_probability
+from netlift.logs.slates import Scale, grouped_sql, problem_bits, ranges, slate_columns
+from netlift.logs.source import first_row, name
+
+if TYPE_CHECKING:
+    import duckdb
+
+IN_OTHER_ARMS = "in other arms: "
+"""What ``row_counts.csv`` calls the slates of arms that a contrast does not compare."""
+
+_USED = "(SELECT * FROM all_slates SEMI JOIN used_slates USING (slate_id))"
+"""Slates that at least one contrast uses."""
+
+USED_ROWS = "(SELECT * FROM all_rows SEMI JOIN used_slates ON slate = slate_id)"
+"""Their rows."""
+
+
+def sum_arms(
+    con: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    log: LogEntry,
+    contrasts: Sequence[LogEntry],
+    scale: Scale,
+    n_rows: int,
+) -> list[dict[str, str]]:
+    """Create the table ``all_slates`` from the view ``all_rows``.
+
+    Returns
+    -------
+    For each contrast the column of ``all_slates`` of each alias of ``slate_columns``.
+    """
+    con.execute("CREATE OR REPLACE TEMP VIEW rows AS SELECT * FROM all_rows")
+    columns, stored = _columns(rows, log, contrasts, scale)
+    for number, condition in enumerate(ranges(con, n_rows)):
+        verb = "CREATE OR REPLACE TABLE all_slates AS" if number == 0 else "INSERT INTO all_slates"
+        con.execute(f"{verb} {grouped_sql(rows, columns, condition)}")
+    return stored
+
+
+def _columns(
+    rows: Rows, log: LogEntry, contrasts: Sequence[LogEntry], scale: Scale
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    columns = {"arm": "min(arm)", "arms": "(min(arm) IS DISTINCT FROM max(arm))"}
+    for number, arm in enumerate(log.arms):
+        probability = arm_probability(number)
+        constant = f"{arm.probability!r}::DOUBLE"
+        columns[probability] = constant if arm.column is None else f"min({probability})"
+    stored = []
+    for contrast in contrasts:
+        aliases = {}
+        for alias, sql in slate_columns(rows, contrast, scale).items():
+            same = columns.setdefault(alias, sql) == sql
+            aliases[alias] = alias if same else f"{alias}/{contrast.contrast}"
+            columns[aliases[alias]] = sql
+        stored.append(aliases)
+    return columns, stored
+
+
+def choose_contrast(
+    con: duckdb.DuckDBPyConnection, rows: Rows, contrast: LogEntry, stored: Mapping[str, str]
+) -> int:
+    """Make ``slates`` and ``rows`` those of a contrast; return the number of its rows.
+
+    Slates that are in no known arm, or in several, are in each contrast: they are problems.
+    """
+    chosen = ", ".join(f"{name(column)} AS {name(alias)}" for alias, column in stored.items())
+    compared = f"coalesce(arm IN (0, {contrast.contrast}), true)"
+    con.execute(
+        f"CREATE OR REPLACE TABLE slates AS SELECT *, {problem_bits(rows, contrast)} "
+        f"AS slate_problems FROM (SELECT {chosen} FROM all_slates WHERE {compared} OR arms) "
+        "ORDER BY slate_id"
+    )
+    mixed = ""
+    if first_row(con, "SELECT bool_or(arms) FROM all_slates")[0]:
+        mixed = " OR slate IN (SELECT slate_id FROM all_slates WHERE arms)"
+    con.execute(
+        f"CREATE OR REPLACE TEMP VIEW rows AS SELECT * FROM all_rows WHERE {compared}{mixed}"
+    )
+    return int(first_row(con, "SELECT coalesce(sum(n_items), 0) FROM slates")[0])
+
+
+def with_other_arms(
+    con: duckdb.DuckDBPyConnection, counts: pd.DataFrame, log: LogEntry, contrast: LogEntry
+) -> pd.DataFrame:
+    """Return the counts of a contrast with the rows and slates of the whole log.
+
+    Parameters
+    ----------
+    con
+        With ``all_slates``.
+    counts
+        Rows and slates of the contrast: all, used, and set aside by reason.
+    log, contrast
+        The log, and the contrast.
+    """
+    others = con.execute(
+        "SELECT arm, sum(n_items), count(*) FROM all_slates "
+        f"WHERE arm NOT IN (0, {contrast.contrast}) AND NOT arms GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    left = [
+        (IN_OTHER_ARMS + log.arms[arm].name, int(rows), int(slates)) for arm, rows, slates in others
+    ]
+    total = counts.iloc[0].copy()
+    total["rows"] += sum(rows for _, rows, _ in left)
+    total["slates"] += sum(slates for _, _, slates in left)
+    lines = [tuple(total), tuple(counts.iloc[1]), *left, *map(tuple, counts.iloc[2:].to_numpy())]
+    return pd.DataFrame(lines, columns=counts.columns)
+
+
+def merged(problems: Mapping[str, Sequence[Problem]]) -> list[Problem]:
+    """Return the problems of all contrasts: once where all have the same, else by contrast."""
+    merged: list[Problem] = []
+    for contrast, found in problems.items():
+        for problem in found:
+            if all(problem in others for others in problems.values()):
+                new = problem
+            else:
+                counts = ", ".join(
+                    f"{number:,} {what}"
+                    for number, what in ((problem.rows, "rows"), (problem.slates, "slates"))
+                    if number is not None
+                )
+                head = f"in {contrast} against control{f': {counts}' if counts else ''}"
+                new = replace(problem, examples=(head, *problem.examples))
+            if new not in merged:
+                merged.append(new)
+    return merged
+
+
+def assignment_of_arms(
+    con: duckdb.DuckDBPyConnection, log: LogEntry
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Compare the number of units in each arm with the probabilities, all arms together.
+
+    With n_k units in arm k and p_ik the probability of unit i, n - sum_i p_i has mean 0 and the
+    covariance sum_i diag(p_i) - p_i p_i'; where probabilities are the same for all units, the
+    statistic is Pearson's chi-squared.
+
+    Parameters
+    ----------
+    con
+        With ``all_slates`` and ``used_slates``.
+    log
+        The log, with its arms.
+
+    Returns
+    -------
+    One row per arm: slates and units that are used, their share and the expected one; and the
+    problems: ``promotion_differs_in_user`` and ``sample_ratio``.
+    """
+    aliases = [arm_probability(number) for number in range(len(log.arms))]
+    units = (
+        f"(SELECT any_value(arm) AS arm, count(*) AS slates, "
+        f"{', '.join(f'any_value({alias}) AS {alias}' for alias in aliases)} "
+        f"FROM {_USED} GROUP BY {'user_id' if log.unit == 'user' else 'slate_id'})"
+    )
+    k = len(aliases)
+    pairs = [(i, j) for i in range(k) for j in range(i, k)]
+    sums = [f"count(*) FILTER (arm = {number})" for number in range(k)]
+    sums += [f"coalesce(sum(slates) FILTER (arm = {number}), 0)" for number in range(k)]
+    sums += [f"sum({alias})" for alias in aliases]
+    sums += [f"sum({aliases[i]} * {aliases[j]})" for i, j in pairs]
+    row = np.array(first_row(con, f"SELECT {', '.join(sums)} FROM {units}"), dtype=np.float64)
+    drawn, slates, expected, products = np.split(row, [k, 2 * k, 3 * k])
+    covariance = np.diag(expected)
+    for value, (i, j) in zip(products, pairs, strict=True):
+        covariance[i, j] -= value
+        covariance[j, i] -= value if i != j else 0
+    n_units = drawn.sum()
+    p, _ = imbalance((drawn - expected)[1:], covariance[1:, 1:])
+    table = pd.DataFrame(
+        {
+            "arm": [arm.name for arm in log.arms],
+            "slates": slates.astype(np.int64),
+            "units": drawn.astype(np.int64),
+            "unit": f"{log.unit}s",
+            "share_of_units": drawn / n_units,
+            "expected_share": expected / n_units,
+            "sample_ratio_p_value": p,
+        }
+    )
+    return table, [*_users_in_several_arms(con, log), *_sample_ratio(table, p)]
+
+
+def _sample_ratio(table: pd.DataFrame, p: float) -> Iterator[Problem]:
+    if p < WRONG:
+        examples = tuple(
+            f"{row.arm}: {row.share_of_units:.4f} of {int(table['units'].sum()):,} {row.unit}, "
+            f"{row.expected_share:.4f} expected"
+            for row in table.itertuples()
+        )
+        yield Problem("sample_ratio", examples=(*examples, f"all arms together: p = {p:.2g}"))
+
+
+def _users_in_several_arms(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Iterator[Problem]:
+    """Yield users who are in several variants; those in a variant and control are found before."""
+    if log.unit != "user":
+        return
+    users = (
+        f"SELECT user_id, count(*) AS slates, sum(n_items) AS n FROM {_USED} "
+        "GROUP BY 1 HAVING min(arm) <> max(arm)"
+    )
+    count, slates, n = first_row(con, f"SELECT count(*), sum(slates), sum(n) FROM ({users})")
+    if count:
+        sample = con.execute(f"SELECT user_id::VARCHAR FROM ({users}) ORDER BY 1 LIMIT 3")
+        examples = (
+            f"{count:,} users are in several variants",
+            *(f"user {user}" for (user,) in sample.fetchall()),
+        )
+        fix = (
+            "Set promotion.unit: slate if each slate was drawn by itself; else name under "
+            "columns.user the id by which the arm was drawn. Leave out users of several variants "
+            "where the log is written."
+        )
+        yield Problem("promotion_differs_in_user", None, int(n), int(slates), examples, fix)
