@@ -62,6 +62,10 @@ NAMES = {
         ("world", "worlds"),
     )
 }
+# Logs with several arms: each of their variants is compared with control in a folder LOG.VARIANT,
+# as an experiment, and their own folder has what all of them say together.
+ARM_LOGS = "|".join(map(re.escape, STUDY.arm_logs)) or "(?!)"
+LOG = rf"(?!(?:{ARM_LOGS})/)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"
 
 
 wildcard_constraints:
@@ -70,8 +74,8 @@ wildcard_constraints:
     size=r"\d+",
     seed=r"\d+",
     grid="|".join(STUDY.config["grids"]) or "none",
-    log=r"[A-Za-z0-9_-]+",
-    experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + r"|logs/[A-Za-z0-9_-]+",
+    log=LOG,
+    experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + f"|logs/{LOG}",
 
 
 def code(script, *modules):
@@ -151,7 +155,8 @@ def ran_beside():
         f"{name}s": {folder: state_of_study(name, Path(folder).name) for folder in paths}
         for name, paths in folders.items()
     }
-    return state | {"logs": {log: state_of_log(log) for log in STUDY.logs}}
+    logs = {log: state_of_log(log) for log in STUDY.logs}
+    return state | {"logs": logs | {log: state_of_arm_log(log) for log in STUDY.arm_logs}}
 
 
 def state_of_study(name, promotion):
@@ -168,7 +173,15 @@ def state_of_log(log):
     files = [f"results/logs/{log}/report.html"]
     files += [f"results/logs/{log}/decision.json"] if entry.is_experiment else []
     rules = {maker(output, of_log=True): output.path.format(**wildcards) for output in made}
+    if entry.contrast is not None:
+        rules[f"account_arms_{log.split('.')[0]}"] = rules.pop("account_log")
     return state_of(files, rules | {page: files[0]}, wildcards)
+
+
+def state_of_arm_log(log):
+    files = [f"results/logs/{log}/{page}" for page in ("report.html", "decision.json")]
+    made = {rule: files_of(rule)[0].format(log=log) for rule in ("compare_arms", "plot_arms")}
+    return state_of(files, made | {"report_arms": files[0]}, {"log": log})
 
 
 def state_of(files, rules, wildcards):

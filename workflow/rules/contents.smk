@@ -38,6 +38,7 @@ if workflow.is_main_process:
             "over_worlds": expand(named("world_decisions").path, **CHOICES),
             "front_page": f"{STUDY_FOLDER}/index.html".format(study=STUDY.name),
             "logs": list(STUDY.logs),
+            "arm_logs": list(STUDY.arm_logs),
             "sweeps": expand(
                 named("conclusion_shares").path,
                 study=STUDY.name,

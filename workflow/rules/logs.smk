@@ -7,6 +7,9 @@
 #                   results/logs/{log}/contract.csv, row_counts.csv, slate_outcomes.parquet
 #                   (contract_refused.csv instead of them where the log is refused)
 #                   results/logs/{log}/items.parquet, outcome_by_position.csv, sections.csv
+#                   of a log with several arms the same of each variant, in results/logs/{log}.{variant};
+#                   and results/logs/{log}/arms.csv, arm_tests.csv, arm_statements.csv, arm_counts.csv,
+#                   arms.parquet, figures/arms.svg, report.html, decision.json, sections.csv
 
 
 # A simulated experiment as a team would have logged it: an example whose truth is known.
@@ -48,6 +51,8 @@ rule account_log:
         "logs/logs/{log}/account_log.log",
     benchmark:
         "logs/logs/{log}/account_log.tsv"
+    wildcard_constraints:
+        log=rf"(?!(?:{ARM_LOGS})/)[A-Za-z0-9_-]+",
     conda:
         "../../environment.yml"
     threads: 4
@@ -62,10 +67,48 @@ rule account_log:
         "../scripts/account_log.py"
 
 
+# A log with several arms is read once for all of its variants.
+for arm_log in STUDY.arm_logs:
+
+    rule:
+        name:
+            f"account_arms_{arm_log}"
+        input:
+            log_files=log_files(arm_log),
+            code=code("account_arms"),
+        output:
+            accounts=expand(
+                "results/logs/{log}/slate_outcomes.parquet", log=STUDY.contrasts(arm_log)
+            ),
+            contract=expand("results/logs/{log}/contract.csv", log=STUDY.contrasts(arm_log)),
+            row_counts=expand("results/logs/{log}/row_counts.csv", log=STUDY.contrasts(arm_log)),
+            arm_counts=named("arm_counts").path.format(log=arm_log),
+            arm_slates=named("arm_slates").path.format(log=arm_log),
+        log:
+            f"logs/logs/{arm_log}/account_arms.log",
+        benchmark:
+            f"logs/logs/{arm_log}/account_arms.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 4
+        resources:
+            mem_mb=memory(2900),
+            runtime=minutes(80),
+        params:
+            settings=STUDY.log_settings(arm_log),
+        message:
+            f"Checking the log {arm_log} and summing it to slates, for all variants"
+        script:
+            "../scripts/account_arms.py"
+
+    workflow.ruleorder(f"account_arms_{arm_log}", "account_slates")
+
+
 rule map_log:
     input:
         log_files=lambda wildcards: log_files(wildcards.log),
-        accounts=rules.account_log.output.accounts,
+        accounts="results/logs/{log}/slate_outcomes.parquet",
+        other_accounts=lambda wildcards: other_accounts(wildcards.log),
         code=code("map_log"),
     output:
         slate_items="results/logs/{log}/items.parquet",
@@ -134,6 +177,61 @@ rule analyse_log:
         "../scripts/analyse_log.py"
 
 
+rule compare_arms:
+    input:
+        accounts=lambda wildcards: of_contrasts(wildcards.log, "slate_outcomes.parquet"),
+        arm_slates=named("arm_slates").path,
+        tests=lambda wildcards: tests_of_contrasts(wildcards.log),
+        code=code("compare_arms"),
+    output:
+        **makes("compare_arms"),
+    log:
+        "logs/logs/{log}/compare_arms.log",
+    benchmark:
+        "logs/logs/{log}/compare_arms.tsv"
+    wildcard_constraints:
+        log=ARM_LOGS,
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(230, slates=360),
+        runtime=minutes(4, slates=80),
+    params:
+        settings=lambda wildcards: STUDY.arm_settings(wildcards.log),
+    message:
+        "Comparing the variants of the log {wildcards.log}"
+    script:
+        "../scripts/compare_arms.py"
+
+
+rule plot_arms:
+    input:
+        **needs("plot_arms"),
+        code=figure_code("plot_arms"),
+    output:
+        **makes("plot_arms"),
+    log:
+        "logs/logs/{log}/plot_arms.log",
+    benchmark:
+        "logs/logs/{log}/plot_arms.tsv"
+    wildcard_constraints:
+        log=ARM_LOGS,
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(155),
+        runtime=minutes(2),
+    params:
+        settings=lambda wildcards: arm_drawing(wildcards.log),
+    message:
+        "Drawing the variants of the log {wildcards.log} side by side"
+    script:
+        "../scripts/plot_figures.py"
+
+
 rule analyse:
     input:
-        expand("results/logs/{log}/sections.csv", log=STUDY.logs),
+        expand("results/logs/{log}/sections.csv", log=[*STUDY.logs, *STUDY.arm_logs]),

@@ -42,6 +42,26 @@ def log_results(log):
     return expand(files, experiment=f"logs/{log}")
 
 
+def of_contrasts(log, file):
+    """Return a file of each contrast of a log with several arms."""
+    return expand("results/logs/{log}/{file}", log=STUDY.contrasts(log), file=file)
+
+
+def tests_of_contrasts(log):
+    """Return the randomization tests of each contrast; none where item rows are not kept."""
+    if not STUDY.arm_logs[log].row_stages:
+        return []
+    return of_contrasts(log, named("randomization_tests").file)
+
+
+def other_accounts(log):
+    """Return the accounts of the other contrasts of a log with several arms."""
+    if log_entry(log).contrast is None:
+        return []
+    of_all = of_contrasts(log.split(".")[0], "slate_outcomes.parquet")
+    return [path for path in of_all if f"/{log}/" not in path]
+
+
 def checks_of_log(experiment):
     """Return the results of a log's checks; nothing for a simulated experiment."""
     folder = Path("results", experiment)
@@ -111,6 +131,12 @@ def drawing(rule, source):
     """Return the settings of a rule that draws figures."""
     outcome = {"outcome": unit_of(source)} if rule in FIGURE_RULES else {}
     return settings(source=source, figures=drawings(rule), **outcome)
+
+
+def arm_drawing(log):
+    """Return the settings of the figure of a log with several arms."""
+    outcome = STUDY.arm_logs[log].units["observed_clicks"]
+    return settings(source=f"logs/{log}", figures=drawings("plot_arms"), outcome=outcome)
 
 
 def figure_code(rule):

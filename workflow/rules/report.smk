@@ -7,6 +7,7 @@
 #                   decision_statements.csv
 # OUTPUTS           results/{experiment}/report.html, decision.json
 #                   results/logs/{log}/report.html
+#                   of a log with several arms also decision.json and sections.csv
 #                   results/studies/{study}/index.html, verdict.json
 #                   results/index.html
 
@@ -84,6 +85,45 @@ rule describe_log:
         "Writing the page of a log without a promotion: {wildcards.log}"
     script:
         "../scripts/describe_log.py"
+
+
+# What the variants of a log with several arms say together.
+rule report_arms:
+    input:
+        files_of("account_arms", "compare_arms", "plot_arms"),
+        decisions=lambda wildcards: of_contrasts(wildcards.log, "decision.json"),
+        sections=lambda wildcards: of_contrasts(wildcards.log, "sections.csv"),
+        templates=TEMPLATES,
+        schema=local(os.path.relpath(f"{workflow.basedir}/schemas/arm_decision.schema.json")),
+        code=code("report_arms"),
+    output:
+        page=report(
+            "results/logs/{log}/report.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "logs/{log}", "page": "Variants side by side"},
+        ),
+        decision="results/logs/{log}/decision.json",
+        sections="results/logs/{log}/sections.csv",
+    log:
+        "logs/logs/{log}/report_arms.log",
+    benchmark:
+        "logs/logs/{log}/report_arms.tsv"
+    wildcard_constraints:
+        log=ARM_LOGS,
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(205),
+        runtime=minutes(2),
+    params:
+        settings=lambda wildcards: STUDY.arm_page_settings(wildcards.log),
+    message:
+        "Writing the page of all variants of the log {wildcards.log}"
+    script:
+        "../scripts/report_arms.py"
 
 
 rule write_front_page:

@@ -10,5 +10,6 @@ if "snakemake" in globals():
             LogEntry.from_config(snakemake.params.settings),
             snakemake.input.accounts,
             snakemake.output.slate_items,
+            other_accounts=list(snakemake.input.other_accounts),
             threads=snakemake.threads,
         )

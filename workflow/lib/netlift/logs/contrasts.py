@@ -140,7 +140,7 @@ def merged(problems: Mapping[str, Sequence[Problem]]) -> list[Problem]:
                     for number, what in ((problem.rows, "rows"), (problem.slates, "slates"))
                     if number is not None
                 )
-                head = f"in {contrast} against control{f': {counts}' if counts else ''}"
+                head = f"in the contrast {contrast}{f': {counts}' if counts else ''}"
                 new = replace(problem, examples=(head, *problem.examples))
             if new not in merged:
                 merged.append(new)

@@ -11,6 +11,9 @@ from typing import Any
 from netlift.core.formatting import signed
 from netlift.core.tables import read_json
 
+SEVERAL_ARMS = "several_arms"
+"""The ``kind`` of the decision of a log with several arms."""
+
 QUESTION = "Did promotion create engagement, or only move it?"
 
 
@@ -26,7 +29,7 @@ def findings(run: Mapping[str, Any], targets: Sequence[str]) -> str:
     """
     words = list(targets) or ["all"]
     logs = [found[1] for word in words if (found := re.match(r"results/logs/([^/]+)/", word))]
-    logs += run["logs"] if "analyse" in words else []
+    logs += [*run["logs"], *run["arm_logs"]] if "analyse" in words else []
     lines = [line for log in dict.fromkeys(logs) for line in _log(Path("results/logs", log))]
     lines += _study(run) if "all" in words else []
     for word, shown, files in (
@@ -41,15 +44,24 @@ def _log(folder: Path) -> Iterator[str]:
     yield f"{QUESTION} The log {folder.name}:"
     yield ""
     yield f"{folder}/"
-    decision = folder / "decision.json"
-    if decision.exists():
-        yield from _decided(read_json(decision))
+    decision = read_json(folder / "decision.json") if (folder / "decision.json").exists() else None
+    if decision is not None and decision.get("kind") == SEVERAL_ARMS:
+        yield from _compared(decision)
+    elif decision is not None:
+        yield from _decided(decision)
     else:
         yield "    No promotion was randomized, so no effect is estimated."
     if warnings := _warnings(folder / "contract.csv"):
         yield f"    The checks of the log gave warnings: {warnings} (contract.csv)."
     yield ""
     yield f"Open {folder / 'report.html'} in a browser: all of this with figures."
+
+
+def _compared(decision: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what each variant of a log with several arms does, and which of them is better."""
+    for stated in (*decision["variants"], *decision["pairs"]):
+        yield f"    {stated['statement']}"
+    yield f"    What to do: {decision['verdict']['action']}."
 
 
 def _decided(decision: Mapping[str, Any]) -> Iterator[str]:

@@ -107,6 +107,7 @@ def gather_front(
     sweeps: Sequence[str] = (),
     validations: Sequence[str] = (),
     logs: Sequence[str] = (),
+    arm_logs: Sequence[str] = (),
     state: Mapping[str, Any] | None = None,
     root: str | Path = ".",
 ) -> Front:
@@ -124,6 +125,8 @@ def gather_front(
         Folders below ``results/``, one for each promotion.
     logs
         Names of logs; logs that were not analysed are left out.
+    arm_logs
+        Names of logs with several arms, whose variants are among ``logs``.
     state
         For each folder under ``sweeps`` and ``validations`` and each name under ``logs``, the
         ``reason`` why results that exist are not shown.
@@ -136,13 +139,14 @@ def gather_front(
         path = root / "results" / summary.name / "decision.json"
         front.files[f"decision/{summary.name}"] = checked(path, root, "write_report")
     state = state or {}
-    for log in logs:
+    for log in (*arm_logs, *logs):
         path = root / "results/logs" / log / "decision.json"
         if reason := state.get("logs", {}).get(log, {}).get("reason"):
             front.outdated.append((log, reason))
         elif path.exists():
             front.logs.append((read_json(path), f"../../logs/{log}/report.html"))
-            front.files[f"decision/logs/{log}"] = checked(path, root, "write_report")
+            maker = "report_arms" if log in arm_logs else "write_report"
+            front.files[f"decision/logs/{log}"] = checked(path, root, maker)
         elif path.with_name("report.html").exists():
             front.described.append((log, f"../../logs/{log}/report.html"))
     for folder in over_worlds:

@@ -16,6 +16,15 @@ from netlift import __version__
 from netlift.core.formatting import MINUS
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.estimators import ESTIMATORS
+from netlift.effects.several_arms import PAIR, VARIANT
+from netlift.report.arms import (
+    ADJUSTMENT,
+    ArmsData,
+    arm_bars,
+    arm_tables,
+    settings_text,
+    statements_of,
+)
 from netlift.report.assumptions import assumptions, limitations
 from netlift.report.described import HEADLINE, accounts_table, described_answers, lacks, positions
 from netlift.report.front import Front, answers, experiments_table, net_changes
@@ -156,6 +165,24 @@ def front_page(front: Front, study: str, entry: Mapping[str, Any]) -> str:
         figures=figures,
         entry=entry,
         versions={"netlift": __version__, "python": _python()} | versions(PACKAGES),
+    )
+
+
+def arms_page(data: ArmsData) -> str:
+    """Return the page of a log with several arms, self-contained: its variants side by side."""
+    letters = Letters()
+    return _render(
+        "arms.html.j2",
+        letters=letters,
+        outcome=data.outcome,
+        data=data,
+        variants=statements_of(data, VARIANT),
+        pairs=statements_of(data, PAIR),
+        bars=arm_bars(data),
+        tables=arm_tables(data),
+        figure=figure("arms", letters.inline("figure-arms", data.figure), data.outcome),
+        adjustment=ADJUSTMENT,
+        settings=settings_text(data),
     )
 
 

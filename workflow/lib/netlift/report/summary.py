@@ -30,7 +30,7 @@ def summary(folder: Path) -> str:
     """
     if folder.exists() and not folder.is_dir():
         raise NetliftError(f"{folder} is a file; give a folder of results")
-    lines = [*_nets(folder), *_without_promotion(folder)]
+    lines = [*_nets(folder), *_variants(folder), *_without_promotion(folder)]
     if not lines:
         return f"No experiment in {folder} yet: run the study with `make run`."
     front = folder / "index.html"
@@ -52,6 +52,14 @@ def _nets(folder: Path) -> Iterator[str]:
                 (net,) = (row for row in _rows(path) if row["topic"] == "slate_level_metric")
                 lines = f"{path.parents[1]}/", f"    {net['statement']}", ""
             yield from lines
+
+
+def _variants(folder: Path) -> Iterator[str]:
+    """Yield what the variants of each log with several arms do."""
+    for path in sorted(folder.glob("logs/*/arm_statements.csv")):
+        with unexpected_content(_damaged(path)):
+            statements = [f"    {row['statement']}" for row in _rows(path)]
+        yield from (f"{path.parent}/", *statements, "")
 
 
 def _without_promotion(folder: Path) -> Iterator[str]:

@@ -29,6 +29,7 @@ DESIGN = f"results/{DESIGN_PATH}"
 EXPERIMENT = "results/{experiment}"
 STUDY = f"results/{STUDY_PATH}"
 OVER_WORLDS = f"results/{OVER_WORLDS_PATH}"
+ARM_LOG = "results/logs/{log}"
 FOLDERS = {
     "dataset": "resources/datasets/{dataset}",
     "scorer": f"results/{RECIPE_PATH}/scorer",
@@ -36,6 +37,7 @@ FOLDERS = {
     "design": DESIGN,
     "experiment": EXPERIMENT,
     "over_worlds": OVER_WORLDS,
+    "arm_log": ARM_LOG,
     "sweep": f"{STUDY}/sweep/{{promotion}}",
     "validation": f"{STUDY}/validation/{{promotion}}",
 }
@@ -313,6 +315,7 @@ def outputs_reference() -> str:
         "effects": "Tables of effects of one experiment, in the order in which to read them",
         "models": "Models and policies",
         "over_worlds": "All worlds of one design together",
+        "arms": "A log with several arms, in its folder",
         "studies": "Sweep and validation",
     }
     lines = []
@@ -326,4 +329,5 @@ def outputs_reference() -> str:
 def _within(output: Output) -> str:
     """Return an output's path within the folder of its experiment, design or study."""
     path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{OVER_WORLDS}/")
+    path = path.removeprefix(f"{ARM_LOG}/")
     return path.removeprefix(f"{STUDY}/").replace("{promotion}", "PROMOTION")

@@ -573,6 +573,25 @@ class Study:
         log = self.log(name)
         return settings(experiment=log.is_experiment, row_stages=log.row_stages)
 
+    def arm_settings(self, name: str) -> Json:
+        """Return the settings of the comparison of a log's variants, and of its page."""
+        log = self.arm_logs[name]
+        variants = log.arms[1:]
+        used = self._inference("permutations", "studentized")
+        return settings(
+            seed=self.seeds[0],
+            units=log.units,
+            # A list keeps the order, which a mapping with sorted keys would not.
+            variants=[arm.name for arm in variants],
+            phrases={arm.name: arm.treatment.phrase for arm in variants if arm.treatment},
+            contrasts={arm.name: contrast_name(name, arm.name) for arm in variants},
+            **used,
+        )
+
+    def arm_page_settings(self, name: str) -> Json:
+        """Return the settings of the page of a log with several arms."""
+        return settings(**self.arm_settings(name), log=name, entry=self.arm_entries[name])
+
     def page_settings(self, path: str) -> Json:
         """Return the choices that define one experiment, and no others.
 

@@ -66,7 +66,7 @@ def _nearest_choices(path: str, study: Study) -> Mapping[str, str]:
         "world": (config["worlds"], study.worlds[0]),
         "grid": (config["grids"], None),
         "case": (config["validation"]["cases"], None),
-        "log": (config["logs"], None),
+        "log": ([*study.logs, *study.arm_logs], None),
     }
     chosen = {"study": study.name}
     for wildcard, (known, usual) in names.items():
