@@ -49,7 +49,8 @@ def assignment_problems(
     treated, n_units, expected, variance, spread = row
     sd = float(np.sqrt(variance)) / n_units if spread > 0 else None
     p = sample_ratio_p_value(int(treated), int(n_units), expected / n_units, sd)
-    if p < WRONG:
+    # Of a log with several arms, the number of units in all of them is tested at once.
+    if p < WRONG and log.contrast is None:
         message = f"{treated / n_units:.4f} of {n_units:,} {unit}s are promoted"
         message += f", {expected / n_units:.4f} expected (p = {p:.2g})"
         yield Problem("sample_ratio", examples=(message,))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from netlift.core.errors import listed
 from netlift.inference.balance import WRONG, imbalance
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
@@ -97,6 +98,23 @@ def choose_contrast(
         f"CREATE OR REPLACE TEMP VIEW rows AS SELECT * FROM all_rows WHERE {compared}{mixed}"
     )
     return int(first_row(con, "SELECT coalesce(sum(n_items), 0) FROM slates")[0])
+
+
+def empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry) -> list[Problem]:
+    """Return ``empty_arm`` for each arm of which the log has no slate."""
+    found = {arm for (arm,) in con.execute("SELECT DISTINCT arm FROM all_slates").fetchall()}
+    return [
+        Problem(
+            "empty_arm",
+            log.columns["promoted"],
+            examples=(f"{arm.name}: no slate has {listed(arm.values)}",),
+            fix="Correct the values of the arm, or take it out of promotion.arms: the "
+            "probabilities of the other arms must then add up to 1.",
+        )
+        for number, arm in enumerate(log.arms)
+        # Where no value is known, the values that the log has say more.
+        if number not in found and found - {None}
+    ]
 
 
 def with_other_arms(

@@ -15,6 +15,7 @@ from netlift.logs.contrasts import (
     USED_ROWS,
     assignment_of_arms,
     choose_contrast,
+    empty_arms,
     merged,
     sum_arms,
     with_other_arms,
@@ -227,6 +228,9 @@ def _contrasts(
     """Sum all slates, then check and write each contrast; tell whether slates are set aside."""
     stored = sum_arms(con, rows, log, list(contrasts.values()), scale, n_rows)
     con.execute("CREATE OR REPLACE TEMP TABLE used_slates AS SELECT slate_id FROM all_slates LIMIT 0")
+    missing = empty_arms(con, log)
+    if missing:
+        raise refusal(missing)
     checked, errors, set_aside = {}, {}, False
     for (variant, contrast), columns in zip(contrasts.items(), stored, strict=True):
         n_compared = choose_contrast(con, rows, contrast, columns)
@@ -244,7 +248,7 @@ def _contrasts(
         counts = with_other_arms(con, found.counts, log, contrast)
         checked[variant] = replace(found, counts=counts)
     if errors:
-        raise refusal(merged(errors))
+        raise refusal(merged({variant: errors.get(variant, []) for variant in contrasts}))
     return checked, set_aside
 
 
