@@ -356,4 +356,7 @@ class TestConfig:
         assert study.log("shop.slot3").treatment.to == 3
         assert study.log("shop.slot1").probability == pytest.approx(3 / 7)
         assert study.log("shop").arms[0].name == "control"
-        assert study.page_settings("logs/shop.slot1")["entry"]["title"] == "shop: slot1 against control"
+        assert (
+            study.page_settings("logs/shop.slot1")["entry"]["title"]
+            == "shop: slot1 against control"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from netlift.core.formatting import signed
-from netlift.core.outcome import Outcome
+from netlift.core.outcome import Outcome, capitalized
 from netlift.core.units import PER_1000
 from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
 from netlift.effects.several_arms import (
@@ -30,7 +30,7 @@ _SHORT = {
 }
 BETTER, WORSE = "better", "worse"
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 class ArmRows:
@@ -39,7 +39,7 @@ class ArmRows:
     def __init__(self, table: pd.DataFrame) -> None:
         main = table[table["outcome_type"] == MAIN_OUTCOME]
         self._rows: dict[tuple[str, str, str], Row] = {
-            (str(row["variant"]), str(row["against"]), str(row["line"])): row
+            (str(row["variant"]), str(row["against"]), str(row["line"])): dict(row)
             for row in main.to_dict("records")
         }
         kinds = dict.fromkeys(zip(main["kind"], main["variant"], main["against"], strict=True))
@@ -84,8 +84,9 @@ def arm_statements(
     -------
     One row per variant, then one per pair of variants: ``verdict`` (for a variant ``creates``,
     ``destroys``, ``moves`` or ``undecided``; for a pair ``better``, ``worse`` or ``undecided``),
-    ``short``, the verdict in a few words, and ``statement``. An effect is shown if its 95% interval excludes zero and its p-value, adjusted by
-    Holm over variants (or over pairs), is below 0.05.
+    ``short``, the verdict in a few words, and ``statement``. An effect is shown if its 95%
+    interval excludes zero and its p-value, adjusted by Holm over variants (or over pairs), is below
+    0.05.
     """
     rows = ArmRows(table)
     first = rows.variants[0]
@@ -130,9 +131,9 @@ def _effects(rows: ArmRows, variant: str, phrase: str, outcome: Outcome) -> str:
         if (row := rows.row(variant, CONTROL, line.code)) is not None
     )
     return (
-        f"{phrase[:1].upper()}{phrase[1:]} ({variant}): the focal item {_change(*focal, ('gains', 'loses', 'changes'))} "
-        f"{outcome.of(PER_1000)} {_interval(*focal)}, all other items together "
-        f"{_change(*others, ('gain', 'lose', 'change'))} {_interval(*others)}, and the whole slate "
+        f"{capitalized(phrase)} ({variant}): the focal item "
+        f"{_change(*focal, ('gains', 'loses', 'changes'))} {outcome.of(PER_1000)} "
+        f"{_interval(*focal)}, all other items together {_change(*others, ('gain', 'lose', 'change'))} {_interval(*others)}, and the whole slate "
         f"{_change(*total, ('gains', 'loses', 'changes'))} {_interval(*total)}."
     )
 
@@ -188,9 +189,13 @@ def _pair(rows: ArmRows, variant: str, against: str, outcome: Outcome) -> str:
     if not row["se"] > 0:
         numbers = f"({difference}; no interval: it does not vary)"
     if not sign:
-        return f"Whether {variant} or {against} is better for the whole slate is not shown {numbers}."
+        return (
+            f"Whether {variant} or {against} is better for the whole slate is not shown {numbers}."
+        )
     word = "more" if sign > 0 else "fewer" if outcome.unit == "clicks" else "less"
-    return f"With {variant} the whole slate gets {word} {outcome.unit} than with {against} {numbers}."
+    return (
+        f"With {variant} the whole slate gets {word} {outcome.unit} than with {against} {numbers}."
+    )
 
 
 def headline(statements: pd.DataFrame, outcome: Outcome) -> str:

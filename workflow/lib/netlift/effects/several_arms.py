@@ -17,7 +17,7 @@ from scipy.special import stdtr
 from netlift.core.arrays import Floats
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000, RATIO
-from netlift.effects.codes import DIRECT, INDIRECT, INDIRECT_LINE, LINES, TOTAL_LINE, Line
+from netlift.effects.codes import DIRECT, INDIRECT, INDIRECT_LINE, LINES, TOTAL_LINE
 from netlift.effects.estimators import MAIN, main_estimator
 from netlift.effects.ledger import LedgerByUser, arm_difference, component_columns, outcome_types
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
@@ -239,11 +239,11 @@ def _ratios(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:
 
 def _same_control(first: pd.DataFrame, second: pd.DataFrame) -> bool:
     """Return whether two contrasts use the same control slates."""
-    ids = [
+    one, two = (
         table.loc[table["promotion_applied"] == 0, "slate_id"].sort_values().to_numpy()
         for table in (first, second)
-    ]
-    return np.array_equal(*ids)
+    )
+    return np.array_equal(one, two)
 
 
 def _ratio_to(arms: ArmDifference, base: ArmDifference, weights: tuple[int, ...]) -> Ratio:

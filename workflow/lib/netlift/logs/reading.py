@@ -227,7 +227,9 @@ def _contrasts(
 ) -> tuple[dict[str, Checked], bool]:
     """Sum all slates, then check and write each contrast; tell whether slates are set aside."""
     stored = sum_arms(con, rows, log, list(contrasts.values()), scale, n_rows)
-    con.execute("CREATE OR REPLACE TEMP TABLE used_slates AS SELECT slate_id FROM all_slates LIMIT 0")
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE used_slates AS SELECT slate_id FROM all_slates LIMIT 0"
+    )
     missing = empty_arms(con, log)
     if missing:
         raise refusal(missing)

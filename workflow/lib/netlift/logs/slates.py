@@ -348,7 +348,9 @@ def sum_slates(
 def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     """Return the query of one range of slates."""
     summed = grouped_sql(rows, slate_columns(rows, log, scale), condition)
-    return f"SELECT *, {problem_bits(rows, log)} AS slate_problems FROM ({summed}) ORDER BY slate_id"
+    return (
+        f"SELECT *, {problem_bits(rows, log)} AS slate_problems FROM ({summed}) ORDER BY slate_id"
+    )
 
 
 def grouped_sql(rows: Rows, columns: Mapping[str, str], condition: str) -> str:

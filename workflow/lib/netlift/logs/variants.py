@@ -120,7 +120,8 @@ def contrast_entries(name: str, entry: Mapping[str, Any]) -> dict[str, Json]:
 
 def _conditional(arm: Arm, control: Arm) -> float:
     """Return the probability of an arm among itself and control."""
-    assert arm.probability is not None and control.probability is not None
+    assert arm.probability is not None
+    assert control.probability is not None
     return arm.probability / (arm.probability + control.probability)
 
 

@@ -112,9 +112,11 @@ class ArmsData:
         for variant, decision in self.decisions.items():
             for caveat in decision["caveats"]:
                 everywhere = all(caveat in other["caveats"] for other in self.decisions.values())
-                named = caveat if everywhere else caveat | {
-                    "message": f"{variant} against control: {caveat['message']}"
-                }
+                named = (
+                    caveat
+                    if everywhere
+                    else caveat | {"message": f"{variant} against control: {caveat['message']}"}
+                )
                 if named not in found:
                     found.append(dict(named))
         return found
@@ -141,7 +143,10 @@ def gather_arms(
     names = ("arms", "arm_tests", "arm_statements", "arm_counts")
     paths = {name: folder / f"{name}.csv" for name in names}
     decisions = {v: folder.with_name(name) / "decision.json" for v, name in contrasts.items()}
-    files = {name: checked(path, Path(root), makers.get(name, "compare_arms")) for name, path in paths.items()}
+    files = {
+        name: checked(path, Path(root), makers.get(name, "compare_arms"))
+        for name, path in paths.items()
+    }
     files |= {
         f"decision/{variant}": checked(path, Path(root), "write_report")
         for variant, path in decisions.items()
@@ -166,7 +171,8 @@ def arm_bars(data: ArmsData) -> list[tuple[str, LedgerView]]:
     views = []
     for line, title in PANELS.items():
         rows = [
-            row | {
+            row
+            | {
                 "label": row["variant"],
                 "counts": f"{count(row['treated_slates'])} slates of the variant and "
                 f"{count(row['control_slates'])} control slates",
