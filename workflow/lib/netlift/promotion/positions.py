@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.promotion.treatment import Treatment
@@ -40,14 +41,13 @@ def promoted_positions(
     if treatment.kind == "replace":
         kept = np.where(position == to, NOT_SHOWN, position)
         return np.where(is_focal, to, kept)
-    focal_so_far = np.cumsum(is_focal)
-    focal_before = focal_so_far - is_focal
-    focal_before = focal_before - np.repeat(focal_before[starts], length)
     if treatment.kind == "insert":
         moved = position + (position >= to)
         if not treatment.grows:
             moved = np.where(moved > shown, NOT_SHOWN, moved)
         return np.where(is_focal, to, moved)
+    before = np.cumsum(is_focal) - is_focal
+    focal_before: Integers = before - np.repeat(before[starts], length)
     # The first of the places, so that all focal items have one.
     first = np.minimum(to, shown - treatment.focal_items + 1)
     rank = position - focal_before
@@ -70,14 +70,14 @@ def exposures(position: Integers, promoted: Integers, is_focal: Booleans) -> Int
     return np.select(conditions, index, default=EXPOSURES.index("unchanged"))
 
 
-def as_column(position: Integers) -> Integers | Floats:
+def as_column(position: Integers) -> NDArray[np.int16] | Floats:
     """Return positions as a column of a table: missing where an item is not shown."""
     if (position != NOT_SHOWN).all():
         return position.astype(np.int16)
     return np.where(position == NOT_SHOWN, np.nan, position.astype(np.float64))
 
 
-def from_column(position: np.ndarray) -> Integers:  # type: ignore[type-arg]
+def from_column(position: NDArray[np.number]) -> Integers:
     """Return a column of positions as whole numbers, ``NOT_SHOWN`` where it is missing."""
     if position.dtype.kind in "iu":
         return position.astype(np.int64)

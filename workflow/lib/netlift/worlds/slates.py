@@ -116,12 +116,8 @@ class Slates:
 
     def rows(self, rows: slice) -> Slates:
         """Return some of the slates."""
-        arrays = {
-            name: value[rows] if isinstance(value, np.ndarray) else value
-            for name, value in vars(self).items()
-            if name in _FIELDS
-        }
-        return Slates(**arrays)
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return Slates(n_control=self.n_control, **arrays)
 
     def split(self, rows: int = BLOCK_ROWS) -> Iterator[tuple[slice, Slates]]:
         """Yield consecutive blocks of slates with the rows they come from."""
@@ -223,7 +219,7 @@ def _sizes(slate_id: NDArray[np.generic], position: Integers) -> tuple[int, int]
     return n_control, rows
 
 
-_FIELDS = tuple(Slates.__dataclass_fields__)
+_ARRAYS = tuple(name for name in Slates.__dataclass_fields__ if name != "n_control")
 
 
 @dataclass(frozen=True)
