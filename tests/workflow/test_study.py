@@ -209,7 +209,7 @@ KEYS = {
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
-    "write_front_page": "entry experiments grids logs over_worlds other_results study sweeps "
+    "write_front_page": "entry experiments grids logs other_results over_worlds study sweeps "
     "validations",
 }
 
