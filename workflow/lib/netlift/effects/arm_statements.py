@@ -131,9 +131,10 @@ def _effects(rows: ArmRows, variant: str, phrase: str, outcome: Outcome) -> str:
         if (row := rows.row(variant, CONTROL, line.code)) is not None
     )
     return (
-        f"{capitalized(phrase)} ({variant}): the focal item "
+        f"{capitalized(phrase.rstrip(','))} ({variant}): the focal item "
         f"{_change(*focal, ('gains', 'loses', 'changes'))} {outcome.of(PER_1000)} "
-        f"{_interval(*focal)}, all other items together {_change(*others, ('gain', 'lose', 'change'))} {_interval(*others)}, and the whole slate "
+        f"{_interval(*focal)}, all other items together "
+        f"{_change(*others, ('gain', 'lose', 'change'))} {_interval(*others)}, and the whole slate "
         f"{_change(*total, ('gains', 'loses', 'changes'))} {_interval(*total)}."
     )
 

@@ -311,12 +311,28 @@ def _warnings(
         yield from _missing_covariate(con, column, used)
     if rows.experiment:
         yield from _warnings_of_experiment(con, log, used)
-    yield from alike_names(con, log, used_rows(aside))
+    if log.contrast is None:  # of a log with several arms, all rows are looked at once
+        yield from row_warnings(con, log, used_rows(aside))
     yield from constant_outcomes(con, rows, log, aside)
     if rows.experiment:
         yield from constant_parts(con, log, aside)
         yield from unit_warnings(con, log, aside)
-    yield from _outcome_warnings(con, log, used_rows(aside))
+
+
+def row_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Iterator[Problem]:
+    """Yield warnings that need the rows: names that are alike, and heavy tails.
+
+    Parameters
+    ----------
+    con
+        With the view ``rows`` and the table ``slates``.
+    log
+        The log's entry.
+    used
+        The rows that are used, in SQL.
+    """
+    yield from alike_names(con, log, used)
+    yield from _outcome_warnings(con, log, used)
 
 
 def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -> Iterator[Problem]:

@@ -100,6 +100,13 @@ def choose_contrast(
     return int(first_row(con, "SELECT coalesce(sum(n_items), 0) FROM slates")[0])
 
 
+def choose_all(con: duckdb.DuckDBPyConnection) -> None:
+    """Make ``slates`` and ``rows`` those of all arms, of slates that a contrast uses."""
+    con.execute("DROP TABLE slates")
+    con.execute(f"CREATE TEMP VIEW slates AS SELECT * FROM {_USED}")
+    con.execute("CREATE OR REPLACE TEMP VIEW rows AS SELECT * FROM all_rows")
+
+
 def empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry) -> list[Problem]:
     """Return ``empty_arm`` for each arm of which the log has no slate."""
     found = {arm for (arm,) in con.execute("SELECT DISTINCT arm FROM all_slates").fetchall()}

@@ -159,6 +159,9 @@ class LogEntry:
         Settings are sorted; ``outcome_order`` keeps the order of the outcomes.
         """
         path, promotion = entry.get("path", []), entry.get("promotion", {})
+        arms = arms_of(promotion)
+        # All variants agree on whether control shows the focal item.
+        treatments = [arm.treatment for arm in arms if arm.treatment is not None]
         order = entry.get("outcome_order", list(entry["outcomes"]))
         covariates = entry.get("covariates", {})
         copied = ("table", "query", "delimiter", "first_position", "meanings", "row_stages")
@@ -171,8 +174,8 @@ class LogEntry:
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
             unit=promotion.get("unit"),
             probability=promotion.get("probability"),
-            treatment=Treatment.from_config(promotion),
-            arms=arms_of(promotion),
+            treatment=next(iter(treatments), Treatment.from_config(promotion)),
+            arms=arms,
             contrast=promotion.get("contrast", {}).get("number"),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),

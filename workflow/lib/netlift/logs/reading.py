@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
 from netlift.logs.clusters import load_clusters, match_problem
-from netlift.logs.contract import Checked, check_slates, count_rows
+from netlift.logs.contract import Checked, check_slates, count_rows, row_warnings
 from netlift.logs.contrasts import (
     USED_ROWS,
     assignment_of_arms,
+    choose_all,
     choose_contrast,
     empty_arms,
     merged,
@@ -203,13 +204,15 @@ def _account_arms(
                 break
         extremes = list(extreme_values(con, rows, scale, USED_ROWS))
         counts, problems = assignment_of_arms(con, log)
+        choose_all(con)
+        of_rows = list(row_warnings(con, log, USED_ROWS))
         errors = [*extremes, *(p for p in problems if p.code not in log.accept)]
         if errors:
             raise refusal(errors)
         chosen = ", ".join(arm_probability(number) for number in range(len(log.arms)))
         used = "all_slates SEMI JOIN used_slates USING (slate_id)"
         _write_parquet(con, f"SELECT slate_id, arm, {chosen} FROM {used} ORDER BY slate_id", slates)
-    shared = [*accepted, *problems]
+    shared = [*accepted, *problems, *of_rows]
     return {
         variant: replace(found, problems=[*shared, *found.problems])
         for variant, found in checked.items()

@@ -24,6 +24,9 @@ SUM_TOLERANCE = 1e-6
 ARM_ORDER = "arm_order"
 """Key of the settings of a rule, which are sorted, with the order of the variants."""
 
+OF_VARIANTS = tuple(name for name in TREATMENTS if name != "rerank")
+"""What a variant can do. The other order of ``rerank`` is one column, so for one variant only."""
+
 _OF_ARMS = ("arms", CONTROL, ARM_ORDER)
 
 
@@ -69,7 +72,8 @@ def arms_of(promotion: Mapping[str, Any]) -> tuple[Arm, ...]:
         return ()
     entries = {CONTROL: promotion.get(CONTROL, {})} | promotion["arms"]
     order = [CONTROL, *promotion.get(ARM_ORDER, promotion["arms"])]
-    return tuple(Arm.from_config(name, entries[name]) for name in order)
+    shared = {key: promotion[key] for key in ("focal_items",) if key in promotion}
+    return tuple(Arm.from_config(name, {**shared, **entries[name]}) for name in order)
 
 
 def contrast_name(log: str, variant: str) -> str:
@@ -100,7 +104,7 @@ def contrast_entries(name: str, entry: Mapping[str, Any]) -> dict[str, Json]:
     for number, arm in enumerate(variants, start=1):
         own = promotion["arms"][arm.name]
         of_contrast = {key: value for key, value in promotion.items() if key not in _OF_ARMS}
-        of_contrast |= {key: own[key] for key in TREATMENTS if key in own}
+        of_contrast |= {key: own[key] for key in OF_VARIANTS if key in own}
         of_contrast["contrast"] = {"log": name, "variant": arm.name, "number": number}
         columns = dict(entry["columns"])
         if arm.column is None:
@@ -169,13 +173,20 @@ def _shape_problems(
             "promotion.arms.NAME.probability_column",
         )
     for name, entry in promotion["arms"].items():
-        given = [key for key in TREATMENTS if key in entry]
+        given = [key for key in OF_VARIANTS if key in entry]
         if len(given) != 1:
             what = " and ".join(given) or "nothing"
             yield (
                 f"promotion.arms.{name}",
-                f"say what the arm does, by one of {', '.join(TREATMENTS)}; {what} is given",
+                f"say what the arm does, by one of {', '.join(OF_VARIANTS)}; {what} is given",
             )
+    added = {arm.treatment.adds_focal_item for arm in arms_of(promotion) if arm.treatment}
+    if len(added) > 1:
+        yield (
+            "promotion.arms",
+            "some variants show an item that control does not show (insert, replace), others one "
+            "that it shows: of one slate only one can be true. Make two logs of it",
+        )
 
 
 def _name_problems(names: list[str]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import listed
-from netlift.promotion.treatment import TREATMENTS
+from netlift.logs.variants import OF_VARIANTS
 from netlift.workflow.plain import MAX_INTEGER, shown
 from netlift.worlds import registry as worlds
 
@@ -68,7 +68,7 @@ def _let_arms_say_what_they_do(schema: Json) -> None:
     """Give each arm of a log the keys by which a promotion says what it does."""
     promotion = schema["properties"]["promotion"]["properties"]
     arm = promotion["arms"]["additionalProperties"]["properties"]
-    arm |= {key: promotion[key] for key in TREATMENTS if key in promotion}
+    arm |= {key: promotion[key] for key in OF_VARIANTS if key in promotion}
 
 
 def completed(value: Any, schema: Mapping[str, Any]) -> Any:
