@@ -114,6 +114,21 @@ class TestEstimates:
         assert_near_truth(table_of(tmp_path, log, entry_with(promotion=promotion)), truth)
 
 
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arms")
+    log, _ = draw_arms(21, 900, n_users=200)
+    # Slates of every arm without a focal item are set aside.
+    ids = log.groupby("variant")["page"].unique().map(lambda pages: pages[:3]).explode()
+    log.loc[log["page"].isin(ids), "candidate"] = False
+    entry = entry_with(
+        set_aside=["no_focal_item"],
+        columns=ENTRY["columns"] | {"final_position": "shown"},
+        covariates={"item": {"relevance": "score"}},
+    )
+    return folder, log, entry, accounts_of(folder, log, entry)
+
+
 class TestContrastsAreLogsOfTwoArms:
     """The accounts of a contrast are those of a log of its two arms, value for value."""
 
@@ -137,20 +152,6 @@ class TestContrastsAreLogsOfTwoArms:
         items = folder / f"{variant}/items.parquet"
         map_log(parsed, str(outputs["accounts"]), str(items))
         return pd.read_parquet(outputs["accounts"]), pd.read_parquet(items)
-
-    @pytest.fixture(scope="class")
-    def both(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("arms")
-        log, _ = draw_arms(21, 900, n_users=200)
-        # Slates of every arm without a focal item are set aside.
-        ids = log.groupby("variant")["page"].unique().map(lambda pages: pages[:3]).explode()
-        log.loc[log["page"].isin(ids), "candidate"] = False
-        entry = entry_with(
-            set_aside=["no_focal_item"],
-            columns=ENTRY["columns"] | {"final_position": "shown"},
-            covariates={"item": {"relevance": "score"}},
-        )
-        return folder, log, entry, accounts_of(folder, log, entry)
 
     @pytest.mark.parametrize("variant", VARIANTS)
     def test_accounts(self, both, variant):

@@ -57,10 +57,8 @@ def test_each_variant_is_an_experiment_and_all_of_them_have_a_page(shop):
     decision = json.loads((logs / "shop/decision.json").read_text(encoding="utf-8"))
     assert decision["verdict"]["in_words"] in page
     for stated in (*decision["variants"], *decision["pairs"]):
-        assert stated["statement"].replace("-", "\N{MINUS SIGN}")[:60] in page.replace(
-            "-", "\N{MINUS SIGN}"
-        )
-    assert "nan" not in page.lower().replace("finance", "")
+        assert stated["statement"] in page
+    assert not re.search(r"\b(nan|None)\b", page)
     for variant in ("slot1", "slot3"):
         assert f'href="../shop.{variant}/report.html"' in (logs / "shop/report.html").read_text(
             encoding="utf-8"
@@ -96,7 +94,8 @@ def test_nothing_is_stale_and_a_changed_arm_is_made_again(shop):
     write_overlay(shop, promotion=promotion | {"arms": arms})
     planned = analyse(shop, "--dry-run")
     write_overlay(shop)
-    assert "Checking the log shop and summing it to slates, for all variants" in planned
+    assert "account_arms_shop" in planned
+    assert "Nothing to be done" in analyse(shop, "--dry-run")
 
 
 def test_a_refused_log_leaves_no_page(shop):
