@@ -163,21 +163,25 @@ class LedgerByUser:
         # Without users, each slate stands for itself.
         users = accounts.get("user_id", pd.Series(np.arange(len(accounts))))
         self.user, self.kind = user_clusters(users, self.design)
+        self._made: dict[str, UserErrors | None] = {}
 
     @cached_property
-    def _all(self) -> dict[str, UserErrors]:
-        """Errors of all outcome types' components together, by estimator."""
-        columns = [
-            name for kind in outcome_types(self.accounts) for name in component_columns(kind)
-        ]
-        values = self.accounts[columns].to_numpy(dtype=np.float64)
-        covariates, found = Covariates(self.accounts), {}
-        for name, estimator in ESTIMATORS.items():
-            if estimator.by_user is not None:
-                # Too few users, or unknown probabilities: no error, as the code says.
-                with suppress(NetliftError):
-                    found[name] = estimator.by_user(values, self.design, covariates, self.user)
-        return found
+    def _covariates(self) -> Covariates:
+        return Covariates(self.accounts)
+
+    def _errors(self, name: str) -> UserErrors | None:
+        """Return an estimator's errors of all outcome types' components together, made once."""
+        if name not in self._made:
+            self._made[name] = None
+            by_user = ESTIMATORS[name].by_user
+            kinds = outcome_types(self.accounts)
+            columns = [column for kind in kinds for column in component_columns(kind)]
+            values = self.accounts[columns].to_numpy(dtype=np.float64)
+            # Too few users, or unknown probabilities: no error, as the code says.
+            with suppress(NetliftError):
+                if by_user is not None:
+                    self._made[name] = by_user(values, self.design, self._covariates, self.user)
+        return self._made[name]
 
     def estimate(
         self,
@@ -197,7 +201,7 @@ class LedgerByUser:
     def errors(self, outcome: str, estimator: str) -> UserErrors | None:
         """Return the joint error of an outcome's components."""
         index = len(COMPONENTS) * outcome_types(self.accounts).index(outcome)
-        part, errors = slice(index, index + len(COMPONENTS)), self._all.get(estimator)
+        part, errors = slice(index, index + len(COMPONENTS)), self._errors(estimator)
         return None if errors is None else replace(errors, covariance=errors.covariance[part, part])
 
     def columns(
