@@ -15,7 +15,10 @@ ACCEPTED, SET_ASIDE, FEW_UNITS = "accepted", "set_aside", "few_units"
 
 _SET_ASIDE = "set aside"
 
-DELIVERY = ("focal_not_moved", "moved_without_promotion", "wrong_final_position")
+DELIVERY = (
+    *("focal_not_moved", "moved_without_promotion", "wrong_final_position"),
+    *("moved_without_delivery", "delivered_not_moved"),
+)
 """Problems of what was shown: the slates stay in the arm that was drawn."""
 
 

@@ -21,6 +21,7 @@ from netlift.logs.causes import (
     row_fix,
 )
 from netlift.logs.codes import CODES
+from netlift.logs.delivery import delivery_problems, delivery_warnings
 from netlift.logs.entries import LogEntry
 from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
@@ -44,6 +45,10 @@ FEW_SLATES = 100
 
 TAIL_ROWS, TAIL_SHARE = 0.01, 0.2
 """An outcome has a heavy tail if this share of its rows holds more than that share of it."""
+
+
+_FLAGS = {"promotion_differs": "promoted", "delivery_differs": "delivered"}
+"""Problems of flags that all rows of a slate share, and the flag of each."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
             problems += _problems_of_users(con, log, reasons)
         aside = _either(reasons)
         # A later check means nothing where an earlier one finds errors.
-        for check in (_empty_arms, users_in_one_arm, assignment_problems):
+        for check in (_empty_arms, users_in_one_arm, assignment_problems, delivery_problems):
             if not _errors(problems, log, reasons):
                 problems += check(con, log, aside)
         if not _errors(problems, log, reasons):
@@ -209,8 +214,8 @@ def _slate_problem(
     examples = tuple(f"slate {slate}, {n} rows" for slate, n in sample)
     if code == "repeated_slate":
         examples = repeated_examples(con)
-    if code == "promotion_differs":
-        examples = (*flag_examples(con, where), *examples)
+    if code in _FLAGS:
+        examples = (*flag_examples(con, _FLAGS[code], where), *examples)
     problem = Problem(code, None, int(counted[0]), int(counted[1]), examples)
     if not rows.experiment:
         return problem
@@ -315,6 +320,7 @@ def _warnings(
     if rows.experiment:
         yield from constant_parts(con, log, aside)
         yield from unit_warnings(con, log, aside)
+        yield from delivery_warnings(con, log, aside)
     yield from _outcome_warnings(con, log, used_rows(aside))
 
 

@@ -26,7 +26,11 @@ _EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}
 _NUMBERS = (*_WHOLE, *_WIDE, *_EXACT_BELOW)
 _IDS = ("slate", "user", "item", "cluster", "stratum")
 _COUNTED = ("position", "final_position", "focal", "promoted")
-_MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
+_MEANT = {
+    "promoted": ("promoted", "control"),
+    "focal": ("focal", "other"),
+    "delivered": ("delivered", "not_delivered"),
+}
 
 
 MISSING_TEXTS = (
@@ -78,8 +82,8 @@ class Rows:
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
         ``cluster``, ``stratum``, ``position``, ``final_position``, ``promoted``, ``focal``,
-        ``probability``, outcomes ``o_NAME``, covariates by their names in items), and for text
-        columns ``NAME_bad``, the text where it cannot be parsed.
+        ``delivered``, ``probability``, outcomes ``o_NAME``, covariates by their names in items),
+        and for text columns ``NAME_bad``, the text where it cannot be parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
     outcomes
@@ -90,6 +94,8 @@ class Rows:
         Whether the log records promotions.
     treatment
         What a promotion does.
+    records_delivery
+        Whether the log says in which slates a promotion was carried out.
     whole
         Columns of whole numbers, whose sums are exact.
     short
@@ -108,6 +114,7 @@ class Rows:
     item_covariates: list[str]
     experiment: bool
     treatment: Treatment = MOVE_TO_FIRST
+    records_delivery: bool = False
     whole: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
     logged: dict[str, str] = field(default_factory=dict)
@@ -382,6 +389,8 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     if log.is_experiment:
         mapper.flag("focal", columns["focal"], log.meanings)
         mapper.flag("promoted", columns["promoted"], log.meanings)
+        if "delivered" in columns:
+            mapper.flag("delivered", columns["delivered"], log.meanings)
         if "final_position" in columns:
             mapper.position("final_position", columns["final_position"], log.first_position)
         if "probability" in columns:
@@ -407,6 +416,7 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
         list(log.item_covariates),
         log.is_experiment,
         log.treatment,
+        log.records_delivery,
         mapper.whole,
         mapper.short,
         mapper.logged,

@@ -19,6 +19,7 @@ _DIGITS = {
     units.PER_1000: 1,
     units.PER_1000_CONTROL: 1,
     units.PER_1000_ELIGIBLE: 1,
+    units.PER_1000_DELIVERED: 1,
 }
 _OTHER_DIGITS = 3
 
