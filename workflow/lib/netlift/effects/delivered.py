@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
+from netlift.core.arrays import ROUNDING, Floats
 from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import Outcome
@@ -114,7 +114,7 @@ class FirstStage:
     @property
     def is_full(self) -> bool:
         """Whether promotions were delivered in all promoted slates and in no control slate."""
-        return self.promoted == 1 and self.control == 0
+        return abs(self.effect.value - 1) <= ROUNDING and not self.effect.se
 
     @property
     def note(self) -> str | None:
@@ -126,8 +126,8 @@ class FirstStage:
         f = self.f_statistic
         size = "0" if self.effect.value == 0 or f is None else f"{f:.1f}"
         return (
-            f"the first stage is weak (F = {size}; at least {WEAK_F:.0f} and above zero is needed): "
-            "only the 95% set can be relied on, not the estimate and its standard error"
+            f"the first stage is weak (F = {size}; an effect above zero with at least "
+            f"{WEAK_F:.0f} is needed): rely on the 95% set only, not on the estimate and its error"
         )
 
 
@@ -276,7 +276,7 @@ def _claims(
     ]
     # One row at a time, so that memory does not grow with their number.
     return [
-        Claims.from_outcomes(values, design, [row.weights - ratio * delivered])
+        Claims.from_outcomes(values, design, [list(row.weights - ratio * delivered)])
         for row, ratio in zip(rows, ratios, strict=True)
     ]
 

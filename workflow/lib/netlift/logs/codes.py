@@ -310,8 +310,8 @@ CODES = (
         "delivery_against_draw",
         "log",
         "error",
-        "promotions were delivered in no promoted slate, in every slate of both arms, or less often "
-        "in promoted than in control slates (p < 0.0001)",
+        "promotions were delivered in no promoted slate, in every slate of both arms, or less "
+        "often in promoted than in control slates (p < 0.0001)",
         "Check columns.delivered and meanings.delivered: the flag says in both arms whether a "
         "promotion was carried out. Without columns.delivered the effect of the draw is estimated "
         "alone.",

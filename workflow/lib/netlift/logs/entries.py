@@ -182,6 +182,15 @@ class LogEntry:
         return "delivered" in self.columns
 
     @property
+    def analysis(self) -> dict[str, bool]:
+        """What of its analysis the entry decides: the arguments of ``outputs_of_log``."""
+        return {
+            "is_experiment": self.is_experiment,
+            "row_stages": self.row_stages,
+            "records_delivery": self.records_delivery,
+        }
+
+    @property
     def format(self) -> str:
         """``csv``, ``parquet`` or ``duckdb``: from the entry, or the first file's extension."""
         if self.format_name:

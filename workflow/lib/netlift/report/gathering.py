@@ -18,11 +18,13 @@ from netlift.core.tables import read_json, read_table
 from netlift.logs.entries import MAIN_OUTCOME, LogEntry
 from netlift.logs.sections import NO_ROWS
 from netlift.workflow.outputs import (
+    DELIVERY_RULES,
     EXPERIMENT,
     FIGURES,
     TRUTH_RULE,
     Figure,
     Output,
+    made_by,
     maker,
     named,
     outputs_of_log,
@@ -202,15 +204,15 @@ def shown_outputs(page: PageData) -> list[Output]:
         return outputs
     known = {named("world").name, *(figure.name for figure in FIGURES if figure.rule == TRUTH_RULE)}
     of_log = [o for o in outputs if o.folder == EXPERIMENT and o.name not in known]
+    if page.log is not None and page.log.records_delivery:
+        of_log += made_by(*DELIVERY_RULES)
     return [*of_log, *(named(name) for name in LOG_CHECKS)]
 
 
 def _undeclared(page: PageData, output: Output) -> str:
     """Return why an output is not made with the configuration of a log; empty if it is made."""
     log = page.log
-    if log is None or output in outputs_of_log(
-        is_experiment=log.is_experiment, row_stages=log.row_stages
-    ):
+    if log is None or output in outputs_of_log(**log.analysis):
         return ""
     return "no promotion was drawn at random in this log" if log.row_stages else NO_ROWS
 

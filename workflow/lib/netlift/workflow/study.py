@@ -403,6 +403,10 @@ class Study:
         used = self._inference("min_slates", "bootstrap_draws", "power_effects")
         return settings(seed=self.seed(path), units=self.units(path), **used)
 
+    def delivered_settings(self, path: str) -> Json:
+        """Return the settings of the effects of delivered promotions."""
+        return settings(units=self.units(path))
+
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
         return settings(
