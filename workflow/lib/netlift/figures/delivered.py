@@ -126,7 +126,7 @@ def _limits(lines: pd.DataFrame) -> tuple[float, float]:
     farthest = FARTHEST * float(np.nanmax(np.abs(draws[names].to_numpy(dtype=np.float64))))
     values = lines[names].to_numpy(dtype=np.float64)
     values = np.clip(np.r_[values[np.isfinite(values)], 0.0], -farthest, farthest)
-    margin = 0.06 * float(np.ptp(values))
+    margin = 0.06 * float(np.ptp(values)) or 1.0  # without variation all effects are 0
     return float(values.min()) - margin, float(values.max()) + margin
 
 

@@ -69,7 +69,7 @@ def _delivery(experiment: PageData) -> list[Line]:
     return [
         (
             "The draw acts through deliveries alone",
-            "This is for the effects of delivered promotions only: the draw changes a slate only by "
+            "Only the effects of delivered promotions assume it: the draw changes a slate just by "
             "changing whether a promotion is delivered, and in no slate does it prevent one.",
         )
     ]
