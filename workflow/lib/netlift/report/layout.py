@@ -10,7 +10,7 @@ import pandas as pd
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
-from netlift.effects.codes import TOTAL_LINE, UNEXPOSED
+from netlift.effects.codes import FIRST_STAGE, TOTAL_LINE, UNEXPOSED
 from netlift.effects.estimators import MAIN
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import (
@@ -183,11 +183,17 @@ def _delivered(experiment: PageData) -> Section:
             number("f_statistic", "F of the first stage", 1),
             NOTE,
         ],
-        lambda frame: frame[
-            frame["is_main"].astype(bool) & frame["outcome_type"].isin([DELIVERED, MAIN_OUTCOME])
-        ],
+        _of_main_outcome,
     )
     return part.done("delivered", "Promotions drawn, and promotions delivered")
+
+
+def _of_main_outcome(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of deliveries and of the main outcome, by the main estimator."""
+    chosen = frame["outcome_type"].isin([DELIVERED, MAIN_OUTCOME]) & frame["is_main"].astype(bool)
+    rows = frame[chosen]
+    once = rows["f_statistic"].where(rows["measure"] == FIRST_STAGE)
+    return rows.assign(f_statistic=once)
 
 
 def _shares(experiment: PageData) -> Section:
