@@ -14,6 +14,7 @@ from netlift.effects.empty_lines import NO_CLUSTERS
 from netlift.effects.estimators import ESTIMATORS, difference
 from netlift.effects.ledger import component_effects
 from netlift.inference.estimate import quantile_t
+from netlift.inference.users import UserErrors
 from netlift.promotion.design import Design
 
 PARTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
@@ -148,6 +149,17 @@ def test_it_is_two_stage_least_squares_with_its_error(two_sided):
         value, se = two_stage(accounts, f"observed_clicks_{column}", np.ones(len(accounts)))
         assert table.loc[line, "estimate"] == pytest.approx(1000 * value, rel=1e-10)
         assert table.loc[line, "se"] == pytest.approx(1000 * se, rel=1e-10)
+        # The terms of the error are those of the residuals Y - r T.
+        y, t, d = (
+            accounts[name].to_numpy(dtype=float)
+            for name in (f"observed_clicks_{column}", "promotion_delivered", "promotion_applied")
+        )
+        rest = y - value * t
+        terms = np.concatenate(
+            [(rest[d == arm] - rest[d == arm].mean()) / (d == arm).sum() for arm in (0, 1)]
+        )
+        expected = (terms**2).sum() ** 2 / (terms**4).sum()
+        assert table.loc[line, "effective_terms"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_where_probabilities_differ_it_is_weighted_two_stage_least_squares():
@@ -269,6 +281,39 @@ def test_a_line_without_items_has_no_numbers():
 def test_too_few_slates_are_refused_as_in_the_ledger():
     with pytest.raises(NetliftError, match="needs at least 2"):
         delivered_effects(drawn(12)[:3].assign(promotion_applied=[1, 0, 0]), units=UNITS)
+
+
+def test_sets_for_users_like_these_are_those_of_the_ledger_and_of_their_own_statistic():
+    accounts = drawn(15, 240, two_sided=True)
+    accounts["user_id"] = np.arange(240) // 3
+    own = np.random.default_rng(2).normal(0, 2, 80)[accounts["user_id"]]
+    accounts["observed_clicks_other_competitor"] += own * accounts["promotion_delivered"]
+    ledger = component_effects(accounts).set_index(["estimator", "line"])
+    table = delivered_effects(accounts, units=UNITS)
+    for estimator in ESTIMATORS:
+        draw = by_line(table, "of_draw", estimator)
+        for line in ("direct", "same_cluster", "other", "total"):
+            assert draw.loc[line, "users_errors"] == ledger.loc[(estimator, line), "users_errors"]
+            for name, factor in (("se_users", 1000), ("df_users", 1)):
+                expected = factor * ledger.loc[(estimator, line), name]
+                assert draw.loc[line, name] == pytest.approx(expected, rel=1e-9, nan_ok=True)
+    row = by_line(table, "of_delivered").loc["other"]
+    assert row["se_users"] > row["se"]
+    y = accounts["observed_clicks_other_competitor"].to_numpy()
+    promoted = accounts["promotion_applied"].to_numpy() == 1
+    for end in ("ci_95_lower_users", "ci_95_upper_users"):
+        rest = (y - row[end] / 1000 * accounts["promotion_delivered"].to_numpy())[:, None]
+        error = UserErrors.from_outcomes(rest, promoted, accounts["user_id"].to_numpy())
+        difference_of_means = rest[promoted].mean() - rest[~promoted].mean()
+        t = quantile_t(0.975, row["df_users"])
+        assert abs(difference_of_means) == pytest.approx(t * error.variance((1,)) ** 0.5, rel=1e-9)
+
+
+def test_users_that_were_randomized_have_one_set():
+    table = delivered_effects(drawn(5, slates_per_user=4), units=UNITS)
+    rows = by_line(table, "of_delivered")
+    assert set(rows["users_errors"]) == {"same_users_randomized"}
+    assert (rows["ci_95_lower_users"] == rows["ci_95_lower"]).all()
 
 
 # --- Weak first stages ----------------------------------------------------------------------------

@@ -40,10 +40,17 @@ from netlift.effects.codes import (
 from netlift.effects.covariates import Covariates
 from netlift.effects.empty_lines import empty_lines, without_numbers
 from netlift.effects.estimators import ESTIMATORS, main_estimator
-from netlift.effects.ledger import arm_difference, component_columns, outcome_types
+from netlift.effects.ledger import (
+    LedgerByUser,
+    arm_difference,
+    component_columns,
+    outcome_types,
+)
 from netlift.effects.shares import interval_text
+from netlift.effects.users import BY_USER, CROSSED, NOT_ESTIMATED, USERS_COLUMNS, users_columns
 from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import Estimate, Ratio, fieller, numbers
+from netlift.inference.users import UserErrors
 from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
 
@@ -147,7 +154,9 @@ class DeliveredEffect:
     se: float | None
 
 
-def delivered_effect(arms: ArmDifference, line: Floats, delivered: Floats) -> DeliveredEffect:
+def delivered_effect(
+    arms: ArmDifference, line: Floats, delivered: Floats, users: UserErrors | None = None
+) -> DeliveredEffect:
     """Return the effect of delivered promotions on one sum of outcomes.
 
     Parameters
@@ -156,18 +165,60 @@ def delivered_effect(arms: ArmDifference, line: Floats, delivered: Floats) -> De
         The comparison of the arms on m outcomes, of which one is the delivery, 0 or 1.
     line, delivered
         Weights of the outcomes in the sum, and in the delivery, shape (m,).
+    users
+        The joint error clustered by user, for an interval for users like these; by default the
+        one by randomized unit.
     """
     pair = np.array([line, delivered], dtype=np.float64)
     draw, first = arms.combination(line), FirstStage.from_arms(arms, delivered).effect
-    covariance = pair @ arms.covariance @ pair.T
+    joint, df = arms.covariance, min(draw.df, first.df)
+    if users is not None:
+        draw, joint, df = users.estimate(arms, line), users.covariance, users.df
+    covariance = pair @ joint @ pair.T
     # An arm in which the outcome does not vary has an error all the same, as in the ledger.
     covariance[0, 0] = max(draw.se**2, covariance[0, 0])
-    ratio = fieller(draw.value, first.value, covariance, min(draw.df, first.df))
+    ratio = fieller(draw.value, first.value, covariance, df)
     if ratio.value is None:
         return DeliveredEffect(ratio, None)
     weights = np.array([1.0, -ratio.value])
     variance = max(float(weights @ covariance @ weights), 0.0)
     return DeliveredEffect(ratio, float(np.sqrt(variance)) / abs(first.value))
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What one estimator makes of all columns: effects, errors clustered by user, and a note.
+
+    ``kind`` is the code of ``USERS_ERRORS``; ``users`` is None where the errors by unit are for
+    users like these, too, or where there are none.
+    """
+
+    arms: ArmDifference | None
+    note: str | None
+    users: UserErrors | None
+    kind: str
+
+    @classmethod
+    def from_accounts(cls, accounts: pd.DataFrame, estimator: str, columns: list[str]) -> Self:
+        """Compare the arms; without numbers, the note has the reason."""
+        chosen, design = ESTIMATORS[estimator], Design.from_table(accounts)
+        try:
+            arms = arm_difference(accounts, estimator=estimator, columns=columns)
+        except NetliftError as error:
+            if estimator == main_estimator(accounts):
+                raise
+            return cls(None, f"not estimated: {error}", None, NOT_ESTIMATED)
+        covariates, by_user = Covariates(accounts), LedgerByUser(accounts)
+        note, kind, users = chosen.note(design, covariates), by_user.kind, None
+        if chosen.by_user is None and kind != CROSSED:
+            kind = NOT_ESTIMATED
+        if kind == BY_USER and chosen.by_user is not None:
+            values = accounts[columns].to_numpy(dtype=np.float64)
+            try:
+                users = chosen.by_user(values, design, covariates, by_user.user)
+            except NetliftError:  # too few users
+                kind = NOT_ESTIMATED
+        return cls(arms, note, users, kind)
 
 
 @dataclass(frozen=True)
@@ -198,7 +249,8 @@ def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd
     effect per 1,000 delivered promotions, with Fieller's 95% set. Parts add up in both.
     ``is_weak`` says that the first stage is weak: F below 10, or an effect not above zero.
     ``claims_95`` and its reasons are those of ``component_effects``; for the effect of delivered
-    promotions they are about Y - r T, with r the main estimator's.
+    promotions they are about Y - r T, with r the main estimator's. The columns that end in
+    ``_users`` are for users like these, and ``users_errors`` says how they were found.
 
     Raises
     ------
@@ -208,8 +260,8 @@ def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd
     outcomes, main = outcome_types(accounts), main_estimator(accounts)
     columns = [*(name for kind in outcomes for name in component_columns(kind)), DELIVERED]
     rows = list(_rows_of(outcomes, len(columns)))
-    compared = {name: _compared(accounts, name, columns) for name in ESTIMATORS}
-    claims = _claims(accounts, columns, compared[main][0], rows)
+    compared = {name: _Compared.from_accounts(accounts, name, columns) for name in ESTIMATORS}
+    claims = _claims(accounts, columns, compared[main].arms, rows)
     promoted = int((accounts["promotion_applied"] == 1).sum())
     table = [
         {
@@ -219,14 +271,15 @@ def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd
             "estimator": estimator,
             "unit_code": _UNITS[row.measure],
             "unit": Outcome(units.get(row.outcome, "")).of(_UNITS[row.measure]),
-            **_numbers(arms, row),
-            **claim_columns(None if arms is None else claim),
+            **_numbers(each.arms, row),
+            **_of_users(each, row),
+            **claim_columns(None if each.arms is None else claim),
             "treated_slates": promoted,
             "control_slates": len(accounts) - promoted,
             "is_main": estimator == main,
-            "note": _note(arms, row, note),
+            "note": _note(each, row),
         }
-        for estimator, (arms, note) in compared.items()
+        for estimator, each in compared.items()
         for row, claim in zip(rows, claims, strict=True)
     ]
     labeled = with_labels(pd.DataFrame(table), measure=DELIVERED_MEASURES)
@@ -246,19 +299,6 @@ def _rows_of(outcomes: list[str], n_columns: int) -> Iterator[_Row]:
 def _delivered(n_columns: int) -> Floats:
     """Return the weights of the delivery, the last of the columns compared."""
     return np.eye(n_columns)[-1]
-
-
-def _compared(
-    accounts: pd.DataFrame, estimator: str, columns: list[str]
-) -> tuple[ArmDifference | None, str | None]:
-    """Return an estimator's joint effects and its note, or None and the reason."""
-    try:
-        arms = arm_difference(accounts, estimator=estimator, columns=columns)
-    except NetliftError as error:
-        if estimator == main_estimator(accounts):
-            raise
-        return None, f"not estimated: {error}"
-    return arms, ESTIMATORS[estimator].note(Design.from_table(accounts), Covariates(accounts))
 
 
 def _claims(
@@ -314,9 +354,27 @@ def _of_effect(effect: DeliveredEffect) -> dict[str, object]:
     }
 
 
-def _note(arms: ArmDifference | None, row: _Row, note: str | None) -> str | None:
+def _of_users(compared: _Compared, row: _Row) -> dict[str, object]:
+    """Return the columns of the errors for users like these; missing where there are none."""
+    arms, kind, users = compared.arms, compared.kind, compared.users
+    if arms is None or kind in (CROSSED, NOT_ESTIMATED):
+        return {**users_columns(None, kind), "interval_kind_users": None}
+    delivered = _delivered(len(row.weights))
+    if row.measure == OF_DELIVERED:
+        effect = delivered_effect(arms, 1000 * row.weights, delivered, users)
+        ratio = effect.ratio
+        values = (effect.se, ratio.df, ratio.lower, ratio.upper, kind)
+        return {**dict(zip(USERS_COLUMNS, values, strict=True)), "interval_kind_users": ratio.kind}
+    first_stage = row.measure == FIRST_STAGE
+    arms = replace(arms, exact=True) if first_stage else arms
+    weights = row.weights if first_stage else 1000 * row.weights
+    estimate = arms.combination(weights) if users is None else users.estimate(arms, weights)
+    return {**users_columns(estimate, kind), "interval_kind_users": "interval"}
+
+
+def _note(compared: _Compared, row: _Row) -> str | None:
     """Return the estimator's note, and what limits ratios to the first stage."""
-    if arms is None or row.measure == OF_DRAW:
-        return note
-    first = FirstStage.from_arms(arms, _delivered(len(row.weights)))
-    return "; ".join(filter(None, [first.note, note])) or None
+    if compared.arms is None or row.measure == OF_DRAW:
+        return compared.note
+    first = FirstStage.from_arms(compared.arms, _delivered(len(row.weights)))
+    return "; ".join(filter(None, [first.note, compared.note])) or None

@@ -150,11 +150,15 @@ def users_effect(unit_code: str = "") -> Column:
 
     def cell(row: dict[str, Any]) -> Cell:
         low, high = row.get("ci_95_lower_users"), row.get("ci_95_upper_users")
+        kind = row.get("interval_kind_users", "interval")
+        if kind == "everything":
+            return Cell("unbounded", -math.inf)
         if not finite(low) or not finite(high):
             return Cell(NONE, "")
         digits = digits_of(unit_code or str(row.get("unit_code")))
         ends = (signed(float(end), digits) for end in (low, high))  # type: ignore[arg-type]
-        return Cell(" to ".join(ends), float(low))  # type: ignore[arg-type]
+        shown = "everything but " if kind == "outside" else ""
+        return Cell(shown + " to ".join(ends), float(low))  # type: ignore[arg-type]
 
     return Column("95% interval, users like these", cell)
 

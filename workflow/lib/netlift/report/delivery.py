@@ -28,7 +28,10 @@ _ABOUT = (
     "the effect of the draw divided by that share, for every part alike: parts still add up."
 )
 
-_INTERVALS = "Its intervals are for these users, if promotions were drawn again."
+_INTERVALS = (
+    "Sets for these users are for promotions drawn again; those for users like these are clustered "
+    "by user, with users as a sample."
+)
 
 
 def delivery_sentences(table: pd.DataFrame, accounts: pd.DataFrame | None) -> list[str]:
