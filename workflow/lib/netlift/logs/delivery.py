@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LARGE_SHARE = 0.1
-"""From this share of an arm on, slates not delivered as drawn are on the first screen."""
+"""Above this share of an arm, slates not delivered as drawn are on the first screen."""
 
 
 @dataclass(frozen=True)
