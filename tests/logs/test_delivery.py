@@ -7,6 +7,7 @@ from log_files import COLUMNS, ENTRY, draw_log
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
+from netlift.effects.delivered import delivered_effects
 from netlift.logs.entries import LogEntry
 from netlift.logs.reading import account_log, map_log
 from netlift.workflow.schema import completed, read_schema
@@ -174,3 +175,35 @@ def test_deliveries_that_do_not_depend_on_the_draw_are_read(tmp_path, unit):
         )
         accounts, *_ = read(log, tmp_path, **SENT, promotion={"unit": unit, "probability": 0.5})
         assert accounts["promotion_delivered"].nunique() == 2
+
+
+@pytest.mark.parametrize("anyway", [0.0, 0.15])
+def test_from_the_log_to_the_effect_of_delivered_promotions(tmp_path, anyway):
+    """The truth is that of the log's own slates; four checks at 4 errors, with fixed seeds."""
+    with_all, without = (draw_log(60, 700, (4, 6), probability=p)[0] for p in (1.0, 0.0))
+    ids = with_all["Impression ID"]
+    rng = np.random.default_rng(6)
+    kind = pd.Series(rng.random(700), index=ids.unique())
+    drawn = pd.Series(rng.random(700) < 0.5, index=ids.unique())
+    complies, always = kind < 0.7, kind > 1 - anyway
+    sent = ids.map(always | (complies & drawn))
+    log = with_all.where(sent, without).assign(
+        arm=np.where(ids.map(drawn), "boost", "none"), sent=sent.astype(int)
+    )
+    accounts, *_ = read(log, tmp_path, **SENT_AND_SHOWN)
+    table = delivered_effects(accounts, units={"observed_clicks": "clicks"})
+    table = table[table["is_main"] & (table["measure"] == "of_delivered")].set_index("line")
+    change = (with_all["clicked"] - without["clicked"])[ids.map(complies)]
+    focal = with_all["candidate"]
+    department = with_all["dept, name"]
+    of_focal = ids.map(with_all[focal].set_index("Impression ID")["dept, name"])
+    lines = {
+        "direct": focal,
+        "same_cluster": ~focal & (department == of_focal),
+        "other": department != of_focal,
+        "total": focal | True,
+    }
+    for line, rows in lines.items():
+        truth = 1000 * change[rows[change.index]].sum() / complies.sum()
+        assert abs(table.loc[line, "estimate"] - truth) < 4 * table.loc[line, "se"]
+        assert abs(truth) > 0

@@ -495,6 +495,9 @@ WRONG_ENTRIES = {
     "outcomes: known_lift would conflict": {
         "outcomes": {"clicks": {"column": "clicked"}, "known_lift": {"column": "minutes"}}
     },
+    "outcomes: promotion_delivered would conflict": {
+        "outcomes": {"promotion_delivered": {"column": "clicked"}}
+    },
     "items: clusters already come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
     "its column 'arm' is also columns.promoted": {"outcomes": {"clicks": {"column": "arm"}}},
     "its column 'rank' is also columns.position": {"outcomes": {"clicks": {"column": "rank"}}},

@@ -25,7 +25,7 @@ ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
-RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
+RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect", "promotion_delivered")
 """Outcome types that Netlift computes itself."""
 
 WINSORIZED = "_winsorized"
