@@ -171,6 +171,7 @@ def test_a_page_of_a_log_without_the_column_does_not_mention_delivery(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("no_row_stages")])
 def test_every_figure_is_drawn_or_says_why_not(kind, tmp_path):
     analysis, *_ = analyzed(tmp_path, kind)
