@@ -527,7 +527,7 @@ WRONG_ENTRIES = {
         "columns": COLUMNS | {"delivered": "sent"},
         "outcomes": {"clicks": {"column": "sent"}},
     },
-    "meanings.delivered: 'yes' cannot mean both": {
+    "meanings.delivered: yes cannot mean both": {
         "columns": COLUMNS | {"delivered": "sent"},
         "meanings": ENTRY["meanings"]
         | {"delivered": {"delivered": ["yes"], "not_delivered": ["no", "yes"]}},
