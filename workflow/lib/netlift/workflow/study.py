@@ -557,9 +557,8 @@ class Study:
     def section_settings(self, name: str) -> Json:
         """Return the settings of the list of sections of a log's analysis."""
         log = self.log(name)
-        return settings(
-            experiment=log.is_experiment, row_stages=log.row_stages, delivery=log.records_delivery
-        )
+        delivery = {"delivery": True} if log.records_delivery else {}
+        return settings(experiment=log.is_experiment, row_stages=log.row_stages, **delivery)
 
     def page_settings(self, path: str) -> Json:
         """Return the choices that define one experiment, and no others.
