@@ -135,6 +135,12 @@ CODES = (
         "Set first_position: 0 if the log counts from 0.",
     ),
     _row(
+        "position_too_high",
+        "a position is above 32,767",
+        "Log the position in the slate: 1, 2, 3. A number this large is rather an id, a time or "
+        "the place in a longer list.",
+    ),
+    _row(
         "negative_outcome",
         "an outcome is below zero",
         "Fix the log, or set negative: true if values below zero are intended (refunds).",
@@ -334,6 +340,13 @@ CODES = (
         "Complete the table: each of the other items counts as its own cluster. "
         "accept: [few_items_match] continues anyway.",
         accept=True,
+    ),
+    _log(
+        "nothing_moves",
+        "the focal item of every slate is already where the promotion puts it, so that the "
+        "promotion changed nothing in any slate",
+        "Check promotion.move.to, and that columns.position is the position without promotion. If "
+        "a promotion only marks the item, write promotion: {badge: {}}.",
     ),
     Code(
         "no_cluster",

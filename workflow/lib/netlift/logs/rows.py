@@ -55,6 +55,9 @@ _TEXT_MISSING = max(map(len, MISSING_TEXTS)) + 8
 _FLOAT_TEXT = r"-?\d(\.\d+E\d+|(\.\d+)?[eE]\+\d+)|-?\d{16,}\.0+"
 """How programs write floating-point numbers of 16 or more digits; never part of a hash."""
 
+HIGHEST_POSITION = 32_767
+"""The largest position that is read; larger numbers are hardly positions in a slate."""
+
 SAMPLE_ROWS = 20_000
 """Rows of a CSV log from which its types are guessed; all other rows are checked against them."""
 
@@ -323,6 +326,9 @@ class _Mapper:
             condition = f"isfinite({value}) AND {value} <> floor({value})"
             self.check("position_not_whole", column, condition, f"{value}::VARCHAR")
         self.check("position_too_low", column, f"{value} < {first}", f"{value}::VARCHAR")
+        highest = HIGHEST_POSITION + first - 1
+        too_high = f"{value} > {highest} AND {value}::DOUBLE <= {LARGEST!r}"
+        self.check("position_too_high", column, too_high, f"{value}::VARCHAR")
 
     def flag(self, role: str, column: str, meanings: Mapping[str, Any]) -> None:
         kind, raw = self.kind(column), self.raw(column)
