@@ -83,7 +83,8 @@ def test_a_promotion_that_moves_nothing_is_refused_or_accepted(tmp_path, to):
     promotion = {"unit": "slate", "probability": 0.5, "move": {"to": to}}
     error = refusal(entry(path, promotion=promotion), tmp_path)
     assert [problem.code for problem in error.problems] == ["nothing_moves"]
-    assert "promotion.move.to" in str(error) and "all 80 slates" in str(error)
+    assert "promotion.move.to" in str(error)
+    assert "all 80 slates" in str(error)
     _, _, contract, _ = account(
         entry(path, promotion=promotion, accept=["nothing_moves"]), tmp_path
     )

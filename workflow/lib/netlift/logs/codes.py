@@ -371,6 +371,14 @@ CODES = (
         "If they mean the same, write them in one way where the log is written.",
     ),
     Code(
+        "alike_columns",
+        "file",
+        "warning",
+        "columns have names that differ only by letter case, blanks around them or their Unicode "
+        "form (NFC, NFD), and one of them is used",
+        "Check that the config names the right one, or rename the other in the log.",
+    ),
+    Code(
         "slate_lengths_differ",
         "slate",
         "warning",

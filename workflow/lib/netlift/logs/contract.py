@@ -307,6 +307,7 @@ def _counts(
 def _warnings(
     con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
+    yield from rows.warnings
     used = f"FROM slates WHERE NOT ({aside})"
     row = first_row(
         con,

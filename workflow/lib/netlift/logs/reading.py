@@ -134,9 +134,11 @@ def _staged(
         import duckdb
 
         source = open_source(con, log, temporary, threads)
+        warnings = source.warnings
         if log.items:
-            load_clusters(con, log, temporary)
+            warnings += load_clusters(con, log, temporary)
         rows = stage(con, source, log)
+        rows.warnings = warnings
         try:
             check_counts(con, source, "typed")
             yield con, rows, count_rows(con)

@@ -13,6 +13,8 @@ from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 if TYPE_CHECKING:
     import duckdb
 
+    from netlift.logs.problems import Problem
+
 _SHORT = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "BOOLEAN")
 """Types of whole numbers that fit into 32 bits with a sign."""
 
@@ -102,6 +104,8 @@ class Rows:
     guessed
         Flag column -> column of the log: where the flag is set, the value was taken for a whole
         number but is none.
+    warnings
+        What is doubtful about the columns of the log.
     """
 
     select: str
@@ -115,6 +119,7 @@ class Rows:
     short: set[str] = field(default_factory=set)
     logged: dict[str, str] = field(default_factory=dict)
     guessed: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def problems(self) -> str:
         """Return the expression of a row's problems: one bit for each of ``checks``."""
