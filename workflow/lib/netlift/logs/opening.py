@@ -47,7 +47,7 @@ def open_source(
     if log.format != "duckdb":
         return open_files(con, files, log.format, log.delimiter, columns, folder, threads)
     try:
-        sql = database_sql(con, log, files)
+        sql = database_sql(con, log, files, folder)
         source = Source(sql, _described(con, sql))
     except NetliftError:
         raise
