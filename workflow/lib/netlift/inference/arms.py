@@ -428,9 +428,12 @@ def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) 
     Its degrees of freedom are the smaller ones of the two sums.
     """
     pair = np.array([numerator, denominator], dtype=np.float64)
-    values = pair @ arms.difference
+    values, covariance = pair @ arms.difference, pair @ arms.covariance @ pair.T
     df = min(arms.combination(row).df for row in pair)
-    return fieller(float(values[0]), float(values[1]), pair @ arms.covariance @ pair.T, df)
+    rounding = ROUNDING * np.abs([arms.treated.value, arms.control.value]).max()
+    if abs(values[1]) <= rounding and covariance[1, 1] <= rounding**2:
+        values[1], covariance[1], covariance[:, 1] = 0.0, 0.0, 0.0  # no slate has any of it
+    return fieller(float(values[0]), float(values[1]), covariance, df)
 
 
 def clustered_coefficient(
