@@ -110,6 +110,13 @@ def scorer_tables(wildcards):
     return STUDY.scorer_tables(wildcards.dataset, wildcards.slates)
 
 
+def slates_to_promote(wildcards):
+    """Return the slates on which a promotion is drawn."""
+    choices = dict(wildcards.items())
+    choices["size"] = STUDY.rows(int(wildcards.size), wildcards.promotion)
+    return f"results/{SLATES_PATH}/slates.parquet".format(**choices)
+
+
 def similarity_tables(wildcards):
     """Return the tables for the similarity of items, if the world needs it."""
     return STUDY.similarity_tables(wildcards.dataset, wildcards.slates, wildcards.world)
@@ -139,7 +146,7 @@ def content_behind(scripts):
     return content([*rating_files(STUDY.dataset), *(os.path.relpath(path) for path in files)])
 
 
-def ran_beside():
+def other_results():
     """Return the state of the sweep, the validation and the logs, whose results front pages show.
 
     It is a setting and no input: a change rebuilds the front page, which never starts a run. For
