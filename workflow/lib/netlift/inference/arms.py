@@ -425,14 +425,19 @@ def _of_arms_that_vary(
 def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) -> Ratio:
     """Return the ratio of two weighted sums of differences, with Fieller's set.
 
+    A sum that neither differs nor varies by more than rounding errors is 0.
+
     Its degrees of freedom are the smaller ones of the two sums.
     """
     pair = np.array([numerator, denominator], dtype=np.float64)
     values, covariance = pair @ arms.difference, pair @ arms.covariance @ pair.T
     df = min(arms.combination(row).df for row in pair)
     rounding = ROUNDING * np.abs([arms.treated.value, arms.control.value]).max()
-    if abs(values[1]) <= rounding and covariance[1, 1] <= rounding**2:
-        values[1], covariance[1], covariance[:, 1] = 0.0, 0.0, 0.0  # no slate has any of it
+    # Of a variance that is a difference of larger ones, more digits are lost.
+    of_variance = ROUNDING * max(np.abs(arms.covariance).max(), rounding)
+    for part in (0, 1):
+        if abs(values[part]) <= rounding and covariance[part, part] <= of_variance:
+            values[part], covariance[part], covariance[:, part] = 0.0, 0.0, 0.0  # it is 0 exactly
     return fieller(float(values[0]), float(values[1]), covariance, df)
 
 

@@ -343,8 +343,8 @@ CODES = (
     ),
     _log(
         "nothing_moves",
-        "the focal item of every slate is already where the promotion puts it, so that the "
-        "promotion changed nothing in any slate",
+        "the focal item is already where the promotion puts it, so that the promotion changes "
+        "nothing",
         "Check promotion.move.to, and that columns.position is the position without promotion. If "
         "a promotion only marks the item, write promotion: {badge: {}}.",
     ),
