@@ -22,6 +22,9 @@ WITHOUT_SETTINGS = {"account_slates", "write_report"}
 def study(one_world_study, tmp_path):
     """A copy of the results of a finished study."""
     shutil.copytree(one_world_study / "results", tmp_path / "results")
+    movies = "resources/datasets/tiny/movies.parquet"
+    (tmp_path / movies).parent.mkdir(parents=True)
+    shutil.copy(one_world_study / movies, tmp_path / movies)
     return tmp_path
 
 
