@@ -601,6 +601,7 @@ def test_every_code_has_a_damaged_log_or_a_warning():
     shown = set().union(*(expected for _, _, expected in DAMAGED.values()))
     errors = {code.name for code in CODES if code.severity == "error"}
     elsewhere = {"duplicate_file", "no_item_matches", "few_items_match"}  # test_log_files
+    elsewhere |= {"position_too_high", "nothing_moves"}  # test_positions
     assert errors - shown - elsewhere == {
         "probability_differs_in_user",
         "duplicate_in_items_table",

@@ -145,6 +145,12 @@ CODES = (
         "Set first_position: 0 if the log counts from 0.",
     ),
     _row(
+        "position_too_high",
+        "a position is above 32,767",
+        "Log the position in the slate: 1, 2, 3. A number this large is rather an id, a time or "
+        "the place in a longer list.",
+    ),
+    _row(
         "negative_outcome",
         "an outcome is below zero",
         "Fix the log, or set negative: true if values below zero are intended (refunds).",
@@ -372,6 +378,13 @@ CODES = (
         "accept: [few_items_match] continues anyway.",
         accept=True,
     ),
+    _log(
+        "nothing_moves",
+        "the focal item is already where the promotion puts it, so that the promotion changes "
+        "nothing",
+        "Check promotion.move.to, and that columns.position is the position without promotion. If "
+        "a promotion only marks the item, write promotion: {badge: {}}.",
+    ),
     Code(
         "no_cluster",
         "row",
@@ -393,6 +406,14 @@ CODES = (
         "names differ only by letter case, blanks around them, their Unicode form (NFC, NFD) or "
         "an ending .0, and count as different",
         "If they mean the same, write them in one way where the log is written.",
+    ),
+    Code(
+        "alike_columns",
+        "file",
+        "warning",
+        "columns have names that differ only by letter case, blanks around them or their Unicode "
+        "form (NFC, NFD), and one of them is used",
+        "Check that the config names the right one, or rename the other in the log.",
     ),
     Code(
         "slate_lengths_differ",

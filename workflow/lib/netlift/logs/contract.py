@@ -117,6 +117,7 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
             if not _errors(problems, log, reasons):
                 problems += check(con, log, aside)
         if not _errors(problems, log, reasons):
+            problems += _nothing_moves(con, log, aside)
             problems += unanswerable_outcomes(con, rows, log, aside)
     errors = _errors(problems, log, reasons)
     if errors:
@@ -256,6 +257,21 @@ def _empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> It
         yield Problem("empty_arm", log.columns["promoted"], examples=(message,), fix=fix)
 
 
+def _nothing_moves(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> Iterator[Problem]:
+    """Yield ``nothing_moves`` if a promotion that moves items moves none in any slate."""
+    if log.treatment.kind != "move":
+        return
+    to = log.treatment.to
+    on_top, slates, rows = first_row(
+        con,
+        f"SELECT count(*) FILTER (focal_seed_position = {to}), count(*), sum(n_items) "
+        f"FROM slates WHERE NOT ({aside})",
+    )
+    if on_top == slates:
+        example = (f"the focal item is at position {to} in all {slates:,} slates",)
+        yield Problem("nothing_moves", log.columns["position"], int(rows), int(slates), example)
+
+
 def _differing_probabilities(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:
     """Yield ``probability_differs_in_user`` if the probability or stratum differs in a user."""
     having = (
@@ -296,6 +312,7 @@ def _counts(
 def _warnings(
     con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
+    yield from rows.warnings
     used = f"FROM slates WHERE NOT ({aside})"
     row = first_row(
         con,
@@ -343,7 +360,7 @@ def _warnings_of_experiment(
         f"count(*) {used}",
     )
     on_top, promoted, control, slates = row
-    if on_top:
+    if on_top and on_top < slates:  # in all slates, it is an error
         yield Problem("focal_item_on_top", None, None, int(on_top))
     if min(promoted, control) < FEW_SLATES:
         message = f"{promoted:,} promoted and {control:,} control slates"

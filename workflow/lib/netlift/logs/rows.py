@@ -13,6 +13,8 @@ from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 if TYPE_CHECKING:
     import duckdb
 
+    from netlift.logs.problems import Problem
+
 _SHORT = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "BOOLEAN")
 """Types of whole numbers that fit into 32 bits with a sign."""
 
@@ -58,6 +60,9 @@ LARGEST = 1e100
 _TEXT_MISSING = max(map(len, MISSING_TEXTS)) + 8
 _FLOAT_TEXT = r"-?\d(\.\d+E\d+|(\.\d+)?[eE]\+\d+)|-?\d{16,}\.0+"
 """How programs write floating-point numbers of 16 or more digits; never part of a hash."""
+
+HIGHEST_POSITION = 32_767
+"""The largest position that is read; larger numbers are hardly positions in a slate."""
 
 SAMPLE_ROWS = 20_000
 """Rows of a CSV log from which its types are guessed; all other rows are checked against them."""
@@ -105,6 +110,8 @@ class Rows:
     guessed
         Flag column -> column of the log: where the flag is set, the value was taken for a whole
         number but is none.
+    warnings
+        What is doubtful about the columns of the log.
     """
 
     select: str
@@ -119,6 +126,7 @@ class Rows:
     short: set[str] = field(default_factory=set)
     logged: dict[str, str] = field(default_factory=dict)
     guessed: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def problems(self) -> str:
         """Return the expression of a row's problems: one bit for each of ``checks``."""
@@ -330,6 +338,9 @@ class _Mapper:
             condition = f"isfinite({value}) AND {value} <> floor({value})"
             self.check("position_not_whole", column, condition, f"{value}::VARCHAR")
         self.check("position_too_low", column, f"{value} < {first}", f"{value}::VARCHAR")
+        highest = HIGHEST_POSITION + first - 1
+        too_high = f"{value} > {highest} AND {value}::DOUBLE <= {LARGEST!r}"
+        self.check("position_too_high", column, too_high, f"{value}::VARCHAR")
 
     def flag(self, role: str, column: str, meanings: Mapping[str, Any]) -> None:
         kind, raw = self.kind(column), self.raw(column)

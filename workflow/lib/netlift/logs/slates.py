@@ -91,7 +91,7 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
         joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
     positions = [role for role in ("position", "final_position") if role in log.columns]
     columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
-    columns += [f"{role} - {log.first_position - 1} AS {role}" for role in positions]
+    columns += [f"{_from_one(role, rows, log)} AS {role}" for role in positions]
     if "cluster" not in log.columns:
         cluster = cluster_from_items(rows, log) if log.items else "NULL::VARCHAR"
         columns.append(f"{cluster} AS cluster")
@@ -100,6 +100,15 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
     columns.append(f"{rows.problems()} AS problems")
     con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
     return rows
+
+
+def _from_one(role: str, rows: Rows, log: LogEntry) -> str:
+    """Return a position counted from 1."""
+    if log.first_position == 1:
+        return role
+    # What is no position may be the largest number of its type.
+    wide = "::BIGINT" if role in rows.short else ""
+    return f"{role}{wide} - {log.first_position - 1}"
 
 
 def _duckdb_errors() -> type[Exception]:
