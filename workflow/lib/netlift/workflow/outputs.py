@@ -16,6 +16,7 @@ import yaml
 
 from netlift.workflow.experiment import (
     DESIGN_PATH,
+    OVER_PROMOTIONS_PATH,
     OVER_WORLDS_PATH,
     RECIPE_PATH,
     SLATES_PATH,
@@ -28,6 +29,7 @@ SLATE_SET = f"results/{SLATES_PATH}"
 DESIGN = f"results/{DESIGN_PATH}"
 EXPERIMENT = "results/{experiment}"
 STUDY = f"results/{STUDY_PATH}"
+OVER_PROMOTIONS = f"results/{OVER_PROMOTIONS_PATH}"
 OVER_WORLDS = f"results/{OVER_WORLDS_PATH}"
 FOLDERS = {
     "dataset": "resources/datasets/{dataset}",
@@ -35,6 +37,7 @@ FOLDERS = {
     "slate_set": SLATE_SET,
     "design": DESIGN,
     "experiment": EXPERIMENT,
+    "over_promotions": OVER_PROMOTIONS,
     "over_worlds": OVER_WORLDS,
     "sweep": f"{STUDY}/sweep/{{promotion}}",
     "validation": f"{STUDY}/validation/{{promotion}}",
@@ -313,6 +316,7 @@ def outputs_reference() -> str:
         "effects": "Tables of effects of one experiment, in the order in which to read them",
         "models": "Models and policies",
         "over_worlds": "All worlds of one design together",
+        "over_promotions": "All promotions of the same slates together, in a study of several",
         "studies": "Sweep and validation",
     }
     lines = []
@@ -325,5 +329,7 @@ def outputs_reference() -> str:
 
 def _within(output: Output) -> str:
     """Return an output's path within the folder of its experiment, design or study."""
-    path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{OVER_WORLDS}/")
-    return path.removeprefix(f"{STUDY}/").replace("{promotion}", "PROMOTION")
+    path = output.path
+    for folder in (EXPERIMENT, OVER_WORLDS, OVER_PROMOTIONS, STUDY):
+        path = path.removeprefix(f"{folder}/")
+    return path.replace("{promotion}", "PROMOTION")
