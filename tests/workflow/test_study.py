@@ -93,6 +93,12 @@ def test_there_is_an_experiment_for_each_size_seed_promotion_and_world():
     assert slate_sets(several) == [f"ml-small/scorer/{folder}" for folder in folders]
     assert several.designs == [f"ml-small/scorer/{design}" for design in designs]
     assert several.over_worlds == [f"studies/several/{design}" for design in designs]
+    assert several.over_promotions == [f"studies/several/{folder}" for folder in folders]
+    assert [experiment.path for experiment in several.compared(8, 2)] == [
+        f"ml-small/scorer/size=8/seed=2/{promotion}/{world}"
+        for world in ("logit", "mnl")
+        for promotion in ("few", "to_first")
+    ]
     assert several.promotion_settings("few", 1)["probability"] == 0.1
     assert several.promotion_settings("to_first", 1)["probability"] == 0.5
 
@@ -209,8 +215,9 @@ KEYS = {
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
-    "write_front_page": "entry experiments grids logs over_worlds ran_beside study sweeps "
-    "validations",
+    "compare_promotions": "experiments phrases",
+    "write_front_page": "entry experiments grids logs over_promotions over_worlds ran_beside study "
+    "sweeps validations",
 }
 
 
