@@ -37,7 +37,7 @@ class Definition:
     meaning: str
     rows: Callable[[pd.DataFrame, int], pd.Series]
 
-    def said(self, near_positions: int) -> str:
+    def described(self, near_positions: int) -> str:
         """Return the description of the set, with the number of near positions."""
         return self.meaning.format(near=near_positions)
 

@@ -42,7 +42,7 @@ def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFra
         table.append(
             {
                 "definition": definition.code,
-                "meaning": definition.said(near_positions),
+                "meaning": definition.described(near_positions),
                 "rows": int(member.sum()),
                 "treated_rows": int((member & rows.promoted).sum()),
                 "control_rows": int((member & ~rows.promoted).sum()),
