@@ -103,6 +103,17 @@ def test_there_is_an_experiment_for_each_size_seed_promotion_and_world():
     assert several.promotion_settings("to_first", 1)["probability"] == 0.5
 
 
+def test_the_promotions_study_has_the_default_worlds_with_a_mark(default):
+    overlay = yaml.safe_load((ROOT / "config/studies/promotions.yaml").read_text())
+    promotions = study(overlay)
+    for name in promotions.worlds:
+        usual = default.world(name.removesuffix("_marked"))
+        assert promotions.world(name) == usual | {"promotion_badge": 0.4}
+    assert promotions.over_promotions == ["studies/promotions/size=12/seed=20260428"]
+    assert default.over_promotions == []
+    assert promotions.promotions_settings()["phrases"].keys() == set(promotions.promotions)
+
+
 def test_another_recipe_has_other_folders_for_all_that_depends_on_it():
     history = study(yaml.safe_load((ROOT / "config/studies/reference.yaml").read_text()))
     (experiment,) = history.experiments
