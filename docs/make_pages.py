@@ -13,11 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow/lib"), str(ROOT / "docs")]
 
+from promotion_pictures import decision_table, exposure_table, write_pictures  # noqa: E402
+
 from netlift.effects.estimators import estimators_table  # noqa: E402
 from netlift.logs.codes import codes_table  # noqa: E402
 from netlift.workflow.config_reference import config_reference  # noqa: E402
 from netlift.workflow.outputs import outputs_reference  # noqa: E402
-from promotion_pictures import decision_table, exposure_table, write_pictures  # noqa: E402
 
 MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
 

@@ -142,7 +142,13 @@ def picture(example: Example) -> str:
     height = _TOP + 3 * _STEP + 4
     texts = [
         _row("without promotion", before, exposed, 0),
-        _row("with promotion", after, exposed, 1, marked=example.focal if example.treatment.kind == "badge" else ""),
+        _row(
+            "with promotion",
+            after,
+            exposed,
+            1,
+            marked=example.focal if example.treatment.kind == "badge" else "",
+        ),
         _legend(used, 2),
     ]
     return (
@@ -190,7 +196,7 @@ def _legend(used: list[str], row: int) -> str:
             f'<text x="{x + 17}" y="{y + 10}" fill="{LIGHT.muted}" font-size="11">{WORDS[name]}'
             "</text>"
         )
-        x += 30 + 6 * len(WORDS[name])
+        x += 32 + 7 * len(WORDS[name])
     return "\n".join(keys)
 
 

@@ -109,9 +109,7 @@ def test_numbers_are_those_of_the_experiments_own_tables(seed):
 
 
 def test_without_truth_nothing_is_known_and_no_multiple_is_stated():
-    tables = {
-        ("w", name): summary((100.0, -30.0, -20.0), known=None) for name in ("top", "ad")
-    }
+    tables = {("w", name): summary((100.0, -30.0, -20.0), known=None) for name in ("top", "ad")}
     table = compare_promotions(tables, PHRASES)
     assert table["known_value"].isna().all()
     _, ad = promotion_statements(table)["statement"]
@@ -129,15 +127,15 @@ def test_statements_give_multiples_and_the_worlds_in_which_they_are_shown():
     table = promotion_statements(compare_promotions(tables, PHRASES))
     top, ad = table["statement"]
     assert top == (
-        "Moving the focal item to position 1 (top), in clicks per 1,000 promoted slates: focal gain "
-        "+200.0 (above zero in all 2 worlds); change of all other items \u2212160.0 to \u221240.0 "
-        "(below zero in all 2 worlds); net change of the slate +40.0 to +160.0 (above zero in all 2 "
-        "worlds)."
+        "Moving the focal item to position 1 (top), in clicks per 1,000 promoted slates: "
+        "focal gain +200.0 (above zero in both worlds); change of all other items \u2212160.0 to "
+        "\u221240.0 (below zero in both worlds); net change of the slate +40.0 to +160.0 (above "
+        "zero in both worlds)."
     )
     assert ad.endswith(
         "By the known effects it gains 0.50 to 0.60 times as much and takes 0.25 to 0.75 times as "
-        "much as top. On the observed clicks, compared with top, it gains less in 1 of 2 worlds: a; "
-        "it takes less in 1 of 2 worlds: a."
+        "much as top. On the observed clicks, compared with top, it gains less in 1 of 2 worlds: "
+        "a; it takes less in 1 of 2 worlds: a."
     )
     counts = ["worlds", "focal_gains", "others_lose", "slate_gains", "slate_loses"]
     assert table[counts].to_numpy().tolist() == [[2, 2, 2, 2, 0], [2, 2, 2, 2, 0]]

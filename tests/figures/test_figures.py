@@ -595,7 +595,9 @@ def test_items_that_one_order_alone_shows_have_no_change_of_position():
     exposed["position_change"] = exposed["position_change"].where(~first)
     written = texts(exposure_mapping(exposed))
     assert "Focal item: shown in one order only" in written
-    note = "In promoted slates 3 rows are shown only with promotion and 3 rows are shown only without"
+    note = (
+        "In promoted slates 3 rows are shown only with promotion and 3 rows are shown only without"
+    )
     assert any(note in text.replace("\n", " ") for text in written)
     figure = ratings_and_slates(ratings, movies, exposed)
     assert "\N{EN DASH}" in texts(titled(figure, "Slate 1, control: the order stays"))

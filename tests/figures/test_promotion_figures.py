@@ -40,7 +40,9 @@ def table(**share) -> pd.DataFrame:
                 for line, value in numbers.items()
             ]
             moved = {"estimate": 0.5, "ci_95_lower": 0.2, "ci_95_upper": 0.8, "known_value": 0.4}
-            rows.append(facts | {"line": "share_moved", "interval_kind": "interval"} | moved | share)
+            rows.append(
+                facts | {"line": "share_moved", "interval_kind": "interval"} | moved | share
+            )
     return pd.DataFrame(rows)
 
 

@@ -69,10 +69,11 @@ def compare_promotions(
     Returns
     -------
     One row per world, promotion and line: the parts of the ledger (``direct``, ``same_cluster``,
-    ``other``, ``indirect``, ``total``) by the main estimator, per slate, with standard error and 95%
-    interval; and ``share_moved``, minus the indirect divided by the direct effect, with Fieller's
-    (1954) 95% set, whose ``interval_kind`` says whether it is an interval. ``known_value`` is the
-    value by the exact probabilities of a simulated world; ``note`` says why there is no number.
+    ``other``, ``indirect``, ``total``) by the main estimator, per slate, with standard error and
+    95% interval; and ``share_moved``, minus the indirect divided by the direct effect, with
+    Fieller's (1954) 95% set, whose ``interval_kind`` says whether it is an interval.
+    ``known_value`` is the value by the exact probabilities of a simulated world; ``note`` says why
+    there is no number.
     """
     rows = [
         {"world": world, "promotion": promotion, **row}
@@ -217,7 +218,7 @@ def _where(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _of_all(worlds: Sequence[str], n_worlds: int) -> str:
     if len(worlds) == n_worlds:
-        return f"all {n_worlds} worlds"
+        return "both worlds" if n_worlds == 2 else f"all {n_worlds} worlds"
     return f"{len(worlds)} of {n_worlds} worlds: {', '.join(worlds)}"
 
 

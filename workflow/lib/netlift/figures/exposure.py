@@ -92,7 +92,15 @@ def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame
         axes.set(ylim=(0, 108), yticks=[0, 50, 100])
         axes.set_ylabel("Share of\nrows (%)", size=9)
         axes.grid(visible=True, axis="y")
-        axes.text(0.02, 0.93, _movement_label(exposure, name, len(values)), transform=axes.transAxes, va="top", weight="bold", size=9)
+        axes.text(
+            0.02,
+            0.93,
+            _movement_label(exposure, name, len(values)),
+            transform=axes.transAxes,
+            va="top",
+            weight="bold",
+            size=9,
+        )
         axes.tick_params(axis="x", labelbottom=index == len(COMPONENTS) - 1)
         if index == 0:
             axes.set_title("Displacement in promoted slates")

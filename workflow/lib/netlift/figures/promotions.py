@@ -12,7 +12,13 @@ from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
 from netlift.effects.promotions import SHARE_MOVED
-from netlift.figures.drawing.marks import draw_estimate, draw_known, draw_row, estimate_key, known_keys
+from netlift.figures.drawing.marks import (
+    draw_estimate,
+    draw_known,
+    draw_row,
+    estimate_key,
+    known_keys,
+)
 from netlift.figures.drawing.style import (
     row_axis,
     sheet,
@@ -70,8 +76,8 @@ def promotions(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLIC
     figure = sheet(
         len(worlds) * (_ROW * len(names) + _DECOR),
         title="What each promotion gains, and what it takes from other items",
-        subtitle="The same slates with each promotion, compared with no promotion. On the right, the "
-        "share of the focal gain that is taken from other items.",
+        subtitle="The same slates with each promotion, compared with no promotion. On the right, "
+        "the share of the focal gain that is taken from other items.",
         legend=[
             *(
                 estimate_key(theme.component(line), words, marker=marker)
@@ -97,7 +103,9 @@ def promotions(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLIC
         effects.set_xlabel(f"Change in {outcome.of(PER_1000)}")
         moved.set_xlabel("Share moved (dashed: 1, all)")
         titles = [shortened(name, _NAME, size=9) for name in names["promotion"]]
-        write_definitions(text_axis(figure, grid[index, 0], effects), titles, names["promotion_label"])
+        write_definitions(
+            text_axis(figure, grid[index, 0], effects), titles, names["promotion_label"]
+        )
     return figure
 
 
@@ -122,7 +130,9 @@ def _draw_shares(axes: Axes, shares: pd.DataFrame) -> None:
     zero_line(axes)
     axes.axvline(1, color=current_theme().muted, linewidth=1, linestyle=(0, (4, 2)), zorder=1.5)
     for index, (_, row) in enumerate(shares.iterrows()):
-        for lower, upper in pieces(str(row["interval_kind"]), row["ci_95_lower"], row["ci_95_upper"]):
+        for lower, upper in pieces(
+            str(row["interval_kind"]), row["ci_95_lower"], row["ci_95_upper"]
+        ):
             draw_piece(axes, index, lower, upper)
         point = (_within(row["estimate"]), np.nan, np.nan)
         draw_estimate(axes, index, point, color=current_theme().data)
@@ -146,8 +156,8 @@ def _note(shares: pd.DataFrame) -> str:
     """Explain arrows."""
     if (shares["interval_kind"].isin(("outside", "everything"))).any():
         return (
-            "Arrows on both sides: the set has no limits, because the focal gain may be zero; a gap "
-            "is not in it. A share beyond the axis is in promotions.csv."
+            "Arrows on both sides: the set has no limits, because the focal gain may be zero; a "
+            "gap is not in it. A share beyond the axis is in promotions.csv."
         )
     ends = shares[_ENDS].to_numpy(dtype=np.float64)
     beyond = (ends < LOWEST) | (ends > HIGHEST)
