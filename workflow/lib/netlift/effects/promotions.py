@@ -121,7 +121,7 @@ class _Rows:
     """The rows of a comparison, by world, promotion and line."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._rows: dict[tuple[str, str, str], dict[str, Any]] = {
+        self._rows: dict[tuple[str, str, str], dict[Any, Any]] = {
             (str(row["world"]), str(row["promotion"]), str(row["line"])): row
             for row in table.to_dict("records")
         }
@@ -129,7 +129,7 @@ class _Rows:
         named = table.drop_duplicates("promotion")
         self.promotions = dict(zip(named["promotion"], named["promotion_label"], strict=True))
 
-    def over_worlds(self, promotion: str, line: str) -> list[dict[str, Any]]:
+    def over_worlds(self, promotion: str, line: str) -> list[dict[Any, Any]]:
         """Return a line of a promotion in each world."""
         return [self._rows[world, promotion, line] for world in self.worlds]
 
