@@ -499,20 +499,23 @@ class TestFrontPage:
     def test_several_promotions_are_compared(self, small_study, tmp_path):
         shutil.copytree(small_study / "results", tmp_path / "results")
         folder = "studies/tiny/size=6/seed=20260428"
-        made = {
-            output.name: str(tmp_path / output.path.format(study="tiny", size=6, seed=20260428))
-            for output in outputs.made_by("compare_promotions", "plot_promotions")
-        }
+        tables, figures = (
+            {
+                output.name: str(tmp_path / output.path.format(study="tiny", size=6, seed=20260428))
+                for output in outputs.made_by(rule)
+            }
+            for rule in ("compare_promotions", "plot_promotions")
+        )
         summaries = [small_study / "results" / DESIGN / world for world in WORLDS]
         settings = {
             "experiments": [["logit", "first"], ["logit", "second"]],
             "phrases": {"first": "moving it", "second": "inserting it, on top,"},
         }
         study_files.script("compare_promotions").main(
-            [str(path / "effects/product_summary.csv") for path in summaries], made, settings
+            [str(path / "effects/product_summary.csv") for path in summaries], tables, settings
         )
         study_files.script("plot_figures").main(
-            made, made, {"source": folder, "figures": outputs.drawings("plot_promotions")}
+            tables, figures, {"source": folder, "figures": outputs.drawings("plot_promotions")}
         )
         names = [f"{DESIGN}/{world}" for world in WORLDS]
         front = gather_front(names, over_promotions=[folder], root=tmp_path)
