@@ -21,6 +21,7 @@ from netlift.logs.causes import (
     row_fix,
 )
 from netlift.logs.codes import CODES
+from netlift.logs.delivery import delivery_problems, delivery_warnings
 from netlift.logs.entries import LogEntry
 from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
@@ -44,6 +45,10 @@ FEW_SLATES = 100
 
 TAIL_ROWS, TAIL_SHARE = 0.01, 0.2
 """An outcome has a heavy tail if this share of its rows holds more than that share of it."""
+
+
+_FLAGS = {"promotion_differs": "promoted", "delivery_differs": "delivered"}
+"""Problems of flags that all rows of a slate share, and the flag of each."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,11 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
             problems += _problems_of_users(con, log, reasons)
         aside = _either(reasons)
         # A later check means nothing where an earlier one finds errors.
-        for check in (_empty_arms, users_in_one_arm, assignment_problems):
+        for check in (_empty_arms, users_in_one_arm, assignment_problems, delivery_problems):
             if not _errors(problems, log, reasons):
                 problems += check(con, log, aside)
         if not _errors(problems, log, reasons):
+            problems += _nothing_moves(con, log, aside)
             problems += unanswerable_outcomes(con, rows, log, aside)
     errors = _errors(problems, log, reasons)
     if errors:
@@ -209,8 +215,8 @@ def _slate_problem(
     examples = tuple(f"slate {slate}, {n} rows" for slate, n in sample)
     if code == "repeated_slate":
         examples = repeated_examples(con)
-    if code == "promotion_differs":
-        examples = (*flag_examples(con, where), *examples)
+    if code in _FLAGS:
+        examples = (*flag_examples(con, _FLAGS[code], where), *examples)
     problem = Problem(code, None, int(counted[0]), int(counted[1]), examples)
     if not rows.experiment:
         return problem
@@ -249,6 +255,21 @@ def _empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> It
                 "correct it in the log as the message then says."
             )
         yield Problem("empty_arm", log.columns["promoted"], examples=(message,), fix=fix)
+
+
+def _nothing_moves(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> Iterator[Problem]:
+    """Yield ``nothing_moves`` if a promotion that moves items moves none in any slate."""
+    if log.treatment.kind != "move":
+        return
+    to = log.treatment.to
+    on_top, slates, rows = first_row(
+        con,
+        f"SELECT count(*) FILTER (focal_seed_position = {to}), count(*), sum(n_items) "
+        f"FROM slates WHERE NOT ({aside})",
+    )
+    if on_top == slates:
+        example = (f"the focal item is at position {to} in all {slates:,} slates",)
+        yield Problem("nothing_moves", log.columns["position"], int(rows), int(slates), example)
 
 
 def _differing_probabilities(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:
@@ -291,6 +312,7 @@ def _counts(
 def _warnings(
     con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
+    yield from rows.warnings
     used = f"FROM slates WHERE NOT ({aside})"
     row = first_row(
         con,
@@ -315,6 +337,7 @@ def _warnings(
     if rows.experiment:
         yield from constant_parts(con, log, aside)
         yield from unit_warnings(con, log, aside)
+        yield from delivery_warnings(con, log, aside)
     yield from _outcome_warnings(con, log, used_rows(aside))
 
 
@@ -337,7 +360,7 @@ def _warnings_of_experiment(
         f"count(*) {used}",
     )
     on_top, promoted, control, slates = row
-    if on_top:
+    if on_top and on_top < slates:  # in all slates, it is an error
         yield Problem("focal_item_on_top", None, None, int(on_top))
     if min(promoted, control) < FEW_SLATES:
         message = f"{promoted:,} promoted and {control:,} control slates"

@@ -25,7 +25,7 @@ ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
-RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
+RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect", "promotion_delivered")
 """Outcome types that Netlift computes itself."""
 
 WINSORIZED = "_winsorized"
@@ -105,7 +105,7 @@ class LogEntry:
     first_position
         The number of the top position: 0 or 1.
     meanings
-        The values of each flag (promoted, focal), by meaning.
+        The values of each flag (promoted, focal, delivered), by meaning.
     missing_values
         The texts that mean missing, all others being names; None if the entry does not say.
     items
@@ -175,6 +175,20 @@ class LogEntry:
     def is_experiment(self) -> bool:
         """Whether the log records which item was promoted in which slate."""
         return "promoted" in self.columns
+
+    @property
+    def records_delivery(self) -> bool:
+        """Whether the log records in which slates a promotion was carried out."""
+        return "delivered" in self.columns
+
+    @property
+    def analysis(self) -> dict[str, bool]:
+        """What of its analysis the entry decides: the arguments of ``outputs_of_log``."""
+        return {
+            "is_experiment": self.is_experiment,
+            "row_stages": self.row_stages,
+            "records_delivery": self.records_delivery,
+        }
 
     @property
     def format(self) -> str:
@@ -349,7 +363,7 @@ def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
     after = {outcome.column: f"outcomes.{outcome.name}" for outcome in log.outcomes}
     after |= {
         log.columns[role]: f"columns.{role}"
-        for role in ("promoted", "final_position")
+        for role in ("promoted", "delivered", "final_position")
         if role in log.columns
     }
     for column in log.covariate_columns:
@@ -364,6 +378,26 @@ def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
             "columns.focal",
             "it is the same column as columns.promoted; the focal item is flagged in both arms",
         )
+    yield from _delivery_problems(log)
+
+
+def _delivery_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield what keeps a column from telling in which slates promotions were carried out."""
+    delivered = log.columns.get("delivered")
+    if delivered is None:
+        return
+    if not log.is_experiment:
+        yield (
+            "columns.delivered",
+            "it compares what was carried out with what was drawn: name promoted and focal, too",
+        )
+    for role in ("promoted", "focal"):
+        if delivered == log.columns.get(role):
+            yield (
+                "columns.delivered",
+                f"it is the same column as columns.{role}; where every promotion was carried out "
+                "as drawn, leave it out",
+            )
 
 
 def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:

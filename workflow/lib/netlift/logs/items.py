@@ -86,6 +86,7 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: s
             "focal_seed_position": "focal_seed_position",
             "focal_spillover_cluster": "focal_spillover_cluster::VARCHAR",
             "promotion_applied": "promotion_applied",
+            **({"promotion_delivered": "promotion_delivered"} if rows.records_delivery else {}),
             "promoted_position": f"({promoted})::SMALLINT",
             "final_position": f"({final})::SMALLINT",
             "component": "CASE WHEN focal THEN 'direct_focal' WHEN "
@@ -110,6 +111,7 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: s
             "focal_seed_position",
             "focal_spillover_cluster",
             "promotion_applied",
+            *(["promotion_delivered"] if rows.records_delivery else []),
             "promotion_probability",
             "randomization_unit",
             "randomization_stratum",

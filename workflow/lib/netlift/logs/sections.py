@@ -21,7 +21,9 @@ _DRAW = {
 """What each section needs in addition to slates, items, positions and outcomes."""
 
 
-def sections(*, experiment: bool, row_stages: bool, no_models: str = "") -> pd.DataFrame:
+def sections(
+    *, experiment: bool, row_stages: bool, delivery: bool = False, no_models: str = ""
+) -> pd.DataFrame:
     """Return which sections of the analysis a log supports, and why others are missing.
 
     Parameters
@@ -30,6 +32,8 @@ def sections(*, experiment: bool, row_stages: bool, no_models: str = "") -> pd.D
         Whether the log records promotions that were drawn at random.
     row_stages
         Whether stages that hold item rows in memory are run.
+    delivery
+        Whether the log says in which slates promotions were delivered.
     no_models
         Why the data allow no models; empty if they do.
 
@@ -43,6 +47,7 @@ def sections(*, experiment: bool, row_stages: bool, no_models: str = "") -> pd.D
         "contract": (None, None),
         "outcome by position": row_section,
         "slate accounts": (None, None),
+        **({"effects of delivered promotions": (None, None)} if delivery else {}),
         **{
             section: (_NO_DRAW, needed)
             if not experiment

@@ -52,6 +52,9 @@ SLATE_CODES = (
     "wrong_final_position",
     "repeated_slate",
     "short_slate",
+    "delivery_differs",
+    "moved_without_delivery",
+    "delivered_not_moved",
 )
 """Problems of slates; the index of each is its bit in ``slate_problems``."""
 
@@ -88,7 +91,7 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
         joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
     positions = [role for role in ("position", "final_position") if role in log.columns]
     columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
-    columns += [f"{role} - {log.first_position - 1} AS {role}" for role in positions]
+    columns += [f"{_from_one(role, rows, log)} AS {role}" for role in positions]
     if "cluster" not in log.columns:
         cluster = cluster_from_items(rows, log) if log.items else "NULL::VARCHAR"
         columns.append(f"{cluster} AS cluster")
@@ -97,6 +100,15 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
     columns.append(f"{rows.problems()} AS problems")
     con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
     return rows
+
+
+def _from_one(role: str, rows: Rows, log: LogEntry) -> str:
+    """Return a position counted from 1."""
+    if log.first_position == 1:
+        return role
+    # What is no position may be the largest number of its type.
+    wide = "::BIGINT" if role in rows.short else ""
+    return f"{role}{wide} - {log.first_position - 1}"
 
 
 def _duckdb_errors() -> type[Exception]:
@@ -359,7 +371,8 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
         plain |= _design_sql(log, same)
     if "final_position" in log.columns:
         promoted = promoted_position(log.treatment, "focal_position")
-        expected = f"CASE WHEN promoted THEN {promoted} ELSE position END"
+        shown_promoted = "delivered" if log.records_delivery else "promoted"
+        expected = f"CASE WHEN {shown_promoted} THEN {promoted} ELSE position END"
         plain |= {
             "focal_final": "min(final_position) FILTER (focal)",
             "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
@@ -425,6 +438,9 @@ def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
     if "probability" in log.columns:
         probability = "min(probability)"
         differs = "min(probability) IS DISTINCT FROM max(probability)"
+    if log.records_delivery:
+        columns["promotion_delivered"] = "max(delivered)::TINYINT"
+        columns["deliveries"] = "(min(delivered) IS DISTINCT FROM max(delivered))"
     columns["promotion_probability"] = probability
     columns["randomization_unit"] = "min(user)" if log.unit == "user" else "rows.slate"
     columns["randomization_stratum"] = "0::SMALLINT"
@@ -499,16 +515,31 @@ def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
         "probability_differs": "probabilities",
         "short_slate": f"n_items < {log.treatment.to or 0}",
     }
+    if log.records_delivery:
+        conditions["delivery_differs"] = "deliveries"
     if "final_position" in log.columns:
-        consistent = "n_focal = 1 AND NOT promotions AND misplaced"
-        to = "focal_seed_position" if log.treatment.to is None else log.treatment.to
-        conditions |= {
-            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_final <> {to}",
-            "moved_without_promotion": f"{consistent} AND promotion_applied = 0",
-            "wrong_final_position": f"{consistent} AND promotion_applied = 1 "
-            f"AND focal_final = {to}",
-        }
+        conditions |= _final_position_conditions(log)
     return conditions
+
+
+def _final_position_conditions(log: LogEntry) -> dict[str, str]:
+    """Return the conditions of slates that were not shown as their arm, or their delivery, says."""
+    consistent = "n_focal = 1 AND NOT promotions AND misplaced"
+    as_drawn = consistent
+    conditions = {}
+    if log.records_delivery:
+        consistent += " AND NOT deliveries"
+        as_drawn = f"{consistent} AND promotion_delivered = promotion_applied"
+        conditions = {
+            "moved_without_delivery": f"{consistent} AND promotion_applied > promotion_delivered",
+            "delivered_not_moved": f"{consistent} AND promotion_applied < promotion_delivered",
+        }
+    to = "focal_seed_position" if log.treatment.to is None else log.treatment.to
+    return conditions | {
+        "focal_not_moved": f"{as_drawn} AND promotion_applied = 1 AND focal_final <> {to}",
+        "moved_without_promotion": f"{as_drawn} AND promotion_applied = 0",
+        "wrong_final_position": f"{as_drawn} AND promotion_applied = 1 AND focal_final = {to}",
+    }
 
 
 def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
@@ -517,6 +548,7 @@ def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
     counts = ["n_items"]
     if rows.experiment:
         design += ["promotion_applied", "focal_seed_position", "focal_spillover_cluster"]
+        design += ["promotion_delivered"] if rows.records_delivery else []
         design += ["promotion_probability", "randomization_unit", "randomization_stratum"]
         counts += ["n_same_cluster", "n_other", "n_displaced", "n_same_cluster_displaced"]
     covariates = [column for column in SLATE_COVARIATES if column in rows.slate_covariates]

@@ -23,6 +23,7 @@ def assumptions(experiment: PageData) -> list[Line]:
     unit = outcome.unit
     return [
         *_randomized(experiment),
+        *_delivery(experiment),
         (
             "Slates do not affect each other",
             f"A promotion changes {unit} within its own slate alone. Spillover between slates of a "
@@ -57,6 +58,19 @@ def _randomized(experiment: PageData) -> list[Line]:
             f"The randomized unit is {unit}; the probability of promotion is {chance}. "
             f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
             "not. Standard errors are computed for this unit.",
+        )
+    ]
+
+
+def _delivery(experiment: PageData) -> list[Line]:
+    """Return what the effects of delivered promotions assume, where the log records deliveries."""
+    if experiment.table("delivered_effects") is None:
+        return []
+    return [
+        (
+            "The draw acts through deliveries alone",
+            "Only the effects of delivered promotions assume it: the draw changes a slate just by "
+            "changing whether a promotion is delivered, and in no slate does it prevent one.",
         )
     ]
 

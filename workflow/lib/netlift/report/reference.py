@@ -15,6 +15,10 @@ GLOSSARY: list[tuple[str, str]] = [
         "What is done to the focal item of a promoted slate: it moves to a stated position, and "
         "the items in between make room by one place; or it is marked, and nothing moves.",
     ),
+    (
+        "Delivered promotion",
+        "One that was carried out, whatever was drawn. The arm of a slate is what was drawn.",
+    ),
     ("Displaced item", "An item that the promotion moves down, in either arm."),
     ("Cluster", "A group of items that are close substitutes, such as a genre."),
     (
@@ -74,6 +78,12 @@ METHODS: list[tuple[str, str, str]] = [
         "Shares and ratios",
         "all r for which (a − r b)² ≤ t² var(a − r b): Fieller's set, which may be unbounded",
         "Fieller 1954",
+    ),
+    (
+        "Delivered promotions",
+        "(effect of the draw on Y) / (effect of the draw on deliveries T), for each part; all r "
+        "for which the effect of the draw on Y − r T may be zero, by the joint covariance",
+        "Imbens and Angrist 1994; Anderson and Rubin 1949; Staiger and Stock 1997",
     ),
     (
         "Effects per item row",
