@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow/lib"))
+sys.path[:0] = [str(ROOT / "workflow/lib"), str(ROOT / "docs")]
+
+from promotion_pictures import decision_table, exposure_table, write_pictures  # noqa: E402
 
 from netlift.effects.estimators import estimators_table  # noqa: E402
 from netlift.logs.codes import codes_table  # noqa: E402
@@ -22,6 +24,11 @@ MARK = "<!-- All below is written by `make docs`, from the schemas. -->\n"
 
 OUTPUTS = "<!-- Written by `make docs`, from workflow/lib/netlift/workflow/outputs.yaml. -->"
 OUTPUTS_END = "<!-- End of what `make docs` writes. -->"
+
+PROMOTIONS = "<!-- Written by `make docs`, from docs/promotion_pictures.py. -->"
+PROMOTIONS_END = "<!-- End of the decision table. -->"
+EXPOSURES = "<!-- Exposures, written by `make docs`. -->"
+EXPOSURES_END = "<!-- End of the exposures. -->"
 
 EXPERIMENT = "ml-small/scorer/size=12/seed=20260428/to_first/logit"
 
@@ -44,12 +51,11 @@ def main() -> None:
     page = ROOT / "docs/log-contract.md"
     written = page.read_text(encoding="utf-8").split("| code |")[0]
     page.write_text(f"{written}{codes_table()}", encoding="utf-8")
-    page = ROOT / "README.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(OUTPUTS)
-    after = rest.partition(OUTPUTS_END)[2]
-    page.write_text(
-        f"{before}{OUTPUTS}\n{outputs_reference()}{OUTPUTS_END}{after}", encoding="utf-8"
-    )
+    _write_between(ROOT / "README.md", OUTPUTS, outputs_reference(), OUTPUTS_END)
+    page = ROOT / "docs/promotions.md"
+    _write_between(page, PROMOTIONS, decision_table(), PROMOTIONS_END)
+    _write_between(page, EXPOSURES, exposure_table(), EXPOSURES_END)
+    write_pictures(ROOT / "docs/images/promotions")
     page = ROOT / "docs/methods.md"
     before, rest = page.read_text(encoding="utf-8").split("| estimator |")
     after = rest.split("\n\n", maxsplit=1)[1]
@@ -69,6 +75,13 @@ def main() -> None:
     if picture.exists():
         (ROOT / "docs/images").mkdir(exist_ok=True)
         shutil.copyfile(picture, ROOT / "docs/images/decomposition.png")
+
+
+def _write_between(page: Path, start: str, text: str, end: str) -> None:
+    """Replace what is between two marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
+    after = rest.partition(end)[2]
+    page.write_text(f"{before}{start}\n{text}{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

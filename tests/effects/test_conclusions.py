@@ -259,3 +259,18 @@ def test_worlds_stay_in_the_order_of_the_study():
     table = robustness({"z": one, "a": one})
     assert list(table["world"]) == ["z", "a"] * 4
     assert list(dict.fromkeys(table["conclusion"])) == list(CONCLUSIONS)
+
+
+def test_a_focal_item_that_is_not_shown_without_promotion_has_no_depth():
+    items = random_items(3, 200, (4, 8))
+    items.loc[items["is_focal_item"], "slate_position_seed"] = np.nan
+    items["focal_seed_position"] = np.nan
+    accounts = slate_outcomes(items)
+    table = conclusions(items, accounts)
+    deeper = table.set_index("conclusion").loc[DEEPER]
+    reason = "not estimated: the focal item is not shown without promotion, so it has no depth"
+    assert deeper["note"] == reason
+    assert deeper["verdict"] == UNDECIDED
+    lines = robustness_statements(robustness({"a": table, "b": table})).set_index("conclusion")
+    assert lines.at[DEEPER, "statement"] == f"Deeper focal items cost more: {reason}."
+    assert "by the known effects" in lines.at[NEGATIVE, "statement"].lower()

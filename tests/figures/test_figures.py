@@ -584,3 +584,20 @@ def test_numbers_are_written_one_way():
     ]
     assert with_interval(0.5, -0.25, 1, 2) == "+0.50 (−0.25 to +1.00)"
     assert with_interval(float("nan"), 0, 1, 2) == ""
+
+
+def test_items_that_one_order_alone_shows_have_no_change_of_position():
+    ratings, movies, exposed = slate_tables()
+    exposed["slate_position_seed"] = exposed["slate_position_seed"].astype(float)
+    focal, first = exposed["is_focal_item"], exposed["slate_position_seed"] == 1
+    exposed.loc[focal, ["slate_position_seed", "position_change"]] = np.nan
+    exposed["promoted_position"] = exposed["promoted_position"].where(~first)
+    exposed["position_change"] = exposed["position_change"].where(~first)
+    written = texts(exposure_mapping(exposed))
+    assert "Focal item: shown in one order only" in written
+    note = (
+        "In promoted slates 3 rows are shown only with promotion and 3 rows are shown only without"
+    )
+    assert any(note in text.replace("\n", " ") for text in written)
+    figure = ratings_and_slates(ratings, movies, exposed)
+    assert "\N{EN DASH}" in texts(titled(figure, "Slate 1, control: the order stays"))

@@ -12,6 +12,7 @@ def run(small_study, monkeypatch):
     monkeypatch.chdir(small_study)
     return {
         "experiments": [f"{DESIGN}/logit"],
+        "over_promotions": [],
         "over_worlds": [f"results/{OVER_WORLDS}/decision_statements.csv"],
         "front_page": "results/index.html",
         "logs": ["watch", "shown"],
@@ -28,6 +29,15 @@ def test_a_study_speaks_of_its_own_experiments(run):
     assert "logs/" not in said
     assert "Over all worlds" in said
     assert "Open results/index.html" in said
+
+
+def test_a_study_of_several_promotions_compares_them(run, tmp_path):
+    file = tmp_path / "promotion_statements.csv"
+    pd.DataFrame({"statement": ["Moving it (top): focal gain +1."]}).to_csv(file, index=False)
+    said = findings(run | {"over_promotions": [str(file)]}, [])
+    assert f"Promotions side by side, {tmp_path}/" in said
+    assert "    Moving it (top): focal gain +1." in said
+    assert "side by side" not in findings(run, [])
 
 
 def test_a_log_is_spoken_of_alone(run):

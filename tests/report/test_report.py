@@ -492,6 +492,46 @@ class TestFrontPage:
         assert headline.endswith("on balance it creates clicks in 1 and loses in 1")
         assert answered[2].answer == "Sure at 95% in 2 of 2"
 
+    def test_one_promotion_is_compared_with_no_other(self, small_study):
+        front = (small_study / "results/studies/tiny/index.html").read_text(encoding="utf-8")
+        assert "Promotions side by side" not in front
+
+    def test_several_promotions_are_compared(self, small_study, tmp_path):
+        shutil.copytree(small_study / "results", tmp_path / "results")
+        folder = "studies/tiny/size=6/seed=20260428"
+        tables, figures = (
+            {
+                output.name: str(tmp_path / output.path.format(study="tiny", size=6, seed=20260428))
+                for output in outputs.made_by(rule)
+            }
+            for rule in ("compare_promotions", "plot_promotions")
+        )
+        summaries = [small_study / "results" / DESIGN / world for world in WORLDS]
+        settings = {
+            "experiments": [["logit", "first"], ["logit", "second"]],
+            "phrases": {"first": "moving it", "second": "inserting it, on top,"},
+        }
+        study_files.script("compare_promotions").main(
+            [str(path / "effects/product_summary.csv") for path in summaries], tables, settings
+        )
+        study_files.script("plot_figures").main(
+            tables, figures, {"source": folder, "figures": outputs.drawings("plot_promotions")}
+        )
+        names = [f"{DESIGN}/{world}" for world in WORLDS]
+        front = gather_front(names, over_promotions=[folder], root=tmp_path)
+        section = front.sections[0]
+        assert (section.name, section.title) == ("promotions", "Promotions side by side")
+        assert section.lead[1].startswith("Moving it (first), in clicks per 1,000 promoted slates:")
+        assert section.lead[2].startswith("Inserting it, on top (second), in clicks")
+        assert section.figures == [f"{folder}/figures/promotions.svg"]
+        rows = [[cell.text for cell in row] for row in section.tables[0].rows]
+        assert [row[:4] for row in rows[:2]] == [
+            ["logit", "first", "Moving it", "Focal item"],
+            ["logit", "first", "Moving it", "Same-cluster competitors"],
+        ]
+        assert len(rows) == 12
+        assert all(name in front.files for name in section.figures)
+
     def test_sweep_and_validation_are_shown_if_they_were_run(self, small_study, tmp_path):
         shutil.copytree(small_study / "results", tmp_path / "results")
         shares = {

@@ -1,8 +1,10 @@
 """What the documentation names exists, and it is written in plain technical English."""
 
+import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,52 @@ def test_tables_in_the_glossary_are_made_by_rules():
 def test_prose_is_plain(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if path != GENERATED and STIFF.search(line)] == []
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """The module that draws docs/promotions.md."""
+    name = "promotion_pictures"
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pictures_of_promotions_show_what_the_code_does(pictures):
+    """Orders written by hand; the pictures and tables of the docs are drawn from these."""
+    orders = {example.name: pictures.orders(example)[:2] for example in pictures.EXAMPLES}
+    assert orders == {
+        "move_to_1": ("ABCDEF", "EABCDF"),
+        "move_to_3": ("ABCDEF", "ABECDF"),
+        "insert_kept": ("ABCDEF", "XABCDE"),
+        "insert_grows": ("ABCDEF", "ABXCDEF"),
+        "replace": ("ABCDEF", "ABXDEF"),
+        "badge": ("ABCDEF", "ABCDEF"),
+        "several": ("ABCDEF", "BDFACE"),
+    }
+    exposed = {example.name: pictures.orders(example)[2] for example in pictures.EXAMPLES}
+    assert exposed["insert_kept"] == dict(zip("ABCDEFX", DOWN, strict=True))
+    assert exposed["replace"]["C"] == "pushed_out"
+    assert set(exposed["badge"].values()) == {"focal", "unchanged"}
+
+
+DOWN = (*("moved_down",) * 5, "pushed_out", "focal")
+
+
+def test_the_page_of_promotions_is_what_make_docs_writes(pictures):
+    page = (ROOT / "docs/promotions.md").read_text(encoding="utf-8")
+    assert pictures.decision_table() in page
+    assert pictures.exposure_table() in page
+    folder = ROOT / "docs/images/promotions"
+    assert {path.stem for path in folder.glob("*.svg")} == {e.name for e in pictures.EXAMPLES}
+    for example in pictures.EXAMPLES:
+        drawn = (folder / f"{example.name}.svg").read_text(encoding="utf-8")
+        assert drawn == pictures.picture(example)
+        before, after, exposed = pictures.orders(example)
+        assert re.findall(r'text-anchor="middle">(\w)<', drawn) == [*before, *after]
+        fills = re.findall(r'rx="4" fill="(#\w+)"', drawn)
+        assert fills == [pictures.COLORS[exposed[item]] for item in (*before, *after)]
 
 
 def test_make_clean_deletes_all_results_but_not_their_readme(tmp_path):

@@ -99,8 +99,25 @@ def test_there_is_an_experiment_for_each_size_seed_promotion_and_world():
     assert slate_sets(several) == [f"ml-small/scorer/{folder}" for folder in folders]
     assert several.designs == [f"ml-small/scorer/{design}" for design in designs]
     assert several.over_worlds == [f"studies/several/{design}" for design in designs]
+    assert several.over_promotions == [f"studies/several/{folder}" for folder in folders]
+    assert [experiment.path for experiment in several.compared(8, 2)] == [
+        f"ml-small/scorer/size=8/seed=2/{promotion}/{world}"
+        for world in ("logit", "mnl")
+        for promotion in ("few", "to_first")
+    ]
     assert several.promotion_settings("few", 1)["probability"] == 0.1
     assert several.promotion_settings("to_first", 1)["probability"] == 0.5
+
+
+def test_the_promotions_study_has_the_default_worlds_with_a_mark(default):
+    overlay = yaml.safe_load((ROOT / "config/studies/promotions.yaml").read_text())
+    promotions = study(overlay)
+    for name in promotions.worlds:
+        usual = default.world(name.removesuffix("_marked"))
+        assert promotions.world(name) == usual | {"promotion_badge": 0.4}
+    assert promotions.over_promotions == ["studies/promotions/size=12/seed=20260428"]
+    assert default.over_promotions == []
+    assert promotions.promotions_settings()["phrases"].keys() == set(promotions.promotions)
 
 
 def test_another_recipe_has_other_folders_for_all_that_depends_on_it():
@@ -188,6 +205,7 @@ def every_setting(study):
         "analyse_log": study.section_settings("mine"),
         "write_report": study.page_settings(path),
         "describe_log": study.page_settings("logs/mine"),
+        "compare_promotions": study.promotions_settings(),
         "write_front_page": study.front_page_settings(other_results={}),
     }
 
@@ -217,8 +235,9 @@ KEYS = {
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
-    "write_front_page": "arm_logs entry experiments grids logs other_results over_worlds study "
-    "sweeps validations",
+    "compare_promotions": "experiments phrases",
+    "write_front_page": "arm_logs entry experiments grids logs other_results over_promotions "
+    "over_worlds study sweeps validations",
 }
 
 

@@ -18,6 +18,7 @@ from netlift.workflow.records import difference_of, outdated_files
 from netlift.workflow.experiment import (
     DESIGN_PATH,
     EXPERIMENT_PATH,
+    OVER_PROMOTIONS_PATH,
     OVER_WORLDS_PATH,
     RECIPE_PATH,
     SLATES_PATH,
@@ -52,6 +53,7 @@ CHOICES = {
     "seed": STUDY.seeds,
     "promotion": STUDY.promotions,
 }
+SLATE_CHOICES = {"study": STUDY.name, "size": STUDY.sizes, "seed": STUDY.seeds}
 # The names that a path can have, as regular expressions.
 NAMES = {
     wildcard: f"(?:{'|'.join(map(re.escape, STUDY.config[group]))})"
@@ -119,6 +121,13 @@ def slates_to_promote(wildcards):
     choices = dict(wildcards.items())
     choices["size"] = STUDY.rows(int(wildcards.size), wildcards.promotion)
     return f"results/{SLATES_PATH}/slates.parquet".format(**choices)
+
+
+def summaries_of(wildcards):
+    """Return the product summary of every promotion in every world, on the same slates."""
+    experiments = STUDY.compared(int(wildcards.size), int(wildcards.seed))
+    summary = named("product_summary").path
+    return [summary.format(experiment=experiment.path) for experiment in experiments]
 
 
 def similarity_tables(wildcards):

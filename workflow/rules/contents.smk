@@ -35,6 +35,9 @@ if workflow.is_main_process:
     plain_errors(write_json)(
         {
             "experiments": EXPERIMENTS,
+            "over_promotions": [
+                path for path in over_promotions("compare_promotions") if "statements" in path
+            ],
             "over_worlds": expand(named("world_decisions").path, **CHOICES),
             "front_page": f"{STUDY_FOLDER}/index.html".format(study=STUDY.name),
             "logs": list(STUDY.logs),

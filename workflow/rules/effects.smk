@@ -4,6 +4,8 @@
 # OUTPUTS           results/{experiment}/effects/*.csv, bootstrap_draws.parquet
 #                   results/studies/{study}/size={size}/seed={seed}/{promotion}/robustness.csv,
 #                   decision_statements.csv: all worlds together
+#                   results/studies/{study}/size={size}/seed={seed}/promotions.csv,
+#                   promotion_statements.csv: all promotions together, if there are several
 
 
 rule estimate_ledger:
@@ -164,7 +166,33 @@ rule compare_worlds:
         "../scripts/compare_worlds.py"
 
 
+rule compare_promotions:
+    input:
+        summaries=summaries_of,
+        code=code("compare_promotions"),
+    output:
+        **makes("compare_promotions"),
+    log:
+        f"logs/{OVER_PROMOTIONS_PATH}/compare_promotions.log",
+    benchmark:
+        f"logs/{OVER_PROMOTIONS_PATH}/compare_promotions.tsv"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(120),
+        runtime=minutes(1),
+    params:
+        settings=STUDY.promotions_settings(),
+    message:
+        "Comparing the promotions of the study, size {wildcards.size}, seed {wildcards.seed}"
+    script:
+        "../scripts/compare_promotions.py"
+
+
 rule effects:
     input:
         expand(files_of("compare_worlds"), **CHOICES),
+        over_promotions("compare_promotions"),
         expand(files_of(*ESTIMATES), experiment=EXPERIMENTS),

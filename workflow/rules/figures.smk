@@ -2,11 +2,13 @@
 #
 # REQUIRED INPUTS   resources/datasets/{dataset}/ratings.parquet, movies.parquet
 #                   results/{design}/exposure.parquet, results/studies/{study}/.../robustness.csv
+#                   results/studies/{study}/size={size}/seed={seed}/promotions.csv
 #                   results/{experiment}/slate_outcomes.parquet
 #                   results/{experiment}/effects/*.csv, bootstrap_draws.parquet
 #                   results/{experiment}/models/*.csv, slate_effects.parquet, verdict.json
 # OUTPUTS           results/{design}/figures/*.svg, *.png
 #                   results/studies/{study}/size={size}/seed={seed}/{promotion}/figures/*.svg, *.png
+#                   results/studies/{study}/size={size}/seed={seed}/figures/*.svg, *.png
 #                   results/{experiment}/figures/*.svg, *.png
 
 
@@ -114,7 +116,35 @@ rule plot_robustness:
         "../scripts/plot_figures.py"
 
 
+rule plot_promotions:
+    input:
+        **needs("plot_promotions"),
+        code=figure_code("plot_promotions"),
+    output:
+        **makes("plot_promotions"),
+    log:
+        f"logs/{OVER_PROMOTIONS_PATH}/plot_promotions.log",
+    benchmark:
+        f"logs/{OVER_PROMOTIONS_PATH}/plot_promotions.tsv"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(155),
+        runtime=minutes(2),
+    params:
+        settings=lambda wildcards: drawing(
+            "plot_promotions", OVER_PROMOTIONS_PATH.format(**wildcards)
+        ),
+    message:
+        "Drawing promotions side by side, size {wildcards.size}, seed {wildcards.seed}"
+    script:
+        "../scripts/plot_figures.py"
+
+
 rule figures:
     input:
         expand(files_of("plot_slates", "plot_robustness"), **CHOICES),
+        over_promotions("plot_promotions"),
         expand(files_of(*FIGURE_RULES, TRUTH_RULE), experiment=EXPERIMENTS),

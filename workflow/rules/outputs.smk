@@ -92,6 +92,12 @@ def page_files(wildcards):
     ]
 
 
+def over_promotions(*rules):
+    """Return what rules make of all promotions of the same slates; nothing of a single one."""
+    several = len(STUDY.promotions) > 1
+    return expand(files_of(*rules), **SLATE_CHOICES) if several else []
+
+
 def needs(rule):
     """Return what a rule reads, by name."""
     return {output.name: output.path for output in needs_of(rule)}

@@ -5,6 +5,8 @@
 #                   results/{design}/figures/*.svg, grid/*.svg
 #                   results/studies/{study}/size={size}/seed={seed}/{promotion}/robustness.csv,
 #                   decision_statements.csv
+#                   results/studies/{study}/size={size}/seed={seed}/promotions.csv,
+#                   promotion_statements.csv, figures/promotions.svg
 # OUTPUTS           results/{experiment}/report.html, decision.json
 #                   results/logs/{log}/report.html
 #                   of a log with several arms also decision.json and sections.csv
@@ -139,6 +141,7 @@ rule write_front_page:
             folder=STUDY.over_worlds,
             file=["robustness.csv", "decision_statements.csv", "figures/robustness.svg"],
         ),
+        over_promotions=over_promotions("compare_promotions", "plot_promotions"),
         grids=rules.grids.input,
         templates=TEMPLATES,
         code=code("write_front_page"),

@@ -172,8 +172,18 @@ def robustness_statements(table: pd.DataFrame) -> pd.DataFrame:
         if "known_verdict" in part:
             row["holds_by_known_effects"] = int((part["known_verdict"] == HOLDS).sum())
             statement = f"{statement} {_known_sentence(part)}"
+        if reason := _why_not_judged(part):
+            statement = f"{CONCLUSIONS[str(conclusion)]}: {reason}."
         rows.append(row | {"statement": statement})
     return pd.DataFrame(rows)
+
+
+def _why_not_judged(part: pd.DataFrame) -> str:
+    """Return why a conclusion has no number in any world; empty if it has one in some."""
+    numbers = part[[name for name in ("estimate", "known_value") if name in part]]
+    if "note" not in part or numbers.notna().to_numpy().any():
+        return ""
+    return "; ".join(dict.fromkeys(part["note"].dropna().map(str)))
 
 
 def _observed_sentence(label: str, worlds: Mapping[str, list[str]], n_worlds: int) -> str:
@@ -270,6 +280,8 @@ def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
     """Return the change of the total effect per position of the focal item."""
     promoted = accounts["promotion_applied"].to_numpy(dtype=np.float64)
     depth = focal_depth(accounts)
+    if accounts["focal_seed_position"].isna().all():
+        raise NetliftError("the focal item is not shown without promotion, so it has no depth")
     depth = depth - depth.mean()
     design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
     clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)

@@ -205,7 +205,8 @@ def _without_shrunken(
     """Return why a segment with an effect has no shrunken one, as its note, if so."""
     if row["estimate"] is None or row["shrunken_estimate"] is not None:
         return {}
-    few = f"{n_segments} segments have numbers and {MIN_SHRUNKEN} are needed"
+    some = "1 segment has a number" if n_segments == 1 else f"{n_segments} segments have numbers"
+    few = f"{some} and {MIN_SHRUNKEN} are needed"
     return {"note": f"not shrunken: {f'segments share {shared}s' if shared else few}"}
 
 

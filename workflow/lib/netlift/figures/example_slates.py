@@ -100,7 +100,7 @@ def _draw_item(axes: Axes, line: int, item: pd.Series) -> None:
     shown = pd.notna(item["slate_position_seed"])
     title = item["title"] if isinstance(item["title"], str) else ""
     texts = {
-        "Position": f"{item['slate_position_seed']:.0f}" if shown else "not shown",
+        "Position": f"{item['slate_position_seed']:.0f}" if shown else "\N{EN DASH}",
         "Movie": shortened(title, TITLE_WIDTH, size=SMALL, weight=weight) or "(no title)",
         "Cluster": shortened(item["spillover_cluster"], CLUSTER_WIDTH, size=SMALL, weight=weight),
         "Relevance": f"{item['relevance']:.2f}",

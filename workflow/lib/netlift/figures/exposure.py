@@ -43,6 +43,7 @@ def exposure_mapping(exposure: pd.DataFrame, *, source: str = "") -> Figure:
         subtitle=f"{count(promoted + control)} slates: {count(promoted)} promoted, "
         f"{count(control)} control",
         legend=[color_key(theme.promoted, "promoted"), color_key(theme.control, "control")],
+        note=_only_in_one_order(exposure),
         source=source,
     )
     halves = figure.add_gridspec(1, 2)
@@ -91,10 +92,15 @@ def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame
         axes.set(ylim=(0, 108), yticks=[0, 50, 100])
         axes.set_ylabel("Share of\nrows (%)", size=9)
         axes.grid(visible=True, axis="y")
-        label = (
-            LABELS[name].replace("\n", " ") if len(values) else "no such rows in promoted slates"
+        axes.text(
+            0.02,
+            0.93,
+            _movement_label(exposure, name, len(values)),
+            transform=axes.transAxes,
+            va="top",
+            weight="bold",
+            size=9,
         )
-        axes.text(0.02, 0.93, label, transform=axes.transAxes, va="top", weight="bold", size=9)
         axes.tick_params(axis="x", labelbottom=index == len(COMPONENTS) - 1)
         if index == 0:
             axes.set_title("Displacement in promoted slates")
@@ -102,6 +108,28 @@ def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame
     axes.set_xlim(lowest - 0.7, max(1, int(change.max(initial=0))) + 0.7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Change of position (negative: up, positive: down)")
+
+
+def _movement_label(exposure: pd.DataFrame, name: str, n_moves: int) -> str:
+    """Return the label of a component's axis, which says where no row has two positions."""
+    label = LABELS[name].replace("\n", " ")
+    if n_moves:
+        return label
+    rows = exposure[(exposure["promotion_applied"] == 1) & (exposure["component"] == name)]
+    return f"{label}: shown in one order only" if len(rows) else "no such rows in promoted slates"
+
+
+def _only_in_one_order(exposure: pd.DataFrame) -> str:
+    """Return a note on items of promoted slates that only one of the two orders shows."""
+    promoted = exposure[exposure["promotion_applied"] == 1]
+    parts = (
+        ("only with promotion", promoted["slate_position_seed"].isna()),
+        ("only without", promoted["promoted_position"].isna()),
+    )
+    said = [f"{count(rows.sum())} rows are shown {words}" for words, rows in parts if rows.any()]
+    if not said:
+        return ""
+    return f"In promoted slates {' and '.join(said)}: they have no change of position."
 
 
 def draw_cluster_slates(axes: Axes, slates: pd.DataFrame) -> None:

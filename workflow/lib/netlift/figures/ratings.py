@@ -48,7 +48,12 @@ def ratings_and_slates(
         subtitle=f"{count(len(ratings))} ratings of a catalog of {count(len(movies))} movies; "
         f"{count(exposure['slate_id'].nunique())} slates of "
         f"{int(exposure['slate_position_seed'].max())} items",
-        note="Tables: two slates in their order before promotion; the focal item is highlighted.",
+        note="Tables: two slates in their order before promotion; the focal item is highlighted."
+        + (
+            " A dash instead of a position: not shown before promotion."
+            if exposure["slate_position_seed"].isna().any()
+            else ""
+        ),
         source=source,
     )
     grid = figure.add_gridspec(2, 1, height_ratios=[top, bottom])

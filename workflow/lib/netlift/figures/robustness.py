@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from netlift.effects.conclusions import CONCLUSIONS, FAILS, HOLDS, TAKES_MORE, UNDECIDED, VERDICTS
 from netlift.figures.drawing.marks import color_key, has_known
 from netlift.figures.drawing.style import SMALL, sheet, styled
-from netlift.figures.drawing.text import shortened
+from netlift.figures.drawing.text import shortened, written
 from netlift.figures.drawing.themes import current_theme
 
 _CELL = 0.62
@@ -57,7 +57,7 @@ def robustness(table: pd.DataFrame, *, source: str = "") -> Figure:
             axes.add_patch(Rectangle(corner, 0.05, 0.88, facecolor=color, edgecolor="none"))
             known = cell.get("known_verdict_label")
             form = "{:.2f}" if conclusion == TAKES_MORE else "{:+.3f}"
-            number = form.format(cell["estimate"]).replace("-", "\N{MINUS SIGN}")
+            number = written(cell["estimate"], form) or "no number"
             lines = [str(cell["verdict_label"]), number]
             if isinstance(known, str):
                 lines.append(f"known: {known}")

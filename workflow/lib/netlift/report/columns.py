@@ -27,6 +27,10 @@ NONE = "none"
 """Text of a missing number: a zero and a missing value are two things."""
 
 
+NOT_SHOWN = "not shown"
+"""Text of the missing position of an item that an order of its slate does not show."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One field: the text shown, and the value it is sorted by."""
@@ -177,10 +181,16 @@ def plain(value: float, digits: int) -> str:
     return (shown.lstrip("-") if not shown.strip("-0.,") else shown).replace("-", MINUS)
 
 
-def _numbers(name: str, heading: str, write: Callable[[dict[str, Any], float], str]) -> Column:
+def _numbers(
+    name: str,
+    heading: str,
+    write: Callable[[dict[str, Any], float], str],
+    *,
+    missing: str = NONE,
+) -> Column:
     def cell(row: dict[str, Any]) -> Cell:
         if not finite(row.get(name)):
-            return Cell(NONE, "")
+            return Cell(missing if name in row else NONE, "")
         value = float(row[name])
         return Cell(write(row, value), value)
 
@@ -197,9 +207,9 @@ def number(name: str, heading: str, digits: int | None = None, *, signs: bool = 
     return _numbers(name, heading, write)
 
 
-def counted(name: str, heading: str) -> Column:
-    """Return a column of counts."""
-    return _numbers(name, heading, lambda _, value: count(value))
+def counted(name: str, heading: str, *, missing: str = NONE) -> Column:
+    """Return a column of counts; ``missing`` is the text of a missing one."""
+    return _numbers(name, heading, lambda _, value: count(value), missing=missing)
 
 
 def percent(name: str, heading: str, *, factor: float = 100.0, digits: int = 1) -> Column:

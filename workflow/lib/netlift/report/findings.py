@@ -85,6 +85,10 @@ def _study(run: Mapping[str, Any]) -> Iterator[str]:
         yield f"results/{experiment}/"
         yield from _decided(read_json(Path("results", experiment, "decision.json")))
         yield ""
+    for file in run["over_promotions"]:
+        yield f"Promotions side by side, {Path(file).parent}/"
+        yield from (f"    {row['statement']}" for row in _rows(Path(file)))
+        yield ""
     for file in run["over_worlds"]:
         yield f"Over all worlds, {Path(file).parent}/"
         yield from (f"    {row['statement']}" for row in _rows(Path(file)))

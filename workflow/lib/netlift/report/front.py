@@ -102,6 +102,7 @@ class Front:
 def gather_front(
     experiments: Sequence[str],
     *,
+    over_promotions: Sequence[str] = (),
     over_worlds: Sequence[str] = (),
     grids: Sequence[str] = (),
     sweeps: Sequence[str] = (),
@@ -117,6 +118,8 @@ def gather_front(
     ----------
     experiments
         Their paths below ``results/``.
+    over_promotions
+        Folders below ``results/`` of comparisons of promotions, one for each size and seed.
     over_worlds
         Folders below ``results/`` of comparisons of all worlds, one for each design.
     grids
@@ -149,6 +152,8 @@ def gather_front(
             front.files[f"decision/logs/{log}"] = checked(path, root, maker)
         elif path.with_name("report.html").exists():
             front.described.append((log, f"../../logs/{log}/report.html"))
+    for folder in over_promotions:
+        _over_promotions(front, root, folder, alone=len(over_promotions) == 1)
     for folder in over_worlds:
         _over_worlds(front, root, folder, alone=len(over_worlds) == 1)
     _grids(front, root, grids)
@@ -322,6 +327,41 @@ def _figures(front: Front, root: Path, folder: Path, rule: str) -> list[str]:
         _take(front, root, path, rule)
     names = (path.relative_to(root / "results").as_posix() for path in paths)
     return [name for name in names if name in front.figures]
+
+
+def _over_promotions(front: Front, root: Path, name: str, *, alone: bool) -> None:
+    """Add the section that compares the promotions of the same slates."""
+    folder = root / "results" / name
+    statements = _take(front, root, folder / "promotion_statements.csv", "compare_promotions")
+    columns = [
+        text("world", "World"),
+        text("promotion", "Promotion"),
+        text("promotion_label", "What it does"),
+        text("line_label", "Items"),
+        UNIT,
+        effect(),
+        number("known_value", "Known", signs=True),
+        NOTE,
+    ]
+    caption = (
+        "Promotions by world: the effect on each part of the slate by the main estimator, and the "
+        "share of the focal gain that is taken from other items; units are given per row."
+    )
+    tables = _shown(front, root, folder, "compare_promotions", {"promotions": (caption, columns)})
+    lead = [
+        "Each promotion is drawn on the same slates, and compared with no promotion. A difference "
+        "between two promotions is called shown only where their 95% intervals have no number in "
+        "common."
+    ]
+    front.sections.append(
+        Section(
+            "promotions" if alone else f"promotions-{len(front.sections)}",
+            "Promotions side by side" + ("" if alone else f": {'/'.join(name.split('/')[2:])}"),
+            lead + ([] if statements is None else [str(row) for row in statements["statement"]]),
+            _figures(front, root, folder, "plot_promotions"),
+            tables,
+        )
+    )
 
 
 def _over_worlds(front: Front, root: Path, name: str, *, alone: bool) -> None:

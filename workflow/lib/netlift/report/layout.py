@@ -15,6 +15,7 @@ from netlift.effects.estimators import MAIN
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import (
     KNOWN,
+    NOT_SHOWN,
     NOTE,
     SLATES,
     UNIT,
@@ -743,8 +744,8 @@ def example_slates(
             spillover_cluster=slate["spillover_cluster"].astype(object),
         )
         columns = [
-            counted("final_position", "Position"),
-            counted("slate_position_seed", "Before promotion"),
+            counted("final_position", "Position", missing=NOT_SHOWN),
+            counted("slate_position_seed", "Before promotion", missing=NOT_SHOWN),
             text("title", "Item"),
             text("spillover_cluster", "Cluster"),
             text("component", "Part of the ledger"),

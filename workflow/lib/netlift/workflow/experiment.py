@@ -29,7 +29,10 @@ SWEEP_PATH = f"{RECIPE_PATH}/sweep/size={{size}}/seeds={{seeds}}/{{promotion}}"
 STUDY_PATH = "studies/{study}"
 """What one study makes of several experiments; its name stands for its whole configuration."""
 
-OVER_WORLDS_PATH = f"{STUDY_PATH}/size={{size}}/seed={{seed}}/{{promotion}}"
+OVER_PROMOTIONS_PATH = f"{STUDY_PATH}/size={{size}}/seed={{seed}}"
+"""What all promotions of its slates of one size and seed say together."""
+
+OVER_WORLDS_PATH = f"{OVER_PROMOTIONS_PATH}/{{promotion}}"
 """What all worlds of one of its designs say together."""
 
 _CHOICES = {"size": r"(\d+)", "seed": r"(\d+)"}

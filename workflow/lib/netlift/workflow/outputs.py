@@ -16,6 +16,7 @@ import yaml
 
 from netlift.workflow.experiment import (
     DESIGN_PATH,
+    OVER_PROMOTIONS_PATH,
     OVER_WORLDS_PATH,
     RECIPE_PATH,
     SLATES_PATH,
@@ -28,6 +29,7 @@ SLATE_SET = f"results/{SLATES_PATH}"
 DESIGN = f"results/{DESIGN_PATH}"
 EXPERIMENT = "results/{experiment}"
 STUDY = f"results/{STUDY_PATH}"
+OVER_PROMOTIONS = f"results/{OVER_PROMOTIONS_PATH}"
 OVER_WORLDS = f"results/{OVER_WORLDS_PATH}"
 ARM_LOG = "results/logs/{log}"
 FOLDERS = {
@@ -36,6 +38,7 @@ FOLDERS = {
     "slate_set": SLATE_SET,
     "design": DESIGN,
     "experiment": EXPERIMENT,
+    "over_promotions": OVER_PROMOTIONS,
     "over_worlds": OVER_WORLDS,
     "arm_log": ARM_LOG,
     "sweep": f"{STUDY}/sweep/{{promotion}}",
@@ -329,6 +332,7 @@ def outputs_reference() -> str:
         "models": "Models and policies",
         "over_worlds": "All worlds of one design together",
         "arms": "A log with several arms, in its folder",
+        "over_promotions": "All promotions of the same slates together, in a study of several",
         "studies": "Sweep and validation",
     }
     lines = []
@@ -341,6 +345,7 @@ def outputs_reference() -> str:
 
 def _within(output: Output) -> str:
     """Return an output's path within the folder of its experiment, design or study."""
-    path = output.path.removeprefix(f"{EXPERIMENT}/").removeprefix(f"{OVER_WORLDS}/")
-    path = path.removeprefix(f"{ARM_LOG}/")
-    return path.removeprefix(f"{STUDY}/").replace("{promotion}", "PROMOTION")
+    path = output.path
+    for folder in (EXPERIMENT, OVER_WORLDS, OVER_PROMOTIONS, ARM_LOG, STUDY):
+        path = path.removeprefix(f"{folder}/")
+    return path.replace("{promotion}", "PROMOTION")

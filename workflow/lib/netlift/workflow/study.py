@@ -19,6 +19,7 @@ from netlift.promotion.record import Promotion
 from netlift.studies.seed_blocks import seed_blocks
 from netlift.workflow.checks import check_sweep, check_validation
 from netlift.workflow.experiment import (
+    OVER_PROMOTIONS_PATH,
     OVER_WORLDS_PATH,
     RECIPE_PATH,
     SIMULATED,
@@ -204,6 +205,13 @@ class Study:
         If it adds an item to slates, the last one of slates of one item more is that item.
         """
         return self.promotion(promotion).rows(size)
+
+    def compared(self, size: int, seed: int) -> list[Experiment]:
+        """Return the experiments on the slates of one size and seed, all promotions by world."""
+        return [
+            Experiment(self.dataset, self.slates, size, seed, promotion, world)
+            for world, promotion in product(self.worlds, self.promotions)
+        ]
 
     def uses_scorer(self, slates: str) -> bool:
         """Whether the slates of a recipe are ranked by the scorer."""
@@ -457,6 +465,13 @@ class Study:
         """Return the settings of policies."""
         return settings(**self._seed_and_outcome(path), **self.config["policy"])
 
+    def promotions_settings(self) -> Json:
+        """Return the settings of the comparison of promotions."""
+        return settings(
+            experiments=list(product(self.worlds, self.promotions)),
+            phrases={name: self.promotion(name).treatment.phrase for name in self.promotions},
+        )
+
     # --- Settings of grids, sweeps and the validation --------------------------------------------
 
     def _grid_world(self, grid: Mapping[str, Any]) -> Json:
@@ -639,6 +654,7 @@ class Study:
         return settings(
             study=self.name,
             experiments=[experiment.path for experiment in self.experiments],
+            over_promotions=self.over_promotions,
             over_worlds=self.over_worlds,
             grids=self.grid_paths,
             sweeps=self.sweep_folders,
@@ -658,6 +674,16 @@ class Study:
     def validation_folders(self) -> list[str]:
         """Folders below ``results/`` of the study's validations, one for each promotion."""
         return [f"{self.folder}/validation/{name}" for name in self.promotions]
+
+    @property
+    def over_promotions(self) -> list[str]:
+        """Folders below ``results/`` of comparisons of promotions; none of a single promotion."""
+        if len(self.promotions) == 1:
+            return []
+        return [
+            OVER_PROMOTIONS_PATH.format(study=self.name, size=size, seed=seed)
+            for size, seed in product(self.sizes, self.seeds)
+        ]
 
     @property
     def over_worlds(self) -> list[str]:
