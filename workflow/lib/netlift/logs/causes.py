@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netlift.logs.entries import LogEntry
 from netlift.logs.rows import RowProblem, Rows
-from netlift.logs.slates import SLATE_CODES
+from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.source import first_row
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ from netlift.logs.randomized import (
     users_in_one_arm,
 )
 from netlift.logs.rows import RowProblem, Rows
-from netlift.logs.slates import SLATE_CODES, used_rows
+from netlift.logs.conditions import SLATE_CODES
+from netlift.logs.slates import used_rows
 from netlift.logs.source import first_row, name
 
 if TYPE_CHECKING:

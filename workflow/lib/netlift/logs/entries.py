@@ -173,8 +173,23 @@ class LogEntry:
 
     @property
     def is_experiment(self) -> bool:
-        """Whether the log records which item was promoted in which slate."""
+        """Whether the log records which slates were promoted."""
         return "promoted" in self.columns
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether it also records focal items: without them, only totals can be compared."""
+        return self.is_experiment and "focal" in self.columns
+
+    @property
+    def is_total_only(self) -> bool:
+        """Whether promotions are recorded, and focal items are not."""
+        return self.is_experiment and not self.has_parts
+
+    @property
+    def has_row_stages(self) -> bool:
+        """Whether stages that hold item rows in memory are run."""
+        return self.row_stages and not self.is_total_only
 
     @property
     def format(self) -> str:
