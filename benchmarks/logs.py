@@ -125,7 +125,6 @@ def pandas_all(path: str, folder: str) -> None:
     assert (log["rank"] >= 0).all()
     assert log["candidate"].isin([0, 1]).all()
     assert log["boosted"].isin([0, 1]).all()
-    log = log.sort_values(["impression", "rank"], ignore_index=True)
     by_slate = log.groupby("impression")
     assert (by_slate["candidate"].sum() == 1).all()
     for column in ("boosted", "visitor"):
@@ -133,7 +132,6 @@ def pandas_all(path: str, folder: str) -> None:
     assert not log.duplicated(["impression", "rank"]).any()
     assert not log.duplicated(["impression", "sku"]).any()
     assert (by_slate["rank"].max() == by_slate.size() - 1).all()
-    focal = log.loc[log["candidate"] == 1].set_index("impression")["rank"] + 1
     slates = pd.DataFrame(
         {
             "slate_id": log["impression"],
@@ -144,8 +142,7 @@ def pandas_all(path: str, folder: str) -> None:
             "relevance": log["score"],
         }
     )
-    position = log["impression"].map(focal).to_numpy()
-    items = map_exposure(slates, position, log["boosted"].to_numpy() == 1)
+    items = map_exposure(slates, log["candidate"].to_numpy() == 1, log["boosted"].to_numpy() == 1)
     items["promotion_probability"] = 0.5
     accounts = slate_outcomes(items.assign(click=log["clicked"]))
     promoted = accounts["promotion_applied"] == 1

@@ -40,8 +40,12 @@ def random_slates(n_slates: int, size: int) -> Slates:
     """Make random slates."""
     rng = np.random.default_rng(1)
     shape = n_slates, size
+    focal = rng.integers(min(4, size - 1), size, n_slates)[:, None]
+    column = np.arange(size)
     return Slates(
-        focal=rng.integers(min(4, size - 1), size, n_slates),
+        is_focal=column == focal,
+        promoted_position=np.where(column == focal, 1, column + 1 + (column < focal)),
+        n_control=size,
         item=rng.integers(N_ITEMS, size=shape),
         user_effect=rng.standard_normal(n_slates),
         cluster=rng.integers(N_CLUSTERS, size=shape),

@@ -353,7 +353,7 @@ def simulated_log(treatment, folder):
     """Write items of a simulated world under a treatment as a log; return them and its entry."""
     drawn = random_items(5, 300, (4, 9), n_users=90)
     drawn = drawn.sort_values(["slate_id", "slate_position_seed"], ignore_index=True)
-    focal = drawn["focal_seed_position"].to_numpy()
+    focal = drawn["is_focal_item"].to_numpy()
     promoted = drawn["promotion_applied"].to_numpy() == 1
     items = map_exposure(drawn, focal, promoted, Treatment.from_config(treatment))
     items.to_parquet(folder / "log.parquet")

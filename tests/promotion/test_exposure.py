@@ -38,7 +38,7 @@ def mapped(exposed: pd.DataFrame) -> pd.DataFrame:
     """Let the library map what the builder mapped item by item."""
     return map_exposure(
         slates_of(exposed),
-        exposed["focal_seed_position"].to_numpy(),
+        exposed["is_focal_item"].to_numpy(),
         exposed["promotion_applied"].to_numpy() == 1,
     )
 
@@ -106,7 +106,9 @@ def test_components_part_every_slate_and_positions_stay_a_permutation():
 def test_mapping_adds_columns_and_changes_none_of_the_slates():
     slates = slates_of(exposure(["ABAC", "BB"], [2, 1], [1, 0]))
     before = slates.copy()
-    table = map_exposure(slates, np.array([2] * 4 + [1] * 2), np.array([True] * 4 + [False] * 2))
+    table = map_exposure(
+        slates, np.array([0, 1, 0, 0, 1, 0]) == 1, np.array([1, 1, 1, 1, 0, 0]) == 1
+    )
     pd.testing.assert_frame_equal(slates, before)
     assert list(table.columns) == [*before.columns, *MAPPED]
     assert set(table["exposure"]) == {"focal", "moved_down", "unchanged"}

@@ -165,7 +165,7 @@ def every_setting(study):
         "import_ratings": study.import_settings(study.dataset),
         "fit_scorer": study.scorer_settings(study.slates),
         "build_slates": study.slate_settings(study.slates, size=6, seed=1),
-        "build_case_slates": study.case_slate_settings("many_per_user"),
+        "build_case_slates": study.case_slate_settings("many_per_user", 12),
         "assign_promotion": study.promotion_settings(study.promotions[0], 1),
         "simulate_clicks": study.click_settings(world, 1),
         "estimate_ledger": study.ledger_settings(path),
@@ -361,11 +361,13 @@ def test_a_case_has_the_world_with_its_changes_and_the_study_s_replicates(defaul
 
 
 def test_a_case_of_few_users_has_slates_of_its_own(default):
-    slates = default.case_inputs("many_per_user", "logit")["slates"]
-    assert slates == "results/studies/default/validation/slates/many_per_user/slates.parquet"
-    values = default.case_slate_settings("many_per_user")
+    slates = default.case_inputs("many_per_user", "to_first", "logit")["slates"]
+    assert (
+        slates == "results/studies/default/validation/slates/many_per_user/size=12/slates.parquet"
+    )
+    values = default.case_slate_settings("many_per_user", 12)
     assert (values["n_users"], values["size"], values["seed"]) == (120, 12, 20260428)
-    slates = default.case_inputs("size_24", "logit")["slates"]
+    slates = default.case_inputs("size_24", "to_first", "logit")["slates"]
     assert slates == "results/ml-small/scorer/size=24/seed=20260428/slates.parquet"
 
 

@@ -452,7 +452,9 @@ def test_clicks_come_as_often_as_their_probabilities_say(world, arm):
     model, slates = fitted(world, random_exposure(5, 3, 6))
     p, variance = model.probabilities(slates, arm), model.total_variance(slates, arm)
     n_draws = 20_000
-    copies = Slates(**{name: np.repeat(getattr(slates, name), n_draws, axis=0) for name in FIELDS})
+    arrays = {name: getattr(slates, name) for name in FIELDS if name != "n_control"}
+    repeated = {name: np.repeat(values, n_draws, axis=0) for name, values in arrays.items()}
+    copies = dataclasses.replace(slates, **repeated)
     uniforms = np.random.default_rng(6).random((model.SHEETS, 3 * n_draws, 6))
     clicks = model.draw(copies, arm, uniforms).reshape(3, n_draws, 6)
     distance = (clicks.mean(axis=1) - p) / np.sqrt(p * (1 - p) / n_draws)

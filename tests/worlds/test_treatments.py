@@ -13,7 +13,7 @@ from netlift.worlds import registry as worlds
 from netlift.worlds import simulation
 from netlift.worlds.slates import Slates
 
-PER_SLATE = {"focal", "user_effect"}
+PER_SLATE = {"n_control", "user_effect"}
 TREATMENTS = [Treatment("move", to) for to in (1, 2, 3, 6)]
 each_treatment = pytest.mark.parametrize("treatment", TREATMENTS, ids=lambda t: f"to {t.to}")
 each_size = pytest.mark.parametrize("size", [6, 12])
@@ -21,7 +21,7 @@ each_size = pytest.mark.parametrize("size", [6, 12])
 
 def exposed_to(treatment, size=6, n_slates=40, seed=3):
     drawn = random_exposure(seed, n_slates, size)
-    focal = drawn["focal_seed_position"].to_numpy()
+    focal = drawn["is_focal_item"].to_numpy()
     promoted = drawn["promotion_applied"].to_numpy() == 1
     return map_exposure(drawn, focal, promoted, treatment)
 
@@ -56,7 +56,6 @@ def reordered(slates: Slates) -> Slates:
     for field in dataclasses.fields(slates):
         values = getattr(slates, field.name)
         arrays[field.name] = values if field.name in PER_SLATE else values[rows, order]
-    arrays["focal"] = slates.promoted_position[rows[:, 0], slates.focal] - 1
     return Slates(**arrays)
 
 
@@ -117,8 +116,149 @@ def test_a_badge_adds_to_the_focal_item_where_it_is(world):
         assert (gain[~slates.is_focal] <= 1e-15).all()
 
 
+ADDED = [
+    Treatment("insert", 1),
+    Treatment("insert", 3),
+    Treatment("insert", 6),
+    Treatment("insert", 2, grows=True),
+    Treatment("insert", 7, grows=True),
+    Treatment("replace", 1),
+    Treatment("replace", 4),
+]
+
+
+def with_candidate(treatment, size=6, n_slates=40, seed=3):
+    """Expose slates of ``size`` to an item that they do not show without promotion."""
+    drawn = random_exposure(seed, n_slates, size + 1)
+    last = drawn["slate_position_seed"].to_numpy() == size + 1
+    position = drawn["slate_position_seed"].where(~last)
+    slates = drawn.assign(slate_position_seed=position)
+    promoted = drawn["promotion_applied"].to_numpy() == 1
+    return map_exposure(slates, last, promoted, treatment)
+
+
+def shown_with(treatment, items, focal):
+    """Return the promoted slate as a list, written item by item."""
+    at = treatment.to - 1
+    if treatment.kind == "replace":
+        return [*items[:at], focal, *items[at + 1 :]]
+    longer = [*items[:at], focal, *items[at:]]
+    return longer if treatment.grows else longer[: len(items)]
+
+
+@pytest.mark.parametrize("treatment", ADDED, ids=str)
+def test_positions_are_those_of_a_list_to_which_the_item_is_added(treatment):
+    table = with_candidate(treatment)
+    for _, slate in table.groupby("slate_id"):
+        items = slate.dropna(subset="slate_position_seed").sort_values("slate_position_seed")
+        focal = slate.loc[slate["is_focal_item"], "item_id"].item()
+        shown = slate.dropna(subset="promoted_position").sort_values("promoted_position")
+        assert shown["item_id"].tolist() == shown_with(treatment, items["item_id"].tolist(), focal)
+        assert shown["promoted_position"].tolist() == list(range(1, len(shown) + 1))
+        out = ~slate["item_id"].isin(shown["item_id"])
+        assert (slate.loc[out, "exposure"] == "pushed_out").all()
+        assert out.sum() == (0 if treatment.grows else 1)
+    assert (table.loc[table["is_focal_item"], "exposure"] == "focal").all()
+    assert table.loc[table["is_focal_item"], "slate_position_seed"].isna().all()
+    control = table["promotion_applied"] == 0
+    seed_position = table.loc[control, "slate_position_seed"]
+    assert table.loc[control, "final_position"].equals(seed_position.rename("final_position"))
+
+
+@pytest.mark.parametrize("treatment", ADDED, ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_effects_of_an_added_item_are_those_of_the_slates_alone(name, treatment):
+    """Each arm is clicked as a slate of exactly the items that it shows, without promotion."""
+    table = with_candidate(treatment)
+    slates = Slates.from_exposure(table, seed=1)
+    entry = MODELS[name]
+    if name == "reference":
+        entry = entry | dict.fromkeys(DUMMIES, 0.0)
+    world = worlds.fit(entry, slates, LIKENESS)
+    for arm in ("control", "promoted"):
+        found = world.probabilities(slates, arm)
+        assert (found[~slates.is_shown(arm)] == 0).all()
+        assert (found[slates.is_shown(arm)] > 0).all()
+        alone = alone_in(slates, arm)
+        expected = world.probabilities(alone, "control")
+        np.testing.assert_allclose(slates.in_order(found, arm), expected, rtol=1e-12)
+        variance = world.total_variance(alone, "control")
+        np.testing.assert_allclose(world.total_variance(slates, arm), variance, rtol=1e-12)
+
+
+def alone_in(slates: Slates, arm) -> Slates:
+    """Return slates of the items that one arm shows, in its order, without any promotion."""
+    n_shown = slates.n_shown(arm)
+    arrays = {
+        field.name: slates.in_order(getattr(slates, field.name), arm)
+        for field in dataclasses.fields(slates)
+        if field.name not in PER_SLATE
+    }
+    arrays["promoted_position"] = np.tile(np.arange(1, n_shown + 1), (len(slates), 1))
+    return dataclasses.replace(slates, n_control=n_shown, **arrays)
+
+
+@pytest.mark.parametrize("to", [1, 3])
+@pytest.mark.parametrize("name", MODELS)
+def test_to_insert_is_to_move_in_a_slate_one_longer_whose_last_item_is_not_seen(name, to):
+    """With promotion, the first six of seven; nothing below is looked at."""
+    inserted = Slates.from_exposure(with_candidate(Treatment("insert", to)), seed=1)
+    moved = Slates.from_exposure(last_of_seven(Treatment("move", to)), seed=1)
+    np.testing.assert_array_equal(
+        np.where(moved.promoted_position == 7, 0, moved.promoted_position),
+        inserted.promoted_position,
+    )
+    world = worlds.fit(MODELS[name], inserted, LIKENESS)
+    if name in ("cascade", "reference", "logit, above"):  # an item below changes none above it
+        same = inserted.promoted_position > 0
+        one, other = (world.probabilities(slates, "promoted") for slates in (inserted, moved))
+        np.testing.assert_allclose(one[same], other[same], rtol=1e-12)
+
+
+def last_of_seven(treatment):
+    drawn = random_exposure(3, 40, 7)
+    promoted = drawn["promotion_applied"].to_numpy() == 1
+    return map_exposure(drawn, drawn["slate_position_seed"].to_numpy() == 7, promoted, treatment)
+
+
+@each_model
+@pytest.mark.parametrize("treatment", ADDED, ids=str)
+def test_what_is_not_shown_is_never_clicked(world, treatment):
+    table = with_candidate(treatment)
+    slates = Slates.from_exposure(table, seed=1)
+    items = simulation.simulate_clicks(table, slates, worlds.fit(world, slates, LIKENESS), seed=1)
+    assert not items.loc[items["final_position"].isna(), "click"].any()
+    assert not items.loc[items["promoted_position"].isna(), "click_promoted"].any()
+    assert not items.loc[items["slate_position_seed"].isna(), "click_control"].any()
+    assert items["click_control"].any()
+
+
+@pytest.mark.parametrize("to", [1, 2, 5])
+def test_several_items_move_together(to):
+    drawn = random_exposure(3, 60, 6)
+    rng = np.random.default_rng(4)
+    chosen = np.argsort(rng.random((60, 6)), axis=1) < 3
+    table = map_exposure(
+        drawn, chosen.ravel(), np.ones(len(drawn), bool), Treatment("move", to, focal_items=3)
+    )
+    for _, slate in table.groupby("slate_id"):
+        items = slate.sort_values("slate_position_seed")
+        focal = items.loc[items["is_focal_item"], "item_id"].tolist()
+        rest = items.loc[~items["is_focal_item"], "item_id"].tolist()
+        at = min(to, 4) - 1
+        shown = slate.sort_values("promoted_position")["item_id"].tolist()
+        assert shown == [*rest[:at], *focal, *rest[at:]]
+        clusters = set(items.loc[items["is_focal_item"], "spillover_cluster"])
+        same = items["spillover_cluster"].isin(clusters) & ~items["is_focal_item"]
+        assert (items["component"] == "same_cluster_competitor").equals(same)
+        assert (items["component"] == "direct_focal").sum() == 3
+    slates = Slates.from_exposure(table, seed=1)
+    same = (table["component"] == "same_cluster_competitor").to_numpy().reshape(60, 6)
+    np.testing.assert_array_equal(slates.is_same_cluster, same)
+
+
 def test_an_item_moved_to_its_own_position_moves_nothing():
     table = exposed_to(MOVE_TO_FIRST)
-    focal = np.ones(len(table), dtype=int)
+    focal = table["slate_position_seed"].to_numpy() == 1
     still = map_exposure(table, focal, np.ones(len(table), dtype=bool))
     assert (still["promoted_position"] == still["slate_position_seed"]).all()

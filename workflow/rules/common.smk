@@ -110,6 +110,13 @@ def scorer_tables(wildcards):
     return STUDY.scorer_tables(wildcards.dataset, wildcards.slates)
 
 
+def slates_to_promote(wildcards):
+    """Return the slates on which a promotion is drawn."""
+    choices = dict(wildcards.items())
+    choices["size"] = STUDY.rows(int(wildcards.size), wildcards.promotion)
+    return f"results/{SLATES_PATH}/slates.parquet".format(**choices)
+
+
 def similarity_tables(wildcards):
     """Return the tables for the similarity of items, if the world needs it."""
     return STUDY.similarity_tables(wildcards.dataset, wildcards.slates, wildcards.world)

@@ -62,7 +62,7 @@ rule build_slates:
 
 rule assign_promotion:
     input:
-        slates=rules.build_slates.output.slates,
+        slates=slates_to_promote,
         code=code("assign_promotion"),
     output:
         exposure=f"{DESIGN}/exposure.parquet",

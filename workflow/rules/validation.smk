@@ -1,7 +1,8 @@
 # Validation: with slates and worlds fixed, assignment and clicks are redrawn many times.
 #
 # REQUIRED INPUTS   results/{dataset}/{slates}/size={size}/seed={seed}/slates.parquet
-# OUTPUTS           results/studies/{study}/validation/slates/{case}/slates.parquet, where a case has its own
+# OUTPUTS           results/studies/{study}/validation/slates/{case}/size={size}/slates.parquet, where a
+#                   case has its own;
 #                   below results/studies/{study}/validation/{promotion}/:
 #                   {case}/{world}/*.parquet, facts.json
 #                   validation.md, coverage.csv, tests.csv, policies.csv, segments.csv,
@@ -21,20 +22,24 @@ use rule build_slates as build_case_slates with:
         movies=named("movies").path.format(dataset=STUDY.dataset),
         code=code("build_slates"),
     output:
-        slates=f"results/{STUDY_PATH}/validation/slates/{{case}}/slates.parquet",
+        slates=f"results/{STUDY_PATH}/validation/slates/{{case}}/size={{size}}/slates.parquet",
     log:
-        f"logs/{STUDY_PATH}/validation/slates/{{case}}/build_slates.log",
+        f"logs/{STUDY_PATH}/validation/slates/{{case}}/size={{size}}/build_slates.log",
     benchmark:
-        f"logs/{STUDY_PATH}/validation/slates/{{case}}/build_slates.tsv"
+        f"logs/{STUDY_PATH}/validation/slates/{{case}}/size={{size}}/build_slates.tsv"
     params:
-        settings=lambda wildcards: STUDY.case_slate_settings(wildcards.case),
+        settings=lambda wildcards: STUDY.case_slate_settings(wildcards.case, int(wildcards.size)),
     message:
         "Building the slates of case {wildcards.case}"
 
 
 rule validate_case:
     input:
-        unpack(lambda wildcards: STUDY.case_inputs(wildcards.case, wildcards.world)),
+        unpack(
+            lambda wildcards: STUDY.case_inputs(
+                wildcards.case, wildcards.promotion, wildcards.world
+            )
+        ),
         code=lambda wildcards: world_code("validate_case", wildcards.world),
     output:
         ledgers=f"results/{VALIDATION_PATH}/{{case}}/{{world}}/ledgers.parquet",

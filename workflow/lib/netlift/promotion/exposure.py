@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from netlift.core.errors import NetliftError
 from netlift.core.streams import generator, slate_uniforms
-from netlift.promotion.positions import EXPOSURES, exposures, promoted_positions
+from netlift.promotion.positions import (
+    EXPOSURES,
+    NOT_SHOWN,
+    as_column,
+    exposures,
+    from_column,
+    promoted_positions,
+)
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
@@ -24,7 +31,8 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     Parameters
     ----------
     slates
-        Slate table, sorted by slate and position; all slates of one size.
+        Slate table, sorted by slate and position; all slates of one size. If the promotion adds
+        its focal item, that is the last item of each slate, which is not shown without promotion.
     promotion
         How they are drawn.
     seed
@@ -45,12 +53,12 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     stratified = promotion.assignment == "stratified"
     if promotion.unit == "user" and stratified:
         raise NetliftError("users cannot be randomized within focal positions: theirs differ")
-    size = int(slates["slate_position_seed"].max())
-    ids = slates[["slate_id", "user_id"]].iloc[::size]
-    last = promotion.focal_position_last or size
-    focal = draw_focal_positions(len(ids), promotion.focal_position_first, last, seed)
+    rows = int(slates["slate_position_seed"].max())
+    ids = slates[["slate_id", "user_id"]].iloc[::rows]
+    is_focal = draw_focal_items(len(ids), rows, promotion, seed)
+    first = is_focal.argmax(axis=1) + 1
     units = ids[f"{promotion.unit}_id"].to_numpy()
-    stratum = focal if stratified else np.zeros(len(ids), dtype=np.int64)
+    stratum = first if stratified else np.zeros(len(ids), dtype=np.int64)
     promoted, probabilities = draw_promotions(
         units,
         promotion.probability,
@@ -58,14 +66,36 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
         seed,
         stratum,
     )
-    exposed = map_exposure(
-        slates, np.repeat(focal, size), np.repeat(promoted, size), promotion.treatment
-    )
+    if promotion.treatment.adds_focal_item:
+        position = slates["slate_position_seed"]
+        slates = slates.assign(slate_position_seed=position.where(position < rows))
+    exposed = map_exposure(slates, is_focal.ravel(), np.repeat(promoted, rows), promotion.treatment)
     return exposed.assign(
-        promotion_probability=np.repeat(probabilities, size),
-        randomization_unit=np.repeat(units, size),
-        randomization_stratum=np.repeat(stratum, size).astype(np.int16),
+        promotion_probability=np.repeat(probabilities, rows),
+        randomization_unit=np.repeat(units, rows),
+        randomization_stratum=np.repeat(stratum, rows).astype(np.int16),
     )
+
+
+def draw_focal_items(
+    n_slates: int, rows: int, promotion: Promotion, seed: int
+) -> NDArray[np.bool_]:
+    """Return which items are focal, shape (n_slates, rows): drawn, or the last one of each slate.
+
+    Several are drawn without replacement, each set with the same probability.
+    """
+    several = promotion.treatment.focal_items
+    if promotion.treatment.adds_focal_item:
+        return np.broadcast_to(np.arange(rows) == rows - 1, (n_slates, rows))
+    first, last = promotion.focal_position_first, promotion.focal_position_last or rows
+    if several == 1:
+        focal = draw_focal_positions(n_slates, first, last, seed)
+        return np.asarray(np.arange(1, rows + 1) == focal[:, None])
+    uniforms = slate_uniforms(seed, "focal", n_slates, last - first + 1)
+    chosen = np.argsort(uniforms, axis=1, kind="stable")[:, :several] + first - 1
+    is_focal = np.zeros((n_slates, rows), dtype=bool)
+    np.put_along_axis(is_focal, chosen, True, axis=1)
+    return is_focal
 
 
 def draw_focal_positions(n_slates: int, first: int, last: int, seed: int) -> NDArray[np.int64]:
@@ -133,7 +163,7 @@ def draw_promotions(
 
 def map_exposure(
     slates: pd.DataFrame,
-    focal_position: NDArray[np.int64],
+    is_focal: NDArray[np.bool_],
     promoted: NDArray[np.bool_],
     treatment: Treatment = MOVE_TO_FIRST,
 ) -> pd.DataFrame:
@@ -142,9 +172,10 @@ def map_exposure(
     Parameters
     ----------
     slates
-        One row per slate item, sorted by slate; slates may differ in length.
-    focal_position
-        Seed position of the slate's focal item, for each row.
+        One row per slate item, sorted by slate and seed position; slates may differ in length.
+        The seed position is missing for items that are not shown without promotion; they are last.
+    is_focal
+        Whether the item is a focal item of its slate, for each row.
     promoted
         Whether the slate is promoted, for each row.
     treatment
@@ -152,55 +183,92 @@ def map_exposure(
 
     Returns
     -------
-    The table with ``is_focal_item``, ``focal_seed_position``, ``focal_spillover_cluster``,
-    ``promotion_applied`` (0 or 1), ``promoted_position`` (with promotion, known in both arms),
-    ``final_position`` (as shown), ``component``, ``exposure`` (what the promotion does to the item,
-    known in both arms: one of ``EXPOSURES``) and ``position_change`` (final minus seed position:
-    1 is one down, negative is up, 0 in the control arm). Items without a cluster share none.
+    The table with ``is_focal_item``, ``focal_seed_position`` and ``focal_spillover_cluster`` (of
+    the slate's first focal item), ``promotion_applied`` (0 or 1), ``promoted_position`` (with
+    promotion, known in both arms), ``final_position`` (as shown), ``component``, ``exposure`` (what
+    the promotion does to the item, known in both arms: one of ``EXPOSURES``) and
+    ``position_change`` (final minus seed position: 1 is one down, negative is up, 0 in the control
+    arm). Positions are missing where an item is not shown. Items without a cluster share none.
 
     Raises
     ------
     NetliftError
-        A slate has no item at its focal position, or several.
+        A slate has another number of focal items, or rows are not in order.
     """
-    seed_position = slates["slate_position_seed"].to_numpy()
+    seed_position = from_column(slates["slate_position_seed"].to_numpy())
+    starts, slate = _slates(slates["slate_id"].to_numpy(), seed_position)
+    _check_focal_items(slates["slate_id"].to_numpy()[starts], slate, is_focal, treatment)
     cluster = slates["spillover_cluster"].astype("category")
-    codes = cluster.cat.codes.to_numpy()
-    is_focal = seed_position == focal_position
-    focal_codes = _of_focal_item(codes, slates["slate_id"].to_numpy(), is_focal)
-    promoted_position = promoted_positions(treatment, seed_position, focal_position)
+    codes = cluster.cat.codes.to_numpy().astype(np.int64)
+    rows = np.flatnonzero(is_focal)
+    first = rows[np.append(True, slate[rows][1:] != slate[rows][:-1])]
+    focal_codes = codes[first][slate]
+    promoted_position = promoted_positions(treatment, seed_position, is_focal, starts)
     final = np.where(promoted, promoted_position, seed_position)
-    same_cluster = (codes == focal_codes) & (codes >= 0)
+    same_cluster = _of_focal_cluster(codes, slate, rows) & ~is_focal
     component = np.asarray(np.where(is_focal, 0, np.where(same_cluster, 1, 2)), np.int64)
     return slates.assign(
         spillover_cluster=cluster,
         is_focal_item=is_focal,
-        focal_seed_position=focal_position.astype(np.int16),
+        focal_seed_position=as_column(seed_position[first])[slate],
         focal_spillover_cluster=pd.Categorical.from_codes(
             focal_codes, categories=cluster.cat.categories
         ),
         promotion_applied=promoted.astype(np.int8),
-        promoted_position=promoted_position.astype(np.int16),
-        final_position=final.astype(np.int16),
+        promoted_position=as_column(promoted_position),
+        final_position=as_column(final),
         component=pd.Categorical.from_codes(component, categories=pd.Index(COMPONENTS)),
         exposure=pd.Categorical.from_codes(
             exposures(seed_position, promoted_position, is_focal), categories=pd.Index(EXPOSURES)
         ),
-        position_change=(final - seed_position).astype(np.int16),
+        position_change=_changes(seed_position, final),
     )
 
 
-def _of_focal_item(
-    values: NDArray[np.integer], slate_id: NDArray[np.integer], is_focal: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Return the value of each row's focal item; refuse slates with none or several."""
-    ids, slate = np.unique(slate_id, return_inverse=True)
-    n_focal = np.bincount(slate, is_focal, len(ids))
-    if (n_focal != 1).any():
+def _slates(
+    slate_id: NDArray[Any], position: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each slate, and the number of each row's slate; check the order."""
+    new = np.append(True, slate_id[1:] != slate_id[:-1])
+    place = np.where(position == NOT_SHOWN, np.iinfo(np.int64).max, position)
+    starts = np.flatnonzero(new)
+    if (
+        len(np.unique(slate_id[starts])) < len(starts)
+        or ((place[1:] <= place[:-1]) & ~new[1:] & (position[1:] != NOT_SHOWN)).any()
+    ):
+        raise NetliftError("slates: rows must be sorted by slate and position, each position once")
+    return starts, np.cumsum(new) - 1
+
+
+def _check_focal_items(
+    ids: NDArray[Any], slate: NDArray[np.int64], is_focal: NDArray[np.bool_], treatment: Treatment
+) -> None:
+    """Refuse slates that do not have the promotion's number of focal items."""
+    several = treatment.focal_items
+    wrong = np.bincount(slate, is_focal, len(ids)) != several
+    if wrong.any():
+        items = "one item" if several == 1 else f"{several} items"
         raise NetliftError(
-            f"slates: {int((n_focal != 1).sum()):,} of {len(ids):,} do not have exactly one item "
-            f"at their focal position (first: slate {ids[n_focal != 1][0]})"
+            f"slates: {int(wrong.sum()):,} of {len(ids):,} do not have exactly {items} "
+            f"at their focal positions (first: slate {ids[wrong][0]})"
         )
-    of_slate = np.empty(len(ids), dtype=np.int64)
-    of_slate[slate[is_focal]] = values[is_focal]
-    return of_slate[slate]
+
+
+def _of_focal_cluster(
+    codes: NDArray[np.int64], slate: NDArray[np.int64], focal: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which rows are in the cluster of a focal item of their slate; none without one."""
+    n_codes = int(codes.max(initial=0)) + 1
+    marked = np.zeros((int(slate.max(initial=-1)) + 1) * n_codes, dtype=bool)
+    known = focal[codes[focal] >= 0]
+    marked[slate[known] * n_codes + codes[known]] = True
+    return marked[slate * n_codes + np.maximum(codes, 0)] & (codes >= 0)
+
+
+def _changes(
+    seed_position: NDArray[np.int64], final: NDArray[np.int64]
+) -> NDArray[np.int16] | NDArray[np.float64]:
+    """Return final minus seed position, missing where one of the two is."""
+    change = final - seed_position
+    known = (seed_position != NOT_SHOWN) & (final != NOT_SHOWN)
+    return change.astype(np.int16) if known.all() else np.where(known, change, np.nan)

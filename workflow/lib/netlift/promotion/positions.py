@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from netlift.core.arrays import Booleans, Integers
+from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.promotion.treatment import Treatment
 
-EXPOSURES = ("focal", "moved_down", "moved_up", "unchanged")
+EXPOSURES = ("focal", "moved_down", "moved_up", "unchanged", "pushed_out")
 """What a promotion does, or would do, to an item of a slate."""
 
+NOT_SHOWN = 0
+"""The position of an item that is not shown, where positions are whole numbers."""
 
-def promoted_positions(treatment: Treatment, position: Integers, focal: Integers) -> Integers:
-    """Return the position of each item if its slate is promoted.
+
+def promoted_positions(
+    treatment: Treatment, position: Integers, is_focal: Booleans, starts: Integers
+) -> Integers:
+    """Return the position of each item if its slate is promoted, shape (R,).
 
     Parameters
     ----------
     treatment
-        What the promotion does.
+        What the promotion does; not ``rerank``, whose orders are given.
     position
-        Position before any promotion, from 1 on.
-    focal
-        The focal item's position before any promotion, of a shape that broadcasts to that of
-        ``position``.
+        Position without promotion, from 1 on, or ``NOT_SHOWN``; shape (R,). Rows are sorted by
+        slate and position, items that are not shown last.
+    is_focal
+        Whether the item is a focal item of its slate, shape (R,).
+    starts
+        First row of each slate, shape (N,).
     """
-    if treatment.to is None:
-        return np.broadcast_to(position, np.broadcast_shapes(position.shape, focal.shape))
+    if treatment.kind == "badge":
+        return position.copy()
     to = treatment.to
-    down = (position >= to) & (position < focal)
-    up = (position <= to) & (position > focal)
-    return np.where(position == focal, to, position + down - up)
+    assert to is not None, "a rerank gives its orders"
+    length = np.diff(np.append(starts, len(position)))
+    shown = np.repeat(np.add.reduceat(position != NOT_SHOWN, starts), length)
+    if treatment.kind == "replace":
+        kept = np.where(position == to, NOT_SHOWN, position)
+        return np.where(is_focal, to, kept)
+    if treatment.kind == "insert":
+        moved = position + (position >= to)
+        if not treatment.grows:
+            moved = np.where(moved > shown, NOT_SHOWN, moved)
+        return np.where(is_focal, to, moved)
+    before = np.cumsum(is_focal) - is_focal
+    focal_before: Integers = before - np.repeat(before[starts], length)
+    # The first of the places, so that all focal items have one.
+    first = np.minimum(to, shown - treatment.focal_items + 1)
+    rank = position - focal_before
+    rest = rank + treatment.focal_items * (rank >= first)
+    return np.where(is_focal, first + focal_before, rest)
 
 
 def exposures(position: Integers, promoted: Integers, is_focal: Booleans) -> Integers:
@@ -38,8 +61,24 @@ def exposures(position: Integers, promoted: Integers, is_focal: Booleans) -> Int
     Parameters
     ----------
     position, promoted
-        Position without and with promotion.
+        Position without and with promotion, or ``NOT_SHOWN``.
     is_focal
-        Whether the item is its slate's focal item.
+        Whether the item is a focal item of its slate.
     """
-    return np.select([is_focal, promoted > position, promoted < position], [0, 1, 2], default=3)
+    conditions = [is_focal, promoted == NOT_SHOWN, promoted > position, promoted < position]
+    index = [EXPOSURES.index(name) for name in ("focal", "pushed_out", "moved_down", "moved_up")]
+    return np.select(conditions, index, default=EXPOSURES.index("unchanged"))
+
+
+def as_column(position: Integers) -> NDArray[np.int16] | Floats:
+    """Return positions as a column of a table: missing where an item is not shown."""
+    if (position != NOT_SHOWN).all():
+        return position.astype(np.int16)
+    return np.where(position == NOT_SHOWN, np.nan, position.astype(np.float64))
+
+
+def from_column(position: NDArray[np.number]) -> Integers:
+    """Return a column of positions as whole numbers, ``NOT_SHOWN`` where it is missing."""
+    if position.dtype.kind in "iu":
+        return position.astype(np.int64)
+    return np.nan_to_num(position, nan=NOT_SHOWN).astype(np.int64)

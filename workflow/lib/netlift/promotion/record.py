@@ -11,6 +11,8 @@ from netlift.promotion.treatment import MOVE_TO_FIRST, TREATMENTS, Treatment
 Assignment = Literal["bernoulli", "complete", "stratified"]
 Unit = Literal["slate", "user"]
 
+_OF_THE_TREATMENT = (*TREATMENTS, "focal_items")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
@@ -44,7 +46,7 @@ class Promotion:
         """Parse the entry of a promotion."""
         return cls(
             treatment=Treatment.from_config(entry),
-            **{key: value for key, value in entry.items() if key not in TREATMENTS},
+            **{key: value for key, value in entry.items() if key not in _OF_THE_TREATMENT},
         )
 
     @property
@@ -58,4 +60,12 @@ class Promotion:
     @property
     def deepest(self) -> int:
         """The position that every slate must have, so that focal items can be drawn."""
-        return self.focal_position_last or self.focal_position_first
+        if self.treatment.adds_focal_item:
+            return 1
+        return self.focal_position_last or (
+            self.focal_position_first + self.treatment.focal_items - 1
+        )
+
+    def rows(self, size: int) -> int:
+        """Return the rows of a slate of ``size`` items: one more if the promotion adds an item."""
+        return size + self.treatment.adds_focal_item

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Kind = Literal["move", "badge"]
+Kind = Literal["move", "insert", "replace", "badge", "rerank"]
 TREATMENTS = get_args(Kind)
 """Keys of a promotion's entry that name what is done."""
 
@@ -19,34 +19,71 @@ class Treatment:
     ----------
     kind
         ``move``: the focal item goes to position ``to``, and the items in between make room by
-        one place. ``badge``: nothing moves, and the focal item is marked.
+        one place. ``insert``: the focal item, not shown without promotion, is shown at ``to``,
+        and the items from there on move down. ``replace``: it is shown in the place of the item
+        at ``to``, which is not shown. ``badge``: nothing moves, and the focal item is marked.
+        ``rerank``: the slate has another order, which a log gives.
     to
-        The position to which the focal item goes, from 1 on; None if nothing moves.
+        The position of the focal item with promotion, from 1 on; None for ``badge`` and
+        ``rerank``. Of several focal items it is that of the first, and the others follow it.
+    grows
+        Whether an insertion makes the slate longer. If not, the last item is pushed out.
+    focal_items
+        Number of focal items of a slate.
     """
 
     kind: Kind
     to: int | None = None
+    grows: bool = False
+    focal_items: int = 1
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Treatment:
         """Take the treatment from the entry of a promotion."""
-        if "badge" in entry:
-            return cls("badge")
-        return cls("move", entry["move"]["to"]) if "move" in entry else MOVE_TO_FIRST
+        kind = next((name for name in TREATMENTS if name in entry), None)
+        several = entry.get("focal_items", 1)
+        if kind is None:
+            return cls("move", 1, focal_items=several)
+        values = entry[kind]
+        to = values.get("to", values.get("at"))
+        return cls(kind, to, values.get("length") == "grows", several)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The treatment as in the config; none is named if it is the default."""
-        if self == MOVE_TO_FIRST:
-            return {}
-        return {self.kind: {} if self.to is None else {"to": self.to}}
+        several = {} if self.focal_items == 1 else {"focal_items": self.focal_items}
+        if (self.kind, self.to) == ("move", 1):
+            return several
+        values: dict[str, Any] = {}
+        if self.to is not None:
+            values = {"to" if self.kind == "move" else "at": self.to}
+        if self.grows:
+            values["length"] = "grows"
+        return {self.kind: values} | several
+
+    @property
+    def adds_focal_item(self) -> bool:
+        """Whether the focal item is not shown without promotion."""
+        return self.kind in ("insert", "replace")
 
     @property
     def phrase(self) -> str:
         """What is done to the focal item, as the subject of a sentence."""
+        one = self.focal_items == 1
+        focal = "the focal item" if one else f"the {self.focal_items} focal items"
+        if self.kind == "insert":
+            rest = "the slate grows by one" if self.grows else "the last item is pushed out"
+            return f"inserting {focal} at position {self.to}, where {rest},"
+        if self.kind == "replace":
+            return f"showing {focal} in place of the item at position {self.to}"
         if self.kind == "badge":
-            return "marking the focal item with a badge"
-        return f"moving the focal item to position {self.to}"
+            return f"marking {focal} with a badge"
+        if self.kind == "rerank":
+            return "showing the slate in its other order"
+        if one:
+            return f"moving {focal} to position {self.to}"
+        last = (self.to or 1) + self.focal_items - 1
+        return f"moving {focal} to positions {self.to} to {last}"
 
 
 MOVE_TO_FIRST = Treatment("move", 1)

@@ -153,7 +153,7 @@ class Case:
         change = replicates.p_promoted - replicates.p_control
         slates = replicates.slates
         same = slates.is_same_cluster.T
-        focal = change[slates.focal, np.arange(len(slates))].mean()
+        focal = (change * slates.is_focal.T).sum(axis=0).mean()
         competitors = (change * same).sum(axis=0).mean()
         total = change.sum(axis=0).mean()
         return np.array([focal, competitors, total - focal - competitors])
@@ -162,8 +162,9 @@ class Case:
     def rows(self) -> Floats:
         """Item rows of each component, shape (3, N)."""
         same = self.replicates.slates.is_same_cluster.sum(axis=1)
+        focal = self.replicates.slates.is_focal.sum(axis=1)
         size = len(self.replicates.p_control)
-        return np.array([np.ones_like(same), same, size - 1 - same], dtype=np.float64)
+        return np.array([focal, same, size - focal - same], dtype=np.float64)
 
     @cached_property
     def known_by_row(self) -> Floats:

@@ -153,6 +153,8 @@ class Replicates:
         n_slates = len(self.slates)
         at_once = max(1, _CELLS_AT_ONCE // (3 * n_slates))
         same = np.ascontiguousarray(self.slates.is_same_cluster.T)
+        own = np.ascontiguousarray(self.slates.is_focal.T)
+        rest, one = ~own & ~same, self.slates.one_focal_item
         focal, column = self.slates.focal, np.arange(n_slates)
         for start in range(replicates.start, replicates.stop, at_once):
             numbers = range(start, min(start + at_once, replicates.stop))
@@ -162,12 +164,9 @@ class Replicates:
                 promoted[index], clicks = self.draw(number)
                 if self.value_sigma > 0:
                     values = self._valued(clicks, number)
-                    outcomes[index, 0] = values[focal, column]
-                    outcomes[index, 1] = (values * same).sum(axis=0)
-                    values[focal, column] = 0
-                    outcomes[index, 2] = (values * ~same).sum(axis=0)
+                    outcomes[index] = [(values * part).sum(axis=0) for part in (own, same, rest)]
                     continue
-                direct = clicks[focal, column]
+                direct = clicks[focal, column] if one else _item_sums(clicks & own)
                 competitors = _item_sums(clicks & same)
                 outcomes[index] = direct, competitors, _item_sums(clicks) - competitors - direct
             yield numbers, promoted, outcomes

@@ -110,8 +110,11 @@ def _seed_problems(seeds: Sequence[int | str]) -> Iterator[str]:
 
 
 def _two_treatments(key: str, entry: Json) -> Iterator[str]:
-    if all(treatment in entry for treatment in TREATMENTS):
-        yield f"{key}: {' and '.join(TREATMENTS)} cannot both be done; remove one"
+    named = [treatment for treatment in TREATMENTS if treatment in entry]
+    if len(named) > 1:
+        yield f"{key}: a promotion does one thing; remove all but one of {', '.join(named)}"
+    if entry.get("focal_items", 1) > 1 and {"insert", "replace"} & set(named):
+        yield f"{key}.focal_items: {named[0]} has one focal item; remove the key"
 
 
 def _promotion_problems(key: str, promotion: Promotion) -> Iterator[str]:
@@ -121,6 +124,12 @@ def _promotion_problems(key: str, promotion: Promotion) -> Iterator[str]:
         yield (
             f"{key}.focal_position_last: {last} is above {key}.focal_position_first "
             f"({first}) in the slate; give a position from {first} on, or null for the last"
+        )
+    several = promotion.treatment.focal_items
+    if last is not None and first <= last < first + several - 1:
+        yield (
+            f"{key}.focal_items: {several} items cannot be drawn from positions {first} to "
+            f"{last}; widen focal_position_first to _last"
         )
     if promotion.unit == "user" and promotion.assignment == "stratified":
         yield (
@@ -155,19 +164,26 @@ def _recipe_problems(name: str, recipe: Json, size: int) -> Iterator[str]:
 def _size_problems(config: Json, size: int, group: str, key: str = "sizes") -> Iterator[str]:
     """Check that slates of a size can be built, and that every promotion and world can use them."""
     recipe = config["study"]["slates"]
-    yield from _recipe_problems(recipe, config["slates"][recipe], size)
+    promotions = {
+        name: Promotion.from_config(config["promotions"][name])
+        for name in config[group if group == "sweep" else "study"]["promotions"]
+    }
+    rows = max(promotion.rows(size) for promotion in promotions.values())
+    yield from _recipe_problems(recipe, config["slates"][recipe], rows)
+    grows = any(promotion.treatment.grows for promotion in promotions.values())
     for name, entry in config["worlds"].items():
         try:
-            worlds.model_class(entry["model"]).check(entry, size)
+            worlds.model_class(entry["model"]).check(entry, size + grows)
         except NetliftError as error:
             yield f"worlds.{name}: {error}"
-    for name in config[group if group == "sweep" else "study"]["promotions"]:
-        promotion = Promotion.from_config(config["promotions"][name])
-        to, deepest = promotion.treatment.to or 0, promotion.deepest
-        if size < to:
+    for name, promotion in promotions.items():
+        treatment, deepest = promotion.treatment, promotion.deepest
+        last = (treatment.to or 0) + treatment.focal_items - 1 - treatment.grows
+        if size < last:
+            place = "move.to" if treatment.kind == "move" else f"{treatment.kind}.at"
             yield (
-                f"{group}.{key}: a slate of {size} has no position {to}, to which focal items are "
-                f"moved; take larger slates or lower promotions.{name}.move.to"
+                f"{group}.{key}: a slate of {size} has no position {last + treatment.grows}, where "
+                f"focal items go; take larger slates or lower promotions.{name}.{place}"
             )
         if size < deepest:
             yield (

@@ -176,6 +176,13 @@ class Study:
         """Return how focal items and promotions are drawn."""
         return Promotion.from_config(self.config["promotions"][name])
 
+    def rows(self, size: int, promotion: str) -> int:
+        """Return the size of the slates on which a promotion of slates of ``size`` is drawn.
+
+        If it adds an item to slates, the last one of slates of one item more is that item.
+        """
+        return self.promotion(promotion).rows(size)
+
     def uses_scorer(self, slates: str) -> bool:
         """Whether the slates of a recipe are ranked by the scorer."""
         return bool(self.recipe(slates)["builder"] == "scorer")
@@ -295,12 +302,13 @@ class Study:
         """Return the tables that the world of a grid needs besides the design."""
         return _similarity_tables(dataset, slates, self._grid_world(self.grid(name)))
 
-    def case_inputs(self, name: str, world: str) -> dict[str, str]:
+    def case_inputs(self, name: str, promotion: str, world: str) -> dict[str, str]:
         """Return the slates that a case is drawn on, and the tables that its world needs."""
         case = self.case(name)
-        folder = f"{self.folder}/validation/slates/{name}"
+        size = self.rows(case.size, promotion)
+        folder = f"{self.folder}/validation/slates/{name}/size={size}"
         if case.n_users is None:
-            folder = Experiment(self.dataset, self.slates, case.size, self.seeds[0]).slate_set
+            folder = Experiment(self.dataset, self.slates, size, self.seeds[0]).slate_set
         changed = changed_world(self.world(world), case.changes)
         tables = _similarity_tables(self.dataset, self.slates, changed)
         return {"slates": f"results/{folder}/slates.parquet", **tables}
@@ -443,7 +451,7 @@ class Study:
         """Return the settings of the slates of a block of seeds."""
         return settings(
             seeds=seeds,
-            slates=self.slate_settings(slates, size=size),
+            slates=self.slate_settings(slates, size=self.rows(size, promotion)),
             promotion=self.promotion(promotion).settings,
         )
 
@@ -490,22 +498,24 @@ class Study:
                 for name, case in cases.items()
             },
             slates={
-                name: self.slate_settings(self.slates, seed=self.seeds[0], size=case.size)
+                name: self.slate_settings(
+                    self.slates, seed=self.seeds[0], size=self.rows(case.size, promotion)
+                )
                 if case.n_users is None
-                else self.case_slate_settings(name)
+                else self.case_slate_settings(name, self.rows(case.size, promotion))
                 for name, case in cases.items()
             },
             **self._slate_sources(),
         )
 
-    def case_slate_settings(self, name: str) -> Json:
-        """Return the settings of a case's own slates: those of a few users."""
+    def case_slate_settings(self, name: str, size: int) -> Json:
+        """Return the settings of a case's own slates of a size: those of a few users."""
         case = self.case(name)
         assert case.n_users is not None, f"{name} is drawn on the slates of the study"
         return self.slate_settings(
             self.slates,
             seed=self.seeds[0],
-            size=case.size,
+            size=size,
             n_slates=case.n_slates,
             n_users=case.n_users,
         )

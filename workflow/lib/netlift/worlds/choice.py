@@ -50,7 +50,7 @@ class ChoiceWorld(OrderedWorld):
 
     def draw(self, slates: Slates, arm: Arm, uniforms: Floats) -> Booleans:
         """Return clicks of one arm, shape (N, K), from U(0, 1) numbers of shape (SHEETS, N, K)."""
-        utility = slates.by_item(self.utility(self.shown(slates, arm)), arm)
+        utility = slates.by_item(self.utility(self.shown(slates, arm)), arm, not_shown=-np.inf)
         # A uniform number may be 0, whose Gumbel number is minus infinity: never chosen.
         with np.errstate(divide="ignore"):
             noise = -np.log(-np.log(uniforms))

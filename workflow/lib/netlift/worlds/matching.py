@@ -108,7 +108,7 @@ def match(world: World, slates: Slates, wanted: Mapping[str, Any]) -> Match:
     free = tuple(wanted.get("free", world.FREE))
     names = (*free, "intercept") if "click_rate" in wanted else free
     low, high = np.array([_bounds(world, name) for name in names]).T
-    goal = _goal(wanted, slates.size)
+    goal = _goal(wanted, slates.n_control)
 
     def residuals(values: Floats) -> Floats:
         return _moments(_with(world, names, values), slates, goal) - np.array(list(goal.values()))
@@ -134,7 +134,7 @@ def match(world: World, slates: Slates, wanted: Mapping[str, Any]) -> Match:
         }
         for name, value, lowest, highest in zip(names, best.x, low, high, strict=True)
     }
-    targets = _targets(goal, best.fun, slates.size)
+    targets = _targets(goal, best.fun, slates.n_control)
     return Match(solved, targets, parameters, _why(targets, parameters, world), _note(parameters))
 
 

@@ -8,10 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.streams import BLOCK, generator
+from netlift.promotion.positions import from_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +28,19 @@ BLOCK_ROWS = 1 << 12
 
 @dataclass(frozen=True)
 class Slates:
-    """N slates of K items each, columns in the order before any promotion.
+    """N slates of K items each: every item that an arm shows.
+
+    Columns are in the order before any promotion, items that are not shown then come last.
 
     Attributes
     ----------
-    focal
-        Column of the focal item, shape (N,).
+    is_focal
+        Whether an item is a focal item of its slate, shape (N, K).
     promoted_position
-        Position (1 to K) of each item if its slate is promoted, shape (N, K).
+        Position (from 1 on) of each item if its slate is promoted, 0 if it is not shown then;
+        shape (N, K).
+    n_control
+        Number of items that slates show without promotion.
     item
         Item ids, shape (N, K).
     user_effect
@@ -49,8 +56,9 @@ class Slates:
         Number of ratings of the item, shape (N, K).
     """
 
-    focal: Integers
+    is_focal: Booleans
     promoted_position: Integers
+    n_control: int
     item: Integers
     user_effect: Floats
     cluster: Integers
@@ -75,29 +83,22 @@ class Slates:
         NetliftError
             The slates do not all have the same number of items, or are not in order.
         """
-        position = exposure["slate_position_seed"].to_numpy()
-        size = int(position.max(initial=0))
-        if size == 0 or not np.array_equal(
-            position, np.tile(np.arange(1, size + 1), len(position) // size)
-        ):
-            raise NetliftError(
-                "exposure table: a simulated study needs slates of one size, sorted by slate and "
-                "slate_position_seed"
-            )
+        position = from_column(exposure["slate_position_seed"].to_numpy())
+        n_control, rows = _sizes(exposure["slate_id"].to_numpy(), position)
 
         def grid(column: str) -> Floats:
-            return exposure[column].to_numpy(dtype=np.float64).reshape(-1, size)
+            return exposure[column].to_numpy(dtype=np.float64).reshape(-1, rows)
 
+        promoted = from_column(exposure["promoted_position"].to_numpy())
         return cls(
-            focal=exposure["focal_seed_position"].to_numpy(dtype=np.int64)[::size] - 1,
-            promoted_position=exposure["promoted_position"]
-            .to_numpy(dtype=np.int64)
-            .reshape(-1, size),
-            item=exposure["item_id"].to_numpy(dtype=np.int64).reshape(-1, size),
-            user_effect=user_effects(exposure["user_id"].to_numpy(dtype=np.int64)[::size], seed),
+            is_focal=exposure["is_focal_item"].to_numpy(dtype=bool).reshape(-1, rows),
+            promoted_position=promoted.reshape(-1, rows),
+            n_control=n_control,
+            item=exposure["item_id"].to_numpy(dtype=np.int64).reshape(-1, rows),
+            user_effect=user_effects(exposure["user_id"].to_numpy(dtype=np.int64)[::rows], seed),
             cluster=np.asarray(
                 exposure["spillover_cluster"].astype("category").cat.codes, dtype=np.int64
-            ).reshape(-1, size),
+            ).reshape(-1, rows),
             relevance=grid("relevance"),
             user_liked_rate=grid("user_liked_rate"),
             item_liked_rate=grid("item_liked_rate"),
@@ -106,7 +107,7 @@ class Slates:
 
     def __len__(self) -> int:
         """Return the number of slates, N."""
-        return len(self.focal)
+        return len(self.is_focal)
 
     @property
     def size(self) -> int:
@@ -115,9 +116,8 @@ class Slates:
 
     def rows(self, rows: slice) -> Slates:
         """Return some of the slates."""
-        return Slates(
-            **{name: array[rows] for name, array in vars(self).items() if name in _FIELDS}
-        )
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return Slates(n_control=self.n_control, **arrays)
 
     def split(self, rows: int = BLOCK_ROWS) -> Iterator[tuple[slice, Slates]]:
         """Yield consecutive blocks of slates with the rows they come from."""
@@ -131,9 +131,14 @@ class Slates:
         return np.log1p(self.item_popularity)
 
     @cached_property
-    def is_focal(self) -> Booleans:
-        """Whether an item is its slate's focal item, shape (N, K)."""
-        return np.asarray(np.arange(self.size) == self.focal[:, None])
+    def focal(self) -> Integers:
+        """Column of the focal item, the first of several; shape (N,)."""
+        return np.asarray(self.is_focal.argmax(axis=1))
+
+    @cached_property
+    def one_focal_item(self) -> bool:
+        """Whether each slate has one focal item."""
+        return int(self.is_focal.sum()) == len(self)
 
     @cached_property
     def is_displaced(self) -> Booleans:
@@ -142,32 +147,79 @@ class Slates:
 
     @cached_property
     def is_same_cluster(self) -> Booleans:
-        """Whether a non-focal item is in the focal item's cluster, shape (N, K)."""
-        focal_cluster = np.take_along_axis(self.cluster, self.focal[:, None], axis=1)
-        return np.asarray((self.cluster == focal_cluster) & ~self.is_focal)
+        """Whether a non-focal item is in the cluster of a focal item, shape (N, K)."""
+        if self.one_focal_item:
+            focal_cluster = np.take_along_axis(self.cluster, self.focal[:, None], axis=1)
+            return np.asarray((self.cluster == focal_cluster) & ~self.is_focal)
+        focal_items = self.is_focal.astype(np.float64)
+        return np.asarray((cluster_sums(focal_items, self.cluster) > 0) & ~self.is_focal)
 
     def position(self, arm: Arm) -> Integers:
-        """Return the position (1 to K) of each item in one arm, shape (N, K)."""
-        if arm == "control":
-            return np.broadcast_to(np.arange(1, self.size + 1), self.relevance.shape)
-        return self.promoted_position
+        """Return the position of each item in one arm, 0 if it is not shown; shape (N, K)."""
+        if arm == "promoted":
+            return self.promoted_position
+        column = np.arange(1, self.size + 1)
+        shown = np.where(column <= self.n_control, column, 0)
+        return np.broadcast_to(shown, self.relevance.shape)
+
+    def is_shown(self, arm: Arm) -> Booleans:
+        """Return whether each item is shown in one arm, shape (N, K)."""
+        return np.asarray(self.position(arm) > 0)
+
+    def n_shown(self, arm: Arm) -> int:
+        """Return the number of items that slates show in one arm."""
+        return self.n_control if arm == "control" else int(self.promoted_position.max(initial=0))
+
+    @cached_property
+    def _promoted_order(self) -> Integers:
+        """Columns of the items of a promoted slate, in the order shown."""
+        place = self.promoted_position
+        order = np.argsort(np.where(place == 0, self.size + 1, place), axis=1, kind="stable")
+        return np.asarray(order[:, : self.n_shown("promoted")])
 
     def in_order(self, values: Array, arm: Arm) -> Array:
-        """Return items' values, shape (N, K), in the order in which one arm shows the items."""
+        """Return items' values, shape (N, K), as one arm shows the items: (N, number shown)."""
         if arm == "control":
-            return values
+            return values[:, : self.n_control]
+        if self.n_shown(arm) < self.size:
+            return np.take_along_axis(values, self._promoted_order, axis=1)
         shown = np.empty_like(values)
         np.put_along_axis(shown, self.promoted_position - 1, values, axis=1)
         return shown
 
-    def by_item(self, values: Array, arm: Arm) -> Array:
-        """Return values by position in one arm, shape (N, K), in the order of the items."""
+    def by_item(self, values: Array, arm: Arm, not_shown: float = 0) -> Array:
+        """Return values by position in one arm in the order of the items, shape (N, K).
+
+        Items that are not shown have the value ``not_shown``.
+        """
+        if self.n_shown(arm) == self.size:
+            if arm == "control":
+                return values
+            return np.take_along_axis(values, self.promoted_position - 1, axis=1)
+        items = np.full((len(values), self.size), not_shown, dtype=values.dtype)
         if arm == "control":
-            return values
-        return np.take_along_axis(values, self.promoted_position - 1, axis=1)
+            items[:, : self.n_control] = values
+        else:
+            np.put_along_axis(items, self._promoted_order, values, axis=1)
+        return items
 
 
-_FIELDS = tuple(Slates.__dataclass_fields__)
+def _sizes(slate_id: NDArray[np.generic], position: Integers) -> tuple[int, int]:
+    """Return the items that slates show without promotion, and the rows of each slate."""
+    n_control = int(position.max(initial=0))
+    first = np.append(True, slate_id[1:] != slate_id[:-1])
+    rows = len(position) // max(int(first.sum()), 1)
+    expected = np.arange(1, rows + 1)
+    expected[n_control:] = 0
+    if not n_control or not np.array_equal(position, np.tile(expected, len(position) // rows)):
+        raise NetliftError(
+            "exposure table: a simulated study needs slates of one size, sorted by slate and "
+            "slate_position_seed"
+        )
+    return n_control, rows
+
+
+_ARRAYS = tuple(name for name in Slates.__dataclass_fields__ if name != "n_control")
 
 
 @dataclass(frozen=True)
@@ -186,14 +238,19 @@ class Scale:
 
     @classmethod
     def from_slates(cls, slates: Slates) -> Self:
-        """Measure the scale over all items of all slates (population standard deviations)."""
+        """Measure the scale over all items that slates show without promotion.
+
+        Standard deviations are those of the population.
+        """
+        names = ("relevance", "user_liked_rate", "item_liked_rate", "log_popularity")
+        shown = {name: slates.in_order(getattr(slates, name), "control") for name in names}
         return cls(
-            relevance_mean=float(slates.relevance.mean()),
-            relevance_sd=_spread(slates.relevance),
-            user_liked_rate_mean=float(slates.user_liked_rate.mean()),
-            item_liked_rate_mean=float(slates.item_liked_rate.mean()),
-            log_popularity_mean=float(slates.log_popularity.mean()),
-            log_popularity_sd=_spread(slates.log_popularity),
+            relevance_mean=float(shown["relevance"].mean()),
+            relevance_sd=_spread(shown["relevance"]),
+            user_liked_rate_mean=float(shown["user_liked_rate"].mean()),
+            item_liked_rate_mean=float(shown["item_liked_rate"].mean()),
+            log_popularity_mean=float(shown["log_popularity"].mean()),
+            log_popularity_sd=_spread(shown["log_popularity"]),
         )
 
 

@@ -180,9 +180,9 @@ class World(ABC):
         """Return the exact variance of each slate's number of clicks, shape (N,)."""
 
     def click_rate(self, slates: Slates, arm: Arm = "control") -> float:
-        """Return the mean click probability per item row in one arm."""
+        """Return the mean click probability per item shown in one arm."""
         total = sum(self.probabilities(block, arm).sum() for _, block in slates.split())
-        return float(total) / slates.relevance.size
+        return float(total) / (len(slates) * slates.n_shown(arm))
 
     def _with_click_rate(self, target: float, slates: Slates) -> Self:
         low, high = -30.0, 30.0

@@ -71,7 +71,7 @@ class Model(OrderedWorld):
         s, g = self.parameters["s"], self.parameters["g"]
         first = np.zeros(len(slates))
         second = np.zeros(len(slates))
-        for k in range(slates.size - 1, -1, -1):
+        for k in range(a.shape[1] - 1, -1, -1):
             after_click, after_none = a[:, k] * (1.0 - s) * g, (1.0 - a[:, k]) * g
             second = a[:, k] + after_click * (2.0 * first + second) + after_none * second
             first = a[:, k] + (after_click + after_none) * first

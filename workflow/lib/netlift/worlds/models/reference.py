@@ -60,4 +60,5 @@ class Model(IndependentClicks):
             logit += np.where(slates.is_focal, b["promoted_focal"], b["promoted_competitor"])
             logit += b["promoted_same_cluster"] * slates.is_same_cluster
             logit += b["promoted_displaced"] * slates.is_displaced
-        return np.clip(sigmoid(logit), b["lowest_probability"], b["highest_probability"])
+        p = np.clip(sigmoid(logit), b["lowest_probability"], b["highest_probability"])
+        return p if slates.n_shown(arm) == slates.size else p * slates.is_shown(arm)
