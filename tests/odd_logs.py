@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from study_files import config, script
+from treatment_logs import treated
 
 from netlift.core.tables import write_json, write_table
 from netlift.logs.reading import account_log, map_log
@@ -145,6 +146,35 @@ def own_clusters() -> pd.DataFrame:
     return log_table().assign(cluster=lambda log: "c" + log["item"].astype(str))
 
 
+def of_treatment(name: str) -> tuple[pd.DataFrame, dict]:
+    """Return a log of another promotion than a move to the first position."""
+    log, made, _ = treated(name, n_slates=160)
+    return log, made
+
+
+def not_logged(name: str) -> tuple[pd.DataFrame, dict]:
+    """Return such a log whose promoted slates lack the item that they do not show."""
+    log, made = of_treatment(name)
+    return log[~(log["shown"].isna() & (log["promoted"] == 1))], made
+
+
+def total_only(name: str = "insert_kept") -> tuple[pd.DataFrame, dict]:
+    """Return a log of what each slate showed, without its focal item."""
+    log, _ = of_treatment(name)
+    shown = log[log["shown"].notna()].assign(position=lambda rows: rows["shown"])
+    covariates = {"slate": {"user_activity": "visits"}}
+    return shown.drop(columns="focal"), entry("focal", covariates=covariates)
+
+
+def one_row_per_slate() -> tuple[pd.DataFrame, dict]:
+    """Return a log with the total of each slate."""
+    log, made = total_only()
+    kept = ("slate", "user", "promoted")
+    by_slate = log.groupby("slate", as_index=False)
+    totals = by_slate.agg(dict.fromkeys(("user", "promoted", "visits"), "first") | {"clicks": "sum"})
+    return totals, made | {"columns": {role: role for role in kept}}
+
+
 KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "ordinary": log_table,
     "same_page": same_page,
@@ -182,6 +212,9 @@ KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "no_row_stages_no_clusters": lambda: (log_table(), entry("cluster", row_stages=False)),
     "no_row_stages_eight_slates": lambda: (log_table(8), entry(row_stages=False)),
     "several": several,
+    "total_only": total_only,
+    "total_only_of_badges": lambda: total_only("badge"),
+    "one_row_per_slate": one_row_per_slate,
 }
 
 
@@ -213,7 +246,7 @@ class Analysis:
         names = {"contract": "contract.csv", "row_counts": "row_counts.csv"}
         paths = {name: str(self.folder / file) for name, file in names.items()}
         account_log(self.log, paths | {"accounts": self.path("accounts")})
-        if self.log.row_stages:
+        if self.log.has_row_stages:
             map_log(self.log, self.path("accounts"), self.path("slate_items"))
 
     def estimate(self) -> None:
@@ -222,7 +255,7 @@ class Analysis:
         script("estimate_ledger").main(
             accounts, self.made("estimate_ledger"), study.ledger_settings(name)
         )
-        if self.log.row_stages:
+        if self.log.has_row_stages:
             for rule, of_rule in (
                 ("estimate_row_effects", study.row_effect_settings(name)),
                 ("test_randomization", study.randomization_settings(name)),
@@ -232,7 +265,7 @@ class Analysis:
     def state(self) -> None:
         script("state_decisions").main(
             self.path("product_summary"),
-            self.path("spillover_sensitivity") if self.log.row_stages else None,
+            self.path("spillover_sensitivity") if self.log.has_row_stages else None,
             self.path("segments"),
             self.path("decision_statements"),
             self.study.unit(self.name),

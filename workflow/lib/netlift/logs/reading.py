@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netlift.core.left_out import reason_table
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
 from netlift.logs.clusters import load_clusters, match_problem
 from netlift.logs.contract import Checked, check_slates, count_rows
@@ -27,6 +28,7 @@ from netlift.logs.slates import (
     winsor_limits,
 )
 from netlift.logs.source import connection, name, text
+from netlift.logs.unlogged import is_unlogged, why_not_alike
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,7 +108,7 @@ def _summed(
     scale, aside = measured(con, rows, log), "false"
     while True:
         sum_slates(con, rows, log, scale, n_rows)
-        checked = check_slates(con, rows, log, n_rows)
+        checked = check_slates(con, rows, log, n_rows, unlogged=scale.unlogged)
         if checked.aside == aside:
             break
         aside, of_more = checked.aside, scale
@@ -167,6 +169,9 @@ def map_log(
 ) -> None:
     """Write the item rows of a log whose accounts exist, sorted by slate, in row groups.
 
+    Where the rows of both arms are not alike, the file has the reason instead: sums over slates can
+    be compared, and rows cannot.
+
     Parameters
     ----------
     log
@@ -181,5 +186,8 @@ def map_log(
     with _staged(log, Path(items).parent, threads, memory_mb, accounts) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
         used = "(SELECT * FROM rows SEMI JOIN accounts ON slate = slate_id)"
+        if is_unlogged(con, log, used):
+            write_table(reason_table(why_not_alike(log)), items)
+            return
         limits = winsor_limits(con, log, used)
         write_arrow(item_batches(con, rows, limits, n_rows, used), items)

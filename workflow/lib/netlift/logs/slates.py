@@ -16,6 +16,7 @@ from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
 from netlift.logs.conditions import SLATE_CODES, slate_conditions
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, LogEntry
+from netlift.logs.outcomes import SMALLEST
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
 from netlift.logs.source import Source, first_row, name
@@ -455,6 +456,8 @@ def _outcomes_sql(rows: Rows, scale: Scale, same: str) -> dict[str, str]:
             sums["other_competitor"] = " - ".join([value.sum(), *sums.values()])
         sums["total"] = value.sum()
         columns |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
+        if rows.experiment and not rows.parts:
+            columns[f"{kind}_{SMALLEST}"] = value.number(f"min({value.sql})")
     return columns
 
 
