@@ -1,12 +1,13 @@
 """Logs that are unusual and sound, each with its entry, and their analysis in one process."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from study_files import config, script
-from treatment_logs import treated
+from treatment_logs import TREATMENTS, treated
 
 from netlift.core.tables import write_json, write_table
 from netlift.logs.reading import account_log, map_log
@@ -171,7 +172,8 @@ def one_row_per_slate() -> tuple[pd.DataFrame, dict]:
     log, made = total_only()
     kept = ("slate", "user", "promoted")
     by_slate = log.groupby("slate", as_index=False)
-    totals = by_slate.agg(dict.fromkeys(("user", "promoted", "visits"), "first") | {"clicks": "sum"})
+    first = dict.fromkeys(("user", "promoted", "visits"), "first")
+    totals = by_slate.agg(first | {"clicks": "sum"})
     return totals, made | {"columns": {role: role for role in kept}}
 
 
@@ -212,6 +214,9 @@ KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "no_row_stages_no_clusters": lambda: (log_table(), entry("cluster", row_stages=False)),
     "no_row_stages_eight_slates": lambda: (log_table(8), entry(row_stages=False)),
     "several": several,
+    **{name: partial(of_treatment, name) for name in TREATMENTS if name != "to_first"},
+    "insert_not_logged": lambda: not_logged("insert_kept"),
+    "replace_not_logged": lambda: not_logged("replace"),
     "total_only": total_only,
     "total_only_of_badges": lambda: total_only("badge"),
     "one_row_per_slate": one_row_per_slate,

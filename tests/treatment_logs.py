@@ -107,7 +107,7 @@ def clicks(places, appeal, cluster, draws):
         slate, item = np.nonzero(places == number)
         of_item = cluster[slate, item]
         likely = appeal[slate, item] * tired[:, slate, of_item]
-        click = reading[:, slate] & (draws[0, :, slate, item].T < likely)
+        click = reading[:, slate] & (likely > draws[0, :, slate, item].T)
         found[:, slate, item] = click
         tired[:, slate, of_item] *= np.where(click, 0.5, 1.0)
         reading[:, slate] &= draws[1, :, slate, item].T < 0.85

@@ -7,6 +7,8 @@ from treatment_logs import TREATMENTS, treated
 
 from netlift.core.errors import NetliftError
 from netlift.core.left_out import why_left_out
+from netlift.effects.account_tables import account_tables
+from netlift.effects.empty_lines import NOT_RECORDED
 from netlift.effects.ledger import component_effects
 from netlift.logs import slates as log_slates
 from netlift.logs.entries import LogEntry, log_settings
@@ -375,3 +377,98 @@ def test_a_log_that_is_cut_below_the_fold_is_recognized(tmp_path):
     by_arm = log.groupby("promoted")["clicks"].sum()
     sums = accounts.groupby("promotion_applied")["observed_clicks_total"].sum()
     np.testing.assert_array_equal(sums, by_arm)
+
+
+# Totals only
+
+
+def of_slates(log):
+    """Return one row per slate, with its total."""
+    by_slate = log.groupby("slate", as_index=False)
+    first = dict.fromkeys(("user", "promoted", "visits"), "first")
+    return by_slate.agg(first | {"clicks": "sum"})
+
+
+def without_focal(entry, *roles):
+    columns = {role: role for role in ("slate", "user", "promoted", *roles)}
+    return entry | {"columns": columns, "covariates": {"slate": {"user_activity": "visits"}}}
+
+
+@pytest.mark.parametrize("name", ["to_first", "insert_kept", "replace", "rerank"])
+def test_totals_without_focal_items_are_those_of_the_whole_log(name, tmp_path):
+    log, entry, known = treated(name)
+    slate_covariates = entry | {"covariates": {"slate": {"user_activity": "visits"}}}
+    whole, _, _ = account(log, tmp_path, slate_covariates)
+    expected = component_effects(whole).query("line == 'total'").set_index("estimator")
+    shown = log[log["shown"].notna()].assign(position=lambda rows: rows["shown"])
+    forms = [
+        (shown, without_focal(entry, "item", "position", "cluster")),
+        (shown, without_focal(entry, "item")),
+        (of_slates(log), without_focal(entry)),
+    ]
+    for form, said in forms:
+        accounts = account(form, tmp_path, said)[0]
+        assert not [column for column in accounts if column.endswith("focal")]
+        tables = account_tables(
+            accounts,
+            units={"observed_clicks": "clicks"},
+            min_slates=10,
+            seed=1,
+            bootstrap_draws=9,
+            power_effects=[0.1],
+        )
+        effects = tables["component_effects"]
+        total = effects[effects["line"] == "total"].set_index("estimator")
+        means = "difference_in_means"
+        for column in ("estimate_per_slate", "se", "ci_95_lower", "control_mean"):
+            assert abs(total.loc[means, column] - expected.loc[means, column]) < 1e-12
+        row = total.loc["lin"]
+        assert abs(row["estimate_per_slate"] - known["total"]) < 4 * row["se"]
+        parts = effects[effects["line"] != "total"]
+        assert parts[["estimate_per_slate", "se", "treated_mean"]].isna().all(axis=None)
+        assert set(parts["note"]) == {NOT_RECORDED}
+        assert set(tables["power"]["line"]) == {"total"}
+        assert why_left_out(tables["shares"]) == NOT_RECORDED
+
+
+def test_several_rows_of_a_slate_without_items_are_refused(tmp_path):
+    log, entry, _ = treated("to_first", n_slates=200)
+    codes, message = refused(log, tmp_path, without_focal(entry))
+    assert codes == {"repeated_slate"}
+    assert "If the rows are its items, name columns.item" in message
+    twice = pd.concat([of_slates(log), of_slates(log)[:3]])
+    assert "3 slates" in refused(twice, tmp_path, without_focal(entry))[1]
+
+
+def test_a_number_of_the_slate_in_all_its_rows_is_refused_without_focal_items(tmp_path):
+    log, entry, _ = treated("to_first", n_slates=200)
+    log["clicks"] = log.groupby("slate")["clicks"].transform("sum")
+    codes, _ = refused(log, tmp_path, without_focal(entry, "item", "position"))
+    assert codes == {"slate_level_outcome"}
+
+
+def test_an_outcome_of_one_arm_is_refused_without_focal_items(tmp_path):
+    log, entry, _ = treated("to_first", n_slates=200)
+    log["clicks"] *= log["promoted"]
+    for form, roles in ((log, ("item", "position")), (of_slates(log), ())):
+        assert refused(form, tmp_path, without_focal(entry, *roles))[0] == {"one_arm_outcome"}
+
+
+# Delivery
+
+
+@pytest.mark.parametrize("name", ["insert_kept", "replace"])
+def test_a_failed_insertion_stays_in_the_arm_that_was_drawn(name, tmp_path):
+    """Its last item was shown, and has clicks: that is no outcome of an item not shown."""
+    log, entry, _ = treated(name, n_slates=300)
+    failed = log["slate"].isin(log.loc[log["promoted"] == 1, "slate"].unique()[:40])
+    log["shown"] = log["shown"].mask(failed, log["position"])
+    log.loc[failed & (log["focal"] == 1), "clicks"] = 0
+    log.loc[failed & (log["other_order"].isna()), "clicks"] = 1
+    shown = with_column(entry, final_position="shown")
+    codes, message = refused(log, tmp_path, shown)
+    assert codes == {"focal_not_moved"}
+    assert "40 of" in message
+    accounts, *_ = account(log, tmp_path, shown, accept=["focal_not_moved"])
+    clicks = log.groupby("slate")["clicks"].sum()
+    np.testing.assert_array_equal(accounts["observed_clicks_total"], clicks)

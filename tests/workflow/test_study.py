@@ -205,7 +205,7 @@ KEYS = {
     "sweep_effects": "name size world",
     "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
     "permutations policy promotion replicates seed segment_replicates test_replicates world",
-    "analyse_log": "experiment row_stages",
+    "analyse_log": "experiment parts row_stages",
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",

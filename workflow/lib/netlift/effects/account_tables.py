@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from netlift.core.outcome import Outcome
+from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
 from netlift.effects.ledger import (
     additivity_checks,
@@ -57,10 +58,11 @@ def account_tables(
         of_total = {
             "component_effects": component_effects(whole),
             "product_summary": product_summary(whole, outcome=outcome),
-            "power": outcome.in_units(power_table(whole, effects=power_effects)),
         }
+        power = outcome.in_units(power_table(whole, effects=power_effects))
         return reasons_of_parts() | {
-            name: without_numbers(table, PARTS) for name, table in of_total.items()
+            "power": power[power["line"] == TOTAL_LINE.code].reset_index(drop=True),
+            **{name: without_numbers(table, PARTS) for name, table in of_total.items()},
         }
     by_segment, heterogeneity = segments(
         accounts,

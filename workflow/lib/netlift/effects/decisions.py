@@ -111,16 +111,20 @@ def decision_statements(
         for metric in (FOCAL_GAIN, SAME_CLUSTER_CHANGE, COMPETITOR_CHANGE, NET_CHANGE)
     )
     offset = product.loc[product["metric"] == OFFSET_RATIO].iloc[0]
-    written = {
-        ITEM_LEVEL: (direct, *_without_parts(direct)),
-        SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
-        POLICY: (total, *_policy(total, segments, outcome)),
-    } if direct.why_empty else {
-        ITEM_LEVEL: (direct, *_item_level(direct, indirect, offset, outcome)),
-        SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
-        MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
-        POLICY: (total, *_policy(total, segments, outcome)),
-    }
+    written = (
+        {
+            ITEM_LEVEL: (direct, *_without_parts(direct)),
+            SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
+            POLICY: (total, *_policy(total, segments, outcome)),
+        }
+        if direct.why_empty
+        else {
+            ITEM_LEVEL: (direct, *_item_level(direct, indirect, offset, outcome)),
+            SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
+            MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
+            POLICY: (total, *_policy(total, segments, outcome)),
+        }
+    )
     about = {topic: _about(line, caveats) for topic, (line, _, _) in written.items()}
     table = pd.DataFrame(
         [
@@ -244,14 +248,18 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
             f"{summary}: promotion creates {outcome.unit}. Judge promotions by this number.",
         )
     if total.sign < 0:
-        moved = {
-            1: f"; it costs more {outcome.unit} elsewhere than it gains for the promoted item",
-            0: "; and the data do not show that the promoted item itself gains",
-            -1: "; the promoted item itself loses too",
-        }[direct.sign]
+        moved = (
+            ""
+            if direct.why_empty
+            else {
+                1: f"; it costs more {outcome.unit} elsewhere than it gains for the promoted item",
+                0: "; and the data do not show that the promoted item itself gains",
+                -1: "; the promoted item itself loses too",
+            }[direct.sign]
+        )
         return (
             "destroys",
-            f"{summary}: promotion loses {outcome.unit}{'' if direct.why_empty else moved}. Judge promotions by this number.",
+            f"{summary}: promotion loses {outcome.unit}{moved}. Judge promotions by this number.",
         )
     if not total.varies:
         return (

@@ -27,8 +27,8 @@ NO_SAME_CLUSTER = "no slate has another item of the focal item's cluster"
 NO_OTHERS = "no slate has an item of another cluster than the focal item's"
 NO_COMPETITORS = "no slate has another item than the focal one"
 NOT_RECORDED = (
-    "this log records no focal items, so the effect on a slate has no parts; they need the "
-    "candidate of every slate, flagged in both arms (columns.focal), and one row per item"
+    "the parts of an effect need a row per item and the candidate of every slate in both arms "
+    "(columns.focal), which this log does not record"
 )
 REASONS = (NO_CLUSTERS, NO_SAME_CLUSTER, NO_OTHERS, NO_COMPETITORS, NOT_RECORDED)
 

@@ -49,7 +49,7 @@ def with_total_as_part(accounts: pd.DataFrame) -> pd.DataFrame:
         One row per slate, with totals only.
     """
     totals = [str(name) for name in accounts if str(name).endswith("_total")]
-    columns = {}
+    columns: dict[str, float | pd.Series] = {}
     for name in totals:
         outcome = name.removesuffix("_total")
         *empty, last = (f"{outcome}_{component}" for component in COMPONENTS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.entries import LogEntry
 from netlift.logs.rows import RowProblem, Rows
-from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.source import first_row
 
 if TYPE_CHECKING:

@@ -112,6 +112,4 @@ def _replaced_unlogged(log: LogEntry) -> str:
     places = f"positions = n_positions AND position_min = {2 if to == 1 else 1}"
     inside = "position_max = n_positions + 1"
     at_the_end = f"(position_max = {to - 1} AND n_positions = {to - 1})"
-    return (
-        f"promotion_applied = 1 AND n_replaced = 0 AND {places} AND ({inside} OR {at_the_end})"
-    )
+    return f"promotion_applied = 1 AND n_replaced = 0 AND {places} AND ({inside} OR {at_the_end})"

@@ -21,6 +21,7 @@ from netlift.logs.causes import (
     row_fix,
 )
 from netlift.logs.codes import CODES
+from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.entries import LogEntry
 from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
@@ -38,7 +39,6 @@ from netlift.logs.recognized import (
     without_candidate,
 )
 from netlift.logs.rows import RowProblem, Rows
-from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.slates import used_rows
 from netlift.logs.source import first_row, name
 from netlift.logs.unlogged import unlogged_warning
@@ -374,7 +374,8 @@ def _warnings_of_experiment(
     on_top = f"focal_seed_position = {log.treatment.to}" if move else "false"
     row = first_row(
         con,
-        f"SELECT count(*) FILTER ({on_top}), count(*) FILTER (promotion_applied = 1), count(*) FILTER (promotion_applied = 0), "
+        f"SELECT count(*) FILTER ({on_top}), count(*) FILTER (promotion_applied = 1), "
+        f"count(*) FILTER (promotion_applied = 0), "
         f"count(*) {used}",
     )
     on_top, promoted, control, slates = row

@@ -388,8 +388,7 @@ def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             "columns.promoted_position",
             "needed for promotion.rerank: the item's position with promotion, in both arms"
             if rerank
-            else "only for promotion.rerank; the position that was shown is "
-            "columns.final_position",
+            else "only for promotion.rerank; the position that was shown is columns.final_position",
         )
 
 

@@ -1,4 +1,4 @@
-"""Logs of another promotion than their entry states: what they look like, and the keys to say so."""
+"""Logs of another promotion than their entry states: how they look, and the keys to say so."""
 
 from __future__ import annotations
 

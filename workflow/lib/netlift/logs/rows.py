@@ -79,8 +79,8 @@ class Rows:
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
         ``cluster``, ``stratum``, ``position``, ``promoted_position``, ``final_position``,
-        ``promoted``, ``focal``, ``probability``, outcomes ``o_NAME``, covariates by their names in items), and for text
-        columns ``NAME_bad``, the text where it cannot be parsed.
+        ``promoted``, ``focal``, ``probability``, outcomes ``o_NAME``, covariates by their names in
+        items), and for text columns ``NAME_bad``, the text where it cannot be parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
     outcomes

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from netlift.effects.empty_lines import NOT_RECORDED
+
 _NO_DRAW = "no promotion was drawn at random in this log, so no effect of one can be estimated"
 NO_ROWS = "row_stages is false: item rows are not held in memory"
 _NO_TRUTH = "the truth is known of simulated worlds only"
 _ROWS = "row_stages: true, where item rows fit into memory"
 _SAME_ROWS = "the same items of a slate in both arms, also those that its arm does not show"
-
-_NO_PARTS = "this log records no focal items, so the effect on a slate has no parts"
 
 _DRAW = {
     "ledger of effects": "which slates were promoted, drawn at random; and the probability of the "
@@ -27,7 +27,12 @@ _DRAW = {
 
 
 def sections(
-    *, experiment: bool, row_stages: bool, parts: bool = True, no_rows: str = "", no_models: str = ""
+    *,
+    experiment: bool,
+    row_stages: bool,
+    parts: bool = True,
+    no_rows: str = "",
+    no_models: str = "",
 ) -> pd.DataFrame:
     """Return which sections of the analysis a log supports, and why others are missing.
 
@@ -51,7 +56,7 @@ def sections(
     """
     row_section: tuple[str | None, str | None] = (None, None)
     if experiment and not parts:
-        row_section = (_NO_PARTS, _DRAW["direct and indirect effects"])
+        row_section = (NOT_RECORDED, _DRAW["direct and indirect effects"])
     elif not row_stages:
         row_section = (NO_ROWS, _ROWS)
     elif no_rows:

@@ -21,13 +21,12 @@ from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
 from netlift.logs.source import Source, first_row, name
 from netlift.logs.treatment import (
-    HIDDEN,
+    is_hidden,
     may_be_hidden,
     promoted_position,
     same_cluster,
     slate_facts,
 )
-
 from netlift.logs.unlogged import is_unlogged
 
 if TYPE_CHECKING:
@@ -428,7 +427,7 @@ def _orders_sql(rows: Rows, log: LogEntry, scale: Scale, promoted: str) -> dict[
             "misplaced": f"coalesce(bool_or({misplaced}), false)",
         }
     if may_be_hidden(log):
-        hidden = HIDDEN.format(promoted=promoted)
+        hidden = is_hidden(log, promoted)
         some = " OR ".join(f"{name(f'o_{outcome}')} <> 0" for outcome in rows.outcomes)
         columns["outcome_hidden"] = f"coalesce(bool_or({hidden} AND ({some})), false)"
         unrecorded = f"unrecorded AND promoted IS NOT NULL AND NOT {hidden}"

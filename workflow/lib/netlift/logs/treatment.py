@@ -5,9 +5,6 @@ from __future__ import annotations
 from netlift.logs.entries import LogEntry
 from netlift.promotion.treatment import Treatment
 
-HIDDEN = "(CASE WHEN promoted THEN {promoted} IS NULL ELSE position IS NULL END)"
-"""The condition of a row that is not shown in the arm of its slate, given its place promoted."""
-
 
 def promoted_position(treatment: Treatment, focal_position: str = "focal_position") -> str:
     """Return the position of a row if its slate is promoted; NULL if it is not shown then.
@@ -73,17 +70,34 @@ def may_be_hidden(log: LogEntry) -> str:
     By what the row itself has: where a slate keeps its length, its last item is one of those that
     move down. Positions are as logged.
     """
-    if not log.has_parts:
-        return ""
     treatment, candidate = log.treatment, "(focal AND NOT promoted)"
+    if not log.has_parts or not (treatment.adds_focal_item or treatment.kind == "rerank"):
+        return ""
+    if "final_position" in log.columns:
+        return "final_position IS NULL"
     if treatment.kind == "rerank":
         return "(CASE WHEN promoted THEN promoted_position IS NULL ELSE position IS NULL END)"
     if treatment.kind == "replace":
         replaced = f"position = {(treatment.to or 0) + log.first_position - 1}"
         return f"({candidate} OR (promoted AND NOT focal AND {replaced}))"
-    if treatment.kind == "insert":
-        return candidate if treatment.grows else f"({candidate} OR (promoted AND NOT focal))"
-    return ""
+    return candidate if treatment.grows else f"({candidate} OR (promoted AND NOT focal))"
+
+
+def is_hidden(log: LogEntry, promoted: str) -> str:
+    """Return the condition of rows that are not shown in their arm.
+
+    By the position that was shown, where it is logged: a promotion may have failed.
+
+    Parameters
+    ----------
+    log
+        The log's entry.
+    promoted
+        The position with promotion, in SQL.
+    """
+    if "final_position" in log.columns:
+        return "final_position IS NULL"
+    return f"(CASE WHEN promoted THEN {promoted} IS NULL ELSE position IS NULL END)"
 
 
 def slate_facts(treatment: Treatment, condition: str, *, unlogged: bool) -> str:

@@ -60,9 +60,7 @@ def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> boo
 def _positions(con: duckdb.DuckDBPyConnection, used: str) -> tuple[float | None, float | None]:
     """Return the mean of the last position of promoted and of control slates."""
     of_slates = f"SELECT bool_or(promoted) AS arm, max(position) AS n FROM {used} GROUP BY slate"
-    row = first_row(
-        con, f"SELECT avg(n) FILTER (arm), avg(n) FILTER (NOT arm) FROM ({of_slates})"
-    )
+    row = first_row(con, f"SELECT avg(n) FILTER (arm), avg(n) FILTER (NOT arm) FROM ({of_slates})")
     return row[0], row[1]
 
 
