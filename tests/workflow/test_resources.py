@@ -10,7 +10,7 @@ import yaml
 
 from netlift.datasets.entries import n_ratings
 from netlift.workflow.outputs import FIGURE_RULES, TRUTH_RULE
-from netlift.workflow.resources import asked_mb, asked_minutes
+from netlift.workflow.resources import requested_mb, requested_minutes
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
@@ -30,13 +30,13 @@ ALONE = {
 
 
 def test_what_is_asked_is_what_was_used_and_a_margin():
-    assert asked_mb(200, 1) == 700  # 1.5 * 200 + 400
-    assert asked_minutes(60, 1) == 15  # 5 + 10 * 60 s
+    assert requested_mb(200, 1) == 700  # 1.5 * 200 + 400
+    assert requested_minutes(60, 1) == 15  # 5 + 10 * 60 s
 
 
 def test_each_attempt_asks_for_as_much_again():
-    assert [asked_mb(200, attempt) for attempt in (1, 2, 3)] == [700, 1400, 2100]
-    assert [asked_minutes(60, attempt) for attempt in (1, 2, 3)] == [15, 30, 45]
+    assert [requested_mb(200, attempt) for attempt in (1, 2, 3)] == [700, 1400, 2100]
+    assert [requested_minutes(60, attempt) for attempt in (1, 2, 3)] == [15, 30, 45]
 
 
 def test_the_ratings_of_a_data_set_are_told_from_its_entry(tmp_path):

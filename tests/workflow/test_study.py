@@ -9,7 +9,7 @@ from configs import ROOT, merged
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.experiment import Experiment
-from netlift.workflow.resources import Measured, asked_mb, asked_minutes, repeats, slates_share
+from netlift.workflow.resources import Measured, requested_mb, requested_minutes, repeats, slates_share
 from netlift.workflow.shared import changed_names
 from netlift.workflow.study import Study
 from netlift.workflow.values import canonical, settings
@@ -181,7 +181,7 @@ def every_setting(study):
         "analyse_log": study.section_settings("mine"),
         "write_report": study.page_settings(path),
         "describe_log": study.page_settings("logs/mine"),
-        "write_front_page": study.front_page_settings(ran_beside={}),
+        "write_front_page": study.front_page_settings(other_results={}),
     }
 
 
@@ -209,7 +209,7 @@ KEYS = {
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
-    "write_front_page": "entry experiments grids logs over_worlds ran_beside study sweeps "
+    "write_front_page": "entry experiments grids logs other_results over_worlds study sweeps "
     "validations",
 }
 
@@ -475,11 +475,11 @@ def test_a_job_works_for_each_seed_of_a_block_and_each_hundred_replicates(defaul
 def test_memory_and_minutes_are_what_was_measured_grown_to_the_job(default):
     measured, job = Measured(100, slates=1000, ratings=3200), {"dataset": "ml-32m", "size": "12"}
     grown = 100 + 1000 * 0.03 + 3200 * 32_000_204 / 32e6
-    assert measured.memory(default, job, 1) == asked_mb(grown, 1)
-    assert measured.memory(default, job, 2) == asked_mb(grown, 2)
-    assert measured.minutes(default, job, 1) == asked_minutes(grown, 1)
+    assert measured.memory(default, job, 1) == requested_mb(grown, 1)
+    assert measured.memory(default, job, 2) == requested_mb(grown, 2)
+    assert measured.minutes(default, job, 1) == requested_minutes(grown, 1)
     block = job | {"seeds": "1-10"}
-    assert measured.minutes(default, block, 1) == asked_minutes(grown + 9 * 30, 1)
+    assert measured.minutes(default, block, 1) == requested_minutes(grown + 9 * 30, 1)
     assert measured.memory(default, block, 1) == measured.memory(default, job, 1)
 
 

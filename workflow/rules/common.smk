@@ -146,7 +146,7 @@ def content_behind(scripts):
     return content([*rating_files(STUDY.dataset), *(os.path.relpath(path) for path in files)])
 
 
-def ran_beside():
+def other_results():
     """Return the state of the sweep, the validation and the logs, whose results front pages show.
 
     It is a setting and no input: a change rebuilds the front page, which never starts a run. For

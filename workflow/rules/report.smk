@@ -122,7 +122,7 @@ rule write_front_page:
         mem_mb=memory(130),
         runtime=minutes(1),
     params:
-        settings=lambda wildcards: STUDY.front_page_settings(ran_beside=ran_beside()),
+        settings=lambda wildcards: STUDY.front_page_settings(other_results=other_results()),
     message:
         "Writing the front page of the study {wildcards.study}"
     script:

@@ -16,7 +16,7 @@ def main(settings: dict, page: str, verdict: str) -> None:
     front = gather_front(
         settings["experiments"],
         **{name: settings[name] for name in GATHERED},
-        state=settings.get("ran_beside"),
+        state=settings.get("other_results"),
         root=page.removesuffix(f"results/studies/{study}/index.html") or ".",
     )
     with written_whole(page) as temporary:

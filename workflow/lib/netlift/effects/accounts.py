@@ -115,6 +115,11 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
     return accounts.assign(**columns)
 
 
+def focal_depth(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the focal item's position before promotion, of any table; 0 if it is not shown."""
+    return np.nan_to_num(table["focal_seed_position"].to_numpy(dtype=np.float64))
+
+
 def _variances(
     items: pd.DataFrame,
     starts: NDArray[np.int64],
@@ -142,13 +147,13 @@ def _covariates(
         for name in items.columns
         if name in _USER_COVARIATES or name.startswith(SLATE_PREFIX)
     }
-    count = summed(np.ones(len(items)))
+    count, n_focal = summed(np.ones(len(items))), summed(is_focal.astype(np.float64))
     for name in items.columns:
         if name != "relevance" and not name.startswith(ITEM_PREFIX):
             continue
         values = items[name].to_numpy(dtype=float)
         mean = summed(values) / count
-        covariates[f"focal_{name}"] = values[is_focal]
+        covariates[f"focal_{name}"] = summed(np.where(is_focal, values, 0.0)) / n_focal
         covariates[f"{name}_mean"] = mean
         if name == "relevance":
             deviation = values - np.repeat(mean, count.astype(int))

@@ -12,6 +12,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_ROW, PER_SLATE, PER_SLATE_POSITION, RATIO
+from netlift.effects.accounts import focal_depth
 from netlift.effects.codes import INDIRECT, TOTAL
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import has_truth
@@ -108,7 +109,7 @@ def _known_values(same_minus_other: float, accounts: pd.DataFrame) -> list[float
     """Return the known value of each conclusion's number, over the slates of both arms."""
     effects = known_effects(accounts)
     assert effects is not None
-    depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
+    depth = focal_depth(accounts)
     depth -= depth.mean()
     total = accounts["known_effect_total"].to_numpy()
     return [
@@ -268,7 +269,7 @@ def _ratio_verdict(diversion: Ratio) -> str:
 def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
     """Return the change of the total effect per position of the focal item."""
     promoted = accounts["promotion_applied"].to_numpy(dtype=np.float64)
-    depth = accounts["focal_seed_position"].to_numpy(dtype=np.float64)
+    depth = focal_depth(accounts)
     depth = depth - depth.mean()
     design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
     clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)

@@ -37,7 +37,7 @@ class Definition:
     meaning: str
     rows: Callable[[pd.DataFrame, int], pd.Series]
 
-    def said(self, near_positions: int) -> str:
+    def described(self, near_positions: int) -> str:
         """Return the description of the set, with the number of near positions."""
         return self.meaning.format(near=near_positions)
 
@@ -63,8 +63,18 @@ def _below(items: pd.DataFrame, _: int) -> pd.Series:
 
 
 def _near(items: pd.DataFrame, near: int) -> pd.Series:
-    above = items["focal_seed_position"] - items["slate_position_seed"]
-    return _displaced(items, near) & (above <= near)
+    displaced = _displaced(items, near)
+    position = items["slate_position_seed"]
+    distance = items["focal_seed_position"] - position
+    if distance[displaced].isna().any():
+        # The focal item is inserted: the items from its place on move down.
+        first = position.where(displaced).groupby(items["slate_id"]).transform("min")
+        distance = position - first + 1
+    return displaced & (distance <= near)
+
+
+def _pushed_out(items: pd.DataFrame, _: int) -> pd.Series:
+    return items["exposure"] == "pushed_out"
 
 
 FOCAL = Definition(
@@ -96,7 +106,8 @@ BELOW = Definition(
 NEAR = Definition(
     "near_displaced",
     "Near displaced",
-    "displaced items at most {near} positions above the focal item before promotion",
+    "displaced items at most {near} positions above the focal item before promotion, or below the "
+    "place where it is inserted",
     _near,
 )
 
@@ -114,12 +125,26 @@ SPILLOVER_DEFINITIONS = (
     NEAR,
 )
 
+PUSHED_OUT = Definition(
+    "pushed_out", "Pushed out", "items that are not shown with promotion", _pushed_out
+)
+"""Only insertions and replacements have such rows."""
+
 DOSE = "position_change"
 """Code of the spillover per position moved down."""
 
-DEFINITIONS = {definition.code: definition.label for definition in SPILLOVER_DEFINITIONS}
+DEFINITIONS = {
+    definition.code: definition.label for definition in (*SPILLOVER_DEFINITIONS, PUSHED_OUT)
+}
 DEFINITIONS[DOSE] = "Position change"
 """Labels of the definitions of spillover, in order."""
+
+
+def spillover_definitions(items: pd.DataFrame) -> tuple[Definition, ...]:
+    """Return the definitions of spillover that apply to an items table."""
+    if (items["exposure"] == "pushed_out").any():
+        return (*SPILLOVER_DEFINITIONS, PUSHED_OUT)
+    return SPILLOVER_DEFINITIONS
 
 
 @dataclass(frozen=True)

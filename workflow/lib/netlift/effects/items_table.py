@@ -26,9 +26,10 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
     Raises
     ------
     NetliftError
-        A column is missing, the rows of a slate are not consecutive, a slate has no or several
-        focal items, the promotion differs within a slate or is neither 0 nor 1, an outcome or a
-        probability of a click is not a finite number, a row belongs to no component, or to no user.
+        A column is missing, the rows of a slate are not consecutive, a slate has no focal item or
+        another number of them than most slates, the promotion differs within a slate or is neither
+        0 nor 1, an outcome or a probability of a click is not a finite number, a row belongs to no
+        component, or to no user.
     """
     for name in ("slate_id", "user_id", "is_focal_item", "promotion_applied"):
         if name not in items:
@@ -50,8 +51,10 @@ def slates_of_rows(items: pd.DataFrame) -> tuple[Integers, Integers]:
     n_focal = np.bincount(slate, items["is_focal_item"].to_numpy(dtype=bool), len(starts))
     promoted = items["promotion_applied"].to_numpy()
     mixed = np.bincount(slate, promoted != promoted[starts][slate], len(starts))
+    several = max(int(np.bincount(n_focal.astype(np.int64)).argmax()), 1)
+    items_of_set = "one focal item" if several == 1 else f"{several} focal items"
     for wrong, what in (
-        (n_focal != 1, "do not have exactly one focal item"),
+        (n_focal != several, f"do not have exactly {items_of_set}"),
         (mixed > 0, "are promoted in some rows and not in others"),
     ):
         if wrong.any():

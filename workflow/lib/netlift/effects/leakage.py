@@ -16,9 +16,9 @@ from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
     DEFINITIONS,
     NON_FOCAL,
-    SPILLOVER_DEFINITIONS,
     Definition,
     ItemRows,
+    spillover_definitions,
 )
 from netlift.effects.shares import interval_text
 from netlift.inference.arms import ArmDifference, ratio_of
@@ -60,7 +60,7 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
     rows = ItemRows.from_items(items)
     table = [
         row
-        for definition in SPILLOVER_DEFINITIONS
+        for definition in spillover_definitions(items)
         for row in _parts(rows, definition, near_positions)
     ]
     exposed = {row["definition"]: row["rows"] for row in table if row["row_group"] == EXPOSED}

@@ -31,7 +31,8 @@ def cells(rows: ItemRows) -> Integers:
     promotion or does not, and is in one fifth of relevance.
     """
     names = ["focal_seed_position", "slate_position_seed", "promoted_position"]
-    keys = [rows.items[name].to_numpy(dtype=np.float64) for name in names]
+    # Where an item is not shown it has no position, and 0 here.
+    keys = [np.nan_to_num(rows.items[name].to_numpy(dtype=np.float64)) for name in names]
     if "relevance" in rows.items:
         relevance = rows.items["relevance"].to_numpy(dtype=np.float64)
         if np.isfinite(relevance).all():

@@ -56,11 +56,11 @@ class Hypothesis:
     label: str
     definition: Definition
 
-    def said(self, near_positions: int, outcome: Outcome) -> str:
+    def described(self, near_positions: int, outcome: Outcome) -> str:
         """Return the null hypothesis as a sentence."""
         return (
             f"Promotion changes no {outcome.one}, in any slate, of these items: "
-            f"{self.definition.said(near_positions)}."
+            f"{self.definition.described(near_positions)}."
         )
 
 
@@ -130,7 +130,7 @@ def randomization_tests(
     for k, numbers in enumerate(tests.rows()):
         row = {
             "hypothesis": HYPOTHESES[k].code,
-            "null_hypothesis": HYPOTHESES[k].said(near_positions, outcome),
+            "null_hypothesis": HYPOTHESES[k].described(near_positions, outcome),
             "includes": _included(k, tests.cells),
             **_counts(rows, members[k]),
             **numbers,

@@ -8,6 +8,7 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
+from netlift.effects.accounts import focal_depth
 from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
 from netlift.effects.ledger import arm_difference, known_effects
 from netlift.effects.product import _numbers
@@ -52,13 +53,15 @@ def risk_by_position(accounts: pd.DataFrame, *, min_slates: int) -> pd.DataFrame
 
 def position_buckets(accounts: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """Return each slate's bucket of focal positions, and up to four buckets in order."""
-    position = accounts["focal_seed_position"].to_numpy()
+    position = focal_depth(accounts).astype(np.int64)
     buckets = np.array_split(np.arange(position.min(), position.max() + 1), 4)
     names: dict[int, str] = {}
     for bucket in buckets:
         if len(bucket):
             first, last = bucket[0], bucket[-1]
             names |= dict.fromkeys(bucket, str(first) if first == last else f"{first}-{last}")
+    if not position.any():
+        names = {0: "not shown before"}
     return pd.Series(position).map(names), list(dict.fromkeys(names.values()))
 
 

@@ -16,8 +16,10 @@ from netlift.effects.item_rows import (
     DEFINITIONS,
     DOSE,
     NON_FOCAL,
+    PUSHED_OUT,
     SPILLOVER_DEFINITIONS,
     ItemRows,
+    spillover_definitions,
 )
 from netlift.inference.cluster_robust import ClusteredFit
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
@@ -35,12 +37,12 @@ def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFra
     rows = ItemRows.from_items(items)
     n_non_focal = int((~items["is_focal_item"]).sum())
     table = []
-    for definition in SPILLOVER_DEFINITIONS:
+    for definition in spillover_definitions(items):
         member = rows.member(definition, near_positions)
         table.append(
             {
                 "definition": definition.code,
-                "meaning": definition.said(near_positions),
+                "meaning": definition.described(near_positions),
                 "rows": int(member.sum()),
                 "treated_rows": int((member & rows.promoted).sum()),
                 "control_rows": int((member & ~rows.promoted).sum()),
@@ -88,9 +90,10 @@ def spillover_sensitivity(
     """
     rows = ItemRows.from_items(items)
     table = []
-    for number, definition in enumerate(SPILLOVER_DEFINITIONS):
+    for number, definition in enumerate(spillover_definitions(items)):
         member = rows.member(definition, near_positions)
-        rng = generator(seed, "wild_bootstrap", number)
+        # The dose has the number after the first definitions.
+        rng = generator(seed, "wild_bootstrap", number + (definition is PUSHED_OUT))
         arm = rows.promoted[member].astype(np.float64)
         known = None
         if rows.known is not None and member.any():
@@ -119,7 +122,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     """Return the effect per position that a non-focal item moves down."""
-    member = rows.member(NON_FOCAL)
+    member = rows.member(NON_FOCAL) & ~rows.member(PUSHED_OUT)
     change = rows.items["position_change"].to_numpy(dtype=np.float64)[member]
     exposure = rows.items["exposure"].to_numpy()[member]
     # One place down or up, if the slate is promoted; known in both arms.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +28,8 @@ _SHORTENED = 5
 
 def example_rows(exposure: pd.DataFrame) -> int:
     """Return how many rows an example slate takes."""
-    return min(int(exposure["slate_position_seed"].max()), MAX_ROWS)
+    slates = exposure["slate_id"].to_numpy()
+    return min(int(np.unique(slates, return_counts=True)[1].max()), MAX_ROWS)
 
 
 def draw_examples(
@@ -60,9 +62,7 @@ def draw_example(axes: Axes, slate: pd.DataFrame) -> None:
     theme = current_theme()
     slate = slate.sort_values("slate_position_seed")
     shown = _shown_rows(slate)
-    focal = int(slate["focal_seed_position"].iloc[0])
-    to = int(slate.loc[slate["is_focal_item"], "promoted_position"].iloc[0])
-    promotion = "the focal item is marked" if to == focal else f"{focal} moves to {to}"
+    promotion = _what_is_done(slate[slate["is_focal_item"]])
     promoted = slate["promotion_applied"].iloc[0] == 1
     axes.set_title(
         f"Slate {slate['slate_id'].iloc[0]}, "
@@ -79,6 +79,17 @@ def draw_example(axes: Axes, slate: pd.DataFrame) -> None:
             _draw_item(axes, line, slate.iloc[row])
 
 
+def _what_is_done(focal: pd.DataFrame) -> str:
+    """Return in words what promotion does to the focal items of a slate."""
+    before, after = focal["slate_position_seed"], focal["promoted_position"]
+    if before.isna().any():
+        return f"the focal item is shown at {after.iloc[0]:.0f}"
+    if (before == after).all():
+        return "the focal item is marked" if len(focal) == 1 else "the focal items are marked"
+    moves = [" and ".join(f"{number:.0f}" for number in place) for place in (before, after)]
+    return f"{moves[0]} {'moves' if len(focal) == 1 else 'move'} to {moves[1]}"
+
+
 def _draw_item(axes: Axes, line: int, item: pd.Series) -> None:
     theme = current_theme()
     focal = bool(item["is_focal_item"])
@@ -86,9 +97,10 @@ def _draw_item(axes: Axes, line: int, item: pd.Series) -> None:
     if focal:
         axes.add_patch(Rectangle((0, line - 0.5), 1, 1, color=theme.focal, alpha=0.16, linewidth=0))
         axes.add_patch(Rectangle((0, line - 0.5), 0.008, 1, color=theme.focal, linewidth=0))
+    shown = pd.notna(item["slate_position_seed"])
     title = item["title"] if isinstance(item["title"], str) else ""
     texts = {
-        "Position": str(item["slate_position_seed"]),
+        "Position": f"{item['slate_position_seed']:.0f}" if shown else "not shown",
         "Movie": shortened(title, TITLE_WIDTH, size=SMALL, weight=weight) or "(no title)",
         "Cluster": shortened(item["spillover_cluster"], CLUSTER_WIDTH, size=SMALL, weight=weight),
         "Relevance": f"{item['relevance']:.2f}",

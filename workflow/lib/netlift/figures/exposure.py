@@ -79,7 +79,7 @@ def draw_component_rows(axes: Axes, exposure: pd.DataFrame) -> None:
 def draw_displacement(figure: Figure, where: SubplotSpec, exposure: pd.DataFrame) -> None:
     """Draw how far the rows of each component move in promoted slates, one axis per component."""
     grid = where.subgridspec(len(COMPONENTS), 1, hspace=0.05)
-    moved = exposure[exposure["promotion_applied"] == 1]
+    moved = exposure[(exposure["promotion_applied"] == 1) & exposure["position_change"].notna()]
     change = moved["position_change"].to_numpy(dtype=np.int64)
     shared: Axes | None = None
     for index, name in enumerate(COMPONENTS):
@@ -128,7 +128,7 @@ def draw_cluster_slates(axes: Axes, slates: pd.DataFrame) -> None:
 
 def slates_by_cluster(exposure: pd.DataFrame) -> pd.DataFrame:
     """Count slates, not rows, by focal cluster and arm; the largest cluster first."""
-    slates = exposure[exposure["is_focal_item"].to_numpy()]
+    slates = exposure[exposure["is_focal_item"].to_numpy()].drop_duplicates("slate_id")
     arm = slates["promotion_applied"].map({1: "promoted", 0: "control"})
     counts = pd.crosstab(slates["focal_spillover_cluster"].astype(str), arm)
     counts = counts.reindex(columns=["promoted", "control"], fill_value=0).sort_index()

@@ -75,6 +75,7 @@ def draw_ratings(axes: Axes, rating: pd.Series) -> None:
 def draw_relevance(axes: Axes, exposure: pd.DataFrame) -> None:
     """Draw the median and the quartiles of relevance at each position before promotion."""
     theme = current_theme()
+    exposure = exposure[exposure["slate_position_seed"].notna()]
     position = exposure["slate_position_seed"].to_numpy()
     order = np.argsort(position, kind="stable")
     positions, starts = np.unique(position[order], return_index=True)

@@ -113,8 +113,8 @@ def _select(
         "compression": text("none" if copied else first.compression),
     }
     read = ", ".join(text(_path(file, delimiter, folder)) for file in group)
-    said = ", ".join(f"{option} = {value}" for option, value in options.items())
-    return f"SELECT {', '.join(chosen)} FROM read_csv([{read}], {said})"
+    written = ", ".join(f"{option} = {value}" for option, value in options.items())
+    return f"SELECT {', '.join(chosen)} FROM read_csv([{read}], {written})"
 
 
 def _own(index: int) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from netlift.core.arrays import Floats, Integers
-from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX
+from netlift.core.arrays import Booleans, Floats, Integers
+from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX, focal_depth
 from netlift.effects.items_table import slates_of_rows
+from netlift.promotion.positions import NOT_SHOWN, from_column
 from netlift.worlds.attention import log2_discount
 
 _SLATE_COLUMNS = ("user_activity", "user_liked_rate")
@@ -58,11 +59,15 @@ class RowFeatures:
         Names of the features for which the items have columns, length p.
     control, promoted
         Shape (R, p).
+    shown_control, shown_promoted
+        Whether the row is shown in the arm, shape (R,): if not, it has no outcome.
     """
 
     names: tuple[str, ...]
     control: Floats
     promoted: Floats
+    shown_control: Booleans
+    shown_promoted: Booleans
 
     @classmethod
     def from_items(cls, items: pd.DataFrame) -> RowFeatures:
@@ -74,10 +79,10 @@ class RowFeatures:
             The rows of a slate are not contiguous, or a slate has no or several focal items.
         """
         _, slate = slates_of_rows(items)
-        seed = items["slate_position_seed"].to_numpy(dtype=np.int64)
+        seed = from_column(items["slate_position_seed"].to_numpy())
         focal = items["is_focal_item"].to_numpy(dtype=bool)
         displaced = (items["exposure"] == "moved_down").to_numpy()
-        promoted_position = items["promoted_position"].to_numpy(dtype=np.int64)
+        promoted_position = from_column(items["promoted_position"].to_numpy())
         cluster = pd.factorize(items["spillover_cluster"])[0]
         # An item without a cluster is alone in its cluster.
         alone = cluster < 0
@@ -95,7 +100,7 @@ class RowFeatures:
         }
         arms = {}
         for arm, position in (("control", seed), ("promoted", promoted_position)):
-            attention = 1 / log2_discount(position)
+            attention = 1 / _discount(position)
             own_cluster, others = _attention_above(slate, cluster, position, attention)
             shown = float(arm == "promoted")
             columns = {
@@ -113,11 +118,12 @@ class RowFeatures:
                 columns |= {
                     "relevance_squared": relevance**2,
                     "attention_x_relevance": attention * relevance,
-                    "others_relevance": _of_others(slate, relevance / log2_discount(seed)),
+                    "others_relevance": _of_others(slate, relevance / _discount(seed)),
                 }
             names = tuple(name for name in ROW_FEATURES if name in columns)
             arms[arm] = np.column_stack([columns[name] for name in names]).astype(np.float64)
-        return cls(names, arms["control"], arms["promoted"])
+        in_control, in_promoted = seed != NOT_SHOWN, promoted_position != NOT_SHOWN
+        return cls(names, arms["control"], arms["promoted"], in_control, in_promoted)
 
 
 def item_features(items: pd.DataFrame) -> dict[str, Floats]:
@@ -125,6 +131,11 @@ def item_features(items: pd.DataFrame) -> dict[str, Floats]:
     covariates = [name for name in items.columns if name.startswith(ITEM_PREFIX)]
     columns = {name: _column(items, name) for name in (*_ITEM_COLUMNS, *covariates)}
     return {name: values for name, values in columns.items() if values is not None}
+
+
+def _discount(position: Integers) -> Floats:
+    """Return log2(position + 1): attention is 1 over it. Infinite for what is not shown."""
+    return np.where(position == NOT_SHOWN, np.inf, log2_discount(np.maximum(position, 1)))
 
 
 def _of_others(slate: Integers, values: Floats) -> Floats:
@@ -173,9 +184,9 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
     focal = items["is_focal_item"].to_numpy(dtype=bool)
     displaced = (items["exposure"] == "moved_down").to_numpy()
     same = (items["component"] == "same_cluster_competitor").to_numpy()
-    count = summed(np.ones(len(items)))
+    count, n_focal = summed(np.ones(len(items))), summed(focal)
     features = {
-        "focal_seed_position": items["focal_seed_position"].to_numpy(dtype=np.float64)[starts],
+        "focal_seed_position": focal_depth(items.iloc[starts]),
         "n_items": count,
         "n_same_cluster": summed(same),
         "n_displaced": summed(displaced),
@@ -193,7 +204,7 @@ def slate_features(items: pd.DataFrame) -> pd.DataFrame:
         within = values - mean[slate]
         features[f"{name}_mean"] = mean
         features[f"{name}_sd"] = np.sqrt(summed(within**2) / count)
-        features[f"focal_{name}"] = values[focal]
+        features[f"focal_{name}"] = summed(np.where(focal, values, 0.0)) / n_focal
         for part, member in (("displaced", displaced), ("same_cluster", same)):
             features[f"{part}_{name}"] = summed(within * member) / np.maximum(summed(member), 1)
     return pd.DataFrame(features)

@@ -38,13 +38,13 @@ def fit_all(data: ModelData, *, seed: int, threads: int) -> dict[str, Any]:
     arm = promoted.astype(np.float64)
     total = data.outcomes.sum(axis=1)
     slates = np.column_stack([arm, data.slates])
-    rows = np.where(promoted[data.slate][:, None], data.rows.promoted, data.rows.control)
+    rows, shown = data.observed_rows()
     fitted = {}
     for model in MODELS:
         if model in ROW_MODELS:
             if data.click.min() != data.click.max():
                 learner = row_learner(model, seed, threads, binary=data.binary)
-                fitted[data.fitted_as(model)] = learner.fit(rows, data.click)
+                fitted[data.fitted_as(model)] = learner.fit(rows[shown], data.click[shown])
         else:
             features = slates
             if model == "linear":

@@ -122,6 +122,12 @@ class ModelData:
             user=rows.user[rows.starts],
         )
 
+    def observed_rows(self) -> tuple[Floats, Booleans]:
+        """Return the features of rows in their arm, shape (R, p), and which are shown there."""
+        promoted, rows = self.design.promoted[self.slate], self.rows
+        features = np.where(promoted[:, None], rows.promoted, rows.control)
+        return features, np.where(promoted, rows.shown_promoted, rows.shown_control)
+
     @property
     def binary(self) -> bool:
         """Whether the outcome of a row is 0 or 1."""
@@ -198,8 +204,12 @@ def cross_fit(
         if by_row:
             in_test = test[data.slate]
             predict = _row_fit(data, train[data.slate], model, seed, threads)
-            for arm, features in enumerate((data.rows.control, data.rows.promoted)):
-                rows[arm][in_test] = predict(features[in_test])
+            arms = (
+                (data.rows.control, data.rows.shown_control),
+                (data.rows.promoted, data.rows.shown_promoted),
+            )
+            for arm, (features, shown) in enumerate(arms):
+                rows[arm][in_test] = predict(features[in_test]) * shown[in_test]
         else:
             predict_slates = _slate_fit(data, train, model, seed, threads)
             control[test] = predict_slates(data.slates[test], 0.0)
@@ -238,9 +248,8 @@ def _row_fit(
     data: ModelData, train: Booleans, model: str, seed: int, threads: int
 ) -> Callable[[Floats], Floats]:
     """Fit a model of single clicks on some rows; return its prediction function."""
-    promoted = data.design.promoted[data.slate]
-    features = np.where(promoted[:, None], data.rows.promoted, data.rows.control)[train]
-    click = data.click[train]
+    features, shown = data.observed_rows()
+    features, click = features[train & shown], data.click[train & shown]
     if click.min(initial=1) == click.max(initial=0):
         constant = float(click.mean())
         return lambda rows: np.full(len(rows), constant)

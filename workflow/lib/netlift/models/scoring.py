@@ -62,7 +62,10 @@ def model_scores(
     }
     best = min(squared, key=lambda name: squared[name].mean())
     table = []
+    _, shown = data.observed_rows()
     for name, prediction in predictions.items():
+        probability = prediction.row_probability
+        probability = probability[shown] if probability is not None and data.binary else None
         row: dict[str, object] = {
             "model": name,
             "level": "row" if prediction.row_probability is not None else "slate",
@@ -73,7 +76,7 @@ def model_scores(
         row |= {
             "mse_minus_best": difference.value,
             "mse_minus_best_se": difference.se,
-            **_row_scores(data.click, prediction.row_probability if data.binary else None),
+            **_row_scores(data.click[shown], probability),
             **_compared_with_truth(data, prediction, accounts, float(squared[name].mean())),
         }
         table.append(row)
@@ -96,21 +99,23 @@ def calibration_table(data: ModelData, predictions: Mapping[str, Predictions]) -
     ``click_rate`` with its error clustered by user, and its 95% interval.
     """
     table = []
-    user = data.user[data.slate]
+    _, shown = data.observed_rows()
+    user, click = data.user[data.slate][shown], data.click[shown]
     for name, prediction in predictions.items():
         if prediction.row_probability is None or not data.binary:
             continue
-        cuts = np.unique(np.quantile(prediction.row_probability, np.arange(1, N_BINS) / N_BINS))
-        bin_of_row = np.searchsorted(cuts, prediction.row_probability)
+        probability = prediction.row_probability[shown]
+        cuts = np.unique(np.quantile(probability, np.arange(1, N_BINS) / N_BINS))
+        bin_of_row = np.searchsorted(cuts, probability)
         for number in np.unique(bin_of_row):
             in_bin = bin_of_row == number
-            rate = _clustered_mean(data.click[in_bin], user[in_bin])
+            rate = _clustered_mean(click[in_bin], user[in_bin])
             table.append(
                 {
                     "model": name,
                     "bin": int(number) + 1,
                     "rows": int(in_bin.sum()),
-                    "predicted": float(prediction.row_probability[in_bin].mean()),
+                    "predicted": float(probability[in_bin].mean()),
                     "click_rate": rate.value,
                     "se": rate.se,
                     "ci_95_lower": rate.interval[0],

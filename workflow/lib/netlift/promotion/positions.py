@@ -46,8 +46,8 @@ def promoted_positions(
         if not treatment.grows:
             moved = np.where(moved > shown, NOT_SHOWN, moved)
         return np.where(is_focal, to, moved)
-    before = np.cumsum(is_focal) - is_focal
-    focal_before: Integers = before - np.repeat(before[starts], length)
+    before: Integers = np.cumsum(is_focal) - is_focal
+    focal_before = before - np.repeat(before[starts], length)
     # The first of the places, so that all focal items have one.
     first = np.minimum(to, shown - treatment.focal_items + 1)
     rank = position - focal_before

@@ -48,12 +48,12 @@ class Measured:
     def memory(self, study: Study, wildcards: Mapping[str, str], attempt: int) -> int:
         """Return the memory that a job requests, in MB."""
         grown = self.slates * slates_share(study, wildcards)
-        return asked_mb(self.used + grown + self._for_ratings(study, wildcards), attempt)
+        return requested_mb(self.used + grown + self._for_ratings(study, wildcards), attempt)
 
     def minutes(self, study: Study, wildcards: Mapping[str, str], attempt: int) -> int:
         """Return the time that a job requests; the part for slates is needed in each repeat."""
         grown = self.slates * slates_share(study, wildcards) * repeats(study, wildcards)
-        return asked_minutes(self.used + grown + self._for_ratings(study, wildcards), attempt)
+        return requested_minutes(self.used + grown + self._for_ratings(study, wildcards), attempt)
 
     def _for_ratings(self, study: Study, wildcards: Mapping[str, str]) -> float:
         entry = study.config["datasets"].get(wildcards.get("dataset", study.dataset), {})
@@ -85,7 +85,7 @@ def slates_share(study: Study, wildcards: Mapping[str, str]) -> float:
     return float(n_slates * int(chosen.get("size", max(study.sizes))) / LARGE_ROWS)
 
 
-def asked_mb(used: float, attempt: int) -> int:
+def requested_mb(used: float, attempt: int) -> int:
     """Return the memory that a job requests.
 
     Parameters
@@ -102,7 +102,7 @@ def asked_mb(used: float, attempt: int) -> int:
     return math.ceil((used * MEMORY_MARGIN + SNAKEMAKE_MB) * attempt)
 
 
-def asked_minutes(seconds: float, attempt: int) -> int:
+def requested_minutes(seconds: float, attempt: int) -> int:
     """Return the time that a job requests.
 
     Parameters
