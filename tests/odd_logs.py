@@ -153,6 +153,16 @@ def of_treatment(name: str) -> tuple[pd.DataFrame, dict]:
     return log, made
 
 
+def other_items() -> tuple[pd.DataFrame, dict]:
+    """Return a log of two orders, of which one shows an item that the other does not, not focal."""
+    log, made = of_treatment("insert_kept")
+    log["focal"] = (log["position"] == 4).fillna(False).astype(int)
+    log["clicks"] = log["clicks"].where(log["shown"].notna(), 0)
+    columns = made["columns"] | {"promoted_position": "other_order"}
+    promotion = {"unit": "slate", "probability": 0.5, "rerank": {}}
+    return log, made | {"columns": columns, "promotion": promotion}
+
+
 def not_logged(name: str) -> tuple[pd.DataFrame, dict]:
     """Return such a log whose promoted slates lack the item that they do not show."""
     log, made = of_treatment(name)
@@ -215,6 +225,7 @@ KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "no_row_stages_eight_slates": lambda: (log_table(8), entry(row_stages=False)),
     "several": several,
     **{name: partial(of_treatment, name) for name in TREATMENTS if name != "to_first"},
+    "rerank_other_items": other_items,
     "insert_not_logged": lambda: not_logged("insert_kept"),
     "replace_not_logged": lambda: not_logged("replace"),
     "total_only": total_only,

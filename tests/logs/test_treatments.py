@@ -342,6 +342,17 @@ def test_control_slates_without_their_candidate_are_recognized(name, tmp_path):
         assert "leave out columns.focal" in message
 
 
+def test_positions_with_promotion_are_recognized(tmp_path):
+    log, entry, _ = treated("insert_kept", n_slates=300)
+    shown = log[log["shown"].notna() | (log["promoted"] == 0)]
+    shown = shown.assign(position=shown["shown"].mask(shown["focal"] == 1))
+    codes, message = refused(shown, tmp_path, entry)
+    assert codes == {"position_gap"}
+    n = log.loc[log["promoted"] == 1, "slate"].nunique()
+    assert f"in {n} of {n} the slate is promoted, and only position 2 is vacant" in message
+    assert "promotion.replace: {at: 2}" in message
+
+
 def test_a_log_that_is_cut_below_the_fold_is_recognized(tmp_path):
     """Of slates of nine items the first five are logged; the focal item comes from below."""
     rng = np.random.default_rng(5)

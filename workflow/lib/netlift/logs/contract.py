@@ -35,6 +35,7 @@ from netlift.logs.recognized import (
     cut_below,
     focal_numbers,
     several_fix,
+    shown_positions,
     unplaced_focal_items,
     without_candidate,
 )
@@ -235,7 +236,7 @@ def _slate_problem(
         examples, fix = (*focal_numbers(con, where), *examples), several_fix(con, log)
     problem = Problem(code, None, int(counted[0]), int(counted[1]), examples, fix)
     if code == "position_gap":
-        problem = cut_below(con, log, where) or problem
+        problem = cut_below(con, log, where) or shown_positions(con, log, where) or problem
     if not rows.experiment:
         return problem
     arms = by_arm(con, f"slate_problems & {1 << bit} <> 0", log.unit)

@@ -158,3 +158,35 @@ def cut_below(con: duckdb.DuckDBPyConnection, log: LogEntry, where: str) -> Prob
         f"position is logged in both arms alike. Or log all positions. {TOTAL_ALONE}"
     )
     return Problem("position_gap", None, int(rows), int(every), (example,), fix)
+
+
+def shown_positions(con: duckdb.DuckDBPyConnection, log: LogEntry, where: str) -> Problem | None:
+    """Return the gap of promoted slates whose positions are those with promotion.
+
+    Parameters
+    ----------
+    con, log, where
+        As for ``cut_below``.
+    """
+    if log.treatment.kind != "insert":
+        return None
+    at = log.treatment.to
+    as_shown, every, rows = first_row(
+        con,
+        "SELECT count(*) FILTER (as_shown), count(*), sum(n_rows) FROM (SELECT count(*) AS n_rows, "
+        f"bool_and(promoted) AND count(*) FILTER (position = {at}) = 0 AND "
+        "max(position) = count(position) + 1 AS as_shown "
+        f"FROM rows WHERE slate IN (SELECT slate_id {where}) GROUP BY slate)",
+    )
+    if as_shown < MOST * every:
+        return None
+    example = (
+        f"in {as_shown:,} of {every:,} the slate is promoted, and only position {at} is vacant"
+    )
+    fix = (
+        "These look like positions with promotion: columns.position is the position without it, so "
+        f"subtract one from those above {at} in promoted slates, and log the others as they are "
+        "under columns.final_position. If the item that stood there was replaced, and no other "
+        f"moved: promotion.replace: {{at: {at}}}."
+    )
+    return Problem("position_gap", None, int(rows), int(every), (example,), fix)

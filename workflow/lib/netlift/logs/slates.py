@@ -295,7 +295,7 @@ def measured(
     checked = {name(alias): alias for alias in rows.logged if alias not in rows.short}
     columns = list(dict.fromkeys([*inexact, *checked]))
     sizes = [f"abs({column}::DOUBLE)" for column in columns]
-    places = ["position", *(["promoted_position"] if log.treatment.kind == "rerank" else [])]
+    places = ["position", *(role for role in _POSITIONS[1:2] if role in log.columns)]
     fits = " AND ".join(
         f"coalesce({place} BETWEEN 0 AND {_BITS} AND {place} = floor({place}), true)"
         for place in places
