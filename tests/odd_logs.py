@@ -178,8 +178,9 @@ def total_only(name: str = "insert_kept") -> tuple[pd.DataFrame, dict]:
 
 
 def one_row_per_slate() -> tuple[pd.DataFrame, dict]:
-    """Return a log with the total of each slate."""
+    """Return a log with the total of each slate, and what was done to it."""
     log, made = total_only()
+    made["promotion"] = made["promotion"] | {"insert": {"at": 2}}
     kept = ("slate", "user", "promoted")
     by_slate = log.groupby("slate", as_index=False)
     first = dict.fromkeys(("user", "promoted", "visits"), "first")

@@ -141,7 +141,9 @@ def snakemake_killed(slurm: daemons.Cluster, folder: Path) -> Run:
     said = (folder / "said.txt").read_text()
     daemons.slurm("scancel", job["job"])
     daemons.wait_for(
-        lambda: not daemons.processes_with(f"SLURM_JOB_ID={job['job']}"), "the end of the job"
+        lambda: not daemons.processes_with(f"SLURM_JOB_ID={job['job']}"),
+        "the end of the job",
+        seconds=120,
     )
     again = start(folder, words)
     assert again.wait(timeout=300) == 0, (folder / "said.txt").read_text()

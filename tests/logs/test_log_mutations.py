@@ -25,7 +25,7 @@ from netlift.logs.entries import LogEntry
 from netlift.logs.reading import account_log
 from netlift.workflow.schema import completed, read_schema
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SCHEMA = read_schema("logs")
 SEED = 20260428

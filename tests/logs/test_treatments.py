@@ -20,9 +20,14 @@ SCHEMA = read_schema("logs")
 
 
 def account(log, folder, entry, **changes):
-    """Return accounts, items and the contract of a log."""
+    """Write a log as CSV; return its accounts, items and contract."""
     log.to_csv(folder / "log.csv", index=False)
-    said = completed({**entry, "path": str(folder / "log.csv"), **changes}, SCHEMA)
+    return analyzed(folder / "log.csv", folder, entry, **changes)
+
+
+def analyzed(path, folder, entry, **changes):
+    """Return accounts, items and the contract of a file."""
+    said = completed({**entry, "path": str(path), **changes}, SCHEMA)
     parsed = LogEntry.from_config(canonical(log_settings(said)))
     names = {"accounts": "accounts.parquet", "contract": "contract.csv", "row_counts": "counts.csv"}
     paths = {name: str(folder / file) for name, file in names.items()}
@@ -259,6 +264,31 @@ def test_slates_without_the_position_of_the_promotion_are_refused(name, at, tmp_
     assert "short_slate" in codes
 
 
+@pytest.mark.parametrize("form", ["numbers with a point", "NaN in Parquet", "first position 0"])
+def test_positions_are_empty_in_every_form(form, tmp_path):
+    log, entry, _ = treated("insert_kept", n_slates=200)
+    accounts, items, _ = account(log, tmp_path, entry)
+    if form == "first position 0":
+        log["position"] -= 1
+        entry = entry | {"first_position": 0}
+    else:
+        log["position"] = log["position"].astype(float)
+    path = tmp_path / "log.csv"
+    log.to_csv(path, index=False)
+    if form == "NaN in Parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {name: pa.array(log[name].to_numpy()) for name in entry["columns"].values()}
+        columns |= {name: pa.array(log[name].to_numpy()) for name in ("clicks", "score", "visits")}
+        path = tmp_path / "log.parquet"
+        pq.write_table(pa.table(columns), path)
+        assert np.isnan(pq.read_table(path)["position"].to_numpy()).any()
+    again, items_again, _ = analyzed(path, tmp_path, entry)
+    pd.testing.assert_frame_equal(accounts, again)
+    pd.testing.assert_frame_equal(items, items_again)
+
+
 # Orders that are logged
 
 
@@ -483,3 +513,105 @@ def test_a_failed_insertion_stays_in_the_arm_that_was_drawn(name, tmp_path):
     accounts, *_ = account(log, tmp_path, shown, accept=["focal_not_moved"])
     clicks = log.groupby("slate")["clicks"].sum()
     np.testing.assert_array_equal(accounts["observed_clicks_total"], clicks)
+
+
+# By hand
+
+BY_HAND = """slate,item,cluster,position,focal,promoted,clicks
+s1,ad,x,,1,0,0
+s1,a,x,1,0,0,1
+s1,b,y,2,0,0,0
+s1,c,x,3,0,0,1
+s2,ad,x,,1,1,1
+s2,d,x,1,0,1,0
+s2,e,y,2,0,1,1
+s2,f,y,3,0,1,
+s3,ad,y,,1,0,
+s3,a,x,1,0,0,0
+s3,b,y,2,0,0,1
+s3,c,x,3,0,0,0
+s4,ad,y,,1,1,1
+s4,d,y,1,0,1,1
+s4,e,x,2,0,1,0
+s4,f,x,3,0,1,0
+"""
+
+
+@pytest.mark.parametrize(
+    ("promotion", "positions", "exposures"),
+    [
+        ({"insert": {"at": 1}}, [2, 3, np.nan, 1], ["moved_down", "moved_down", "pushed_out"]),
+        ({"replace": {"at": 3}}, [1, 2, np.nan, 3], ["unchanged", "unchanged", "pushed_out"]),
+        (
+            {"insert": {"at": 2, "length": "grows"}},
+            [1, 3, 4, 2],
+            ["unchanged", "moved_down", "moved_down"],
+        ),
+    ],
+)
+def test_sums_and_exposure_by_hand(promotion, positions, exposures, tmp_path):
+    (tmp_path / "log.csv").write_text(BY_HAND, encoding="utf-8")
+    log = pd.read_csv(tmp_path / "log.csv")
+    if "insert" in promotion and "length" in promotion["insert"]:
+        log["clicks"] = log["clicks"].mask(log["item"] == "f", 0)
+    roles = ("slate", "item", "cluster", "position", "focal", "promoted")
+    entry = {
+        "columns": {role: role for role in roles},
+        "outcomes": {"clicks": {"column": "clicks"}},
+        "promotion": {"unit": "slate", "probability": 0.5, **promotion},
+    }
+    accounts, items, _ = account(log, tmp_path, entry)
+    effects = component_effects(accounts).query("estimator == 'difference_in_means'")
+    by_line = dict(zip(effects["line"], effects["estimate_per_slate"], strict=True))
+    assert by_line == {"direct": 1.0, "same_cluster": -1.0, "other": 0.5, "total": 0.5}
+    for _, slate in items.groupby("slate_id"):
+        np.testing.assert_array_equal(slate["slate_position_seed"], [1, 2, 3, np.nan])
+        np.testing.assert_array_equal(slate["promoted_position"], positions)
+        assert list(slate["exposure"]) == [*exposures, "focal"]
+        final = slate["final_position"]
+        shown = "promoted_position" if slate["promotion_applied"].all() else "slate_position_seed"
+        np.testing.assert_array_equal(final, slate[shown])
+    at = promotion.get("insert", promotion.get("replace"))["at"]
+    assert set(items.loc[items["is_focal_item"], "promoted_position"]) == {at}
+
+
+THREE = """slate,item,cluster,position,focal,promoted,clicks
+s1,a,x,1,0,0,1
+s1,b,y,2,1,0,0
+s1,c,z,3,0,0,1
+s1,d,z,4,1,0,0
+s2,a,x,1,0,1,0
+s2,b,y,2,1,1,1
+s2,c,z,3,0,1,0
+s2,d,z,4,1,1,1
+s3,a,y,1,0,0,1
+s3,b,y,2,0,0,1
+s3,c,y,3,1,0,0
+s3,d,,4,1,0,0
+s4,a,,1,0,1,0
+s4,b,y,2,0,1,0
+s4,c,y,3,1,1,0
+s4,d,,4,1,1,1
+"""
+
+
+def test_a_set_of_focal_items_by_hand(tmp_path):
+    (tmp_path / "log.csv").write_text(THREE, encoding="utf-8")
+    log = pd.read_csv(tmp_path / "log.csv")
+    roles = ("slate", "item", "cluster", "position", "focal", "promoted")
+    entry = {
+        "columns": {role: role for role in roles},
+        "outcomes": {"clicks": {"column": "clicks"}},
+        "promotion": {"unit": "slate", "probability": 0.5, "focal_items": 2},
+    }
+    accounts, items, _ = account(log, tmp_path, entry)
+    by_slate = accounts.set_index("slate_id")
+    assert list(by_slate["focal_seed_position"]) == [2, 2, 3, 3]
+    assert list(by_slate["focal_spillover_cluster"]) == ["y", "y", "y", "y"]
+    assert list(by_slate["n_same_cluster"]) == [1, 1, 2, 1]
+    assert list(by_slate["n_other"]) == [1, 1, 0, 1]
+    assert list(by_slate["observed_clicks_direct_focal"]) == [0, 2, 0, 1]
+    assert list(by_slate["observed_clicks_same_cluster_competitor"]) == [1, 0, 2, 0]
+    assert list(by_slate["observed_clicks_other_competitor"]) == [1, 0, 0, 0]
+    orders = items.groupby("slate_id")["promoted_position"].agg(list)
+    assert orders.to_list() == [[3, 1, 4, 2], [3, 1, 4, 2], [3, 4, 1, 2], [3, 4, 1, 2]]

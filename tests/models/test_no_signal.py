@@ -135,6 +135,7 @@ def chains(_small) -> pd.DataFrame:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_without_an_effect_97_of_100_experiments_promote_nothing(chains):
     # A gate of 2.5% lets at most 6 of 50 experiments pass, and 14 of 200.
     assert (at_most(0.025, EACH), at_most(0.025, 4 * EACH)) == (6, 14)
@@ -144,6 +145,7 @@ def test_without_an_effect_97_of_100_experiments_promote_nothing(chains):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_without_an_effect_the_total_is_zero_and_its_errors_are_right(chains):
     z = chains["z"]
     assert abs(z.mean()) < 3.3 / len(z) ** 0.5
@@ -151,6 +153,7 @@ def test_without_an_effect_the_total_is_zero_and_its_errors_are_right(chains):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_without_an_effect_5_of_100_experiments_show_that_effects_differ(chains):
     assert (chains["p_value"] < 0.05).sum() <= at_most(0.05, 4 * EACH) == 21
 
@@ -165,6 +168,7 @@ def learned(features: np.ndarray, scores: np.ndarray, fold: np.ndarray) -> np.nd
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_gate_lets_one_in_forty_pass():
     # Scores of no effect, independent of each other and of all features, in 10 folds. Of rules
     # that learn on all other folds twice as many pass.

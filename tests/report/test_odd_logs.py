@@ -182,6 +182,7 @@ def test_few_units_are_named_once_in_a_statement(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith(WITHOUT_ROWS)])
 def test_every_figure_is_drawn_or_says_why_not(kind, tmp_path):
     analysis, *_ = analyzed(tmp_path, kind)

@@ -37,6 +37,7 @@ def carry_out(page: Path, folder: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_recipe_works_as_it_is_written(tmp_path):
     folder = runs.checkout(tmp_path)
     assert carry_out(ROOT / "docs/architecture.md", folder) == 10

@@ -21,7 +21,7 @@ import yaml
 from log_files import ENTRY, draw_log
 from runs import checkout
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ROUNDS = int(os.environ.get("NETLIFT_EDIT_ROUNDS", "4"))
 SEED = int(os.environ.get("NETLIFT_EDIT_SEED", "20261128"))

@@ -18,7 +18,7 @@ from runs import run_alone as run
 
 from netlift.workflow.comparison import compare_folders, summary
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 KILLS = 20
 AT_JOBS = {0: "import_ratings", 2: "sweep_effects"}

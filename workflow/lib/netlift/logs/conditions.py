@@ -64,11 +64,11 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         "few_focal_items": f"n_focal BETWEEN 1 AND {several - 1}",
         "short_slate": _too_short(log, unlogged=unlogged),
     }
-    return conditions | _order_conditions(log)
+    return conditions | _order_conditions(log, gap)
 
 
-def _order_conditions(log: LogEntry) -> dict[str, str]:
-    """Return the conditions of problems of what is shown where."""
+def _order_conditions(log: LogEntry, gap: str) -> dict[str, str]:
+    """Return the conditions of problems of what is shown where, given that of a gap."""
     conditions = {}
     if "final_position" in log.columns:
         consistent = f"n_focal = {log.treatment.focal_items} AND NOT promotions AND misplaced"
@@ -79,7 +79,8 @@ def _order_conditions(log: LogEntry) -> dict[str, str]:
             "AND NOT focal_misplaced",
         }
     if may_be_hidden(log):
-        conditions["outcome_not_shown"] = "outcome_hidden"
+        # With a gap, positions do not say what is shown.
+        conditions["outcome_not_shown"] = f"outcome_hidden AND NOT coalesce({gap}, false)"
         conditions["missing_value"] = "outcome_missing"
     if log.treatment.kind == "rerank":
         conditions["promoted_order"] = (

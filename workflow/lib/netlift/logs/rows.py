@@ -306,7 +306,11 @@ class _Mapper:
             to = "BIGINT"
         if kind in _WHOLE or kind in _SHORT:
             self.whole.add(alias)
-        self.add(alias, f"{raw}::{to}")
+        value = f"{raw}::{to}"
+        if kind in _EXACT_BELOW and alias.endswith("position"):
+            # Programs write NaN for a place that is missing.
+            value = f"CASE WHEN NOT isnan({raw}) THEN {value} END"
+        self.add(alias, value)
 
     def text_number(self, alias: str, column: str, kind: str) -> None:
         raw = self.raw(column)

@@ -65,7 +65,7 @@ def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:
     """Say what a promotion does; an entry without focal items need not state it."""
     if experiment.is_total_only and not any(kind in entry for kind in TREATMENTS):
         return "What a promotion does to a slate is not stated in the entry of this log."
-    return f"Promotion means {Treatment.from_config(entry).phrase}."
+    return f"Promotion means {Treatment.from_config(entry).phrase.rstrip(',')}."
 
 
 def _clicks_of_a_world(experiment: PageData) -> list[Line]:
