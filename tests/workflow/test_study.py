@@ -9,7 +9,13 @@ from configs import ROOT, merged
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.experiment import Experiment
-from netlift.workflow.resources import Measured, requested_mb, requested_minutes, repeats, slates_share
+from netlift.workflow.resources import (
+    Measured,
+    requested_mb,
+    requested_minutes,
+    repeats,
+    slates_share,
+)
 from netlift.workflow.shared import changed_names
 from netlift.workflow.study import Study
 from netlift.workflow.values import canonical, settings

@@ -135,6 +135,15 @@ def _base(kind: str) -> str:
     return kind.split("(")[0].upper()
 
 
+def _nan(value: str) -> str:
+    """Return the condition that a floating-point number is NaN.
+
+    By its text: from a Parquet file's smallest and largest values, which leave NaN out, DuckDB
+    concludes that ``isnan`` holds nowhere.
+    """
+    return f"(NOT isfinite({value}) AND {value}::VARCHAR = 'nan')"
+
+
 def _written(cell: str, texts: Iterable[str]) -> str:
     """Return the condition that a cell has one of some texts, whatever its case and blanks."""
     # Long cells first: nearly all ids are decided by their length. DuckDB compares a cell with a
@@ -261,9 +270,9 @@ class _Mapper:
     def float_id(self, alias: str, column: str, kind: str) -> None:
         """Read whole floating-point numbers as such where each has its own value."""
         raw = self.raw(column)
-        apart = f"{raw} = floor({raw}) AND abs({raw}) < {_EXACT_BELOW[kind]}"
+        apart = f"isfinite({raw}) AND {raw} = floor({raw}) AND abs({raw}) < {_EXACT_BELOW[kind]}"
         self.add(alias, f"CASE WHEN {apart} THEN {raw}::BIGINT END")
-        self.add(f"{alias}_bad", f"CASE WHEN NOT ({apart} OR isnan({raw})) THEN {raw}::VARCHAR END")
+        self.add(f"{alias}_bad", f"CASE WHEN NOT ({apart} OR {_nan(raw)}) THEN {raw}::VARCHAR END")
         bad = name(f"{alias}_bad")
         self.check("float_id", column, f"{bad} IS NOT NULL", bad)
 
@@ -295,7 +304,8 @@ class _Mapper:
         if alias not in self.whole and alias != "probability":
             value = name(alias)
             code = "wrong_type" if alias.endswith("position") else "infinite_outcome"
-            self.check(code, column, f"NOT abs({value}) <= {LARGEST!r}", f"{value}::VARCHAR")
+            fits = f"isfinite({value}::DOUBLE) AND abs({value}) <= {LARGEST!r}"
+            self.check(code, column, f"NOT ({fits})", f"{value}::VARCHAR")
 
     def typed_number(self, alias: str, column: str, kind: str) -> None:
         raw, to = self.raw(column), "DOUBLE"
@@ -309,7 +319,7 @@ class _Mapper:
         value = f"{raw}::{to}"
         if kind in _EXACT_BELOW and alias.endswith("position"):
             # Programs write NaN for a place that is missing.
-            value = f"CASE WHEN NOT isnan({raw}) THEN {value} END"
+            value = f"CASE WHEN NOT {_nan(raw)} THEN {value} END"
         self.add(alias, value)
 
     def text_number(self, alias: str, column: str, kind: str) -> None:

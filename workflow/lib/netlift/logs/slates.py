@@ -280,7 +280,7 @@ class Scale:
         top = self.tops[sql]
         unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
         # Larger values are in slates that are not used: their sums must not overflow.
-        inside = f"abs({sql}::DOUBLE) <= {top!r}"
+        inside = f"isfinite({sql}::DOUBLE) AND abs({sql}::DOUBLE) <= {top!r}"
         return Value(f"CASE WHEN {inside} THEN round({sql}::DOUBLE / {unit!r})::BIGINT END", unit)
 
 
