@@ -372,6 +372,16 @@ def test_control_slates_without_their_candidate_are_recognized(name, tmp_path):
         assert "leave out columns.focal" in message
 
 
+@pytest.mark.parametrize("name", ["to_first", "slot_3", "insert_grows", "badge"])
+def test_promoted_slates_that_are_cut_are_refused(name, tmp_path):
+    """The last item is shown in both arms, and promoted slates do not log it."""
+    log, entry, _ = treated(name, n_slates=300)
+    last = (log["position"] == 6) & (log["promoted"] == 1) & (log["focal"] == 0)
+    codes, message = refused(log[~last.fillna(False)], tmp_path, entry)
+    assert "covariate_imbalance" in codes
+    assert "promoted slates have lower n_" in message
+
+
 def test_positions_with_promotion_are_recognized(tmp_path):
     log, entry, _ = treated("insert_kept", n_slates=300)
     shown = log[log["shown"].notna() | (log["promoted"] == 0)]

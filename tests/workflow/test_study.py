@@ -11,9 +11,9 @@ from netlift.workflow.config import check_config
 from netlift.workflow.experiment import Experiment
 from netlift.workflow.resources import (
     Measured,
+    repeats,
     requested_mb,
     requested_minutes,
-    repeats,
     slates_share,
 )
 from netlift.workflow.shared import changed_names

@@ -122,15 +122,15 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     """Return the effect per position that a non-focal item moves down."""
-    seed, promoted = (
+    before, after = (
         rows.items[name].to_numpy(dtype=np.float64)
         for name in ("slate_position_seed", "promoted_position")
     )
     # Items that only one arm shows do not move.
-    member = rows.member(NON_FOCAL) & np.isfinite(seed) & np.isfinite(promoted)
+    member = rows.member(NON_FOCAL) & np.isfinite(before) & np.isfinite(after)
     change = rows.items["position_change"].to_numpy(dtype=np.float64)[member]
     # Places down, if the slate is promoted; known in both arms.
-    move = (promoted - seed)[member]
+    move = (after - before)[member]
     arm = rows.promoted[member].astype(np.float64)
     design = np.column_stack([np.ones(len(arm)), move, arm, change])
     rng = generator(seed, "wild_bootstrap", len(SPILLOVER_DEFINITIONS))

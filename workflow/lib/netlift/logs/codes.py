@@ -326,6 +326,8 @@ CODES = (
         "covariate_imbalance",
         "which units were promoted depends on covariates (p < 0.0001)",
         "Check that the covariates were known before the promotion, and that the draw was random. "
+        "If it is n_items or n_displaced, one arm lacks rows: log all items of a slate, in both "
+        "arms, or state the promotion that takes items off. "
         "accept: [covariate_imbalance] continues anyway.",
     ),
     Code(
