@@ -12,11 +12,12 @@ _NO_TRUTH = "the truth is known of simulated worlds only"
 _ROWS = "row_stages: true, where item rows fit into memory"
 _SAME_ROWS = "the same items of a slate in both arms, also those that its arm does not show"
 
+_CANDIDATES = "a row per item, and the candidate of every slate, also where it was not promoted"
+
 _DRAW = {
     "ledger of effects": "which slates were promoted, drawn at random; and the probability of the "
     "draw",
-    "direct and indirect effects": "the same, and the candidate of every slate, also where it was "
-    "not promoted",
+    "direct and indirect effects": f"the same, with {_CANDIDATES}",
     "effects on item rows": "the same, with every item of a slate, its position before the "
     "promotion, and its cluster",
     "randomization tests": "the same, and what was drawn: slates or users",
@@ -56,7 +57,7 @@ def sections(
     """
     row_section: tuple[str | None, str | None] = (None, None)
     if experiment and not parts:
-        row_section = (NOT_RECORDED, _DRAW["direct and indirect effects"])
+        row_section = (NOT_RECORDED, _CANDIDATES)
     elif not row_stages:
         row_section = (NO_ROWS, _ROWS)
     elif no_rows:
