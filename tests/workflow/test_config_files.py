@@ -163,6 +163,7 @@ OVERLAYS = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_is_refused_without_a_traceback(project, name):
     content, message = OVERLAYS[name]
@@ -174,6 +175,7 @@ def test_an_overlay_is_refused_without_a_traceback(project, name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_project_s_own_file_is_read_strictly_by_plain_snakemake(project):
     path = project / "config/config.yaml"
     sound = path.read_bytes()

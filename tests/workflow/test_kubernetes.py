@@ -98,6 +98,7 @@ def test_the_plugins_take_every_setting(profile):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_study_is_planned_with_the_profile(tmp_path):
     folder = fresh(tmp_path / "planned")
     with bucket() as (url, objects):
@@ -110,6 +111,7 @@ def test_a_study_is_planned_with_the_profile(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_with_files_in_a_bucket_the_same_tables_come_out(one_world_study, tmp_path):
     folder = fresh(tmp_path / "in_bucket")
     with bucket() as (url, objects):

@@ -208,6 +208,7 @@ def planned(folder: Path, study: str, target: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_studies_of_movielens_32m_plan_what_they_say(tmp_path):
     folder = checkout(tmp_path)
     study = planned(folder, "ml-32m", "all")
