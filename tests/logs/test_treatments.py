@@ -58,6 +58,7 @@ def test_estimates_meet_the_known_truth(name, tmp_path, monkeypatch):
     shown = with_column(entry, final_position="shown")
     accounts, items, contract = account(log, tmp_path, shown)
     assert set(contract["severity"]) <= {"warning"}
+    assert "constant_part" not in contract.index
     effects = component_effects(accounts)
     for estimator in ("difference_in_means", "lin"):
         own = effects[effects["estimator"] == estimator].set_index("line")

@@ -191,7 +191,9 @@ def constant_parts(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) ->
         messages = []
         for arm, slates, varies, *ends in found:
             for part, low, high in zip(parts, ends[::2], ends[1::2], strict=True):
-                if varies and low == high:
+                # An item that control slates do not show has no outcome there.
+                absent = part == "the focal item" and not arm and log.treatment.adds_focal_item
+                if varies and low == high and not absent:
                     messages.append(f"{low:g} for {part} in all {slates:,} {_ARMS[arm]} slates")
         if messages:
             message = f"{outcome.column} is {'; '.join(messages)}"
