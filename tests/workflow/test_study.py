@@ -285,7 +285,8 @@ def test_what_an_outcome_is_called_is_no_setting_of_the_reading_of_a_log(default
     renamed = study({"logs": {"mine": log}})
     assert renamed.units("logs/mine") != default.units("logs/mine")
     assert renamed.log_settings("mine") == default.log_settings("mine")
-    assert renamed.section_settings("mine") == {"experiment": True, "row_stages": False}
+    sections = {"experiment": True, "parts": True, "row_stages": False}
+    assert renamed.section_settings("mine") == sections
 
 
 def test_the_page_of_a_log_that_no_study_names_has_an_empty_entry(default):
