@@ -132,6 +132,7 @@ def pandas_all(path: str, folder: str) -> None:
     assert not log.duplicated(["impression", "rank"]).any()
     assert not log.duplicated(["impression", "sku"]).any()
     assert (by_slate["rank"].max() == by_slate.size() - 1).all()
+    log = log.sort_values(["impression", "rank"], ignore_index=True)
     slates = pd.DataFrame(
         {
             "slate_id": log["impression"],

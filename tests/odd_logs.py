@@ -188,6 +188,18 @@ def one_row_per_slate() -> tuple[pd.DataFrame, dict]:
     return totals, made | {"columns": {role: role for role in kept}}
 
 
+def delivered(
+    failed: float, anyway: float = 0.0, n_slates: int = 160, *, unit: str = "slate", **changes
+) -> tuple[pd.DataFrame, dict]:
+    """Return a log in which a share of the promotions failed, and control slates got some."""
+    log = by_user(40, n_slates) if unit == "user" else log_table(n_slates)
+    chance = np.random.default_rng(4).random(n_slates)[log["slate"]]
+    log["sent"] = np.where(log["promoted"] == 1, chance >= failed, chance < anyway).astype(int)
+    columns = entry()["columns"] | {"delivered": "sent"}
+    promotion = {"unit": unit, "probability": 0.5}
+    return log, entry(columns=columns, promotion=promotion, **changes)
+
+
 KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "ordinary": log_table,
     "same_page": same_page,
@@ -196,10 +208,10 @@ KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "one_user": lambda: log_table(n_users=1),
     "eight_slates": lambda: log_table(8, n_users=8),
     "two_slates_per_arm": lambda: log_table(4, n_users=4),
-    "length_1": lambda: log_table(size=1),
+    "length_1": lambda: (log_table(size=1), entry(accept=["nothing_moves"])),
     "length_2": lambda: log_table(size=2),
     "focal_at_3": lambda: at(3),
-    "focal_at_1": lambda: at(1),
+    "focal_at_1": lambda: (at(1), entry(accept=["nothing_moves"])),
     "no_clusters": lambda: (log_table(), entry("cluster")),
     "one_cluster": lambda: log_table().assign(cluster="a"),
     "own_clusters": own_clusters,
@@ -232,6 +244,10 @@ KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "total_only": total_only,
     "total_only_of_badges": lambda: total_only("badge"),
     "one_row_per_slate": one_row_per_slate,
+    "partly_delivered": lambda: delivered(0.3),
+    "delivered_by_user": lambda: delivered(0.2, 0.1, unit="user"),
+    "no_row_stages_hardly_delivered": lambda: delivered(0.8, 0.2, row_stages=False),
+    "no_row_stages_fully_delivered": lambda: delivered(0.0, row_stages=False),
 }
 
 
@@ -272,6 +288,9 @@ class Analysis:
         script("estimate_ledger").main(
             accounts, self.made("estimate_ledger"), study.ledger_settings(name)
         )
+        if self.log.records_delivery:
+            (path,) = self.made("estimate_delivered").values()
+            script("estimate_delivered").main(accounts, path, study.delivered_settings(name))
         if self.log.has_row_stages:
             for rule, of_rule in (
                 ("estimate_row_effects", study.row_effect_settings(name)),

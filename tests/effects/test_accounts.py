@@ -114,9 +114,7 @@ def test_a_log_without_a_truth_or_features_has_accounts_without_them():
     assert has_truth(slate_outcomes(simulated))
 
 
-@pytest.mark.parametrize(
-    ("focal_rows", "count"), [([0, 2, 5], 1), ([5], 1), ([], 2)]
-)
+@pytest.mark.parametrize(("focal_rows", "count"), [([0, 2, 5], 1), ([5], 1), ([], 2)])
 def test_slates_with_no_or_several_focal_items_are_counted_and_the_first_is_named(
     focal_rows, count
 ):

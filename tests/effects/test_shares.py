@@ -299,3 +299,22 @@ def test_constant_clicks_have_no_shares_and_say_that_any_number_would_do():
 def test_too_few_slates_in_an_arm_are_an_error():
     with pytest.raises(NetliftError, match="1 promoted slates of 4"):
         shares(accounts_of([1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0], [0, 1, 0, 0]))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6, 1e9])
+def test_rounding_errors_are_neither_denominators_nor_gains(size):
+    """Parts that add up to one number in every slate, up to rounding, whatever their size."""
+    rng = np.random.default_rng(4)
+    promoted = np.arange(60) % 2
+    focal, same = size * rng.random(60), size * rng.random(60)
+    rounded = size * (1 + 1e-15 * rng.random(60))
+    accounts = accounts_of(promoted, rounded, same, rounded - same)
+    table = shares(accounts)
+    of_gain = table[table["estimator"].isin(ESTIMATORS[:3]) & (table["denominator"] == "direct")]
+    assert of_gain["estimate"].isna().all()
+    assert set(of_gain["note"]) == {"the focal gain is 0, and has no shares"}
+    accounts = accounts_of(promoted, focal, same, rounded - same - focal)
+    table = shares(accounts)
+    left = table[table["estimator"].isin(ESTIMATORS[:3]) & (table["metric"] == LEFT)]
+    assert set(left["interval_kind"]) <= {"everything", "interval"}
+    assert (left["estimate"] == 0).all()

@@ -165,6 +165,8 @@ WITH_SHOWN = {"columns": COLUMNS | {"final_position": "shown"}}
 WITH_STRATUM = {"columns": COLUMNS | {"stratum": "stratum"}}
 WITH_SCORE = {"covariates": {"item": {"relevance": "score"}}}
 BY_USER = {"promotion": {"probability": 0.5, "unit": "user"}}
+WITH_SENT = {"columns": COLUMNS | {"delivered": "sent"}}
+WITH_SENT_AND_SHOWN = {"columns": COLUMNS | {"delivered": "sent", "final_position": "shown"}}
 
 
 def promoted_slate(log):
@@ -185,6 +187,17 @@ def moved(log):
     rows = own(log, control_slate(log))
     log.loc[rows, "shown"] = log.loc[rows, "shown"].to_numpy()[::-1]
     return log
+
+
+def sent(arm, value):
+    """Return a damage: the delivery flag of one slate of an arm says what did not happen."""
+
+    def damage(log):
+        slate = promoted_slate(log) if arm == "boost" else control_slate(log)
+        log.loc[own(log, slate), "sent"] = value
+        return log
+
+    return damage
 
 
 def swapped(log):
@@ -268,6 +281,27 @@ DAMAGED = {
     "promoted, not moved": (not_moved, WITH_SHOWN, {"focal_not_moved"}),
     "moved, not promoted": (moved, WITH_SHOWN, {"moved_without_promotion"}),
     "swapped": (swapped, WITH_SHOWN, {"wrong_final_position"}),
+    "no delivery flag": (put("sent", None, "slate"), WITH_SENT, {"missing_value"}),
+    "delivery flag of 2": (put("sent", 2, "slate"), WITH_SENT, {"unknown_flag"}),
+    "delivery flag of the promoted item": (
+        lambda log: log.assign(sent=log["sent"] * log["candidate"]),
+        WITH_SENT,
+        {"delivery_differs"},
+    ),
+    "delivered in control slates only": (
+        lambda log: log.assign(sent=1 - log["sent"]),
+        WITH_SENT,
+        {"delivery_against_draw"},
+    ),
+    "moved, not delivered": (sent("boost", 0), WITH_SENT_AND_SHOWN, {"moved_without_delivery"}),
+    "delivered, not moved": (sent("none", 1), WITH_SENT_AND_SHOWN, {"delivered_not_moved"}),
+    "promoted and delivered, not moved": (not_moved, WITH_SENT_AND_SHOWN, {"focal_not_moved"}),
+    "moved, not promoted nor delivered": (
+        moved,
+        WITH_SENT_AND_SHOWN,
+        {"moved_without_promotion"},
+    ),
+    "swapped in a delivered slate": (swapped, WITH_SENT_AND_SHOWN, {"wrong_final_position"}),
     "one arm": (one_arm, {}, {"empty_arm"}),
     "one control slate": (one_control, {}, {"empty_arm"}),
     "lost control slates": (nine_in_ten, {}, {"sample_ratio"}),
@@ -299,7 +333,7 @@ DAMAGED = {
 @pytest.fixture(scope="module")
 def sound():
     log, _ = draw_log(21, 300, n_users=80)
-    return log.assign(p=0.5, stratum="A")
+    return log.assign(p=0.5, stratum="A", sent=(log["arm"] == "boost").astype(int))
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -317,7 +351,10 @@ def test_a_damaged_log_is_refused_with_its_codes(name, sound, tmp_path):
         assert isinstance(row["examples"], str)
 
 
-@pytest.mark.parametrize("changes", [{}, WITH_P, WITH_SHOWN, WITH_STRATUM, WITH_SCORE])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, WITH_P, WITH_SHOWN, WITH_STRATUM, WITH_SCORE, WITH_SENT, WITH_SENT_AND_SHOWN],
+)
 def test_the_same_log_undamaged_is_not_refused(sound, tmp_path, changes):
     assert set(check(sound, tmp_path, **changes)["severity"]) <= {"warning"}
     assert not (tmp_path / "out/contract_refused.csv").exists()
@@ -489,6 +526,9 @@ WRONG_ENTRIES = {
     "outcomes: known_lift would conflict": {
         "outcomes": {"clicks": {"column": "clicked"}, "known_lift": {"column": "minutes"}}
     },
+    "outcomes: promotion_delivered would conflict": {
+        "outcomes": {"promotion_delivered": {"column": "clicked"}}
+    },
     "items: clusters already come from": {"items": {"path": "i.csv", "item": "a", "cluster": "b"}},
     "its column 'arm' is also columns.promoted": {"outcomes": {"clicks": {"column": "arm"}}},
     "its column 'rank' is also columns.position": {"outcomes": {"clicks": {"column": "rank"}}},
@@ -501,6 +541,28 @@ WRONG_ENTRIES = {
         "covariates": {"item": {"place": "shown"}},
     },
     "it is the same column as columns.promoted": {"columns": COLUMNS | {"focal": "arm"}},
+    "columns.delivered: it is the same column as columns.promoted": {
+        "columns": COLUMNS | {"delivered": "arm"}
+    },
+    "columns.delivered: it compares what was carried out with what was drawn": {
+        "columns": {role: COLUMNS[role] for role in ("slate", "item", "position")}
+        | {"delivered": "sent"},
+        "promotion": {},
+        "meanings": {},
+    },
+    "the column 'sent' is also columns.delivered": {
+        "columns": COLUMNS | {"delivered": "sent"},
+        "covariates": {"slate": {"group": "sent"}},
+    },
+    "its column 'sent' is also columns.delivered": {
+        "columns": COLUMNS | {"delivered": "sent"},
+        "outcomes": {"clicks": {"column": "sent"}},
+    },
+    "meanings.delivered: yes cannot mean both": {
+        "columns": COLUMNS | {"delivered": "sent"},
+        "meanings": ENTRY["meanings"]
+        | {"delivered": {"delivered": ["yes"], "not_delivered": ["no", "yes"]}},
+    },
     "missing_values": {"missing_values": ["0"]},
     "colums: unknown key; did you mean logs.mine.columns?": {"colums": {}},
     "columns: lacks slate": {"columns": {"item": "a", "position": "b"}},
@@ -576,6 +638,7 @@ def test_every_code_has_a_damaged_log_or_a_warning():
         "outcome_not_shown",
         "focal_has_position",
     }
+    elsewhere |= {"position_too_high", "nothing_moves"}  # test_positions
     assert errors - shown - elsewhere == {
         "probability_differs_in_user",
         "duplicate_in_items_table",

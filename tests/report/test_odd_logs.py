@@ -39,6 +39,8 @@ LEFT_OUT = {
     "total_only": NOT_RECORDED,
     "total_only_of_badges": NOT_RECORDED,
     "one_row_per_slate": NOT_RECORDED,
+    "no_row_stages_hardly_delivered": "row_stages is false",
+    "no_row_stages_fully_delivered": "row_stages is false",
 }
 """Why there are no models, by kind of log; models of all other kinds are shown."""
 
@@ -171,6 +173,31 @@ def test_a_log_of_totals_speaks_of_the_total_alone(kind, tmp_path):
     assert listed.loc["direct and indirect effects", "why_not"] == NOT_RECORDED
 
 
+@pytest.mark.parametrize("kind", ["all_0", "all_1"])
+def test_what_does_not_vary_has_no_interval_and_no_share(kind, tmp_path):
+    """Rounding errors are no denominators: one share was -1,576,259,869,579,673."""
+    _, gathered, page = analyzed(tmp_path, kind)
+    text = unescape(words(page))
+    # Boosted trees predict in single precision, so AIPW by them does vary, by 1e-8.
+    others = re.sub(r"aipw_(xgboost|lightgbm)[^a-z]+ to 0\.0+\)", "", text)
+    assert not re.search(r"\b(0\.0+) \(\1 to \1\)", others)
+    assert "0.0 (no interval: it does not vary)" in text
+    shares = gathered.tables["shares"]
+    assert shares["estimate"].isna().all()
+    assert set(shares["note"]) == {
+        "the focal gain is 0, and has no shares",
+        "the change of all competitors is 0, and has no shares",
+    }
+    assert not re.search(r"\d{3},\d{3},\d{3}", text)
+    assert "  " not in " ".join(gathered.tables["decision_statements"]["statement"])
+
+
+def test_rows_are_counted_for_each_line_of_the_ledger(tmp_path):
+    *_, page = analyzed(tmp_path, "ordinary")
+    counts = re.findall(r"items?: (\d+) item rows in", unescape(words(page)))
+    assert sum(map(int, counts)) == 600  # of 120 slates of 5
+
+
 def test_few_units_are_named_once_in_a_statement(tmp_path):
     _, gathered, page = analyzed(tmp_path, "no_row_stages_eight_slates")
     rows = gathered.tables["decision_statements"].set_index("topic")
@@ -179,6 +206,61 @@ def test_few_units_are_named_once_in_a_statement(tmp_path):
     assert "few effective units" not in statement
     assert "rule out" not in statement
     assert "ruled out" not in page
+
+
+def test_a_page_shows_the_effects_of_delivered_promotions_next_to_those_of_the_draw(tmp_path):
+    analysis = Analysis(tmp_path, *made_log("partly_delivered"))
+    analysis.read()
+    analysis.estimate()
+    analysis.state()
+    analysis.draw("plot_delivered")
+    gathered, page = analysis.page()
+    assert "delivered_effects" in gathered.figures
+    log, _ = made_log("partly_delivered")
+    sent = log.groupby("slate")[["promoted", "sent"]].first()
+    failed = int((sent["promoted"] > sent["sent"]).sum())
+    text = unescape(words(page))
+    assert (
+        f"A promotion was delivered in {80 - failed} of 80 promoted slates and in 0 of 80" in text
+    )
+    assert "slates in which the draw decided whether a promotion was delivered" in text
+    assert f"no promotion in {failed} of 80 promoted slates" in text
+    assert "clicks per 1,000 delivered promotions" in text
+    assert "The draw acts through deliveries alone" in text
+    decided = read_json(analysis.folder / "decision.json")
+    (caveat,) = [each for each in decided["caveats"] if each["kind"] == "partly_delivered"]
+    assert caveat["count"] == failed
+    statements = gathered.tables["decision_statements"]["statement"]
+    assert statements[1:].str.contains(f"not delivered as drawn in {failed} slates").all()
+    # The examples are shown as they were drawn, so they are of slates that were delivered so.
+    sent_as_drawn = sent.index[sent["promoted"] == sent["sent"]]
+    shown = [int(number) for number in re.findall(r"Slate (\d+), a (?:promoted|control)", text)]
+    assert shown
+    assert set(shown) <= set(sent_as_drawn)
+
+
+def test_a_page_names_a_weak_first_stage(tmp_path):
+    analysis, *_ = analyzed(tmp_path, "no_row_stages_hardly_delivered")
+    analysis.draw("plot_delivered")
+    _, page = analysis.page()
+    text = unescape(words(page))
+    assert "The draw hardly changed deliveries (F = " in text
+    assert "The data do not bound the total effect." in text
+    assert "(unbounded)" in text or "everything but" in text
+    assert "Slates that get one whatever is drawn" in text
+
+
+def test_a_page_says_that_every_promotion_was_delivered(tmp_path):
+    _, gathered, page = analyzed(tmp_path, "no_row_stages_fully_delivered")
+    assert "Every promotion was delivered as it was drawn" in page
+    assert not [row for row in gathered.tables["contract"]["code"] if "deliver" in row]
+
+
+def test_a_page_of_a_log_without_the_column_does_not_mention_delivery(tmp_path):
+    _, gathered, page = analyzed(tmp_path, "no_row_stages")
+    assert not {"delivered_effects"} & {output.name for output in gathered.missing}
+    assert 'id="delivered"' not in page
+    assert "draw acts through" not in page
 
 
 @pytest.mark.slow

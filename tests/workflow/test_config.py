@@ -234,8 +234,8 @@ def test_of_many_problems_the_first_are_written_out():
     text = problems(
         {"sweep": {"seeds": ["x"] * 500}, "study": {"worlds": [f"w{i}" for i in range(60)]}}
     )
-    assert "501 problems" in text
-    assert "  - and 461 more" in text
+    assert "561 problems" in text
+    assert "  - and 521 more" in text
 
 
 def test_all_problems_come_at_once():
@@ -374,3 +374,38 @@ def test_the_reference_of_keys_is_up_to_date():
 def test_the_readme_lists_every_output():
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     assert outputs_reference() in page, "README.md is out of date: run `make docs`"
+
+
+def test_problems_of_all_kinds_come_at_once():
+    """What breaks the schema in one part hides nothing that is wrong in another."""
+    sound = {"path": "x.csv", "columns": {"slate": "s", "item": "i", "position": "p"}}
+    experiment = {"columns": sound["columns"] | {"promoted": "d", "focal": "f"}}
+    outcomes = {"outcomes": {"clicks": {"column": "c"}}}
+    found = problems(
+        {
+            "dataset": "nowhere",
+            "inference": {"permutation": 9},
+            "models": {"folds": "many"},
+            "promotions": {"far": {"focal_position_first": 9, "focal_position_last": 3}},
+            "study": {"sizes": [4], "grids": ["nothing"]},
+            "sweep": {"seeds": ["9-1"], "worlds": ["nope"]},
+            "logs": {
+                "a": sound | outcomes | {"patth": "y.csv"},
+                "b": sound | outcomes | experiment,
+            },
+        }
+    )
+    for text in (
+        "dataset: there is no 'nowhere'",
+        "inference.permutation: unknown key",
+        "models.folds: 'many' is not allowed",
+        "promotions.far.focal_position_last: 3 is above",
+        "study.sizes: a slate of 4 has no position 5",
+        "sweep.seeds: '9-1' ends before it starts",
+        "sweep.worlds: there is no 'nope'",
+        "logs.a.patth: unknown key",
+        "logs.b.promotion.unit: say what was drawn",
+    ):
+        assert f"  - {text}" in found
+    assert "study.grids" not in found  # worlds and slates of the study are wrong already
+    assert "study.grids: there is no 'nothing'" in problems({"study": {"grids": ["nothing"]}})

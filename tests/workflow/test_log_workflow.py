@@ -175,6 +175,28 @@ def test_the_ledger_alone_for_very_large_logs(shop):
     assert "row_stages" in sections.loc["models and policies", "why_not"]
 
 
+def test_effects_of_delivered_promotions_are_made_where_the_log_records_deliveries(shop):
+    folder, log, _ = shop
+    assert not list((folder / "results/logs/shop").rglob("*deliver*"))
+    ok = log["Impression ID"].map(lambda slate: int(slate[1:]) % 4 > 0)
+    log.assign(sent=((log["arm"] == "boost") & ok).astype(int)).to_csv(folder / "sent.csv")
+    entry = yaml.safe_load((folder / "shop.yaml").read_text(encoding="utf-8"))["logs"]["shop"]
+    entry |= {"path": "sent.csv", "row_stages": False}
+    asked = ["--cores", "2", "--configfile", "sent.yaml"]
+    target = ["--", "results/logs/sent/sections.csv"]
+    for recorded in (True, False):
+        columns = entry["columns"] | ({"delivered": "sent"} if recorded else {})
+        overlay = {"logs": {"sent": entry | {"columns": columns}}}
+        (folder / "sent.yaml").write_text(yaml.safe_dump(overlay, sort_keys=False))
+        snakemake(folder, *asked, *target)
+        made = {path.name for path in (folder / "results/logs/sent").rglob("*deliver*")}
+        assert ("delivered_effects.csv" in made) == recorded
+        assert ("delivered_effects.svg" in made) == recorded
+        page = (folder / "results/logs/sent/report.html").read_text(encoding="utf-8")
+        assert ('id="delivered"' in page) == recorded
+        assert "Nothing to be done" in snakemake(folder, "-n", *asked, *target)
+
+
 def test_a_change_with_an_old_time_stamp_is_seen(shop):
     folder, log, _ = shop
     before = (folder / "log.csv.gz").read_bytes()

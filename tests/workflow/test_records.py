@@ -77,6 +77,15 @@ def test_a_file_made_from_an_earlier_input_is_outdated_and_so_is_what_was_made_f
     assert outdated_files(files, made.parent) == {}
 
 
+def test_a_file_made_with_other_settings_is_outdated_and_so_is_what_was_made_from_it(made):
+    files = [made / name for name in ("one.csv", "two.csv", "third.csv", "fourth.csv")]
+    rule = read_record(made / "two.csv").rule
+    assert outdated_files(files, made.parent, {rule: "a parameter", "other": 1}) == {}
+    found = outdated_files(files, made.parent, {rule: "changed"})
+    assert set(found) == set(files)
+    assert f"other settings of {rule}" in found[made / "fourth.csv"]
+
+
 def test_a_removed_file_leaves_no_record(made):
     files = recorded_files(made)
     assert {file.name for file in files} == {"one.csv", "two.csv", "third.csv", "fourth.csv"}

@@ -175,6 +175,7 @@ def every_setting(study):
         "assign_promotion": study.promotion_settings(study.promotions[0], 1),
         "simulate_clicks": study.click_settings(world, 1),
         "estimate_ledger": study.ledger_settings(path),
+        "estimate_delivered": study.delivered_settings(path),
         "estimate_row_effects": study.row_effect_settings(path),
         "test_randomization": study.randomization_settings(path),
         "fit_models": study.model_settings(path),
@@ -204,6 +205,7 @@ KEYS = {
     "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
     "simulate_clicks": "seed world",
     "estimate_ledger": "bootstrap_draws min_slates power_effects seed units",
+    "estimate_delivered": "units",
     "estimate_row_effects": "bootstrap_draws near_positions outcome seed",
     "test_randomization": "near_positions outcome permutations seed studentized",
     "compute_grid": "definitions near_positions parameters seed world",
@@ -287,6 +289,8 @@ def test_what_an_outcome_is_called_is_no_setting_of_the_reading_of_a_log(default
     assert renamed.log_settings("mine") == default.log_settings("mine")
     sections = {"experiment": True, "parts": True, "row_stages": False}
     assert renamed.section_settings("mine") == sections
+    sent = study({"logs": {"mine": LOG | {"columns": LOG["columns"] | {"delivered": "x"}}}})
+    assert sent.section_settings("mine")["delivery"] is True
 
 
 def test_the_page_of_a_log_that_no_study_names_has_an_empty_entry(default):

@@ -31,7 +31,7 @@ def study():
 
 def told(study, *targets):
     with pytest.raises(NetliftError) as caught:
-        check_targets(targets, PATTERNS, lambda _: False, study)
+        check_targets(targets, PATTERNS, lambda path: path not in targets, study)
     return str(caught.value)
 
 
@@ -65,3 +65,10 @@ def test_all_typos_come_at_once_and_what_is_like_nothing_has_no_hint(study):
 def test_what_a_rule_makes_and_rules_themselves_pass(study):
     made = f"results/{LOGIT}/report.html"
     check_targets([made, "sweep"], PATTERNS, lambda path: path == made, study)
+
+
+def test_an_output_that_this_log_does_not_have_is_not_its_own_hint(study):
+    path = "results/logs/mine/effects/delivered_effects.csv"
+    text = told(study, path)
+    assert f"  - {path}" in text
+    assert f"did you mean {path}" not in text

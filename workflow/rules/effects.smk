@@ -30,6 +30,32 @@ rule estimate_ledger:
         "../scripts/estimate_ledger.py"
 
 
+rule estimate_delivered:
+    input:
+        **needs("estimate_delivered"),
+        code=code("estimate_delivered"),
+    output:
+        **makes("estimate_delivered"),
+    log:
+        "logs/{experiment}/estimate_delivered.log",
+    benchmark:
+        "logs/{experiment}/estimate_delivered.tsv"
+    wildcard_constraints:
+        experiment=logs_with_delivery(),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(205, slates=100),
+        runtime=minutes(2, slates=2),
+    params:
+        settings=lambda wildcards: STUDY.delivered_settings(wildcards.experiment),
+    message:
+        "Estimating the effects of delivered promotions: {wildcards.experiment}"
+    script:
+        "../scripts/estimate_delivered.py"
+
+
 rule estimate_row_effects:
     input:
         **needs("estimate_row_effects"),

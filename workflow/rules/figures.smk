@@ -63,6 +63,32 @@ for plot in (*FIGURE_RULES, TRUTH_RULE):
             "../scripts/plot_figures.py"
 
 
+rule plot_delivered:
+    input:
+        **needs("plot_delivered"),
+        code=figure_code("plot_delivered"),
+    output:
+        **makes("plot_delivered"),
+    log:
+        "logs/{experiment}/plot_delivered.log",
+    benchmark:
+        "logs/{experiment}/plot_delivered.tsv"
+    wildcard_constraints:
+        experiment=logs_with_delivery(),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(160),
+        runtime=minutes(2),
+    params:
+        settings=lambda wildcards: drawing("plot_delivered", wildcards.experiment),
+    message:
+        "Drawing the effects of delivered promotions: {wildcards.experiment}"
+    script:
+        "../scripts/plot_figures.py"
+
+
 rule plot_robustness:
     input:
         **needs("plot_robustness"),

@@ -3,6 +3,7 @@
 from netlift.core.outcome import CLICKS
 from netlift.core.tables import write_text
 from netlift.workflow.outputs import (
+    DELIVERY_RULES,
     DESIGN,
     EXPERIMENT,
     ESTIMATES,
@@ -37,9 +38,12 @@ def analysis_of_log(wildcards):
 
 def log_results(log):
     """Return the tables and figures of a log."""
-    entry = log_entry(log)
-    files = files_of_log(is_experiment=entry.is_experiment, row_stages=entry.has_row_stages)
-    return expand(files, experiment=f"logs/{log}")
+    return expand(files_of_log(**log_entry(log).analysis), experiment=f"logs/{log}")
+
+
+def logs_with_delivery():
+    """Return a regular expression of the experiments that record which promotions were delivered."""
+    return "|".join(f"logs/{log}" for log, e in STUDY.logs.items() if e.records_delivery) or "(?!)"
 
 
 def checks_of_log(experiment):
@@ -109,7 +113,8 @@ def caption_file(figure):
 
 def drawing(rule, source):
     """Return the settings of a rule that draws figures."""
-    outcome = {"outcome": unit_of(source)} if rule in FIGURE_RULES else {}
+    has_unit = rule in (*FIGURE_RULES, *DELIVERY_RULES)
+    outcome = {"outcome": unit_of(source)} if has_unit else {}
     return settings(source=source, figures=drawings(rule), **outcome)
 
 

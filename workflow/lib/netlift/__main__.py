@@ -122,7 +122,10 @@ def _add_page(commands: Commands) -> None:
     parser = commands.add_parser(
         "page",
         help="an experiment's page, from the available files",
-        description="Write the page of an experiment from the available files.",
+        description="Write the page of an experiment from the available files. Files that were "
+        "made with other settings than those in the study's config.yaml, or from files that have "
+        "changed since, are named and not shown. Code, own ratings and a log's files are not "
+        "compared.",
         epilog="Exit codes: 0 written; 2 there is no such experiment.",
     )
     parser.add_argument("folder", type=Path, help="the experiment's folder, below results")

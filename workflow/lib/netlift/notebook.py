@@ -57,7 +57,7 @@ class Drawn:
 
 
 class OpenedExperiment:
-    """One experiment's files.
+    """One experiment's files, read as they are: they are not compared with any configuration.
 
     Attributes
     ----------

@@ -7,6 +7,8 @@ import math
 MINUS = "\N{MINUS SIGN}"
 
 _SMALLEST_P = 0.0001
+_ROUNDING = 1e-9
+"""Rounding error per 1,000 slates: 1,000 times that of ``arrays.ROUNDING``."""
 
 
 def signed(value: float, digits: int) -> str:
@@ -17,10 +19,24 @@ def signed(value: float, digits: int) -> str:
     return text.replace("-", MINUS)
 
 
+NO_INTERVAL = "no interval: it does not vary"
+"""What stands for an interval where an outcome does not vary: no error can be estimated."""
+
+
+def varies(lower: float, upper: float) -> bool:
+    """Return whether an interval per 1,000 slates is more than rounding: its error is not 0."""
+    return upper - lower > _ROUNDING * max(1.0, abs(lower))
+
+
 def with_interval(value: float, lower: float, upper: float, digits: int) -> str:
-    """Write an effect with its 95% interval: ``+1.2 (−0.3 to +2.7)``; missing is empty."""
+    """Write an effect with its 95% interval: ``+1.2 (−0.3 to +2.7)``; missing is empty.
+
+    An interval without length says that there is none.
+    """
     if not all(map(math.isfinite, (value, lower, upper))):
         return ""
+    if not varies(lower, upper):
+        return f"{signed(value, digits)} (does not vary)"
     low, high = signed(lower, digits), signed(upper, digits)
     return f"{signed(value, digits)} ({low} to {high})"
 

@@ -14,6 +14,7 @@ PER_SLATE_POSITION = "per_slate_and_position"
 PER_1000 = "per_1000_promoted"
 PER_1000_CONTROL = "per_1000_control"
 PER_1000_ELIGIBLE = "per_1000_eligible"
+PER_1000_DELIVERED = "per_1000_delivered"
 RATIO = "ratio"
 SHARE_OF_SLATES = "share_of_slates"
 SHARE_OF_USERS = "share_of_users"
@@ -34,6 +35,7 @@ WORDS = {
     PER_1000: "clicks per 1,000 promoted slates",
     PER_1000_CONTROL: "clicks per 1,000 control slates",
     PER_1000_ELIGIBLE: "clicks per 1,000 eligible slates",
+    PER_1000_DELIVERED: "clicks per 1,000 delivered promotions",
     RATIO: "ratio, without unit",
     SHARE_OF_SLATES: "share of slates",
     SHARE_OF_USERS: "share of users",

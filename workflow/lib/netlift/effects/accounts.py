@@ -30,6 +30,10 @@ SLATE_PREFIX, ITEM_PREFIX = "slate_covariate_", "item_covariate_"
 """Prefixes of the covariates of a log."""
 
 
+DELIVERED = "promotion_delivered"
+"""Column of items and accounts of a log: whether a promotion was carried out in the slate."""
+
+
 _SLATE_COLUMNS = [
     "slate_id",
     "user_id",
@@ -88,7 +92,7 @@ def slate_outcomes(items: pd.DataFrame) -> pd.DataFrame:
 
     component = items["component"].to_numpy()
     member = {name: component == name for name in COMPONENTS}
-    design = [name for name in DESIGN_COLUMNS if name in items]
+    design = [name for name in (DELIVERED, *DESIGN_COLUMNS) if name in items]
     accounts = items.iloc[starts][_SLATE_COLUMNS + design].reset_index(drop=True)
     displaced = (items["exposure"] == "moved_down").to_numpy()
     counts = {

@@ -1,4 +1,4 @@
-"""What limits a result: problems of a log that were accepted or set aside, and few units."""
+"""What limits a result: problems of a log that were accepted or set aside, delivery, few units."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from netlift.inference.effective_units import ENOUGH_UNITS, effective_units
 from netlift.promotion.design import Design
 
 ACCEPTED, SET_ASIDE, FEW_UNITS = "accepted", "set_aside", "few_units"
+PARTLY_DELIVERED = "partly_delivered"
 
 _SET_ASIDE = "set aside"
 
-DELIVERY = ("focal_not_moved", "moved_without_promotion", "wrong_final_position")
+DELIVERY = (
+    *("focal_not_moved", "moved_without_promotion", "wrong_final_position"),
+    *("moved_without_delivery", "delivered_not_moved"),
+)
 """Problems of what was shown: the slates stay in the arm that was drawn."""
 
 
@@ -28,7 +32,7 @@ class Caveat:
     code
         The code of the problem, as in ``contract.csv``.
     kind
-        ``accepted``, ``set_aside``, or ``few_units``.
+        ``accepted``, ``set_aside``, ``few_units``, or ``partly_delivered``.
     message
         Sentences.
     count
@@ -77,6 +81,12 @@ def _caveats_of(row: pd.Series, slates: dict[str, int]) -> Iterator[Caveat]:
         yield Caveat(code, ACCEPTED, f"Accepted: {what}{details}.", used)
     elif code == FEW_UNITS:
         yield Caveat(code, FEW_UNITS, few_units_message(str(row["examples"])), used)
+    elif code == PARTLY_DELIVERED:
+        message = (
+            f"Promotions were not always delivered as drawn: {row['examples']}. Effects are those "
+            "of the draw; those of delivered promotions are next to them."
+        )
+        yield Caveat(code, PARTLY_DELIVERED, message, int(row["slates"]))
 
 
 def few_units_message(arms: str) -> str:
@@ -134,6 +144,11 @@ def in_short(caveats: Sequence[Caveat], *, few_units: bool = True) -> str:
                 if caveat.kind == kind
             ]
         )
+    ]
+    parts += [
+        f"promotions not delivered as drawn in {each.count:,} slates"
+        for each in caveats
+        if each.kind == PARTLY_DELIVERED
     ]
     parts += ["few effective units" for each in caveats if few_units and each.kind == FEW_UNITS]
     return f"With a limited design: {'; '.join(parts)}." if parts else ""

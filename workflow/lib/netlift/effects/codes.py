@@ -87,5 +87,13 @@ MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
 QUESTIONS = {MINIMUM: "minimum detectable effect", GIVEN: "given effect"}
 """Labels of the questions."""
 
+FIRST_STAGE, OF_DRAW, OF_DELIVERED = "first_stage", "of_draw", "of_delivered"
+DELIVERED_MEASURES = {
+    FIRST_STAGE: "deliveries that the draw caused",
+    OF_DRAW: "effect of the draw",
+    OF_DELIVERED: "effect of delivered promotions",
+}
+"""Labels of what is estimated where promotions were not always delivered."""
+
 EXPOSED, UNEXPOSED = "exposed", "unexposed"
 """Groups of item rows in the audit of leakage."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from netlift.core.arrays import ROUNDING
+from netlift.core.formatting import NO_INTERVAL, varies
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_ROW, PER_SLATE
@@ -31,11 +32,6 @@ from netlift.effects.users import USERS_COLUMNS, USERS_ERRORS, users_sentence
 
 _ROUNDING = 1000 * ROUNDING
 """Rounding error per 1,000 slates."""
-
-
-def varies(lower: float, upper: float) -> bool:
-    """Return whether an interval per 1,000 slates is more than rounding: its error is not 0."""
-    return upper - lower > _ROUNDING * max(1.0, abs(lower))
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class _Line:
 
     def __str__(self) -> str:
         if not self.varies:
-            return f"{self.value:+,.1f} (no interval: it does not vary)"
+            return f"{self.value:+,.1f} ({NO_INTERVAL})"
         return f"{self.value:+,.1f} (95% interval {self.lower:+,.1f} to {self.upper:+,.1f})"
 
 
@@ -301,6 +297,7 @@ def _monitoring(
         }[same.sign]
     )
     summary = f"Competitors change by {indirect} {outcome.of(PER_1000)}; {cluster}. {row_words}"
+    summary = summary.rstrip()
     if indirect.sign < 0:
         return "losses", f"{summary} Watch competitors' {outcome.unit} in every promotion test."
     if indirect.sign > 0:

@@ -83,6 +83,8 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
                     "interval_kind": ratio.kind,
                     "interval_text": interval_text(ratio, DENOMINATORS[line.code]),
                 }
+                if ratio.value is None:
+                    row["note"] = f"{DENOMINATORS[line.code]} is 0, and has no shares"
             if known is not None:
                 bottom = float(np.dot(denominator, known))
                 row["known_value"] = float(np.dot(numerator, known)) / bottom if bottom else None

@@ -111,7 +111,7 @@ def draw_shares(axes: Axes, table: pd.DataFrame, names: list[str]) -> dict[float
         marker, filled = ESTIMATORS[line["estimator"]]
         ends = (line["ci_95_lower"], line["ci_95_upper"])
         for lower, upper in pieces(str(line["interval_kind"]), *ends):
-            _draw_piece(axes, y, lower, upper)
+            draw_piece(axes, y, lower, upper)
         if abs(line["estimate"]) <= FARTHEST:
             look = {"color": current_theme().data, "marker": marker, "filled": filled}
             draw_point(axes, y, line["estimate"], **look)
@@ -142,7 +142,7 @@ def estimate_text(estimate: float, lower: float, upper: float, kind: str) -> str
     return f"{number} (any number)" if kind == "everything" else number
 
 
-def _draw_piece(axes: Axes, row: float, lower: float, upper: float) -> None:
+def draw_piece(axes: Axes, row: float, lower: float, upper: float) -> None:
     """Draw a piece of a set; where it extends beyond the axis, it ends in an arrow."""
     theme = current_theme()
     left, right = axes.get_xlim()

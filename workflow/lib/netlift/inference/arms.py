@@ -425,12 +425,22 @@ def _of_arms_that_vary(
 def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) -> Ratio:
     """Return the ratio of two weighted sums of differences, with Fieller's set.
 
+    A sum that differs by no more than rounding errors is 0; so is its error, if it is no larger.
+
     Its degrees of freedom are the smaller ones of the two sums.
     """
     pair = np.array([numerator, denominator], dtype=np.float64)
-    values = pair @ arms.difference
+    values, covariance = pair @ arms.difference, pair @ arms.covariance @ pair.T
     df = min(arms.combination(row).df for row in pair)
-    return fieller(float(values[0]), float(values[1]), pair @ arms.covariance @ pair.T, df)
+    rounding = ROUNDING * np.abs([arms.treated.value, arms.control.value]).max()
+    # Of a variance that is a difference of larger ones, more digits are lost.
+    of_variance = ROUNDING * max(np.abs(arms.covariance).max(), rounding)
+    for part in (0, 1):
+        if abs(values[part]) <= rounding:
+            values[part] = 0.0
+            if covariance[part, part] <= of_variance:
+                covariance[part], covariance[:, part] = 0.0, 0.0
+    return fieller(float(values[0]), float(values[1]), covariance, df)
 
 
 def clustered_coefficient(

@@ -25,6 +25,9 @@ _MISSING = {
     "promoted": "Log the arm that was drawn in every row of the slate, in control slates too: an "
     "empty flag is neither arm. Slates that were not in the experiment are left out by "
     "set_aside: [missing_value].",
+    "delivered": "Log in every row of the slate whether a promotion was carried out: 0 or false "
+    "where none was, in control slates too. An empty flag is not 0. If it is not known, leave out "
+    "columns.delivered: the effect of the draw needs none.",
     "focal": "Log the flag in every row: 0 or false for the other items of the slate, in both "
     "arms. An empty flag is not 0.",
     "slate": "Every row needs the id of its slate. Rows outside slates do not belong in the log.",
@@ -111,19 +114,21 @@ def repeated_examples(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     )
 
 
-def flag_examples(con: duckdb.DuckDBPyConnection, where: str) -> tuple[str, ...]:
-    """Return in how many slates the flag of the arm marks the focal item only, if in any.
+def flag_examples(con: duckdb.DuckDBPyConnection, flag: str, where: str) -> tuple[str, ...]:
+    """Return in how many slates a flag of slates marks the focal item only, if in any.
 
     Parameters
     ----------
     con
         With ``rows`` and the table ``slates``.
+    flag
+        ``promoted`` or ``delivered``.
     where
         The slates whose flag differs between rows, from ``FROM`` on.
     """
     row = first_row(
         con,
-        "SELECT count(*) FILTER (marks), count(*) FROM (SELECT bool_and(promoted = focal) AS marks "
+        f"SELECT count(*) FILTER (marks), count(*) FROM (SELECT bool_and({flag} = focal) AS marks "
         f"FROM rows WHERE slate IN (SELECT slate_id {where}) GROUP BY slate)",
     )
     if not row[0]:

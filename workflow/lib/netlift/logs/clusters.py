@@ -17,8 +17,10 @@ FEW = 0.5
 """A table of items that has fewer of the log's items is refused, or accepted explicitly."""
 
 
-def load_clusters(con: duckdb.DuckDBPyConnection, log: LogEntry, folder: Path) -> None:
-    """Create the table ``clusters`` from the table of items.
+def load_clusters(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, folder: Path
+) -> tuple[Problem, ...]:
+    """Create the table ``clusters`` from the table of items; return warnings of its columns.
 
     Raises
     ------
@@ -50,6 +52,7 @@ def load_clusters(con: duckdb.DuckDBPyConnection, log: LogEntry, folder: Path) -
         examples = tuple(f"item {key}: {count} rows" for key, count in duplicates[:3])
         total = sum(count for _, count in duplicates)
         raise refusal([Problem("duplicate_in_items_table", table.item, total, examples=examples)])
+    return source.warnings
 
 
 def match_problem(con: duckdb.DuckDBPyConnection, log: LogEntry) -> Problem | None:

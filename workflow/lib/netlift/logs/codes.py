@@ -52,9 +52,19 @@ def _delivery(name: str, what: str, fix: str) -> Code:
     """Return a problem of slates of one arm: without them the arms could not be compared."""
     way_out = (
         f"If the delivery failed in some slates, accept: [{name}] keeps them in the arm that was "
-        "drawn for them; the effect of the draw is estimated."
+        "drawn for them; the effect of the draw is estimated. If a flag says where it failed, name "
+        "it under columns.delivered: the effect of delivered promotions is estimated, too."
     )
     return Code(name, "slate", "error", what, f"{fix} {way_out}", accept=True)
+
+
+def _contradiction(name: str, what: str) -> Code:
+    """Return a problem of slates of one arm whose positions contradict the delivery flag."""
+    fix = (
+        "Check which position column is which, columns.delivered, and meanings.delivered. "
+        f"accept: [{name}] takes the flag as it is logged."
+    )
+    return Code(name, "slate", "error", what, fix, accept=True)
 
 
 def _log(name: str, what: str, fix: str) -> Code:
@@ -135,6 +145,12 @@ CODES = (
         "Set first_position: 0 if the log counts from 0.",
     ),
     _row(
+        "position_too_high",
+        "a position is above 32,767",
+        "Log the position in the slate: 1, 2, 3. A number this large is rather an id, a time or "
+        "the place in a longer list.",
+    ),
+    _row(
         "negative_outcome",
         "an outcome is below zero",
         "Fix the log, or set negative: true if values below zero are intended (refunds).",
@@ -190,6 +206,13 @@ CODES = (
         "the promotion flag differs between rows of a slate",
         "The flag is the slate's arm, in every row of the slate. A flag that marks only the "
         "promoted item is not the arm: give every row of the slate the largest flag of its rows.",
+    ),
+    _slate(
+        "delivery_differs",
+        "the delivery flag differs between rows of a slate",
+        "The flag says whether a promotion was carried out in the slate, in every row of the "
+        "slate. A flag that marks only the promoted item: give every row of the slate the largest "
+        "flag of its rows.",
     ),
     _slate(
         "user_differs",
@@ -266,6 +289,16 @@ CODES = (
         "with promotion.replace, only the item at replace.at has none; with promotion.badge "
         "nothing moves.",
     ),
+    _contradiction(
+        "moved_without_delivery",
+        "items of a promoted slate that was not delivered were not shown at their positions "
+        "before promotion",
+    ),
+    _contradiction(
+        "delivered_not_moved",
+        "items of a control slate in which a promotion was delivered were not shown where the "
+        "promotion puts them",
+    ),
     _log(
         "set_aside_differs",
         "the slates set aside are not the same share of both arms (p < 0.001), so that without "
@@ -315,6 +348,16 @@ CODES = (
         "error",
         "an arm has fewer than two randomized units",
         "Check the promotion flag and its meanings: both promoted and control slates are needed.",
+    ),
+    Code(
+        "delivery_against_draw",
+        "log",
+        "error",
+        "promotions were delivered in no promoted slate, in every slate of both arms, or less "
+        "often in promoted than in control slates (p < 0.0001)",
+        "Check columns.delivered and meanings.delivered: the flag says in both arms whether a "
+        "promotion was carried out. Without columns.delivered the effect of the draw is estimated "
+        "alone.",
     ),
     _log(
         "sample_ratio",
@@ -374,6 +417,13 @@ CODES = (
         "accept: [few_items_match] continues anyway.",
         accept=True,
     ),
+    _log(
+        "nothing_moves",
+        "the focal item is already where the promotion puts it, so that the promotion changes "
+        "nothing",
+        "Check promotion.move.to, and that columns.position is the position without promotion. If "
+        "a promotion only marks the item, write promotion: {badge: {}}.",
+    ),
     Code(
         "no_cluster",
         "row",
@@ -404,6 +454,14 @@ CODES = (
         "so sums over slates are right; nothing is compared row by row",
         "Log that row in promoted slates, too, with its position without promotion and outcome 0: "
         "then effects on rows, tests and models are estimated as well.",
+    ),
+    Code(
+        "alike_columns",
+        "file",
+        "warning",
+        "columns have names that differ only by letter case, blanks around them or their Unicode "
+        "form (NFC, NFD), and one of them is used",
+        "Check that the config names the right one, or rename the other in the log.",
     ),
     Code(
         "slate_lengths_differ",
@@ -465,6 +523,21 @@ CODES = (
         "randomized",
         "Name the column of users under columns.user, if the log has one. If users were "
         "randomized, promotion.unit must be user, or errors are too small.",
+    ),
+    Code(
+        "partly_delivered",
+        "log",
+        "warning",
+        "promotions were not delivered as they were drawn in more than 10% of an arm's slates",
+        "Find out why. The effect of the draw is the main result; that of delivered promotions is "
+        "next to it, for slates in which the draw changed whether one was delivered.",
+    ),
+    Code(
+        "not_delivered",
+        "log",
+        "warning",
+        "promotions were not delivered as they were drawn in at most 10% of each arm's slates",
+        "The effect of the draw is the main result; that of delivered promotions is next to it.",
     ),
     Code(
         "few_units",

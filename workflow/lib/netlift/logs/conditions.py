@@ -25,6 +25,9 @@ SLATE_CODES = (
     "promoted_order",
     "outcome_not_shown",
     "missing_value",
+    "delivery_differs",
+    "moved_without_delivery",
+    "delivered_not_moved",
 )
 """Problems of slates; the index of each is its bit in ``slate_problems``."""
 
@@ -47,6 +50,8 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         conditions["repeated_slate"] = "n_items > 1"
     if rows.experiment:
         conditions |= {"promotion_differs": "promotions", "probability_differs": "probabilities"}
+        if log.records_delivery:
+            conditions["delivery_differs"] = "deliveries"
     if not rows.parts:
         # Without focal items, positions before the promotion are not needed: gaps may be items
         # that are not logged.
@@ -71,13 +76,7 @@ def _order_conditions(log: LogEntry, gap: str) -> dict[str, str]:
     """Return the conditions of problems of what is shown where, given that of a gap."""
     conditions = {}
     if "final_position" in log.columns:
-        consistent = f"n_focal = {log.treatment.focal_items} AND NOT promotions AND misplaced"
-        conditions = {
-            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_misplaced",
-            "moved_without_promotion": f"{consistent} AND promotion_applied = 0",
-            "wrong_final_position": f"{consistent} AND promotion_applied = 1 "
-            "AND NOT focal_misplaced",
-        }
+        conditions = _final_position_conditions(log)
     if may_be_hidden(log):
         # With a gap, positions do not say what is shown.
         conditions["outcome_not_shown"] = f"outcome_hidden AND NOT coalesce({gap}, false)"
@@ -90,6 +89,31 @@ def _order_conditions(log: LogEntry, gap: str) -> dict[str, str]:
     return conditions
 
 
+def _final_position_conditions(log: LogEntry) -> dict[str, str]:
+    """Return the conditions of slates that were not shown as their arm, or their delivery, says."""
+    consistent = f"n_focal = {log.treatment.focal_items} AND NOT promotions AND misplaced"
+    as_drawn = consistent
+    conditions = {}
+    if log.records_delivery:
+        consistent += " AND NOT deliveries"
+        as_drawn = f"{consistent} AND promotion_delivered = promotion_applied"
+        conditions = {
+            "moved_without_delivery": f"{consistent} AND promotion_applied > promotion_delivered",
+            "delivered_not_moved": f"{consistent} AND promotion_applied < promotion_delivered",
+        }
+    promoted = f"{as_drawn} AND promotion_applied = 1"
+    return conditions | {
+        "focal_not_moved": f"{promoted} AND focal_misplaced",
+        "moved_without_promotion": f"{as_drawn} AND promotion_applied = 0",
+        "wrong_final_position": f"{promoted} AND NOT focal_misplaced",
+    }
+
+
+def _applied(log: LogEntry) -> str:
+    """Return the column that says whether a slate was shown with its promotion."""
+    return "promotion_delivered" if log.records_delivery else "promotion_applied"
+
+
 def _too_short(log: LogEntry, *, unlogged: bool) -> str:
     """Return the condition of a slate without the position of the promotion."""
     treatment, shown = log.treatment, "coalesce(position_max, 0)"
@@ -99,7 +123,7 @@ def _too_short(log: LogEntry, *, unlogged: bool) -> str:
         return f"n_items < {treatment.to + treatment.focal_items - 1}"
     if treatment.kind == "insert" and (treatment.grows or unlogged):
         # One place more: that of the inserted item, or, where it is not logged, of the last one.
-        more = "1" if treatment.grows else "coalesce(promotion_applied, 0)"
+        more = "1" if treatment.grows else f"coalesce({_applied(log)}, 0)"
         return f"{shown} + {more} < {treatment.to}"
     short = f"{shown} < {treatment.to}"
     if treatment.kind == "replace":
@@ -113,4 +137,4 @@ def _replaced_unlogged(log: LogEntry) -> str:
     places = f"positions = n_positions AND position_min = {2 if to == 1 else 1}"
     inside = "position_max = n_positions + 1"
     at_the_end = f"(position_max = {to - 1} AND n_positions = {to - 1})"
-    return f"promotion_applied = 1 AND n_replaced = 0 AND {places} AND ({inside} OR {at_the_end})"
+    return f"{_applied(log)} = 1 AND n_replaced = 0 AND {places} AND ({inside} OR {at_the_end})"

@@ -22,6 +22,7 @@ from netlift.logs.causes import (
 )
 from netlift.logs.codes import CODES
 from netlift.logs.conditions import SLATE_CODES
+from netlift.logs.delivery import delivery_problems, delivery_warnings
 from netlift.logs.entries import LogEntry
 from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
@@ -54,6 +55,10 @@ FEW_SLATES = 100
 
 TAIL_ROWS, TAIL_SHARE = 0.01, 0.2
 """An outcome has a heavy tail if this share of its rows holds more than that share of it."""
+
+
+_FLAGS = {"promotion_differs": "promoted", "delivery_differs": "delivered"}
+"""Problems of flags that all rows of a slate share, and the flag of each."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,11 @@ def check_slates(
             problems += _problems_of_users(con, log, reasons)
         aside = _either(reasons)
         # A later check means nothing where an earlier one finds errors.
-        for check in (_empty_arms, users_in_one_arm, assignment_problems):
+        for check in (_empty_arms, users_in_one_arm, assignment_problems, delivery_problems):
             if not _errors(problems, log, reasons):
                 problems += check(con, log, aside)
         if not _errors(problems, log, reasons):
+            problems += _nothing_moves(con, log, aside)
             problems += unanswerable_outcomes(con, rows, log, aside)
     errors = _errors(problems, log, reasons)
     if errors:
@@ -230,8 +236,8 @@ def _slate_problem(
     fix = None
     if code == "repeated_slate":
         examples, fix = _repeated(con, log, examples)
-    if code == "promotion_differs" and rows.parts:
-        examples = (*flag_examples(con, where), *examples)
+    if code in _FLAGS and rows.parts:
+        examples = (*flag_examples(con, _FLAGS[code], where), *examples)
     if code in ("several_focal_items", "few_focal_items"):
         examples, fix = (*focal_numbers(con, where), *examples), several_fix(con, log)
     problem = Problem(code, None, int(counted[0]), int(counted[1]), examples, fix)
@@ -291,6 +297,21 @@ def _empty_arms(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> It
         yield Problem("empty_arm", log.columns["promoted"], examples=(message,), fix=fix)
 
 
+def _nothing_moves(con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str) -> Iterator[Problem]:
+    """Yield ``nothing_moves`` if a promotion that moves items moves none in any slate."""
+    if not log.has_parts or log.treatment.kind != "move" or log.treatment.focal_items > 1:
+        return
+    to = log.treatment.to
+    on_top, slates, rows = first_row(
+        con,
+        f"SELECT count(*) FILTER (focal_seed_position = {to}), count(*), sum(n_items) "
+        f"FROM slates WHERE NOT ({aside})",
+    )
+    if on_top == slates:
+        example = (f"the focal item is at position {to} in all {slates:,} slates",)
+        yield Problem("nothing_moves", log.columns["position"], int(rows), int(slates), example)
+
+
 def _differing_probabilities(con: duckdb.DuckDBPyConnection, used: str) -> Iterator[Problem]:
     """Yield ``probability_differs_in_user`` if the probability or stratum differs in a user."""
     having = (
@@ -331,6 +352,7 @@ def _counts(
 def _warnings(
     con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
+    yield from rows.warnings
     used = f"FROM slates WHERE NOT ({aside})"
     row = first_row(
         con,
@@ -356,6 +378,7 @@ def _warnings(
         yield from constant_parts(con, log, aside)
     if rows.experiment:
         yield from unit_warnings(con, log, aside)
+        yield from delivery_warnings(con, log, aside)
     yield from _outcome_warnings(con, log, used_rows(aside))
 
 
@@ -380,7 +403,7 @@ def _warnings_of_experiment(
         f"count(*) {used}",
     )
     on_top, promoted, control, slates = row
-    if on_top:
+    if on_top and on_top < slates:  # in all slates, it is an error
         yield Problem("focal_item_on_top", None, None, int(on_top))
     if min(promoted, control) < FEW_SLATES:
         message = f"{promoted:,} promoted and {control:,} control slates"

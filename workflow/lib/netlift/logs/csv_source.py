@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from netlift.logs.csv_scan import CsvFile, rewrite, scan
-from netlift.logs.files import column_problems, partition_sql, readable, refuse_doubles
+from netlift.logs.files import (
+    alike_columns,
+    column_problems,
+    partition_sql,
+    readable,
+    refuse_doubles,
+)
 from netlift.logs.problems import LogRefusedError, Problem, refusal
 from netlift.logs.source import FILE, Source, name, text
 
@@ -57,6 +63,7 @@ def csv_source(
         dict.fromkeys(needed, "VARCHAR"),
         is_text=True,
         files=tuple((file.path, file.rows) for file in ordered),
+        warnings=tuple(alike_columns(columns, needed)),
     )
 
 

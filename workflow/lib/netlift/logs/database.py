@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netlift.core.errors import NetliftError, listed
 from netlift.logs.entries import LogEntry
+from netlift.logs.files import readable
 from netlift.logs.problems import first_line
 from netlift.logs.source import first_row, name, restrict, text
 
@@ -19,7 +20,9 @@ ATTACHED = "team_log"
 """Name of the log's database in the connection."""
 
 
-def database_sql(con: duckdb.DuckDBPyConnection, log: LogEntry, files: Sequence[str]) -> str:
+def database_sql(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, files: Sequence[str], folder: Path
+) -> str:
     """Return the rows of a DuckDB file, or of a query, in SQL.
 
     Afterwards the connection is restricted: with a file, no view or query in it can open others.
@@ -36,8 +39,9 @@ def database_sql(con: duckdb.DuckDBPyConnection, log: LogEntry, files: Sequence[
         )
     query = None if log.query is None else one_select(con, log.query)
     if files:
-        # An absolute path has no prefix that would load an extension.
-        path = str(Path(files[0]).absolute())
+        path = str(Path(files[0]).absolute())  # has no prefix that would load an extension
+        if "\\" in path:  # DuckDB takes it for a slash, and could open another file
+            path = readable(path, folder)
         con.execute(f"ATTACH {text(path)} AS {ATTACHED} (READ_ONLY, TYPE duckdb)")
     restrict(con, files=not files)
     if query is not None:

@@ -28,7 +28,7 @@ _WITH_FOCAL = ("promoted_position", "final_position")
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
-RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect")
+RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect", "promotion_delivered")
 """Outcome types that Netlift computes itself."""
 
 WINSORIZED = "_winsorized"
@@ -108,7 +108,7 @@ class LogEntry:
     first_position
         The number of the top position: 0 or 1.
     meanings
-        The values of each flag (promoted, focal), by meaning.
+        The values of each flag (promoted, focal, delivered), by meaning.
     missing_values
         The texts that mean missing, all others being names; None if the entry does not say.
     items
@@ -193,6 +193,20 @@ class LogEntry:
     def has_row_stages(self) -> bool:
         """Whether stages that hold item rows in memory are run."""
         return self.row_stages and not self.is_total_only
+
+    @property
+    def records_delivery(self) -> bool:
+        """Whether the log records in which slates a promotion was carried out."""
+        return "delivered" in self.columns
+
+    @property
+    def analysis(self) -> dict[str, bool]:
+        """What of its analysis the entry decides: the arguments of ``outputs_of_log``."""
+        return {
+            "is_experiment": self.is_experiment,
+            "row_stages": self.has_row_stages,
+            "records_delivery": self.records_delivery,
+        }
 
     @property
     def format(self) -> str:
@@ -373,7 +387,7 @@ def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         if log.is_experiment and not log.has_parts and of_items:
             yield "columns.item", f"needed where {listed(of_items)} is given"
     if log.is_total_only:
-        without = [role for role in _WITH_FOCAL if role in columns]
+        without = [role for role in (*_WITH_FOCAL, "delivered") if role in columns]
         if without:
             yield "columns.focal", f"needed where {listed(without)} is given"
         if log.item_covariates:
@@ -402,7 +416,7 @@ def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
     after = {outcome.column: f"outcomes.{outcome.name}" for outcome in log.outcomes}
     after |= {
         log.columns[role]: f"columns.{role}"
-        for role in ("promoted", "final_position")
+        for role in ("promoted", "delivered", "final_position")
         if role in log.columns
     }
     for column in log.covariate_columns:
@@ -417,6 +431,26 @@ def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
             "columns.focal",
             "it is the same column as columns.promoted; the focal item is flagged in both arms",
         )
+    yield from _delivery_problems(log)
+
+
+def _delivery_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield what keeps a column from telling in which slates promotions were carried out."""
+    delivered = log.columns.get("delivered")
+    if delivered is None:
+        return
+    if not log.is_experiment:
+        yield (
+            "columns.delivered",
+            "it compares what was carried out with what was drawn: name promoted and focal, too",
+        )
+    for role in ("promoted", "focal"):
+        if delivered == log.columns.get(role):
+            yield (
+                "columns.delivered",
+                f"it is the same column as columns.{role}; where every promotion was carried out "
+                "as drawn, leave it out",
+            )
 
 
 def _source_problems(log: LogEntry) -> Iterator[tuple[str, str]]:

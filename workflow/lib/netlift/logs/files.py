@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -96,9 +98,7 @@ def missing_column(
     """Return the problem of a column that is not among the names of ``width`` columns, if so."""
     if column in names:
         return None
-    near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
-    alike = [match for match in names if match.strip().lower() == column.strip().lower()] or near
-    hint = f"; did you mean {alike[0]!r}?" if alike else ""
+    hint = _did_you_mean(column, names)
     if width == 1 or any(character in name for name in names for character in ";\t|"):
         count = "Only one column was" if width == 1 else f"{width:,} columns were"
         hint += f" {count} found: is the delimiter correct?"
@@ -107,6 +107,54 @@ def missing_column(
         column,
         examples=(f"available columns{where}: {listed(names, limit=20)}{hint}",),
     )
+
+
+def _did_you_mean(column: str, names: Sequence[str]) -> str:
+    """Return a question with the name that is most like a column's; empty if none is like it."""
+    alike = [name for name in names if _bare(name) == _bare(column)]
+    if alike:
+        shown, difference = _difference(alike[0], column)
+        return f"; did you mean {shown}, which differs only in {difference}?"
+    near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _bare(column: str) -> str:
+    """Return a name without what readers cannot see, or do not mind."""
+    seen = "".join(sign for sign in column if unicodedata.category(sign) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(seen.split()).casefold())
+
+
+def _difference(one: str, other: str) -> tuple[str, str]:
+    """Return a name as it can be written in YAML, and how it differs from another like it."""
+    if one.strip().lower() == other.strip().lower():
+        differing = {"letter case": one.strip() != other.strip()}
+        differing["blanks around it"] = one.lower() != other.lower()
+        return repr(one), " and ".join(what for what, differs in differing.items() if differs)
+    return json.dumps(one), "how its characters are encoded (Unicode form, signs without width)"
+
+
+def alike_columns(columns: Mapping[str, Sequence[str]], needed: Sequence[str]) -> Iterator[Problem]:
+    """Yield the columns that are used while another one has nearly the same name.
+
+    Parameters
+    ----------
+    columns
+        File -> names of its columns.
+    needed
+        The columns that are used.
+    """
+    alike: dict[str, dict[str, None]] = defaultdict(dict)
+    for file, names in columns.items():
+        for column in (*names, *partitions(file)):
+            alike[_bare(column)][column] = None
+    for group in alike.values():
+        used = [column for column in needed if column in group]
+        for other in [column for column in group if used and column != used[0]]:
+            shown, difference = _difference(other, used[0])
+            also = "also used" if other in used else "not used"
+            examples = (f"{shown} is {also}; it differs only in {difference}",)
+            yield Problem("alike_columns", used[0], examples=examples)
 
 
 def refuse_doubles(rows: Mapping[str, int]) -> None:

@@ -111,7 +111,14 @@ _DESIGN = (
 
 def _of_slates(rows: Rows) -> list[str]:
     """Return the columns that rows take from the accounts of their slates."""
-    return ["slate_id", "user_id", *(_DESIGN if rows.parts else ())]
+    if not rows.parts:
+        return ["slate_id", "user_id"]
+    return ["slate_id", "user_id", *_DESIGN, *_delivered(rows)]
+
+
+def _delivered(rows: Rows) -> dict[str, str]:
+    """Return the column of deliveries, where the log records them."""
+    return {"promotion_delivered": "promotion_delivered"} if rows.records_delivery else {}
 
 
 def _exposure_columns(rows: Rows) -> dict[str, str]:
@@ -127,6 +134,7 @@ def _exposure_columns(rows: Rows) -> dict[str, str]:
         "focal_seed_position": "focal_seed_position",
         "focal_spillover_cluster": "focal_spillover_cluster::VARCHAR",
         "promotion_applied": "promotion_applied",
+        **_delivered(rows),
         "promoted_position": f"({promoted})::SMALLINT",
         "final_position": f"({final})::SMALLINT",
         "component": "CASE WHEN focal THEN 'direct_focal' WHEN "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from netlift.core.errors import NetliftError
 from netlift.logs.csv_source import csv_source
 from netlift.logs.database import database_sql
 from netlift.logs.entries import LogEntry
-from netlift.logs.files import missing_column
+from netlift.logs.files import alike_columns, missing_column
 from netlift.logs.parquet_source import parquet_sql
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.source import FILE, Source, name
@@ -46,7 +47,7 @@ def open_source(
     if log.format != "duckdb":
         return open_files(con, files, log.format, log.delimiter, columns, folder, threads)
     try:
-        sql = database_sql(con, log, files)
+        sql = database_sql(con, log, files, folder)
         source = Source(sql, _described(con, sql))
     except NetliftError:
         raise
@@ -57,7 +58,7 @@ def open_source(
     found = [problem for problem in problems if problem is not None]
     if found:
         raise refusal(found)
-    return source
+    return replace(source, warnings=tuple(alike_columns({"": names}, columns)))
 
 
 def open_files(
@@ -91,13 +92,13 @@ def open_files(
     """
     if kind == "csv":
         return csv_source(files, delimiter, needed, folder, threads)
-    sql, rows = parquet_sql(files, needed, folder)
+    sql, rows, warnings = parquet_sql(files, needed, folder)
     try:
         types = _described(con, sql)
     except Exception as error:
         raise refusal([Problem("unreadable_file", examples=(first_line(error),))]) from error
     del types[FILE]
-    return Source(sql, types, files=rows)
+    return Source(sql, types, files=rows, warnings=warnings)
 
 
 def check_counts(con: duckdb.DuckDBPyConnection, source: Source, table: str) -> None:

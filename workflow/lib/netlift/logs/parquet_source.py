@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlift.logs.files import column_problems, partition_sql, partitions, readable, refuse_doubles
+from netlift.logs.files import (
+    alike_columns,
+    column_problems,
+    partition_sql,
+    partitions,
+    readable,
+    refuse_doubles,
+)
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.source import FILE, name, text
 
 
 def parquet_sql(
     files: Sequence[str], needed: Sequence[str], folder: Path
-) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """Return Parquet files in SQL, and each file with its number of rows.
+) -> tuple[str, tuple[tuple[str, int], ...], tuple[Problem, ...]]:
+    """Return Parquet files in SQL, each file with its number of rows, and warnings.
 
     Parameters
     ----------
@@ -39,7 +46,8 @@ def parquet_sql(
     read = ", ".join(text(readable(file, folder)) for file in files)
     by_name = str(len(files) > 1).lower()
     sql = f"read_parquet([{read}], union_by_name = {by_name}, hive_partitioning = false)"
-    return f"(SELECT {', '.join(chosen)} FROM {sql})", tuple(rows.items())
+    warnings = tuple(alike_columns(columns, needed))
+    return f"(SELECT {', '.join(chosen)} FROM {sql})", tuple(rows.items()), warnings
 
 
 def _footers(files: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, int]]:

@@ -112,7 +112,8 @@ def _summed(
         if checked.aside == aside:
             break
         aside, of_more = checked.aside, scale
-        scale = measured(con, rows, log, used_rows(aside))
+        # All slates are summed again, so positions of all of them must fit into bits.
+        scale = replace(measured(con, rows, log, used_rows(aside)), masked=scale.masked)
         if scale == of_more:
             break
     extremes = list(extreme_values(con, rows, scale, used_rows(aside)))
@@ -135,9 +136,11 @@ def _staged(
         import duckdb
 
         source = open_source(con, log, temporary, threads)
+        warnings = source.warnings
         if log.items:
-            load_clusters(con, log, temporary)
+            warnings += load_clusters(con, log, temporary)
         rows = stage(con, source, log)
+        rows.warnings = warnings
         try:
             check_counts(con, source, "typed")
             yield con, rows, count_rows(con)

@@ -14,6 +14,8 @@ from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 if TYPE_CHECKING:
     import duckdb
 
+    from netlift.logs.problems import Problem
+
 _SHORT = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "BOOLEAN")
 """Types of whole numbers that fit into 32 bits with a sign."""
 
@@ -27,7 +29,11 @@ _EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}
 _NUMBERS = (*_WHOLE, *_WIDE, *_EXACT_BELOW)
 _IDS = ("slate", "user", "item", "cluster", "stratum")
 _COUNTED = ("position", "promoted_position", "final_position", "focal", "promoted")
-_MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
+_MEANT = {
+    "promoted": ("promoted", "control"),
+    "focal": ("focal", "other"),
+    "delivered": ("delivered", "not_delivered"),
+}
 
 
 MISSING_TEXTS = (
@@ -56,6 +62,9 @@ _TEXT_MISSING = max(map(len, MISSING_TEXTS)) + 8
 _FLOAT_TEXT = r"-?\d(\.\d+E\d+|(\.\d+)?[eE]\+\d+)|-?\d{16,}\.0+"
 """How programs write floating-point numbers of 16 or more digits; never part of a hash."""
 
+HIGHEST_POSITION = 32_767
+"""The largest position that is read; larger numbers are hardly positions in a slate."""
+
 SAMPLE_ROWS = 20_000
 """Rows of a CSV log from which its types are guessed; all other rows are checked against them."""
 
@@ -79,8 +88,9 @@ class Rows:
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
         ``cluster``, ``stratum``, ``position``, ``promoted_position``, ``final_position``,
-        ``promoted``, ``focal``, ``probability``, outcomes ``o_NAME``, covariates by their names in
-        items), and for text columns ``NAME_bad``, the text where it cannot be parsed.
+        ``promoted``, ``focal``, ``delivered``, ``probability``, outcomes ``o_NAME``, covariates by
+        their names in items), and for text columns ``NAME_bad``, the text where it cannot be
+        parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
     outcomes
@@ -93,6 +103,8 @@ class Rows:
         Whether it also records focal items, so that slates have components.
     treatment
         What a promotion does.
+    records_delivery
+        Whether the log says in which slates a promotion was carried out.
     whole
         Columns of whole numbers, whose sums are exact.
     short
@@ -102,6 +114,8 @@ class Rows:
     guessed
         Flag column -> column of the log: where the flag is set, the value was taken for a whole
         number but is none.
+    warnings
+        What is doubtful about the columns of the log.
     """
 
     select: str
@@ -112,10 +126,12 @@ class Rows:
     experiment: bool
     parts: bool
     treatment: Treatment = MOVE_TO_FIRST
+    records_delivery: bool = False
     whole: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
     logged: dict[str, str] = field(default_factory=dict)
     guessed: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def problems(self) -> str:
         """Return the expression of a row's problems: one bit for each of ``checks``."""
@@ -343,6 +359,9 @@ class _Mapper:
             condition = f"isfinite({value}) AND {value} <> floor({value})"
             self.check("position_not_whole", column, condition, f"{value}::VARCHAR")
         self.check("position_too_low", column, f"{value} < {first}", f"{value}::VARCHAR")
+        highest = HIGHEST_POSITION + first - 1
+        too_high = f"{value} > {highest} AND {value}::DOUBLE <= {LARGEST!r}"
+        self.check("position_too_high", column, too_high, f"{value}::VARCHAR")
 
     def flag(self, role: str, column: str, meanings: Mapping[str, Any]) -> None:
         kind, raw = self.kind(column), self.raw(column)
@@ -417,6 +436,7 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
         log.is_experiment,
         log.has_parts,
         log.treatment,
+        log.records_delivery,
         mapper.whole,
         mapper.short,
         mapper.logged,
@@ -438,7 +458,7 @@ def _positions(mapper: _Mapper, log: LogEntry) -> None:
 def _design(mapper: _Mapper, log: LogEntry) -> None:
     """Map the arm, the focal item, and the probability."""
     columns = log.columns
-    for role in ("focal", "promoted"):
+    for role in ("focal", "promoted", "delivered"):
         if role in columns:
             mapper.flag(role, columns[role], log.meanings)
     if "probability" in columns:

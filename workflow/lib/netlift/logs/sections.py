@@ -32,6 +32,7 @@ def sections(
     experiment: bool,
     row_stages: bool,
     parts: bool = True,
+    delivery: bool = False,
     no_rows: str = "",
     no_models: str = "",
 ) -> pd.DataFrame:
@@ -47,6 +48,8 @@ def sections(
         Whether it records focal items, if it is an experiment.
     no_rows
         Why the rows of both arms cannot be compared; empty if they can.
+    delivery
+        Whether the log says in which slates promotions were delivered.
     no_models
         Why the data allow no models; empty if they do.
 
@@ -68,6 +71,7 @@ def sections(
         "contract": (None, None),
         "outcome by position": row_section,
         "slate accounts": (None, None),
+        **({"effects of delivered promotions": (None, None)} if delivery else {}),
         **{
             section: of_draw.get(section, row_section) if experiment else (_NO_DRAW, needed)
             for section, needed in _DRAW.items()

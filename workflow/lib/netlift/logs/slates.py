@@ -21,6 +21,7 @@ from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import Rows, cluster_from_items, map_rows, narrow_ids, whole_columns
 from netlift.logs.source import Source, first_row, name
 from netlift.logs.treatment import (
+    carried_out,
     is_hidden,
     may_be_hidden,
     promoted_position,
@@ -91,7 +92,7 @@ def _view_columns(rows: Rows, log: LogEntry) -> list[str]:
     missing in a row whose slate tells whether it is shown.
     """
     positions = [role for role in _POSITIONS if role in log.columns]
-    changed = {role: f"{role} - {log.first_position - 1}" for role in positions}
+    changed = {role: _from_one(role, rows, log) for role in positions}
     hidden = may_be_hidden(log)
     if hidden:
         values = [name(f"o_{outcome}") for outcome in rows.outcomes]
@@ -114,6 +115,15 @@ def _view_columns(rows: Rows, log: LogEntry) -> list[str]:
     if "user" not in log.columns:
         columns.append("slate AS user")
     return [*columns, f"{rows.problems()} AS problems"]
+
+
+def _from_one(role: str, rows: Rows, log: LogEntry) -> str:
+    """Return a position counted from 1."""
+    if log.first_position == 1:
+        return role
+    # What is no position may be the largest number of its type.
+    wide = "::BIGINT" if role in rows.short else ""
+    return f"{role}{wide} - {log.first_position - 1}"
 
 
 def _duckdb_errors() -> type[Exception]:
@@ -399,7 +409,9 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in plain.items())
     facts = ""
     if rows.parts:
-        of_slates = slate_facts(log.treatment, condition, unlogged=scale.unlogged)
+        of_slates = slate_facts(
+            log.treatment, condition, unlogged=scale.unlogged, arm=carried_out(log)
+        )
         facts = f"LEFT JOIN ({of_slates}) ON rows.slate = focal_slate"
     bits = " | ".join(
         f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
@@ -420,7 +432,7 @@ def _orders_sql(rows: Rows, log: LogEntry, scale: Scale, promoted: str) -> dict[
     """Return what the slate's two orders tell: what is where, and what is not shown."""
     columns = {}
     if "final_position" in log.columns:
-        expected = f"CASE WHEN promoted THEN {promoted} ELSE position END"
+        expected = f"CASE WHEN {carried_out(log)} THEN {promoted} ELSE position END"
         misplaced = f"final_position IS DISTINCT FROM ({expected})"
         columns = {
             "focal_misplaced": f"coalesce(bool_or(focal AND {misplaced}), false)",
@@ -492,6 +504,9 @@ def _design_sql(log: LogEntry) -> dict[str, str]:
     if "probability" in log.columns:
         probability = "min(probability)"
         differs = "min(probability) IS DISTINCT FROM max(probability)"
+    if log.records_delivery:
+        columns["promotion_delivered"] = "max(delivered)::TINYINT"
+        columns["deliveries"] = "(min(delivered) IS DISTINCT FROM max(delivered))"
     columns["promotion_probability"] = probability
     columns["randomization_unit"] = "min(user)" if log.unit == "user" else "rows.slate"
     columns["randomization_stratum"] = "0::SMALLINT"
@@ -558,6 +573,26 @@ def _sd_sql(value: Value, n: str, counted: str) -> str:
     return value.number(f"sqrt(greatest({scatter} / {n}, 0))")
 
 
+def _final_position_conditions(log: LogEntry) -> dict[str, str]:
+    """Return the conditions of slates that were not shown as their arm, or their delivery, says."""
+    consistent = "n_focal = 1 AND NOT promotions AND misplaced"
+    as_drawn = consistent
+    conditions = {}
+    if log.records_delivery:
+        consistent += " AND NOT deliveries"
+        as_drawn = f"{consistent} AND promotion_delivered = promotion_applied"
+        conditions = {
+            "moved_without_delivery": f"{consistent} AND promotion_applied > promotion_delivered",
+            "delivered_not_moved": f"{consistent} AND promotion_applied < promotion_delivered",
+        }
+    to = "focal_seed_position" if log.treatment.to is None else log.treatment.to
+    return conditions | {
+        "focal_not_moved": f"{as_drawn} AND promotion_applied = 1 AND focal_final <> {to}",
+        "moved_without_promotion": f"{as_drawn} AND promotion_applied = 0",
+        "wrong_final_position": f"{as_drawn} AND promotion_applied = 1 AND focal_final = {to}",
+    }
+
+
 def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
     """Return the columns of ``slates`` that form the accounts, in order."""
     design = ["slate_id", "user_id"]
@@ -565,6 +600,7 @@ def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
     if rows.experiment:
         focal = ["focal_seed_position", "focal_spillover_cluster"] if rows.parts else []
         design += ["promotion_applied", *focal]
+        design += ["promotion_delivered"] if rows.records_delivery else []
         design += ["promotion_probability", "randomization_unit", "randomization_stratum"]
     if rows.parts:
         counts += ["n_same_cluster", "n_other", "n_displaced", "n_same_cluster_displaced"]

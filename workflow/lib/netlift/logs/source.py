@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import duckdb
 
+    from netlift.logs.problems import Problem
+
 _STAGED = ".log-"
 """Prefix of temporary folders."""
 
@@ -35,12 +37,15 @@ class Source:
     files
         The files and the rows that each of them holds, as counted without DuckDB, in the order of
         the column ``FILE``; empty where rows do not come from files that can be counted.
+    warnings
+        What is doubtful about its columns.
     """
 
     sql: str
     types: dict[str, str]
     is_text: bool = False
     files: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @contextmanager

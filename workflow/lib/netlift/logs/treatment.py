@@ -50,6 +50,11 @@ def same_cluster(treatment: Treatment, focal_cluster: str = "focal_cluster") -> 
     return f"(NOT focal AND cluster = {focal_cluster})"
 
 
+def carried_out(log: LogEntry) -> str:
+    """Return the flag of rows whose slate was shown with its promotion: as delivered, or drawn."""
+    return "delivered" if log.records_delivery else "promoted"
+
+
 def may_lack_position(log: LogEntry, role: str) -> str:
     """Return the condition under which a row needs no position of a role; empty if none."""
     if not log.has_parts:
@@ -70,17 +75,18 @@ def may_be_hidden(log: LogEntry) -> str:
     By what the row itself has: where a slate keeps its length, its last item is one of those that
     move down. Positions are as logged.
     """
-    treatment, candidate = log.treatment, "(focal AND NOT promoted)"
+    treatment, arm = log.treatment, carried_out(log)
+    candidate = f"(focal AND NOT {arm})"
     if not log.has_parts or not (treatment.adds_focal_item or treatment.kind == "rerank"):
         return ""
     if "final_position" in log.columns:
         return "final_position IS NULL"
     if treatment.kind == "rerank":
-        return "(CASE WHEN promoted THEN promoted_position IS NULL ELSE position IS NULL END)"
+        return f"(CASE WHEN {arm} THEN promoted_position IS NULL ELSE position IS NULL END)"
     if treatment.kind == "replace":
         replaced = f"position = {(treatment.to or 0) + log.first_position - 1}"
-        return f"({candidate} OR (promoted AND NOT focal AND {replaced}))"
-    return candidate if treatment.grows else f"({candidate} OR (promoted AND NOT focal))"
+        return f"({candidate} OR ({arm} AND NOT focal AND {replaced}))"
+    return candidate if treatment.grows else f"({candidate} OR ({arm} AND NOT focal))"
 
 
 def is_hidden(log: LogEntry, promoted: str) -> str:
@@ -97,10 +103,13 @@ def is_hidden(log: LogEntry, promoted: str) -> str:
     """
     if "final_position" in log.columns:
         return "final_position IS NULL"
-    return f"(CASE WHEN promoted THEN {promoted} IS NULL ELSE position IS NULL END)"
+    arm = carried_out(log)
+    return f"(CASE WHEN {arm} THEN {promoted} IS NULL ELSE position IS NULL END)"
 
 
-def slate_facts(treatment: Treatment, condition: str, *, unlogged: bool) -> str:
+def slate_facts(
+    treatment: Treatment, condition: str, *, unlogged: bool, arm: str = "promoted"
+) -> str:
     """Return a SELECT of what a row must know of its slate, one row per ``focal_slate``.
 
     Focal items first: their clusters define which competitors share a cluster. Grouped, so that
@@ -114,11 +123,13 @@ def slate_facts(treatment: Treatment, condition: str, *, unlogged: bool) -> str:
         The rows to read, in SQL.
     unlogged
         Whether promoted slates have no row of the item that is pushed out.
+    arm
+        The flag of slates that were shown with their promotion.
     """
     columns = ["slate AS focal_slate"]
     if treatment.kind == "insert":
         # Without the row of the last item, the last one that is logged is not the last.
-        one_more = " + CASE WHEN bool_or(promoted) THEN 1 ELSE 0 END" if unlogged else ""
+        one_more = f" + CASE WHEN bool_or({arm}) THEN 1 ELSE 0 END" if unlogged else ""
         columns += [
             "min(cluster) FILTER (focal) AS focal_cluster",
             "NULL::INTEGER AS focal_position",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
 from netlift.logs.source import first_row
+from netlift.logs.treatment import carried_out
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,16 +51,19 @@ def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> boo
         found = first_row(
             con,
             f"SELECT count(DISTINCT slate) FILTER (position = {treatment.to}), "
-            f"count(DISTINCT slate) FROM {used} WHERE promoted",
+            f"count(DISTINCT slate) FROM {used} WHERE {carried_out(log)}",
         )
         return bool(found[0] < found[1])
-    promoted, control = _positions(con, used)
+    promoted, control = _positions(con, log, used)
     return promoted is not None and control is not None and promoted - control < -0.5
 
 
-def _positions(con: duckdb.DuckDBPyConnection, used: str) -> tuple[float | None, float | None]:
+def _positions(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
+) -> tuple[float | None, float | None]:
     """Return the mean of the last position of promoted and of control slates."""
-    of_slates = f"SELECT bool_or(promoted) AS arm, max(position) AS n FROM {used} GROUP BY slate"
+    arm = f"bool_or({carried_out(log)}) AS arm"
+    of_slates = f"SELECT {arm}, max(position) AS n FROM {used} GROUP BY slate"
     row = first_row(con, f"SELECT avg(n) FILTER (arm), avg(n) FILTER (NOT arm) FROM ({of_slates})")
     return row[0], row[1]
 
@@ -72,18 +76,18 @@ def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -
     con, log, used
         As for ``is_unlogged``.
     """
-    treatment = log.treatment
+    treatment, arm = log.treatment, carried_out(log)
     if treatment.kind == "replace":
         lacking = f"bool_and(position IS DISTINCT FROM {treatment.to})"
         slates = first_row(
             con,
-            f"SELECT count(*) FROM (SELECT {lacking} AS lacks FROM {used} WHERE promoted "
+            f"SELECT count(*) FROM (SELECT {lacking} AS lacks FROM {used} WHERE {arm} "
             "GROUP BY slate) WHERE lacks",
         )[0]
         words = f"no row at position {treatment.to}"
     else:
-        slates = first_row(con, f"SELECT count(DISTINCT slate) FROM {used} WHERE promoted")[0]
-        promoted, control = _positions(con, used)
+        slates = first_row(con, f"SELECT count(DISTINCT slate) FROM {used} WHERE {arm}")[0]
+        promoted, control = _positions(con, log, used)
         words = (
             f"without the focal item, the last position of promoted slates is {promoted:.2f} on "
             f"average, that of control slates {control:.2f}"

@@ -23,6 +23,7 @@ def assumptions(experiment: PageData) -> list[Line]:
     unit = outcome.unit
     return [
         *_randomized(experiment),
+        *_delivery(experiment),
         (
             "Slates do not affect each other",
             f"A promotion changes {unit} within its own slate alone. Spillover between slates of a "
@@ -66,6 +67,19 @@ def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:
     if experiment.is_total_only and not any(kind in entry for kind in TREATMENTS):
         return "What a promotion does to a slate is not stated in the entry of this log."
     return f"Promotion means {Treatment.from_config(entry).phrase.rstrip(',')}."
+
+
+def _delivery(experiment: PageData) -> list[Line]:
+    """Return what the effects of delivered promotions assume, where the log records deliveries."""
+    if experiment.table("delivered_effects") is None:
+        return []
+    return [
+        (
+            "The draw acts through deliveries alone",
+            "Only the effects of delivered promotions assume it: the draw changes a slate just by "
+            "changing whether a promotion is delivered, and in no slate does it prevent one.",
+        )
+    ]
 
 
 def _clicks_of_a_world(experiment: PageData) -> list[Line]:

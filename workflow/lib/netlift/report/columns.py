@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from netlift.core import units
-from netlift.core.formatting import MINUS, count, p_value, signed
+from netlift.core.formatting import MINUS, NO_INTERVAL, count, p_value, signed, varies
 
 _DIGITS = {
     units.PER_ROW: 4,
@@ -19,6 +19,7 @@ _DIGITS = {
     units.PER_1000: 1,
     units.PER_1000_CONTROL: 1,
     units.PER_1000_ELIGIBLE: 1,
+    units.PER_1000_DELIVERED: 1,
 }
 _OTHER_DIGITS = 3
 
@@ -133,6 +134,8 @@ def effect(
         kind = str(row.get("interval_kind", "interval"))
         if kind == "everything":
             shown += " (unbounded)"
+        elif finite(low) and finite(high) and not varies(float(low), float(high)):  # type: ignore[arg-type]
+            shown += f" ({NO_INTERVAL})"
         elif finite(low) and finite(high):
             ends = f"{write(float(low), digits)} to {write(float(high), digits)}"  # type: ignore[arg-type]
             shown += {
@@ -149,11 +152,15 @@ def users_effect(unit_code: str = "") -> Column:
 
     def cell(row: dict[str, Any]) -> Cell:
         low, high = row.get("ci_95_lower_users"), row.get("ci_95_upper_users")
-        if not finite(low) or not finite(high):
+        kind = row.get("interval_kind_users", "interval")
+        if kind == "everything":
+            return Cell("unbounded", -math.inf)
+        if not finite(low) or not finite(high) or not varies(float(low), float(high)):  # type: ignore[arg-type]
             return Cell(NONE, "")
         digits = digits_of(unit_code or str(row.get("unit_code")))
         ends = (signed(float(end), digits) for end in (low, high))  # type: ignore[arg-type]
-        return Cell(" to ".join(ends), float(low))  # type: ignore[arg-type]
+        shown = "everything but " if kind == "outside" else ""
+        return Cell(shown + " to ".join(ends), float(low))  # type: ignore[arg-type]
 
     return Column("95% interval, users like these", cell)
 

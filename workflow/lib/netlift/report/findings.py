@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netlift.core.formatting import signed
+from netlift.core.formatting import NO_INTERVAL, signed, varies
 from netlift.core.tables import read_json
 
 QUESTION = "Did promotion create engagement, or only move it?"
@@ -53,9 +53,11 @@ def _log(folder: Path) -> Iterator[str]:
 
 
 def _decided(decision: Mapping[str, Any]) -> Iterator[str]:
-    low, high = (signed(decision["interval"][end], 1) for end in ("lower", "upper"))
+    ends = [float(decision["interval"][end]) for end in ("lower", "upper")]
+    low, high = (signed(end, 1) for end in ends)
     yield f"    {decision['verdict']['in_words']}."
-    yield f"    Net change: {signed(decision['estimate'], 1)} ({low} to {high}) {decision['unit']}."
+    interval = f"{low} to {high}" if varies(*ends) else NO_INTERVAL
+    yield f"    Net change: {signed(decision['estimate'], 1)} ({interval}) {decision['unit']}."
     yield f"    What to do: {decision['verdict']['action']}."
 
 

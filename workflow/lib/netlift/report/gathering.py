@@ -19,11 +19,13 @@ from netlift.effects.empty_lines import NOT_RECORDED
 from netlift.logs.entries import MAIN_OUTCOME, LogEntry
 from netlift.logs.sections import NO_ROWS
 from netlift.workflow.outputs import (
+    DELIVERY_RULES,
     EXPERIMENT,
     FIGURES,
     TRUTH_RULE,
     Figure,
     Output,
+    made_by,
     maker,
     named,
     outputs_of_log,
@@ -152,11 +154,12 @@ def gather(
     *,
     root: str | Path = ".",
     movies: str | Path | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> PageData:
     """Read the outputs of an experiment that its configuration declares.
 
     Other files in its folder are not read: those that the configuration no longer makes, and those
-    that were made from an earlier version of what is in the folder now.
+    that were made from an earlier version of what is in the folder now, or with other settings.
 
     Parameters
     ----------
@@ -168,6 +171,9 @@ def gather(
         Folder of the study.
     movies
         ``movies.parquet`` of the data set, if there is one.
+    made_with
+        The settings of each rule, by name, with which files must have been made; None if the caller
+        has just made them, as a run of Snakemake does.
 
     Raises
     ------
@@ -183,20 +189,26 @@ def gather(
         / output.file
         for output in shown_outputs(page)
     }
-    outdated = outdated_files(paths.values(), Path(root))
+    outdated = outdated_files(paths.values(), Path(root), made_with)
     for output, path in paths.items():
         _take(page, output, path, Path(root), _undeclared(page, output) or outdated.get(path, ""))
     missing = [path for table, path in needed.items() if table not in page.tables]
     if missing:
         raise NetliftError(
             f"no page can be made of {Path(root) / folder}: it lacks "
-            f"{', '.join(missing)}. "
+            f"{', '.join(missing)}{_why(page, needed)}. "
             f"Run `snakemake --cores all {folder}/report.html`."
         )
     if movies is not None and Path(movies).exists():
         titles = read_table(movies, ["item_id", "title"]).drop_duplicates("item_id")
         return replace(page, movies=titles)
     return page
+
+
+def _why(page: PageData, needed: Iterable[str]) -> str:
+    """Return in brackets why tables that exist are not used."""
+    reasons = sorted({page.reasons[name] for name in needed if name in page.reasons})
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def shown_outputs(page: PageData) -> list[Output]:
@@ -208,15 +220,15 @@ def shown_outputs(page: PageData) -> list[Output]:
         return outputs
     known = {named("world").name, *(figure.name for figure in FIGURES if figure.rule == TRUTH_RULE)}
     of_log = [o for o in outputs if o.folder == EXPERIMENT and o.name not in known]
+    if page.log is not None and page.log.records_delivery:
+        of_log += made_by(*DELIVERY_RULES)
     return [*of_log, *(named(name) for name in LOG_CHECKS)]
 
 
 def _undeclared(page: PageData, output: Output) -> str:
     """Return why an output is not made with the configuration of a log; empty if it is made."""
     log = page.log
-    if log is None or output in outputs_of_log(
-        is_experiment=log.is_experiment, row_stages=log.has_row_stages
-    ):
+    if log is None or output in outputs_of_log(**log.analysis):
         return ""
     if not log.is_experiment:
         return "no promotion was drawn at random in this log" if log.row_stages else NO_ROWS

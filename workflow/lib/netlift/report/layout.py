@@ -9,7 +9,8 @@ import pandas as pd
 
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
-from netlift.effects.codes import TOTAL_LINE, UNEXPOSED
+from netlift.effects.accounts import DELIVERED
+from netlift.effects.codes import FIRST_STAGE, TOTAL_LINE, UNEXPOSED
 from netlift.effects.estimators import MAIN
 from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import (
@@ -28,6 +29,7 @@ from netlift.report.columns import (
     text,
     users_effect,
 )
+from netlift.report.delivery import delivery_sentences
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
 from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure, maker
@@ -114,6 +116,7 @@ def sections(experiment: PageData) -> list[Section]:
     """Return the sections between the ledger and the assumptions, none of them empty."""
     written = [
         _other_outcomes(experiment),
+        _delivered(experiment),
         _shares(experiment),
         _item_level(experiment),
         _spillover(experiment),
@@ -161,6 +164,41 @@ def _other_outcomes(experiment: PageData) -> Section:
         ]
         part.table("component_effects", "Effects on the other outcomes.", columns, others)
     return part.done("other-outcomes", "The other outcomes of this log")
+
+
+def _delivered(experiment: PageData) -> Section:
+    """Return the effects of delivered promotions, where the log records the delivery."""
+    part = _Part(experiment)
+    table = experiment.table("delivered_effects")
+    if table is not None:
+        part.say(*delivery_sentences(table, experiment.table("accounts")))
+    part.figure("delivered_effects")
+    part.table(
+        "delivered_effects",
+        "The effect of the draw, per 1,000 promoted slates, and of delivered promotions, per 1,000 "
+        "of them, with 95% sets; the first line is by how much the draw changed the share of "
+        "slates with a delivery.",
+        [
+            text("component", "Items"),
+            text("measure_label", "What"),
+            UNIT,
+            effect(heading="Estimate (95% set, these users)"),
+            users_effect(),
+            number("se", "Standard error", 3),
+            number("f_statistic", "F of the first stage", 1),
+            NOTE,
+        ],
+        _of_main_outcome,
+    )
+    return part.done("delivered", "Promotions drawn, and promotions delivered")
+
+
+def _of_main_outcome(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of deliveries and of the main outcome, by the main estimator."""
+    chosen = frame["outcome_type"].isin([DELIVERED, MAIN_OUTCOME]) & frame["is_main"].astype(bool)
+    rows = frame[chosen]
+    once = rows["f_statistic"].where(rows["measure"] == FIRST_STAGE)
+    return rows.assign(f_statistic=once)
 
 
 def _shares(experiment: PageData) -> Section:
@@ -675,7 +713,8 @@ def _data(experiment: PageData) -> Section:
     part.figure("ratings_and_slates", "exposure_mapping")
     items = experiment.table("slate_items")
     if items is not None:
-        part.tables += example_slates(items, experiment.movies, experiment.outcome)
+        as_drawn = items.get(DELIVERED, items["promotion_applied"]) == items["promotion_applied"]
+        part.tables += example_slates(items[as_drawn], experiment.movies, experiment.outcome)
     return part.done("data", "Data and slates")
 
 

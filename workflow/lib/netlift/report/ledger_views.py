@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netlift.core import units
-from netlift.core.formatting import count, signed
+from netlift.core.formatting import count, signed, varies
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import counted_by
 from netlift.effects.codes import TOTAL_LINE
@@ -94,6 +94,14 @@ class LedgerView:
     ticks: Sequence[tuple[float, str]]
     stacked: bool
     note: str
+
+    @property
+    def counts(self) -> str:
+        """How many slates or rows are behind the numbers; by line, where lines differ."""
+        counts = dict.fromkeys(bar.counts for bar in self.bars)
+        if len(counts) == 1:
+            return next(iter(counts))
+        return "; ".join(f"{bar.label}: {bar.counts}" for bar in self.bars)
 
     @property
     def by(self) -> str:
@@ -226,7 +234,7 @@ def _bar(
     value, lower, upper = (float(line[key]) for key in _NUMBERS)
     digits = digits_of(unit_code)
     end = start + value
-    has_interval = np.isfinite([lower, upper]).all()
+    has_interval = np.isfinite([lower, upper]).all() and varies(lower, upper)
     return Bar(
         label=str(line["label"]),
         component=str(line["component"]),

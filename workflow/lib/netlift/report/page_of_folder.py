@@ -11,11 +11,16 @@ from netlift.core.tables import written_whole
 from netlift.report.gathering import gather
 from netlift.report.pages import experiment_page
 from netlift.workflow.experiment import Experiment
+from netlift.workflow.made_with import settings_of_rules
 from netlift.workflow.study import Study
 
 
 def write_page(folder: Path, file: Path) -> None:
     """Write an experiment's page from its available outputs.
+
+    Files are compared, by the records next to them, with the settings of the study's configuration
+    and with the files that they were made from; what differs is not shown, and the page says so.
+    Not compared are the code that made them, and the content of own ratings and logs.
 
     Parameters
     ----------
@@ -48,7 +53,8 @@ def _page(folder: Path) -> str:
     study = _study_with(root / "results", experiment)
     settings = study.page_settings(name)
     movies = root / f"resources/datasets/{experiment.dataset}/movies.parquet"
-    return experiment_page(gather(name, settings, root=root, movies=movies))
+    made_with = settings_of_rules(study, experiment)
+    return experiment_page(gather(name, settings, root=root, movies=movies, made_with=made_with))
 
 
 def _study_with(results: Path, experiment: Experiment) -> Study:

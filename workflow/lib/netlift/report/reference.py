@@ -16,6 +16,10 @@ GLOSSARY: list[tuple[str, str]] = [
         "inserted, or takes the place of another item; or it is marked, and nothing moves; or the "
         "slate has another order. Which one it is here, the assumptions of this run say.",
     ),
+    (
+        "Delivered promotion",
+        "One that was carried out, whatever was drawn. The arm of a slate is what was drawn.",
+    ),
     ("Displaced item", "An item that the promotion moves down, in either arm."),
     ("Pushed out", "Shown without promotion, and not with it: its {clicks} are then 0."),
     ("Cluster", "A group of items that are close substitutes, such as a genre."),
@@ -76,6 +80,12 @@ METHODS: list[tuple[str, str, str]] = [
         "Shares and ratios",
         "all r for which (a − r b)² ≤ t² var(a − r b): Fieller's set, which may be unbounded",
         "Fieller 1954",
+    ),
+    (
+        "Delivered promotions",
+        "(effect of the draw on Y) / (effect of the draw on deliveries T), for each part; all r "
+        "for which the effect of the draw on Y − r T may be zero, by the joint covariance",
+        "Imbens and Angrist 1994; Anderson and Rubin 1949; Staiger and Stock 1997",
     ),
     (
         "Effects per item row",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netlift.core.formatting import signed
+from netlift.core.formatting import NO_INTERVAL, signed, varies
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.caveats import ACCEPTED, FEW_UNITS, Caveat, few_units, in_short, log_caveats
@@ -20,7 +20,6 @@ from netlift.effects.codes import (
     POLICY,
     SLATE_LEVEL,
 )
-from netlift.effects.decisions import varies
 from netlift.effects.users import users_sentence
 from netlift.promotion.design import Design
 from netlift.report.columns import plain
@@ -225,7 +224,7 @@ def _taken(experiment: PageData) -> str:
     sentence = (
         f"The promoted item changes by {signed(float(gain['estimate']), 1)} "
         f"{experiment.outcome.of(PER_1000)} "
-        f"({interval if has_error else 'no interval: it does not vary'})."
+        f"({interval if has_error else NO_INTERVAL})."
     )
     ratio = experiment.product(OFFSET_RATIO)
     if experiment.product(COMPETITOR_CHANGE)["estimate"] is None:

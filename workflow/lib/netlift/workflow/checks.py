@@ -80,26 +80,75 @@ def _former_key(key: str) -> str:
     )
 
 
-def cross_problems(config: Json) -> Iterator[str]:
-    """Yield problems that no schema can express: keys that must agree with each other."""
-    study = config["study"]
-    if config["dataset"] not in config["datasets"]:
+class Spoiled:
+    """The parts of a configuration that have problems: what rests on them cannot be checked.
+
+    Parameters
+    ----------
+    problems
+        Texts that begin with the key that they are about.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.keys = {problem.split(":")[0] for problem in problems}
+
+    def any_of(self, *keys: str) -> bool:
+        """Return whether one of some keys, a key in it, or the whole has a problem."""
+        below = tuple(f"{key}." for key in keys)
+        whole = {*keys, "the configuration"}
+        return any(key in whole or key.startswith(below) for key in self.keys)
+
+    def exactly(self, key: str) -> bool:
+        """Return whether a key itself has a problem."""
+        return key in self.keys
+
+
+def cross_problems(config: Json, spoiled: Spoiled) -> Iterator[str]:
+    """Yield problems that no schema can express: keys that must agree with each other.
+
+    Parameters
+    ----------
+    config
+        The configuration with its defaults.
+    spoiled
+        Its parts that break the schema.
+    """
+    if not spoiled.any_of("dataset", "datasets") and config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
-    for name, entry in config["promotions"].items():
-        yield from _two_treatments(f"promotions.{name}", entry)
-        yield from _promotion_problems(f"promotions.{name}", Promotion.from_config(entry))
-    known = list(_unknown_choices(config, "study"))
-    yield from known
-    if known:
+    if not spoiled.any_of("promotions"):
+        for name, entry in config["promotions"].items():
+            yield from _two_treatments(f"promotions.{name}", entry)
+            yield from _promotion_problems(f"promotions.{name}", Promotion.from_config(entry))
+    chosen_from = ("study", "slates", "promotions", "worlds")
+    if not spoiled.any_of(*chosen_from):
+        yield from _study_problems(config)
+    if not spoiled.any_of("sweep"):
+        seeds = list(_seed_problems(config["sweep"]["seeds"]))
+        yield from seeds
+        if seeds and not spoiled.any_of(*chosen_from):  # then it is swept: say all at once
+            yield from _sweep_problems(config)
+    if not spoiled.any_of() and not spoiled.exactly("logs"):
+        for name, entry in config["logs"].items():
+            if not spoiled.any_of(f"logs.{name}"):
+                yield from _entry_problems(name, entry)
+
+
+def _study_problems(config: Json) -> Iterator[str]:
+    """Check that what a study chooses exists and goes together."""
+    unknown = list(_unknown_choices(config, "study"))
+    yield from unknown
+    if unknown:
         return
-    yield from _world_problems(config, study["worlds"], "study.worlds")
-    for size in study["sizes"]:
+    yield from _world_problems(config, config["study"]["worlds"], "study.worlds")
+    for size in config["study"]["sizes"]:
         yield from _size_problems(config, size, "study")
-    yield from _seed_problems(config["sweep"]["seeds"])
-    for name, entry in config["logs"].items():
-        yield from _two_treatments(f"logs.{name}.promotion", entry.get("promotion", {}))
-        for key, problem in log_problems(LogEntry.from_config(entry)):
-            yield f"logs.{name}.{key}: {problem}"
+
+
+def _entry_problems(name: str, entry: Json) -> Iterator[str]:
+    """Check that the keys of a log's entry agree."""
+    yield from _two_treatments(f"logs.{name}.promotion", entry.get("promotion", {}))
+    for key, problem in log_problems(LogEntry.from_config(entry)):
+        yield f"logs.{name}.{key}: {problem}"
 
 
 def _seed_problems(seeds: Sequence[int | str]) -> Iterator[str]:
@@ -219,14 +268,21 @@ def check_sweep(config: Mapping[str, Any]) -> Json:
         All problems at once, one line each.
     """
     sweep = dict(config["sweep"])
-    problems = list(_unknown_choices(dict(config), "sweep"))
-    refuse(problems)
-    problems += _world_problems(dict(config), sweep["worlds"], "sweep.worlds")
-    for size in sweep["sizes"]:
-        problems += _size_problems(dict(config), size, "sweep")
-    refuse(problems)
+    refuse(list(_sweep_problems(dict(config))))
     sweep["seeds"] = expanded_seeds(sweep["seeds"])
     return sweep
+
+
+def _sweep_problems(config: Json) -> Iterator[str]:
+    """Check that what a sweep chooses exists and goes together."""
+    sweep = config["sweep"]
+    unknown = list(_unknown_choices(config, "sweep"))
+    yield from unknown
+    if unknown:
+        return
+    yield from _world_problems(config, sweep["worlds"], "sweep.worlds")
+    for size in sweep["sizes"]:
+        yield from _size_problems(config, size, "sweep")
 
 
 def check_validation(config: Mapping[str, Any]) -> None:

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netlift.workflow.checks import cross_problems, former_keys, grid_problems, refuse
+from netlift.workflow.checks import (
+    Spoiled,
+    cross_problems,
+    former_keys,
+    grid_problems,
+    refuse,
+)
 from netlift.workflow.names import name_problems
 from netlift.workflow.plain import plain
 from netlift.workflow.schema import (
@@ -53,10 +59,9 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
             entry_schema = schema_of(entry)
             complete[group][name] = completed(entry, entry_schema)
             problems += schema_problems(complete[group][name], entry_schema, (group, name))
-    if not problems:
-        problems = list(cross_problems(complete))
-    if not problems:
-        problems = [
+    problems += cross_problems(complete, Spoiled(problems))
+    if not Spoiled(problems).any_of("study", "slates", "promotions", "worlds", "grids"):
+        problems += [
             text for name in complete["study"]["grids"] for text in grid_problems(complete, name)
         ]
     refuse(problems)

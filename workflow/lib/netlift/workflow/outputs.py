@@ -47,6 +47,9 @@ ESTIMATES = ("estimate_ledger", "estimate_row_effects", "test_randomization", "s
 WITHOUT_ROWS = ("estimate_ledger", "state_decisions")
 """Those of them that need no item rows."""
 
+DELIVERY_RULES = ("estimate_delivered", "plot_delivered")
+"""Rules for logs that record in which slates promotions were delivered, and for nothing else."""
+
 MODEL_RULES = ("fit_models", "compare_policies")
 """Rules that make the tables of models and policies."""
 
@@ -250,10 +253,16 @@ def drawings(rule: str) -> dict[str, dict[str, Any]]:
 
 def page_outputs() -> list[Output]:
     """Return the outputs that the page of a simulated experiment depends on."""
-    return [output for output in [*OUTPUTS, *FIGURES] if output.is_on_page]
+    return [
+        output
+        for output in [*OUTPUTS, *FIGURES]
+        if output.is_on_page and output.rule not in DELIVERY_RULES
+    ]
 
 
-def outputs_of_log(*, is_experiment: bool, row_stages: bool) -> list[Output]:
+def outputs_of_log(
+    *, is_experiment: bool, row_stages: bool, records_delivery: bool
+) -> list[Output]:
     """Return the tables and figures that the analysis of a log makes, and no others.
 
     Parameters
@@ -262,19 +271,23 @@ def outputs_of_log(*, is_experiment: bool, row_stages: bool) -> list[Output]:
         Whether a promotion was drawn at random; without one there are no effects.
     row_stages
         Whether stages that hold item rows in memory are run.
+    records_delivery
+        Whether it says in which slates promotions were delivered.
     """
     names = ["contract", "row_counts", "accounts"]
     names += ["outcome_by_position"] if row_stages else []
     rules: Sequence[str] = ()
     if is_experiment:
         rules = [*ESTIMATES, *MODEL_RULES, *FIGURE_RULES] if row_stages else WITHOUT_ROWS
+    if records_delivery:
+        rules = [*rules, *DELIVERY_RULES]
     items = ["slate_items"] if row_stages else []
     return [*(named(name) for name in names + items), *made_by(*rules)]
 
 
-def files_of_log(*, is_experiment: bool, row_stages: bool) -> list[str]:
+def files_of_log(**about: bool) -> list[str]:
     """Return the files of ``outputs_of_log``, with the wildcard of an experiment."""
-    outputs = outputs_of_log(is_experiment=is_experiment, row_stages=row_stages)
+    outputs = outputs_of_log(**about)
     return [path for output in outputs for path in (output.path, *output.copies)]
 
 

@@ -127,11 +127,14 @@ def check_files(files: Iterable[str | Path]) -> dict[str, str | None]:
     return checksums
 
 
-def outdated_files(files: Iterable[Path], root: Path) -> dict[Path, str]:
+def outdated_files(
+    files: Iterable[Path], root: Path, settings: Mapping[str, Any] | None = None
+) -> dict[Path, str]:
     """Return the files that were not made from what lies in the folder now, each with the reason.
 
-    A file is outdated if one of its inputs, or an input of an input, was made again since then.
-    Files without records cannot be checked, and pass.
+    A file is outdated if one of its inputs, or an input of an input, was made again since then; or
+    if it, or one of those, was made with other settings than those given. Files without records
+    cannot be checked, and pass.
 
     Parameters
     ----------
@@ -139,11 +142,16 @@ def outdated_files(files: Iterable[Path], root: Path) -> dict[Path, str]:
         Files of a study.
     root
         Folder of the study: the paths in records are relative to it.
+    settings
+        The settings of each rule, by name; rules that are not named are not compared.
     """
+    expected = {rule: repr(value) for rule, value in (settings or {}).items()}
 
     @cache
     def reason(path: Path) -> str:
         record = read_record(path)
+        if record and record.rule in expected and expected[record.rule] not in record.params:
+            return f"made with other settings of {record.rule} than the configuration has now"
         for name, checksum in (record.inputs if record else {}).items():
             made = read_record(root / name) if checksum else None
             if made and made.checksum != checksum:

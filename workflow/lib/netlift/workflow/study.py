@@ -411,6 +411,10 @@ class Study:
         used = self._inference("min_slates", "bootstrap_draws", "power_effects")
         return settings(seed=self.seed(path), units=self.units(path), **used)
 
+    def delivered_settings(self, path: str) -> Json:
+        """Return the settings of the effects of delivered promotions."""
+        return settings(units=self.units(path))
+
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
         return settings(
@@ -553,8 +557,12 @@ class Study:
     def section_settings(self, name: str) -> Json:
         """Return the settings of the list of sections of a log's analysis."""
         log = self.log(name)
+        delivery = {"delivery": True} if log.records_delivery else {}
         return settings(
-            experiment=log.is_experiment, parts=log.has_parts, row_stages=log.row_stages
+            experiment=log.is_experiment,
+            parts=log.has_parts,
+            row_stages=log.row_stages,
+            **delivery,
         )
 
     def page_settings(self, path: str) -> Json:

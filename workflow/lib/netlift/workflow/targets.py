@@ -34,15 +34,17 @@ def check_targets(
     """
     unknown = [path for path in targets if path.startswith("results/") and not is_made(path)]
     if unknown:
-        told = "\n".join(f"  - {path}{_hint(path, patterns, study)}" for path in unknown)
+        told = "\n".join(f"  - {path}{_hint(path, patterns, is_made, study)}" for path in unknown)
         raise NetliftError(
             f"no rule makes what was requested:\n{told}\n"
             f"An experiment's files are below results/{FORM}/, with names from the configuration."
         )
 
 
-def _hint(path: str, patterns: Sequence[str], study: Study) -> str:
-    near = difflib.get_close_matches(path, sorted(_candidates(path, patterns, study)), n=1)
+def _hint(path: str, patterns: Sequence[str], is_made: Callable[[str], bool], study: Study) -> str:
+    # Some outputs are made of some logs only.
+    made = sorted(filter(is_made, _candidates(path, patterns, study)))
+    near = difflib.get_close_matches(path, made, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
