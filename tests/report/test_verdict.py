@@ -14,7 +14,11 @@ def experiment(estimate, lower, upper):
         "interval_kind": "everything",
     }
     return SimpleNamespace(
-        outcome=CLICKS, records={}, table=lambda name: None, product=lambda metric: line
+        outcome=CLICKS,
+        records={},
+        is_total_only=False,
+        table=lambda name: None,
+        product=lambda metric: line,
     )
 
 

@@ -231,7 +231,7 @@ KEYS = {
     "sweep_effects": "name size world",
     "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
     "permutations policy promotion replicates seed segment_replicates test_replicates world",
-    "analyse_log": "experiment row_stages",
+    "analyse_log": "experiment parts row_stages",
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
@@ -306,7 +306,8 @@ def test_what_an_outcome_is_called_is_no_setting_of_the_reading_of_a_log(default
     renamed = study({"logs": {"mine": log}})
     assert renamed.units("logs/mine") != default.units("logs/mine")
     assert renamed.log_settings("mine") == default.log_settings("mine")
-    assert renamed.section_settings("mine") == {"experiment": True, "row_stages": False}
+    sections = {"experiment": True, "parts": True, "row_stages": False}
+    assert renamed.section_settings("mine") == sections
     sent = study({"logs": {"mine": LOG | {"columns": LOG["columns"] | {"delivered": "x"}}}})
     assert sent.section_settings("mine")["delivery"] is True
 

@@ -76,7 +76,7 @@ def checks_of_log(experiment):
 def definitions_of(wildcards):
     """Return the table of definitions of spillover; nothing for a log without row stages."""
     folder = Path("results", wildcards.experiment)
-    if folder.parent.name == "logs" and not log_entry(folder.name).row_stages:
+    if folder.parent.name == "logs" and not log_entry(folder.name).has_row_stages:
         return []
     return named("spillover_sensitivity").path.format(experiment=wildcards.experiment)
 

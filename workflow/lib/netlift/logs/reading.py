@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netlift.core.left_out import reason_table
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
 from netlift.logs.clusters import load_clusters, match_problem
 from netlift.logs.contract import Checked, check_slates, count_rows, row_warnings
@@ -37,6 +38,7 @@ from netlift.logs.slates import (
     winsor_limits,
 )
 from netlift.logs.source import connection, name, text
+from netlift.logs.unlogged import is_unlogged, why_not_alike
 
 if TYPE_CHECKING:
     import duckdb
@@ -264,7 +266,7 @@ def _summed(
     scale, aside = measured(con, rows, log), "false"
     while True:
         sum_slates(con, rows, log, scale, n_rows)
-        checked = check_slates(con, rows, log, n_rows)
+        checked = check_slates(con, rows, log, n_rows, unlogged=scale.unlogged)
         if checked.aside == aside:
             break
         aside, of_more = checked.aside, scale
@@ -329,6 +331,9 @@ def map_log(
 ) -> None:
     """Write the item rows of a log whose accounts exist, sorted by slate, in row groups.
 
+    Where the rows of both arms are not alike, the file has the reason instead: sums over slates can
+    be compared, and rows cannot.
+
     Parameters
     ----------
     log
@@ -347,6 +352,9 @@ def map_log(
     with _staged(log, Path(items).parent, threads, memory_mb, read) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
         used = "(SELECT * FROM rows SEMI JOIN accounts ON slate = slate_id)"
+        if is_unlogged(con, log, used):
+            write_table(reason_table(why_not_alike(log)), items)
+            return
         files = ", ".join(text(path) for path in read)
         of_all = f"(SELECT * FROM rows SEMI JOIN read_parquet([{files}]) ON slate = slate_id)"
         limits = winsor_limits(con, log, of_all)

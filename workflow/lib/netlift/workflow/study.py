@@ -601,7 +601,12 @@ class Study:
         """Return the settings of the list of sections of a log's analysis."""
         log = self.log(name)
         delivery = {"delivery": True} if log.records_delivery else {}
-        return settings(experiment=log.is_experiment, row_stages=log.row_stages, **delivery)
+        return settings(
+            experiment=log.is_experiment,
+            parts=log.has_parts,
+            row_stages=log.row_stages,
+            **delivery,
+        )
 
     def arm_settings(self, name: str) -> Json:
         """Return the settings of the comparison of a log's variants, and of its page."""
