@@ -1,11 +1,13 @@
 """Logs that are unusual and sound, each with its entry, and their analysis in one process."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from study_files import config, script
+from treatment_logs import TREATMENTS, treated
 
 from netlift.core.tables import write_json, write_table
 from netlift.logs.reading import account_log, map_log
@@ -145,6 +147,47 @@ def own_clusters() -> pd.DataFrame:
     return log_table().assign(cluster=lambda log: "c" + log["item"].astype(str))
 
 
+def of_treatment(name: str) -> tuple[pd.DataFrame, dict]:
+    """Return a log of another promotion than a move to the first position."""
+    log, made, _ = treated(name, n_slates=160)
+    return log, made
+
+
+def other_items() -> tuple[pd.DataFrame, dict]:
+    """Return a log of two orders, of which one shows an item that the other does not, not focal."""
+    log, made = of_treatment("insert_kept")
+    log["focal"] = (log["position"] == 4).fillna(False).astype(int)
+    log["clicks"] = log["clicks"].where(log["shown"].notna(), 0)
+    columns = made["columns"] | {"promoted_position": "other_order"}
+    promotion = {"unit": "slate", "probability": 0.5, "rerank": {}}
+    return log, made | {"columns": columns, "promotion": promotion}
+
+
+def not_logged(name: str) -> tuple[pd.DataFrame, dict]:
+    """Return such a log whose promoted slates lack the item that they do not show."""
+    log, made = of_treatment(name)
+    return log[~(log["shown"].isna() & (log["promoted"] == 1))], made
+
+
+def total_only(name: str = "insert_kept") -> tuple[pd.DataFrame, dict]:
+    """Return a log of what each slate showed, without its focal item."""
+    log, _ = of_treatment(name)
+    shown = log[log["shown"].notna()].assign(position=lambda rows: rows["shown"])
+    covariates = {"slate": {"user_activity": "visits"}}
+    return shown.drop(columns="focal"), entry("focal", covariates=covariates)
+
+
+def one_row_per_slate() -> tuple[pd.DataFrame, dict]:
+    """Return a log with the total of each slate, and what was done to it."""
+    log, made = total_only()
+    made["promotion"] = made["promotion"] | {"insert": {"at": 2}}
+    kept = ("slate", "user", "promoted")
+    by_slate = log.groupby("slate", as_index=False)
+    first = dict.fromkeys(("user", "promoted", "visits"), "first")
+    totals = by_slate.agg(first | {"clicks": "sum"})
+    return totals, made | {"columns": {role: role for role in kept}}
+
+
 KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "ordinary": log_table,
     "same_page": same_page,
@@ -182,6 +225,13 @@ KINDS: dict[str, Callable[[], pd.DataFrame | tuple[pd.DataFrame, dict]]] = {
     "no_row_stages_no_clusters": lambda: (log_table(), entry("cluster", row_stages=False)),
     "no_row_stages_eight_slates": lambda: (log_table(8), entry(row_stages=False)),
     "several": several,
+    **{name: partial(of_treatment, name) for name in TREATMENTS if name != "to_first"},
+    "rerank_other_items": other_items,
+    "insert_not_logged": lambda: not_logged("insert_kept"),
+    "replace_not_logged": lambda: not_logged("replace"),
+    "total_only": total_only,
+    "total_only_of_badges": lambda: total_only("badge"),
+    "one_row_per_slate": one_row_per_slate,
 }
 
 
@@ -213,7 +263,7 @@ class Analysis:
         names = {"contract": "contract.csv", "row_counts": "row_counts.csv"}
         paths = {name: str(self.folder / file) for name, file in names.items()}
         account_log(self.log, paths | {"accounts": self.path("accounts")})
-        if self.log.row_stages:
+        if self.log.has_row_stages:
             map_log(self.log, self.path("accounts"), self.path("slate_items"))
 
     def estimate(self) -> None:
@@ -222,7 +272,7 @@ class Analysis:
         script("estimate_ledger").main(
             accounts, self.made("estimate_ledger"), study.ledger_settings(name)
         )
-        if self.log.row_stages:
+        if self.log.has_row_stages:
             for rule, of_rule in (
                 ("estimate_row_effects", study.row_effect_settings(name)),
                 ("test_randomization", study.randomization_settings(name)),
@@ -232,7 +282,7 @@ class Analysis:
     def state(self) -> None:
         script("state_decisions").main(
             self.path("product_summary"),
-            self.path("spillover_sensitivity") if self.log.row_stages else None,
+            self.path("spillover_sensitivity") if self.log.has_row_stages else None,
             self.path("segments"),
             self.path("decision_statements"),
             self.study.unit(self.name),

@@ -132,4 +132,4 @@ def test_sections_say_why_effects_are_missing():
     for section in ("ledger of effects", "models and policies"):
         assert not table.loc[section, "available"]
         assert "drawn at random" in table.loc[section, "why_not"]
-    assert sections(experiment=True, row_stages=True)["available"].sum() == 7
+    assert sections(experiment=True, row_stages=True)["available"].sum() == 8

@@ -438,8 +438,39 @@ def test_the_sums_behind_it_are_those_of_the_accounts(sound, tmp_path, unit, mon
 
 
 WRONG_ENTRIES = {
-    "columns: promoted and focal belong together": {
+    "columns.promoted: needed where columns.focal is given": {
+        "columns": {role: column for role, column in COLUMNS.items() if role != "promoted"}
+    },
+    "columns.item: needed where columns.focal is given": {
+        "columns": {role: column for role, column in COLUMNS.items() if role != "item"}
+    },
+    "columns.position: needed where no promotion is recorded": {
+        "columns": {"slate": "Impression ID", "item": "sku"}
+    },
+    "columns.focal: needed where final_position is given": {
         "columns": {role: column for role, column in COLUMNS.items() if role != "focal"}
+        | {"final_position": "shown"}
+    },
+    "covariates.item: without columns.focal": {
+        "columns": {role: column for role, column in COLUMNS.items() if role != "focal"},
+        "covariates": {"item": {"relevance": "score"}},
+    },
+    "columns.item: needed where cluster, position is given": {
+        "columns": {
+            role: column for role, column in COLUMNS.items() if role not in ("focal", "item")
+        }
+    },
+    "columns.promoted_position: needed for promotion.rerank": {
+        "promotion": {"unit": "slate", "probability": 0.5, "rerank": {}}
+    },
+    "columns.promoted_position: only for promotion.rerank": {
+        "columns": COLUMNS | {"promoted_position": "shown"}
+    },
+    "promotion.focal_items: insert has one focal item": {
+        "promotion": {"unit": "slate", "probability": 0.5, "insert": {"at": 1}, "focal_items": 2}
+    },
+    "a promotion does one thing": {
+        "promotion": {"unit": "slate", "probability": 0.5, "insert": {"at": 1}, "badge": {}}
     },
     "neither is": {"promotion": {"unit": "slate"}},
     "promotion.unit: say what was drawn. slate: the arm was drawn for each slate": {
@@ -539,6 +570,12 @@ def test_every_code_has_a_damaged_log_or_a_warning():
     shown = set().union(*(expected for _, _, expected in DAMAGED.values()))
     errors = {code.name for code in CODES if code.severity == "error"}
     elsewhere = {"duplicate_file", "no_item_matches", "few_items_match"}  # test_log_files
+    elsewhere |= {  # test_treatments
+        "few_focal_items",
+        "promoted_order",
+        "outcome_not_shown",
+        "focal_has_position",
+    }
     assert errors - shown - elsewhere == {
         "probability_differs_in_user",
         "duplicate_in_items_table",

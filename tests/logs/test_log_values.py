@@ -466,3 +466,20 @@ def test_names_that_differ_are_not_told(tmp_path):
     log.loc[[0, 13], "sku"] = ["007", "7"]
     *_, contract, _ = tables(log, tmp_path, "csv")
     assert "alike_names" not in set(contract["code"])
+
+
+@pytest.mark.parametrize(
+    ("column", "code"), [("clicked", "infinite_outcome"), ("visitor", "missing_value")]
+)
+def test_nan_in_parquet_is_named(column, code, tmp_path):
+    """The smallest and largest values in the file leave NaN out."""
+    log = numbered().assign(candidate=lambda rows: rows["candidate"].astype(int))
+    log[column] = log[column].astype(float)
+    log.loc[5, column] = np.nan
+    names = [*COLUMNS.values(), "clicked"]
+    table = pa.table({name: pa.array(log[name].to_numpy()) for name in names})
+    pq.write_table(table, tmp_path / "log.parquet")
+    with pytest.raises(LogRefusedError) as error:
+        account(entry(tmp_path / "log.parquet"), tmp_path)
+    assert codes(error) == {code}
+    assert f"column {column}" in str(error.value)

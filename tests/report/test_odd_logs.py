@@ -9,12 +9,19 @@ from odd_logs import KINDS, Analysis, made_log
 
 from netlift.core.left_out import why_left_out
 from netlift.core.tables import read_json, read_table
-from netlift.effects.empty_lines import NO_CLUSTERS, NO_COMPETITORS, NO_OTHERS, NO_SAME_CLUSTER
+from netlift.effects.empty_lines import (
+    NO_CLUSTERS,
+    NO_COMPETITORS,
+    NO_OTHERS,
+    NO_SAME_CLUSTER,
+    NOT_RECORDED,
+)
 from netlift.workflow import outputs
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 FIGURES = outputs.FIGURE_RULES
+WITHOUT_ROWS = ("no_row_stages", "total_only", "one_row_per_slate")
 LEFT_OUT = {
     "same_page": "no model can tell them apart",
     "same_page_no_covariates": "no model can tell them apart",
@@ -27,6 +34,11 @@ LEFT_OUT = {
     "no_row_stages": "row_stages is false",
     "no_row_stages_no_clusters": "row_stages is false",
     "no_row_stages_eight_slates": "row_stages is false",
+    "insert_not_logged": "the rows of both arms are not alike",
+    "replace_not_logged": "the rows of both arms are not alike",
+    "total_only": NOT_RECORDED,
+    "total_only_of_badges": NOT_RECORDED,
+    "one_row_per_slate": NOT_RECORDED,
 }
 """Why there are no models, by kind of log; models of all other kinds are shown."""
 
@@ -45,7 +57,7 @@ def analyzed(folder, kind):
     analysis = Analysis(folder, *made_log(kind))
     analysis.read()
     analysis.estimate()
-    if analysis.log.row_stages:
+    if analysis.log.has_row_stages:
         analysis.model()
     analysis.state()
     gathered, page = analysis.page()
@@ -103,6 +115,62 @@ def test_a_line_without_items_is_no_zero_that_was_measured(kind, tmp_path):
         assert EMPTY[kind]["same_cluster"] in statements
 
 
+PHRASES = {
+    "ordinary": "moving the focal item to position 1",
+    "slot_3": "moving the focal item to position 3",
+    "insert_kept": "inserting the focal item at position 2, where the last item is pushed out",
+    "insert_grows": "inserting the focal item at position 1, where the slate grows by one",
+    "replace": "showing the focal item in place of the item at position 3",
+    "badge": "marking the focal item with a badge",
+    "three": "moving the 3 focal items to positions 1 to 3",
+    "three_badges": "marking the 3 focal items with a badge",
+    "rerank": "showing the slate in its other order",
+    "insert_not_logged": "inserting the focal item at position 2, where the last item is pushed",
+    "replace_not_logged": "showing the focal item in place of the item at position 3",
+    "total_only": "What a promotion does to a slate is not stated",
+    "one_row_per_slate": "inserting the focal item at position 2",
+}
+"""What a promotion is on the page of each kind of log."""
+
+
+@pytest.mark.parametrize("kind", PHRASES)
+def test_a_page_says_what_a_promotion_is(kind, tmp_path):
+    _, gathered, page = analyzed(tmp_path, kind)
+    text = unescape(words(page))
+    text = text[: text.index("Provenance|", 20_000)]  # the settings follow
+    assert PHRASES[kind] in text
+    for said in ("the focal item to position", "to the top", "to the first position"):
+        assert (said in text) == (said in PHRASES[kind]), said
+    statements = " ".join(gathered.tables["decision_statements"]["statement"])
+    assert "position" not in statements.replace("focal position", "")
+
+
+@pytest.mark.parametrize("kind", ["total_only", "one_row_per_slate"])
+def test_a_log_of_totals_speaks_of_the_total_alone(kind, tmp_path):
+    analysis, gathered, page = analyzed(tmp_path, kind)
+    text = unescape(words(page))
+    assert "The ledger: the change of whole slates" in text
+    assert re.search(r"\+0\.0+\b", text) is None
+    for label in ("The promoted item", "Same-cluster items", "Other items"):
+        assert f'<span class="bar-label">{label}</span>' not in page
+    product = gathered.tables["product_summary"].set_index("metric")
+    parts = ["focal_gain", "same_cluster_change", "other_cluster_change", "competitor_change"]
+    assert product.loc[[*parts, "offset_ratio"], ["estimate", "ci_95_lower"]].isna().all(axis=None)
+    assert set(product.loc[parts, "note"]) == {NOT_RECORDED}
+    assert product.loc["net_change", "se"] > 0
+    statements = gathered.tables["decision_statements"].set_index("topic")
+    assert list(statements.index) == ["item_level_reporting", "slate_level_metric", "policy_design"]
+    assert statements.loc["item_level_reporting", "verdict"] == "not_estimable"
+    assert NOT_RECORDED in statements.loc["item_level_reporting", "statement"]
+    assert "promoted item" not in " ".join(statements["statement"].iloc[1:])
+    decided = read_json(analysis.folder / "decision.json")
+    assert decided["conclusions"] == decided["spillover_tests"] == []
+    assert decided["test"]["p_value"] > 0
+    listed = read_table(analysis.folder / "sections.csv").set_index("section")
+    assert listed.loc["ledger of effects", "available"]
+    assert listed.loc["direct and indirect effects", "why_not"] == NOT_RECORDED
+
+
 def test_few_units_are_named_once_in_a_statement(tmp_path):
     _, gathered, page = analyzed(tmp_path, "no_row_stages_eight_slates")
     rows = gathered.tables["decision_statements"].set_index("topic")
@@ -115,7 +183,7 @@ def test_few_units_are_named_once_in_a_statement(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("no_row_stages")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith(WITHOUT_ROWS)])
 def test_every_figure_is_drawn_or_says_why_not(kind, tmp_path):
     analysis, *_ = analyzed(tmp_path, kind)
     for rule in FIGURES:

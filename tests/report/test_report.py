@@ -626,7 +626,7 @@ class TestLogWithoutAPromotion:
     def test_each_missing_section_is_named_with_its_reason_and_what_to_record(self, page):
         table = lacking_sections(experiment=False, row_stages=True)
         lacking = table[~table["available"]]
-        assert len(lacking) == 5
+        assert len(lacking) == 6
         (part,) = re.findall(r'<section id="missing".*?</section>', page, re.DOTALL)
         assert part.count('<th scope="row">') == len(lacking)
         from html import unescape

@@ -9,7 +9,13 @@ from configs import ROOT, merged
 from netlift.core.errors import NetliftError
 from netlift.workflow.config import check_config
 from netlift.workflow.experiment import Experiment
-from netlift.workflow.resources import Measured, requested_mb, requested_minutes, repeats, slates_share
+from netlift.workflow.resources import (
+    Measured,
+    repeats,
+    requested_mb,
+    requested_minutes,
+    slates_share,
+)
 from netlift.workflow.shared import changed_names
 from netlift.workflow.study import Study
 from netlift.workflow.values import canonical, settings
@@ -205,7 +211,7 @@ KEYS = {
     "sweep_effects": "name size world",
     "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
     "permutations policy promotion replicates seed segment_replicates test_replicates world",
-    "analyse_log": "experiment row_stages",
+    "analyse_log": "experiment parts row_stages",
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",

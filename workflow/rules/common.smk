@@ -175,7 +175,7 @@ def state_of_study(name, promotion):
 
 def state_of_log(log):
     entry, wildcards = STUDY.logs[log], {"experiment": f"logs/{log}", "log": log}
-    made = outputs_of_log(is_experiment=entry.is_experiment, row_stages=entry.row_stages)
+    made = outputs_of_log(is_experiment=entry.is_experiment, row_stages=entry.has_row_stages)
     page = "write_report" if entry.is_experiment else "describe_log"
     files = [f"results/logs/{log}/report.html"]
     files += [f"results/logs/{log}/decision.json"] if entry.is_experiment else []

@@ -38,7 +38,7 @@ def analysis_of_log(wildcards):
 def log_results(log):
     """Return the tables and figures of a log."""
     entry = log_entry(log)
-    files = files_of_log(is_experiment=entry.is_experiment, row_stages=entry.row_stages)
+    files = files_of_log(is_experiment=entry.is_experiment, row_stages=entry.has_row_stages)
     return expand(files, experiment=f"logs/{log}")
 
 
@@ -72,7 +72,7 @@ def checks_of_log(experiment):
 def definitions_of(wildcards):
     """Return the table of definitions of spillover; nothing for a log without row stages."""
     folder = Path("results", wildcards.experiment)
-    if folder.parent.name == "logs" and not log_entry(folder.name).row_stages:
+    if folder.parent.name == "logs" and not log_entry(folder.name).has_row_stages:
         return []
     return named("spillover_sensitivity").path.format(experiment=wildcards.experiment)
 

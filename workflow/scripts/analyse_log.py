@@ -11,9 +11,11 @@ from netlift.workflow.log_results import remove_undeclared
 
 def main(path: str, declared: list[str], settings: dict) -> None:
     """Write the list; delete results that the log's entry no longer asks for."""
-    policies = [file for file in declared if file.endswith("models/policies.csv")]
-    no_models = "".join(why_left_out(read_table(file)) for file in policies)
-    write_table(sections(**settings, no_models=no_models), path)
+    reasons = {
+        key: "".join(why_left_out(read_table(path)) for path in declared if path.endswith(file))
+        for key, file in (("no_rows", "outcome_by_position.csv"), ("no_models", "policies.csv"))
+    }
+    write_table(sections(**settings, **reasons), path)
     remove_undeclared(Path(path).parent, [*declared, path])
 
 

@@ -1,6 +1,6 @@
 """Estimate effects on item rows, with clustered errors, and evaluate the conclusions."""
 
-from netlift.core.left_out import leaving_out
+from netlift.core.left_out import leaving_out, need_made
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.effects.row_tables import row_tables
@@ -12,6 +12,7 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
     settings = settings | {"outcome": Outcome(settings["outcome"])}
     experiment = (read_table(items), read_table(accounts))
     with leaving_out("effects on item rows", outputs.values()):
+        need_made(*experiment)
         tables = row_tables(*experiment, **settings)
         for name, path in outputs.items():
             write_table(tables[name], path)

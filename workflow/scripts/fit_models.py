@@ -1,6 +1,6 @@
 """Fit outcome models and effect models, estimate the ledger by AIPW, and estimate who gains."""
 
-from netlift.core.left_out import leaving_out
+from netlift.core.left_out import leaving_out, need_made
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.models.fitted import save_models
@@ -15,6 +15,7 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict, thr
     """
     tables, outcome = (read_table(items), read_table(accounts)), Outcome(settings["outcome"])
     with leaving_out("outcome models and effect models", outputs.values()):
+        need_made(*tables)
         results = fit_models(*tables, threads=threads, **settings | {"outcome": outcome})
         for name, table in results.tables.items():
             write_table(table, outputs[name])

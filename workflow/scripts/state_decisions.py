@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from netlift.core.left_out import why_left_out
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_optional, read_table, write_table
@@ -19,18 +21,22 @@ def main(
     checks: Sequence[str] = (),
 ) -> None:
     """Read the tables of effects, and the checks of a log; write one statement per topic."""
-    by_definition = read_optional(spillover)
-    if by_definition is not None and why_left_out(by_definition):
-        by_definition = None
+    by_definition, by_segment = map(_made, (spillover, segments))
     caveats = log_caveats(*map(read_table, checks)) if checks else []
     statements = decision_statements(
         read_table(product),
         by_definition,
-        read_table(segments),
+        by_segment,
         outcome=Outcome(unit),
         caveats=caveats,
     )
     write_table(statements, decisions)
+
+
+def _made(path: str | None) -> pd.DataFrame | None:
+    """Return a table; None if there is none, or if it holds a reason why it was not made."""
+    table = read_optional(path)
+    return None if table is None or why_left_out(table) else table
 
 
 if "snakemake" in globals():

@@ -1,6 +1,6 @@
 """Run randomization tests for spillover, and check the design in the same way."""
 
-from netlift.core.left_out import leaving_out
+from netlift.core.left_out import leaving_out, need_made
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.effects.design_checks import design_diagnostics
@@ -14,6 +14,7 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
     outcome = Outcome(settings["outcome"])
     draws = {key: settings[key] for key in ("permutations", "seed")}
     with leaving_out("randomization tests", [outputs["randomization_tests"]]):
+        need_made(rows)
         tests = randomization_tests(rows, **settings | {"outcome": outcome})
         write_table(tests, outputs["randomization_tests"])
     with leaving_out("checks of the design", [outputs["design_diagnostics"]]):

@@ -49,7 +49,7 @@ def table_or_reason(make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     try:
         return make()
     except NetliftError as error:
-        return _reason(str(error))
+        return reason_table(str(error))
 
 
 def need_made(*contents: pd.DataFrame | Mapping[str, Any]) -> None:
@@ -73,7 +73,8 @@ def why_left_out(content: pd.DataFrame | Mapping[str, Any]) -> str:
     return str(reason.iloc[0] if isinstance(reason, pd.Series) else reason)
 
 
-def _reason(reason: str) -> pd.DataFrame:
+def reason_table(reason: str) -> pd.DataFrame:
+    """Return a table that holds a reason and no numbers."""
     return pd.DataFrame({WHY: [reason.rstrip(".")]})
 
 
@@ -82,6 +83,6 @@ def _write_reason(reason: str, path: str) -> None:
     if suffix == ".json":
         write_json({WHY: reason.rstrip(".")}, path)
     elif suffix in (".csv", ".parquet"):
-        write_table(_reason(reason), path)
+        write_table(reason_table(reason), path)
     else:
         write_text("", path)

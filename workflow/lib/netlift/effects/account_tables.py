@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from netlift.core.outcome import Outcome
+from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
 from netlift.effects.ledger import (
     additivity_checks,
@@ -19,6 +20,7 @@ from netlift.effects.product import product_summary
 from netlift.effects.risk import risk_by_cluster, risk_by_position
 from netlift.effects.segments import segments
 from netlift.effects.shares import shares
+from netlift.effects.whole_slates import PARTS, has_parts, reasons_of_parts, with_total_as_part
 
 
 def account_tables(
@@ -47,9 +49,21 @@ def account_tables(
 
     Returns
     -------
-    Tables by name, in the units of the outcome.
+    Tables by name, in the units of the outcome. Of accounts without parts, those that are about
+    parts hold the reason (see ``core.left_out``), and in the others only the total has numbers.
     """
     outcome = Outcome(units["observed_clicks"])
+    if not has_parts(accounts):
+        whole = with_total_as_part(accounts)
+        of_total = {
+            "component_effects": component_effects(whole),
+            "product_summary": product_summary(whole, outcome=outcome),
+        }
+        power = outcome.in_units(power_table(whole, effects=power_effects))
+        return reasons_of_parts() | {
+            "power": power[power["line"] == TOTAL_LINE.code].reset_index(drop=True),
+            **{name: without_numbers(table, PARTS) for name, table in of_total.items()},
+        }
     by_segment, heterogeneity = segments(
         accounts,
         min_slates=min_slates,

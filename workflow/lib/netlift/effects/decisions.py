@@ -80,7 +80,7 @@ class _Line:
 def decision_statements(
     product: pd.DataFrame,
     spillover: pd.DataFrame | None,
-    segments: pd.DataFrame,
+    segments: pd.DataFrame | None,
     *,
     outcome: Outcome = CLICKS,
     caveats: Sequence[Caveat] = (),
@@ -94,7 +94,7 @@ def decision_statements(
     spillover
         ``spillover_sensitivity.csv``; None where item rows were not analyzed.
     segments
-        ``segments.csv``.
+        ``segments.csv``; None where slates have no parts.
     outcome
         The outcome's names.
     caveats
@@ -111,12 +111,20 @@ def decision_statements(
         for metric in (FOCAL_GAIN, SAME_CLUSTER_CHANGE, COMPETITOR_CHANGE, NET_CHANGE)
     )
     offset = product.loc[product["metric"] == OFFSET_RATIO].iloc[0]
-    written = {
-        ITEM_LEVEL: (direct, *_item_level(direct, indirect, offset, outcome)),
-        SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
-        MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
-        POLICY: (total, *_policy(total, segments, outcome)),
-    }
+    written = (
+        {
+            ITEM_LEVEL: (direct, *_without_parts(direct)),
+            SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
+            POLICY: (total, *_policy(total, segments, outcome)),
+        }
+        if direct.why_empty
+        else {
+            ITEM_LEVEL: (direct, *_item_level(direct, indirect, offset, outcome)),
+            SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
+            MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
+            POLICY: (total, *_policy(total, segments, outcome)),
+        }
+    )
     about = {topic: _about(line, caveats) for topic, (line, _, _) in written.items()}
     table = pd.DataFrame(
         [
@@ -153,6 +161,15 @@ def _of_design(caveats: Sequence[Caveat]) -> list[dict[str, str]]:
         return []
     statement = " ".join(caveat.message for caveat in caveats)
     return [{"topic": DESIGN, "verdict": "limited", "statement": statement}]
+
+
+def _without_parts(direct: _Line) -> tuple[str, str]:
+    """Say that the parts of the effect cannot be estimated, and what they need."""
+    return (
+        "not_estimable",
+        "What the promoted item gains, and whether other items lose, cannot be estimated: "
+        f"{direct.why_empty}.",
+    )
 
 
 def _item_level(
@@ -231,14 +248,18 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
             f"{summary}: promotion creates {outcome.unit}. Judge promotions by this number.",
         )
     if total.sign < 0:
-        moved = {
-            1: f"it costs more {outcome.unit} elsewhere than it gains for the promoted item",
-            0: "and the data do not show that the promoted item itself gains",
-            -1: "the promoted item itself loses too",
-        }[direct.sign]
+        moved = (
+            ""
+            if direct.why_empty
+            else {
+                1: f"; it costs more {outcome.unit} elsewhere than it gains for the promoted item",
+                0: "; and the data do not show that the promoted item itself gains",
+                -1: "; the promoted item itself loses too",
+            }[direct.sign]
+        )
         return (
             "destroys",
-            f"{summary}: promotion loses {outcome.unit}; {moved}. Judge promotions by this number.",
+            f"{summary}: promotion loses {outcome.unit}{moved}. Judge promotions by this number.",
         )
     if not total.varies:
         return (
@@ -337,11 +358,13 @@ def _shown_per_slate(spillover: pd.DataFrame | None) -> list[str]:
     return [str(name) for name in rows.loc[shown, "definition_label"]]
 
 
-def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str, str]:
+def _policy(total: _Line, segments: pd.DataFrame | None, outcome: Outcome) -> tuple[str, str]:
     """Return whether to promote, and which segments differ from the overall result."""
-    totals = segments[segments["line"] == TOTAL_LINE.code]
-    examined = int(totals["estimate"].notna().sum())
-    gains, loses = _standing_out(totals, 1), _standing_out(totals, -1)
+    examined, gains, loses = 0, "", ""
+    if segments is not None:
+        totals = segments[segments["line"] == TOTAL_LINE.code]
+        examined = int(totals["estimate"].notna().sum())
+        gains, loses = _standing_out(totals, 1), _standing_out(totals, -1)
     caution = (
         f" Intervals hold for all segments of a kind at once; {examined} segments were examined. "
         "Confirm on new slates before acting."
@@ -358,6 +381,8 @@ def _policy(total: _Line, segments: pd.DataFrame, outcome: Outcome) -> tuple[str
                 " No segment by focal position, cluster or relevance shows a gain."
                 if examined
                 else " No segment has enough slates to be examined."
+                if segments is not None
+                else ""
             )
         )
         return "do_not_promote", f"{summary} Do not promote every slate.{kept}"

@@ -12,6 +12,8 @@ import pandas as pd
 
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
+    DIRECT_LINE,
+    FOCAL_GAIN,
     INDIRECT_LINE,
     OFFSET_RATIO,
     OTHER_CLUSTER_CHANGE,
@@ -24,9 +26,14 @@ NO_CLUSTERS = "no item that could be promoted has a cluster, so there are no sam
 NO_SAME_CLUSTER = "no slate has another item of the focal item's cluster"
 NO_OTHERS = "no slate has an item of another cluster than the focal item's"
 NO_COMPETITORS = "no slate has another item than the focal one"
-REASONS = (NO_CLUSTERS, NO_SAME_CLUSTER, NO_OTHERS, NO_COMPETITORS)
+NOT_RECORDED = (
+    "the parts of an effect need a row per item and the candidate of every slate in both arms "
+    "(columns.focal), which this log does not record"
+)
+REASONS = (NO_CLUSTERS, NO_SAME_CLUSTER, NO_OTHERS, NO_COMPETITORS, NOT_RECORDED)
 
 _LINE_OF = {
+    FOCAL_GAIN: DIRECT_LINE.code,
     SAME_CLUSTER_CHANGE: SAME_CLUSTER_LINE.code,
     OTHER_CLUSTER_CHANGE: OTHER_LINE.code,
     COMPETITOR_CHANGE: INDIRECT_LINE.code,
@@ -100,5 +107,7 @@ def with_items(table: pd.DataFrame, name: str = "component") -> tuple[pd.DataFra
         return table, []
     empty = table["note"].isin(REASONS)
     reasons = table[empty].drop_duplicates([name, "note"])
+    if len(reasons) and (reasons["note"] == NOT_RECORDED).all():
+        return table[~empty], [f"Only the total is shown: {NOT_RECORDED}."]
     sentences = [f"{row[name]}: {row['note']}." for _, row in reasons.iterrows()]
     return table[~empty], sentences

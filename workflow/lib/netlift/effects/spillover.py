@@ -122,18 +122,23 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 
 def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     """Return the effect per position that a non-focal item moves down."""
-    member = rows.member(NON_FOCAL) & ~rows.member(PUSHED_OUT)
+    before, after = (
+        rows.items[name].to_numpy(dtype=np.float64)
+        for name in ("slate_position_seed", "promoted_position")
+    )
+    # Items that only one arm shows do not move.
+    member = rows.member(NON_FOCAL) & np.isfinite(before) & np.isfinite(after)
     change = rows.items["position_change"].to_numpy(dtype=np.float64)[member]
-    exposure = rows.items["exposure"].to_numpy()[member]
-    # One place down or up, if the slate is promoted; known in both arms.
-    move = (exposure == "moved_down").astype(np.float64) - (exposure == "moved_up")
+    # Places down, if the slate is promoted; known in both arms.
+    move = (after - before)[member]
     arm = rows.promoted[member].astype(np.float64)
     design = np.column_stack([np.ones(len(arm)), move, arm, change])
     rng = generator(seed, "wild_bootstrap", len(SPILLOVER_DEFINITIONS))
     counts: dict[str, object] = dict(_counts(rows, member))
-    known, moves = None, move == 1
+    known, moves = None, move > 0
     if rows.known is not None and moves.any() and not moves.all():
-        known = float(rows.known[member][moves].mean() - rows.known[member][~moves].mean())
+        difference = rows.known[member][moves].mean() - rows.known[member][~moves].mean()
+        known = float(difference / move[moves].mean())
     try:
         effect = _row_effect(rows, member, design, known, rng, bootstrap_draws)
     except NetliftError as error:

@@ -24,8 +24,8 @@ _PROBABLE = "coalesce(promotion_probability > 0 AND promotion_probability < 1, f
 _OF_ONE_ARM = {
     "no_focal_item": "Flag in {arm} slates, too, the item that is promoted if the slate is: chosen "
     "by the same rule as in the other arm. If it was not logged and the rule is known, compute it "
-    "before the analysis. If neither can be done, leave out columns.promoted and columns.focal: "
-    "the log is then described, and no effect is estimated.",
+    "before the analysis. If neither can be done, leave out columns.focal: then the effect on "
+    "whole slates is estimated, without its parts.",
 }
 """What to do where slates of one arm have a problem, and those of the other have not."""
 
@@ -143,7 +143,7 @@ def with_arms(problem: Problem, counts: ByArm) -> Problem:
     examples = (str(counts), *problem.examples)
     if code.accept:
         return replace(problem, examples=examples)
-    fix = _way_out(code.name, counts) or problem.fix or code.fix
+    fix = problem.fix or _way_out(code.name, counts) or code.fix
     if arm:
         fix = (
             f"Every {arm} slate has it, and no other: it comes from how this arm is logged. {fix} "

@@ -54,7 +54,7 @@ def assignment_problems(
         message = f"{treated / n_units:.4f} of {n_units:,} {unit}s are promoted"
         message += f", {expected / n_units:.4f} expected (p = {p:.2g})"
         yield Problem("sample_ratio", examples=(message,))
-    names = _covariates(con, used)
+    names = _covariates(con, used, [*COVARIATES, "focal_relevance", *_length(log)])
     if names:
         difference, covariance = _sums(con, used, names, unit == "user", treated / expected)
         p, z = imbalance(difference, covariance)
@@ -67,11 +67,21 @@ def assignment_problems(
             yield Problem("covariate_imbalance", examples=(message,))
 
 
-def _covariates(con: duckdb.DuckDBPyConnection, used: str) -> dict[str, float]:
+def _length(log: LogEntry) -> list[str]:
+    """Return the number of a slate's rows where it does not depend on the arm.
+
+    Promoted slates may lack the item that they do not show, and without focal items only what is
+    shown may be logged.
+    """
+    treatment = log.treatment
+    takes_one_off = treatment.adds_focal_item and not treatment.grows
+    return ["n_items"] if log.has_parts and not takes_one_off else []
+
+
+def _covariates(con: duckdb.DuckDBPyConnection, used: str, known: list[str]) -> dict[str, float]:
     """Return the covariates of slates that vary and are complete, with their spread."""
     existing = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
     prefixes = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
-    known = (*COVARIATES, "focal_relevance")
     candidates = [column for column in existing if column in known or column.startswith(prefixes)]
     if not candidates:
         return {}

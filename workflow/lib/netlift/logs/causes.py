@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.entries import LogEntry
 from netlift.logs.rows import RowProblem, Rows
-from netlift.logs.slates import SLATE_CODES
 from netlift.logs.source import first_row
 
 if TYPE_CHECKING:

@@ -170,9 +170,26 @@ CODES = (
     ),
     _slate(
         "several_focal_items",
-        "a slate has several focal items",
-        "Netlift analyzes one promoted item per slate. If several items were promoted at once, "
-        "their effects cannot be separated; if only one was, flag only that one.",
+        "a slate has more focal items than a promotion takes",
+        "If every promotion takes several items at once, state their number: "
+        "promotion.focal_items. The direct effect is then that of all of them together: their "
+        "effects cannot be separated. If only one was promoted, flag only that one.",
+    ),
+    _slate(
+        "few_focal_items",
+        "a slate has fewer focal items than promotion.focal_items",
+        "Flag, in both arms, all items that a promotion of the slate takes. Slates with another "
+        "number of them are another experiment: analyze each number by itself, with a query.",
+    ),
+    _row(
+        "focal_has_position",
+        "a focal item has a position without promotion, though promotion.insert or "
+        "promotion.replace says that it is not shown then",
+        "columns.position is the position without promotion, empty for the item that is inserted "
+        "or takes a place. Is it the position with promotion? Log that under "
+        "columns.final_position. If the item is in the slate without promotion, too, and goes to "
+        "another position, the promotion is a move: promotion.move. Slates that showed the item "
+        "anyway were not in the experiment: set_aside: [focal_has_position].",
     ),
     _slate(
         "promotion_differs",
@@ -208,21 +225,38 @@ CODES = (
         "promotion.",
     ),
     _slate(
+        "promoted_order",
+        "the positions with promotion of a slate have a gap, or occur twice",
+        "columns.promoted_position is the item's position in the other order, 1, 2, 3 without "
+        "gaps, in both arms, and empty for an item that this order does not show.",
+    ),
+    Code(
+        "outcome_not_shown",
+        "slate",
+        "error",
+        "an item that is not shown in the arm of its slate has an outcome",
+        "Not shown are the candidate in control slates and, in promoted slates, the last item (of "
+        "promotion.insert with a kept length) or the one whose place is taken "
+        "(promotion.replace). If the slate grows by the inserted item: promotion.insert.length: "
+        "grows. Otherwise correct the outcome, or the promotion.",
+    ),
+    _slate(
         "duplicate_item",
         "a slate has the same item twice",
         "Log each item of a slate once. Rows that were logged twice cause this too.",
     ),
     _slate(
         "short_slate",
-        "a slate has fewer items than the position to which promotion moves the focal item",
-        "Set promotion.move.to to the position that promotion means. Slates too short for it were "
+        "a slate has fewer items than the position where promotion shows the focal item",
+        "Set promotion.move.to (insert.at, replace.at) to the position that promotion means. "
+        "Slates too short for it were "
         "not in the experiment: set_aside: [short_slate] leaves them out of both arms.",
     ),
     _delivery(
         "focal_not_moved",
         "a promoted focal item was not shown where the promotion puts it",
-        "Check which position column is which, and promotion.move.to, the position to which "
-        "promotion moves the focal item: 1, if no other is stated.",
+        "Check which position column is which, and promotion.move.to (insert.at, replace.at), the "
+        "position where promotion shows the focal item: a move to 1, if nothing is stated.",
     ),
     _delivery(
         "moved_without_promotion",
@@ -233,7 +267,10 @@ CODES = (
         "wrong_final_position",
         "items of a promoted slate were not shown where the promotion puts them",
         "The focal item moves to promotion.move.to (1, if no other is stated), the items in "
-        "between make room by one place, and the rest stay; with promotion.badge nothing moves.",
+        "between make room by one place, and the rest stay; with promotion.insert, those from "
+        "insert.at on move down, and the last one has no position (unless insert.length is grows); "
+        "with promotion.replace, only the item at replace.at has none; with promotion.badge "
+        "nothing moves.",
     ),
     _log(
         "set_aside_differs",
@@ -295,6 +332,8 @@ CODES = (
         "covariate_imbalance",
         "which units were promoted depends on covariates (p < 0.0001)",
         "Check that the covariates were known before the promotion, and that the draw was random. "
+        "If it is n_items or n_displaced, one arm lacks rows: log all items of a slate, in both "
+        "arms, or state the promotion that takes items off. "
         "accept: [covariate_imbalance] continues anyway.",
     ),
     Code(
@@ -362,6 +401,15 @@ CODES = (
         "names differ only by letter case, blanks around them, their Unicode form (NFC, NFD) or "
         "an ending .0, and count as different",
         "If they mean the same, write them in one way where the log is written.",
+    ),
+    Code(
+        "not_shown_not_logged",
+        "slate",
+        "warning",
+        "promoted slates have no row of the item that is pushed out or replaced. Its outcome is 0, "
+        "so sums over slates are right; nothing is compared row by row",
+        "Log that row in promoted slates, too, with its position without promotion and outcome 0: "
+        "then effects on rows, tests and models are estimated as well.",
     ),
     Code(
         "slate_lengths_differ",

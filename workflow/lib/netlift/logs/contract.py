@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,6 +22,7 @@ from netlift.logs.causes import (
     row_fix,
 )
 from netlift.logs.codes import CODES
+from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.entries import LogEntry
 from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
@@ -31,9 +32,18 @@ from netlift.logs.randomized import (
     users_in_both_arms,
     users_in_one_arm,
 )
+from netlift.logs.recognized import (
+    cut_below,
+    focal_numbers,
+    several_fix,
+    shown_positions,
+    unplaced_focal_items,
+    without_candidate,
+)
 from netlift.logs.rows import RowProblem, Rows
-from netlift.logs.slates import SLATE_CODES, used_rows
+from netlift.logs.slates import used_rows
 from netlift.logs.source import first_row, name
+from netlift.logs.unlogged import unlogged_warning
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,8 +90,12 @@ def count_rows(con: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int) -> Checked:
+def check_slates(
+    con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_rows: int, *, unlogged: bool
+) -> Checked:
     """Check the rows and slates of a log; the table ``slates`` must exist.
+
+    ``unlogged`` is whether promoted slates lack the row of the item that is not shown.
 
     Raises
     ------
@@ -118,6 +132,8 @@ def check_slates(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, n_ro
     if errors:
         raise refusal(errors)
     counts = _counts(con, reasons, aside, n_rows)
+    if unlogged:
+        problems.append(unlogged_warning(con, log, used_rows(aside)))
     return Checked([*problems, *_warnings(con, rows, log, aside)], counts, aside)
 
 
@@ -187,6 +203,10 @@ def _row_problem(con: duckdb.DuckDBPyConnection, rows: Rows, log: LogEntry, bit:
     fix = row_fix(check, log)
     if is_arm(check):
         shown, fix = arm_values(con, check, where), arm_fix(con, check, where, log)
+    if check.code == "missing_value" and check.column == log.columns.get("position"):
+        found = unplaced_focal_items(con, log, where)
+        if found is not None:
+            shown, fix = (*found[0], *shown), found[1]
     problem = Problem(check.code, check.column, int(counted[0]), int(counted[1]), shown, fix)
     if not rows.experiment:
         return problem
@@ -208,14 +228,34 @@ def _slate_problem(
     counted = first_row(con, f"SELECT sum(n_items), count(*) {where}")
     sample = con.execute(f"SELECT slate_id::VARCHAR, n_items {where} ORDER BY 1 LIMIT 3").fetchall()
     examples = tuple(f"slate {slate}, {n} rows" for slate, n in sample)
+    fix = None
     if code == "repeated_slate":
-        examples = repeated_examples(con)
-    if code == "promotion_differs":
+        examples, fix = _repeated(con, log, examples)
+    if code == "promotion_differs" and rows.parts:
         examples = (*flag_examples(con, where), *examples)
-    problem = Problem(code, None, int(counted[0]), int(counted[1]), examples)
+    if code in ("several_focal_items", "few_focal_items"):
+        examples, fix = (*focal_numbers(con, where), *examples), several_fix(con, log)
+    problem = Problem(code, None, int(counted[0]), int(counted[1]), examples, fix)
+    if code == "position_gap":
+        problem = cut_below(con, log, where) or shown_positions(con, log, where) or problem
     if not rows.experiment:
         return problem
-    return with_arms(problem, by_arm(con, f"slate_problems & {1 << bit} <> 0", log.unit))
+    arms = by_arm(con, f"slate_problems & {1 << bit} <> 0", log.unit)
+    if code == "no_focal_item" and arms.mostly == "control" and arms.differs:
+        problem = replace(problem, fix=without_candidate(con, log))
+    return with_arms(problem, arms)
+
+
+def _repeated(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, examples: tuple[str, ...]
+) -> tuple[tuple[str, ...], str | None]:
+    """Return the examples and the fix of slates that are shown several times under one id."""
+    if "item" in log.columns:
+        return repeated_examples(con), None
+    return examples, (
+        "Without columns.item, each slate has one row with its total. If the rows are its items, "
+        "name columns.item; if a slate was logged several times, keep one row."
+    )
 
 
 def _problems_of_users(
@@ -302,9 +342,9 @@ def _warnings(
     if low != high:
         message = f"between {low:,} and {high:,} items"
         yield Problem("slate_lengths_differ", None, int(total), int(slates), (message,))
-    if single:
+    if single and "item" in log.columns:
         yield Problem("single_item_slate", None, int(single), int(single))
-    if no_cluster:
+    if no_cluster and not log.is_total_only:
         column = log.columns.get("cluster")
         yield Problem("no_cluster", column, int(no_cluster), int(with_none))
     for column in (*rows.slate_covariates, *(f"{column}_mean" for column in rows.item_covariates)):
@@ -314,8 +354,9 @@ def _warnings(
     if log.contrast is None:  # of a log with several arms, all rows are looked at once
         yield from row_warnings(con, log, used_rows(aside))
     yield from constant_outcomes(con, rows, log, aside)
-    if rows.experiment:
+    if rows.parts:
         yield from constant_parts(con, log, aside)
+    if rows.experiment:
         yield from unit_warnings(con, log, aside)
 
 
@@ -347,10 +388,12 @@ def _missing_covariate(con: duckdb.DuckDBPyConnection, column: str, used: str) -
 def _warnings_of_experiment(
     con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
 ) -> Iterator[Problem]:
+    move = log.has_parts and log.treatment.kind == "move" and log.treatment.focal_items == 1
+    on_top = f"focal_seed_position = {log.treatment.to}" if move else "false"
     row = first_row(
         con,
-        f"SELECT count(*) FILTER (focal_seed_position = {log.treatment.to or 'NULL'}), "
-        "count(*) FILTER (promotion_applied = 1), count(*) FILTER (promotion_applied = 0), "
+        f"SELECT count(*) FILTER ({on_top}), count(*) FILTER (promotion_applied = 1), "
+        f"count(*) FILTER (promotion_applied = 0), "
         f"count(*) {used}",
     )
     on_top, promoted, control, slates = row
@@ -359,10 +402,8 @@ def _warnings_of_experiment(
     if min(promoted, control) < FEW_SLATES:
         message = f"{promoted:,} promoted and {control:,} control slates"
         yield Problem("few_slates", None, None, int(slates), (message,))
-    for code, column in (
-        ("cluster_with_one_slate", "focal_spillover_cluster"),
-        ("user_with_one_slate", "user_id"),
-    ):
+    one_slate = {"cluster_with_one_slate": "focal_spillover_cluster"} if log.has_parts else {}
+    for code, column in (one_slate | {"user_with_one_slate": "user_id"}).items():
         if column == "user_id" and "user" not in log.columns:
             yield from _not_compared(log, slates)
             continue

@@ -23,6 +23,9 @@ SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 """Covariates that the analysis knows by name; others get a prefix."""
 
+_WITH_FOCAL = ("promoted_position", "final_position")
+"""Positions that a log without focal items cannot have: they follow from what is promoted."""
+
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
@@ -186,8 +189,23 @@ class LogEntry:
 
     @property
     def is_experiment(self) -> bool:
-        """Whether the log records which item was promoted in which slate."""
+        """Whether the log records which slates were promoted."""
         return "promoted" in self.columns
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether it also records focal items: without them, only totals can be compared."""
+        return self.is_experiment and "focal" in self.columns
+
+    @property
+    def is_total_only(self) -> bool:
+        """Whether promotions are recorded, and focal items are not."""
+        return self.is_experiment and not self.has_parts
+
+    @property
+    def has_row_stages(self) -> bool:
+        """Whether stages that hold item rows in memory are run."""
+        return self.row_stages and not self.is_total_only
 
     @property
     def format(self) -> str:
@@ -316,8 +334,7 @@ def log_settings(entry: Mapping[str, Any]) -> Json:
 def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
     """Yield the key and the problem where keys of an entry contradict each other."""
     columns = log.columns
-    if ("promoted" in columns) != ("focal" in columns):
-        yield "columns", "promoted and focal belong together: name both, or neither"
+    yield from _role_problems(log)
     several = bool(log.arms)
     if (
         log.is_experiment
@@ -361,6 +378,42 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         both = sorted(set(first) & set(second))
         if both:
             yield f"meanings.{role}", f"{listed(both)} cannot mean both"
+
+
+def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield roles that others need, or that mean nothing without others."""
+    columns = log.columns
+    if "focal" in columns and not log.is_experiment:
+        yield "columns.promoted", "needed where columns.focal is given: the arm of the slate"
+    needed = ("item", "position") if log.has_parts or not log.is_experiment else ()
+    for role in needed:
+        if role not in columns:
+            what = "columns.focal is given" if log.has_parts else "no promotion is recorded"
+            yield f"columns.{role}", f"needed where {what}: one row per item of a slate"
+    if "item" not in columns:
+        of_items = [role for role in ("cluster", "position", *_WITH_FOCAL) if role in columns]
+        if log.items:
+            of_items.append("items")
+        if log.is_experiment and not log.has_parts and of_items:
+            yield "columns.item", f"needed where {listed(of_items)} is given"
+    if log.is_total_only:
+        without = [role for role in _WITH_FOCAL if role in columns]
+        if without:
+            yield "columns.focal", f"needed where {listed(without)} is given"
+        if log.item_covariates:
+            yield (
+                "covariates.item",
+                "without columns.focal the items of both arms may differ, so only covariates of "
+                "slates can be adjusted for; remove it, or name columns.focal",
+            )
+    rerank = log.treatment.kind == "rerank"
+    if log.has_parts and rerank != ("promoted_position" in columns):
+        yield (
+            "columns.promoted_position",
+            "needed for promotion.rerank: the item's position with promotion, in both arms"
+            if rerank
+            else "only for promotion.rerank; the position that was shown is columns.final_position",
+        )
 
 
 def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from netlift.logs.rows import Rows
 from netlift.logs.slates import outcome_columns, ranges
 from netlift.logs.source import first_row, name
-from netlift.logs.treatment import promoted_position
+from netlift.logs.treatment import (
+    needs_facts,
+    promoted_position,
+    same_cluster,
+    slate_facts,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,44 +82,61 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: s
         "spillover_cluster": "cluster::VARCHAR",
         "slate_position_seed": "position::SMALLINT",
     }
-    if rows.experiment:
-        promoted = f"({promoted_position(rows.treatment, 'focal_seed_position')})"
-        final = f"CASE WHEN promotion_applied = 1 THEN {promoted} ELSE position END"
-        same = "cluster = focal_spillover_cluster"
-        columns |= {
-            "is_focal_item": "focal",
-            "focal_seed_position": "focal_seed_position",
-            "focal_spillover_cluster": "focal_spillover_cluster::VARCHAR",
-            "promotion_applied": "promotion_applied",
-            "promoted_position": f"({promoted})::SMALLINT",
-            "final_position": f"({final})::SMALLINT",
-            "component": "CASE WHEN focal THEN 'direct_focal' WHEN "
-            f"{same} THEN 'same_cluster_competitor' ELSE 'other_competitor' END",
-            "exposure": "CASE WHEN focal THEN 'focal' "
-            f"WHEN {promoted} > position THEN 'moved_down' "
-            f"WHEN {promoted} < position THEN 'moved_up' ELSE 'unchanged' END",
-            "position_change": f"(({final}) - position)::SMALLINT",
-            "promotion_probability": "promotion_probability",
-            "randomization_unit": "randomization_unit",
-            "randomization_stratum": "randomization_stratum",
-        }
+    source = f"rows JOIN (SELECT {', '.join(_of_slates(rows))} FROM accounts) ON slate = slate_id"
+    if rows.parts:
+        columns |= _exposure_columns(rows)
+        if needs_facts(rows.treatment):
+            facts = slate_facts(rows.treatment, condition, unlogged=False)
+            source += f" JOIN ({facts}) ON slate = focal_slate"
     for column in (*rows.slate_covariates, *rows.item_covariates):
         columns[column] = f"rows.{name(column)}::DOUBLE"
     whole = {name(alias) for alias in short}
     for column, (_, value, _) in outcome_columns(rows, limits).items():
         columns[column] = f"{value}::{'INTEGER' if value in whole else 'DOUBLE'}"
     chosen = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
-    accounts = ["slate_id", "user_id"]
-    if rows.experiment:
-        accounts += [
-            "focal_seed_position",
-            "focal_spillover_cluster",
-            "promotion_applied",
-            "promotion_probability",
-            "randomization_unit",
-            "randomization_stratum",
-        ]
-    return (
-        f"SELECT {chosen} FROM rows JOIN (SELECT {', '.join(accounts)} FROM accounts) "
-        f"ON slate = slate_id WHERE {condition} ORDER BY slate, position"
-    )
+    # Items that are not shown without promotion are the last ones of their slate.
+    order = "slate, position NULLS LAST" + (", item" if rows.treatment.kind == "rerank" else "")
+    return f"SELECT {chosen} FROM {source} WHERE {condition} ORDER BY {order}"
+
+
+_DESIGN = (
+    "focal_seed_position",
+    "focal_spillover_cluster",
+    "promotion_applied",
+    "promotion_probability",
+    "randomization_unit",
+    "randomization_stratum",
+)
+
+
+def _of_slates(rows: Rows) -> list[str]:
+    """Return the columns that rows take from the accounts of their slates."""
+    return ["slate_id", "user_id", *(_DESIGN if rows.parts else ())]
+
+
+def _exposure_columns(rows: Rows) -> dict[str, str]:
+    """Return the design and the exposure mapping of a row."""
+    facts = needs_facts(rows.treatment)
+    at = "focal_position" if facts else "focal_seed_position"
+    cluster = "focal_cluster" if facts else "focal_spillover_cluster"
+    promoted = f"({promoted_position(rows.treatment, at)})"
+    final = f"CASE WHEN promotion_applied = 1 THEN {promoted} ELSE position END"
+    same = same_cluster(rows.treatment, cluster)
+    return {
+        "is_focal_item": "focal",
+        "focal_seed_position": "focal_seed_position",
+        "focal_spillover_cluster": "focal_spillover_cluster::VARCHAR",
+        "promotion_applied": "promotion_applied",
+        "promoted_position": f"({promoted})::SMALLINT",
+        "final_position": f"({final})::SMALLINT",
+        "component": "CASE WHEN focal THEN 'direct_focal' WHEN "
+        f"{same} THEN 'same_cluster_competitor' ELSE 'other_competitor' END",
+        "exposure": "CASE WHEN focal THEN 'focal' "
+        f"WHEN {promoted} IS NULL THEN 'pushed_out' "
+        f"WHEN {promoted} > position THEN 'moved_down' "
+        f"WHEN position IS NULL OR {promoted} < position THEN 'moved_up' ELSE 'unchanged' END",
+        "position_change": f"(({final}) - position)::SMALLINT",
+        "promotion_probability": "promotion_probability",
+        "randomization_unit": "randomization_unit",
+        "randomization_stratum": "randomization_stratum",
+    }

@@ -25,6 +25,9 @@ REPEATED = 20
 repeat another row of their slate, and are not 0. For rows that are 0 or 1 by the toss of a coin the
 chance of that is 2^-20."""
 
+SMALLEST = "smallest"
+"""Part of the name of the column with the smallest value of a slate's rows."""
+
 _ARMS = {0: "control", 1: "promoted"}
 
 
@@ -37,7 +40,7 @@ class _Totals:
     total
         The sum over the slate.
     focal
-        The value of the focal item.
+        The value of the focal item; of the smallest row in a log without focal items.
     row
         The value of the slate's rows if all are equal, otherwise NULL.
     """
@@ -47,16 +50,16 @@ class _Totals:
     row: str
 
     @classmethod
-    def of(cls, outcome: LogOutcome, *, main: bool) -> _Totals:
+    def of(cls, outcome: LogOutcome, *, main: bool, parts: bool) -> _Totals:
         _, kind = main_and_further(outcome.name, main=main)
-        total, focal = f'"{kind}_total"', f'"{kind}_direct_focal"'
+        total, focal = f'"{kind}_total"', f'"{kind}_{"direct_focal" if parts else SMALLEST}"'
         same = f"abs({focal} * n_items - {total}) <= {SAME} * abs({total})"
         return cls(total, focal, f"CASE WHEN {same} THEN {focal} END")
 
 
 def _outcomes(log: LogEntry) -> Iterator[tuple[LogOutcome, _Totals]]:
     for index, outcome in enumerate(log.outcomes):
-        yield outcome, _Totals.of(outcome, main=index == 0)
+        yield outcome, _Totals.of(outcome, main=index == 0, parts=log.has_parts)
 
 
 def unanswerable_outcomes(

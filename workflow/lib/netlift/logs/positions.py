@@ -28,7 +28,7 @@ def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
     interval.
     """
     if "promotion_applied" in items:
-        items = items[items["promotion_applied"] == 0]
+        items = items[(items["promotion_applied"] == 0) & items["slate_position_seed"].notna()]
     user = pd.factorize(items["user_id"])[0]
     position = items["slate_position_seed"].to_numpy()
     table = []

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netlift.core.left_out import reason_table
 from netlift.core.tables import is_disk_full, write_arrow, write_table, written_whole
 from netlift.logs.clusters import load_clusters, match_problem
 from netlift.logs.contract import Checked, check_slates, count_rows, row_warnings
@@ -37,6 +38,7 @@ from netlift.logs.slates import (
     winsor_limits,
 )
 from netlift.logs.source import connection, name, text
+from netlift.logs.unlogged import is_unlogged, why_not_alike
 
 if TYPE_CHECKING:
     import duckdb
@@ -229,7 +231,7 @@ def _contrasts(
     paths: Mapping[str, Path],
 ) -> tuple[dict[str, Checked], bool]:
     """Sum all slates, then check and write each contrast; tell whether slates are set aside."""
-    stored = sum_arms(con, rows, log, list(contrasts.values()), scale, n_rows)
+    stored, lacking = sum_arms(con, rows, log, list(contrasts.values()), scale, n_rows)
     con.execute(
         "CREATE OR REPLACE TEMP TABLE used_slates AS SELECT slate_id FROM all_slates LIMIT 0"
     )
@@ -237,10 +239,11 @@ def _contrasts(
     if missing:
         raise refusal(missing)
     checked, errors, set_aside = {}, {}, False
-    for (variant, contrast), columns in zip(contrasts.items(), stored, strict=True):
-        n_compared = choose_contrast(con, rows, contrast, columns)
+    of_contrasts = zip(contrasts.items(), stored, lacking, strict=True)
+    for (variant, contrast), columns, unlogged in of_contrasts:
+        n_compared = choose_contrast(con, rows, contrast, columns, unlogged=unlogged)
         try:
-            found = check_slates(con, rows, contrast, n_compared)
+            found = check_slates(con, rows, contrast, n_compared, unlogged=unlogged)
         except LogRefusedError as error:
             errors[variant] = error.problems
             continue
@@ -264,7 +267,7 @@ def _summed(
     scale, aside = measured(con, rows, log), "false"
     while True:
         sum_slates(con, rows, log, scale, n_rows)
-        checked = check_slates(con, rows, log, n_rows)
+        checked = check_slates(con, rows, log, n_rows, unlogged=scale.unlogged)
         if checked.aside == aside:
             break
         aside, of_more = checked.aside, scale
@@ -326,6 +329,9 @@ def map_log(
 ) -> None:
     """Write the item rows of a log whose accounts exist, sorted by slate, in row groups.
 
+    Where the rows of both arms are not alike, the file has the reason instead: sums over slates can
+    be compared, and rows cannot.
+
     Parameters
     ----------
     log
@@ -344,6 +350,9 @@ def map_log(
     with _staged(log, Path(items).parent, threads, memory_mb, read) as (con, rows, n_rows):
         con.execute(f"CREATE VIEW accounts AS SELECT * FROM read_parquet({text(accounts)})")
         used = "(SELECT * FROM rows SEMI JOIN accounts ON slate = slate_id)"
+        if is_unlogged(con, log, used):
+            write_table(reason_table(why_not_alike(log)), items)
+            return
         files = ", ".join(text(path) for path in read)
         of_all = f"(SELECT * FROM rows SEMI JOIN read_parquet([{files}]) ON slate = slate_id)"
         limits = winsor_limits(con, log, of_all)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.logs.entries import LogEntry
 from netlift.logs.source import FILE, Source, first_row, name, text
+from netlift.logs.treatment import may_be_hidden, may_lack_position
 from netlift.logs.variants import SUM_TOLERANCE, Arm
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
@@ -26,7 +27,7 @@ _EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}
 
 _NUMBERS = (*_WHOLE, *_WIDE, *_EXACT_BELOW)
 _IDS = ("slate", "user", "item", "cluster", "stratum")
-_COUNTED = ("position", "final_position", "focal", "promoted")
+_COUNTED = ("position", "promoted_position", "final_position", "focal", "promoted")
 _MEANT = {"promoted": ("promoted", "control"), "focal": ("focal", "other")}
 
 
@@ -78,10 +79,10 @@ class Rows:
     ----------
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
-        ``cluster``, ``stratum``, ``position``, ``final_position``, ``promoted``, ``focal``,
-        ``probability``, in a log with several arms ``arm`` and ``probability_0`` and so on,
-        outcomes ``o_NAME``, covariates by their names in items), and for text
-        columns ``NAME_bad``, the text where it cannot be parsed.
+        ``cluster``, ``stratum``, ``position``, ``promoted_position``, ``final_position``,
+        ``promoted``, ``focal``, ``probability``, in a log with several arms ``arm`` and
+        ``probability_0`` and so on, outcomes ``o_NAME``, covariates by their names in items), and
+        for text columns ``NAME_bad``, the text where it cannot be parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
     outcomes
@@ -90,6 +91,8 @@ class Rows:
         Names of the covariates' columns.
     experiment
         Whether the log records promotions.
+    parts
+        Whether it also records focal items, so that slates have components.
     treatment
         What a promotion does.
     whole
@@ -109,6 +112,7 @@ class Rows:
     slate_covariates: list[str]
     item_covariates: list[str]
     experiment: bool
+    parts: bool
     treatment: Treatment = MOVE_TO_FIRST
     whole: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
@@ -131,6 +135,15 @@ class Rows:
 
 def _base(kind: str) -> str:
     return kind.split("(")[0].upper()
+
+
+def _nan(value: str) -> str:
+    """Return the condition that a floating-point number is NaN.
+
+    By its text: from a Parquet file's smallest and largest values, which leave NaN out, DuckDB
+    concludes that ``isnan`` holds nowhere.
+    """
+    return f"(NOT isfinite({value}) AND {value}::VARCHAR = 'nan')"
 
 
 def _written(cell: str, texts: Iterable[str]) -> str:
@@ -221,10 +234,12 @@ class _Mapper:
     def check(self, code: str, column: str, condition: str, shown: str) -> None:
         self.checks.append(RowProblem(code, column, condition, shown))
 
-    def missing(self, alias: str, column: str, *, bad: bool = False) -> None:
+    def missing(self, alias: str, column: str, *, bad: bool = False, unless: str = "") -> None:
         condition = f"{name(alias)} IS NULL"
         if bad:
             condition += f" AND {name(alias + '_bad')} IS NULL"
+        if unless:
+            condition += f" AND NOT coalesce({unless}, false)"
         self.check("missing_value", column, condition, "'(missing)'")
 
     def guess(self, alias: str, column: str, kind: str) -> None:
@@ -257,9 +272,9 @@ class _Mapper:
     def float_id(self, alias: str, column: str, kind: str) -> None:
         """Read whole floating-point numbers as such where each has its own value."""
         raw = self.raw(column)
-        apart = f"{raw} = floor({raw}) AND abs({raw}) < {_EXACT_BELOW[kind]}"
+        apart = f"isfinite({raw}) AND {raw} = floor({raw}) AND abs({raw}) < {_EXACT_BELOW[kind]}"
         self.add(alias, f"CASE WHEN {apart} THEN {raw}::BIGINT END")
-        self.add(f"{alias}_bad", f"CASE WHEN NOT ({apart} OR isnan({raw})) THEN {raw}::VARCHAR END")
+        self.add(f"{alias}_bad", f"CASE WHEN NOT ({apart} OR {_nan(raw)}) THEN {raw}::VARCHAR END")
         bad = name(f"{alias}_bad")
         self.check("float_id", column, f"{bad} IS NOT NULL", bad)
 
@@ -274,7 +289,7 @@ class _Mapper:
         floats = f"CASE WHEN contains({value}, '.') OR contains({value}, '+') THEN {digits} END"
         self.check("float_id", column, floats, value)
 
-    def number(self, alias: str, column: str, *, needed: bool = True) -> None:
+    def number(self, alias: str, column: str, *, needed: bool = True, unless: str = "") -> None:
         kind = self.kind(column)
         bad = False
         if kind == "VARCHAR" and column in self.integers:
@@ -287,11 +302,12 @@ class _Mapper:
             bad = True
             self.text_number(alias, column, kind)
         if needed:
-            self.missing(alias, column, bad=bad)
+            self.missing(alias, column, bad=bad, unless=unless)
         if alias not in self.whole and alias != "probability":
             value = name(alias)
             code = "wrong_type" if alias.endswith("position") else "infinite_outcome"
-            self.check(code, column, f"NOT abs({value}) <= {LARGEST!r}", f"{value}::VARCHAR")
+            fits = f"isfinite({value}::DOUBLE) AND abs({value}) <= {LARGEST!r}"
+            self.check(code, column, f"NOT ({fits})", f"{value}::VARCHAR")
 
     def typed_number(self, alias: str, column: str, kind: str) -> None:
         raw, to = self.raw(column), "DOUBLE"
@@ -302,7 +318,11 @@ class _Mapper:
             to = "BIGINT"
         if kind in _WHOLE or kind in _SHORT:
             self.whole.add(alias)
-        self.add(alias, f"{raw}::{to}")
+        value = f"{raw}::{to}"
+        if kind in _EXACT_BELOW and alias.endswith("position"):
+            # Programs write NaN for a place that is missing.
+            value = f"CASE WHEN NOT {_nan(raw)} THEN {value} END"
+        self.add(alias, value)
 
     def text_number(self, alias: str, column: str, kind: str) -> None:
         raw = self.raw(column)
@@ -318,8 +338,8 @@ class _Mapper:
         self.add(f"{alias}_bad", f"CASE WHEN {number} IS NULL THEN {unread} END")
         self.check("wrong_type", column, f"{bad} IS NOT NULL", bad)
 
-    def position(self, alias: str, column: str, first: int) -> None:
-        self.number(alias, column)
+    def position(self, alias: str, column: str, first: int, unless: str = "") -> None:
+        self.number(alias, column, unless=unless)
         value = name(alias)
         if alias not in self.whole:
             condition = f"isfinite({value}) AND {value} <> floor({value})"
@@ -409,29 +429,14 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     mapper.id("slate", columns["slate"])
     if "user" in columns:
         mapper.id("user", columns["user"])
-    mapper.id("item", columns["item"])
+    if "item" in columns:
+        mapper.id("item", columns["item"])
     for role in ("cluster", "stratum"):
         if role in columns:
             mapper.id(role, columns[role], needed=role == "stratum")
-    mapper.position("position", columns["position"], log.first_position)
+    _positions(mapper, log)
     if log.is_experiment:
-        mapper.flag("focal", columns["focal"], log.meanings)
-        if log.arms:
-            mapper.arms(columns["promoted"], log.arms)
-            mapper.arm_probabilities(log.arms)
-        else:
-            mapper.flag("promoted", columns["promoted"], log.meanings)
-        if "final_position" in columns:
-            mapper.position("final_position", columns["final_position"], log.first_position)
-        if "probability" in columns:
-            mapper.number("probability", columns["probability"])
-            condition = "NOT (probability > 0 AND probability < 1)"
-            mapper.check(
-                "probability_out_of_range",
-                columns["probability"],
-                condition,
-                "probability::VARCHAR",
-            )
+        _design(mapper, log)
     _outcomes(mapper, log)
     for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
         mapper.number(alias, column, needed=False)
@@ -445,6 +450,7 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
         list(log.slate_covariates),
         list(log.item_covariates),
         log.is_experiment,
+        log.has_parts,
         log.treatment,
         mapper.whole,
         mapper.short,
@@ -453,10 +459,39 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     )
 
 
+def _positions(mapper: _Mapper, log: LogEntry) -> None:
+    """Map the places of items; they may be missing where an item is not shown."""
+    for role in ("position", "promoted_position", "final_position"):
+        if role in log.columns:
+            column, unless = log.columns[role], may_lack_position(log, role)
+            mapper.position(role, column, log.first_position, unless)
+    if log.has_parts and log.treatment.adds_focal_item:
+        condition = "focal AND position IS NOT NULL"
+        mapper.check("focal_has_position", log.columns["position"], condition, "position::VARCHAR")
+
+
+def _design(mapper: _Mapper, log: LogEntry) -> None:
+    """Map the arm, the focal item, and the probability."""
+    columns = log.columns
+    if "focal" in columns:
+        mapper.flag("focal", columns["focal"], log.meanings)
+    if log.arms:
+        mapper.arms(columns["promoted"], log.arms)
+        mapper.arm_probabilities(log.arms)
+    else:
+        mapper.flag("promoted", columns["promoted"], log.meanings)
+    if "probability" in columns:
+        mapper.number("probability", columns["probability"])
+        condition = "NOT (probability > 0 AND probability < 1)"
+        mapper.check(
+            "probability_out_of_range", columns["probability"], condition, "probability::VARCHAR"
+        )
+
+
 def _outcomes(mapper: _Mapper, log: LogEntry) -> None:
     for outcome in log.outcomes:
         alias, column = f"o_{outcome.name}", outcome.column
-        mapper.number(alias, column)
+        mapper.number(alias, column, unless=may_be_hidden(log))
         mapper.logged[alias] = column
         if not outcome.negative:
             value = name(alias)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from netlift.core.arrays import ROUNDING
 from netlift.effects.accounts import ITEM_PREFIX, main_and_further
+from netlift.logs.conditions import SLATE_CODES, slate_conditions
 from netlift.logs.entries import SLATE_COVARIATES, WINSORIZED, LogEntry
+from netlift.logs.outcomes import SMALLEST
 from netlift.logs.problems import Problem, first_line, refusal
 from netlift.logs.rows import (
     Rows,
@@ -25,7 +27,14 @@ from netlift.logs.rows import (
     whole_columns,
 )
 from netlift.logs.source import Source, first_row, name
-from netlift.logs.treatment import promoted_position
+from netlift.logs.treatment import (
+    is_hidden,
+    may_be_hidden,
+    promoted_position,
+    same_cluster,
+    slate_facts,
+)
+from netlift.logs.unlogged import is_unlogged
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,27 +49,11 @@ LOST_BITS = 36
 """Half of the values that are not 0 may be at most 2^36 times smaller than the largest, so that
 sums keep 20 bits (six digits) of them."""
 
-_BITS = 62
-_MASKED = "bit_count(bit_or(1::BIGINT << position::INTEGER))"
-"""Number of different positions in a slate, if none exceeds the number of bits."""
+_POSITIONS = ("position", "promoted_position", "final_position")
 
-SLATE_CODES = (
-    "no_focal_item",
-    "several_focal_items",
-    "promotion_differs",
-    "user_differs",
-    "probability_differs",
-    "covariate_differs",
-    "duplicate_position",
-    "position_gap",
-    "duplicate_item",
-    "focal_not_moved",
-    "moved_without_promotion",
-    "wrong_final_position",
-    "repeated_slate",
-    "short_slate",
-)
-"""Problems of slates; the index of each is its bit in ``slate_problems``."""
+_BITS = 62
+_MASKED = "bit_count(bit_or(1::BIGINT << {}::INTEGER))"
+"""Number of different positions in a slate, if none exceeds the number of bits."""
 
 
 def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows:
@@ -93,17 +86,41 @@ def stage(con: duckdb.DuckDBPyConnection, source: Source, log: LogEntry) -> Rows
     joined = "typed"
     if log.items:
         joined = "typed LEFT JOIN clusters ON typed.item::VARCHAR = clusters.item_key"
-    positions = [role for role in ("position", "final_position") if role in log.columns]
-    columns = [f"typed.* EXCLUDE ({', '.join(positions)})"]
-    columns += [f"{role} - {log.first_position - 1} AS {role}" for role in positions]
+    columns = _view_columns(rows, log)
+    con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
+    return rows
+
+
+def _view_columns(rows: Rows, log: LogEntry) -> list[str]:
+    """Return the columns of the view ``rows``: those of the log, and what the entry says of them.
+
+    An item that is not shown has no outcome, which may be missing; ``unrecorded`` is whether it is
+    missing in a row whose slate tells whether it is shown.
+    """
+    positions = [role for role in _POSITIONS if role in log.columns]
+    changed = {role: f"{role} - {log.first_position - 1}" for role in positions}
+    hidden = may_be_hidden(log)
+    if hidden:
+        values = [name(f"o_{outcome}") for outcome in rows.outcomes]
+        changed |= {
+            value: f"CASE WHEN {value} IS NULL AND {hidden} THEN 0 ELSE {value} END"
+            for value in values
+        }
+    kept = f"typed.* EXCLUDE ({', '.join(changed)})" if changed else "typed.*"
+    columns = [kept, *(f"{sql} AS {column}" for column, sql in changed.items())]
+    if hidden:
+        missing = " OR ".join(f"{value} IS NULL" for value in values)
+        columns.append(f"({missing}) AS unrecorded")
+    if "position" not in log.columns:
+        columns.append("NULL::INTEGER AS position")
+    if "item" not in log.columns:
+        columns.append("slate AS item")
     if "cluster" not in log.columns:
         cluster = cluster_from_items(rows, log) if log.items else "NULL::VARCHAR"
         columns.append(f"{cluster} AS cluster")
     if "user" not in log.columns:
         columns.append("slate AS user")
-    columns.append(f"{rows.problems()} AS problems")
-    con.execute(f"CREATE TEMP VIEW rows AS SELECT {', '.join(columns)} FROM {joined}")
-    return rows
+    return [*columns, f"{rows.problems()} AS problems"]
 
 
 def _duckdb_errors() -> type[Exception]:
@@ -252,6 +269,8 @@ class Scale:
         Whether positions fit into the bits of an integer.
     text_items
         Whether ids of items are text.
+    unlogged
+        Whether promoted slates have no row of the item that is pushed out or replaced.
     """
 
     limits: Mapping[str, float]
@@ -259,6 +278,7 @@ class Scale:
     extremes: Mapping[str, float]
     masked: bool
     text_items: bool
+    unlogged: bool = False
 
     def value(self, sql: str) -> Value:
         """Return a value of rows in whole units, by its expression."""
@@ -267,7 +287,7 @@ class Scale:
         top = self.tops[sql]
         unit = 2.0 ** (ceil(log2(top)) - UNIT_BITS) if top else 1.0
         # Larger values are in slates that are not used: their sums must not overflow.
-        inside = f"abs({sql}::DOUBLE) <= {top!r}"
+        inside = f"isfinite({sql}::DOUBLE) AND abs({sql}::DOUBLE) <= {top!r}"
         return Value(f"CASE WHEN {inside} THEN round({sql}::DOUBLE / {unit!r})::BIGINT END", unit)
 
 
@@ -282,8 +302,13 @@ def measured(
     checked = {name(alias): alias for alias in rows.logged if alias not in rows.short}
     columns = list(dict.fromkeys([*inexact, *checked]))
     sizes = [f"abs({column}::DOUBLE)" for column in columns]
+    places = ["position", *(role for role in _POSITIONS[1:2] if role in log.columns)]
+    fits = " AND ".join(
+        f"coalesce({place} BETWEEN 0 AND {_BITS} AND {place} = floor({place}), true)"
+        for place in places
+    )
     measures = [
-        f"bool_and(position BETWEEN 0 AND {_BITS} AND position = floor(position))",
+        f"bool_and({fits})",
         "any_value(typeof(item))",
         *(f"max({size}) FILTER (isfinite({size}))" for size in sizes),
         *(f"min({size}) FILTER ({size} > 0)" for size in sizes),
@@ -296,7 +321,12 @@ def measured(
         checked[column]: tops[column] for column in wide if _loses(con, column, tops[column], used)
     }
     return Scale(
-        limits, {sql: tops[sql] for sql in inexact}, extremes, bool(masked), kind == "VARCHAR"
+        limits,
+        {sql: tops[sql] for sql in inexact},
+        extremes,
+        bool(masked),
+        kind == "VARCHAR",
+        is_unlogged(con, log, used),
     )
 
 
@@ -347,39 +377,35 @@ def sum_slates(
 
 def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     """Return the query of one range of slates."""
-    summed = grouped_sql(rows, slate_columns(rows, log, scale), condition)
-    return (
-        f"SELECT *, {problem_bits(rows, log)} AS slate_problems FROM ({summed}) ORDER BY slate_id"
-    )
+    of_slates = ""
+    if rows.parts:
+        of_slates = slate_facts(log.treatment, condition, unlogged=scale.unlogged)
+    summed = grouped_sql(slate_columns(rows, log, scale), of_slates, condition)
+    bits = problem_bits(rows, log, unlogged=scale.unlogged)
+    return f"SELECT *, {bits} AS slate_problems FROM ({summed}) ORDER BY slate_id"
 
 
-def grouped_sql(rows: Rows, columns: Mapping[str, str], condition: str) -> str:
-    """Return the query of one range of slates: some columns, by alias, of each slate id."""
+def grouped_sql(columns: Mapping[str, str], facts: str, condition: str) -> str:
+    """Return the query of one range of slates: some columns, by alias, of each slate id.
+
+    ``facts`` is the query of what a row must know of its slate; empty if nothing.
+    """
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
-    focal = ""
-    if rows.experiment:
-        # Focal items first: their clusters define which competitors share a cluster. Grouped, so
-        # that slates with several focal items do not multiply rows.
-        focal = (
-            "LEFT JOIN (SELECT slate AS focal_slate, min(cluster) AS focal_cluster, "
-            f"min(position) AS focal_position FROM rows WHERE focal AND {condition} "
-            "GROUP BY slate) ON rows.slate = focal_slate"
-        )
-    return f"SELECT {aggregates} FROM rows {focal} WHERE {condition} GROUP BY rows.slate"
+    joined = f"LEFT JOIN ({facts}) ON rows.slate = focal_slate" if facts else ""
+    return f"SELECT {aggregates} FROM rows {joined} WHERE {condition} GROUP BY rows.slate"
 
 
-def problem_bits(rows: Rows, log: LogEntry) -> str:
+def problem_bits(rows: Rows, log: LogEntry, *, unlogged: bool) -> str:
     """Return the bits of a slate's own problems, over the columns of ``slate_columns``."""
     bits = " | ".join(
         f"CASE WHEN slate_id IS NOT NULL AND ({sql}) THEN {1 << SLATE_CODES.index(code)} ELSE 0 END"
-        for code, sql in _slate_conditions(log, rows).items()
+        for code, sql in slate_conditions(log, rows, unlogged=unlogged).items()
     )
     return f"({bits})::INTEGER"
 
 
 def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
     """Return the aggregates of a slate's rows, by alias: accounts, and what checks need."""
-    same = "(NOT focal AND cluster = focal_cluster)"
     plain = {
         "slate_id": "rows.slate",
         "user_id": "min(user)",
@@ -387,24 +413,56 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
         "n_positions": "count(position)",
-        "positions": _MASKED if scale.masked else "list_unique(list(position))",
+        "positions": _different("position", scale),
         "position_min": "min(position)",
         "position_max": "max(position)",
         # Text is hashed: two items of a slate collide by chance once in 10^17 slates.
         "items": f"list_unique(list({'hash(item)' if scale.text_items else 'item'}))",
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
+    same, counted = same_cluster(log.treatment), ""
+    promoted = f"({promoted_position(log.treatment)})"
+    if rows.parts and scale.unlogged:
+        # The same items in both arms: without those that only control slates have.
+        counted = f"(position IS NULL OR {promoted} IS NOT NULL)"
     if rows.experiment:
-        plain |= _design_sql(log, same)
-    if "final_position" in log.columns:
-        promoted = promoted_position(log.treatment, "focal_position")
-        expected = f"CASE WHEN promoted THEN {promoted} ELSE position END"
-        plain |= {
-            "focal_final": "min(final_position) FILTER (focal)",
-            "misplaced": f"coalesce(bool_or(final_position <> {expected}), false)",
-        }
+        plain |= _design_sql(log)
+    if rows.parts:
+        plain |= _focal_sql(log, same, promoted, counted)
+        plain |= _orders_sql(rows, log, scale, promoted)
     plain |= _outcomes_sql(rows, scale, same)
-    return plain | _covariates_sql(rows, scale)
+    return plain | _covariates_sql(rows, scale, counted)
+
+
+def _different(position: str, scale: Scale) -> str:
+    """Return the number of different positions of a slate."""
+    return _MASKED.format(position) if scale.masked else f"list_unique(list({position}))"
+
+
+def _orders_sql(rows: Rows, log: LogEntry, scale: Scale, promoted: str) -> dict[str, str]:
+    """Return what the slate's two orders tell: what is where, and what is not shown."""
+    columns = {}
+    if "final_position" in log.columns:
+        expected = f"CASE WHEN promoted THEN {promoted} ELSE position END"
+        misplaced = f"final_position IS DISTINCT FROM ({expected})"
+        columns = {
+            "focal_misplaced": f"coalesce(bool_or(focal AND {misplaced}), false)",
+            "misplaced": f"coalesce(bool_or({misplaced}), false)",
+        }
+    if may_be_hidden(log):
+        hidden = is_hidden(log, promoted)
+        some = " OR ".join(f"{name(f'o_{outcome}')} <> 0" for outcome in rows.outcomes)
+        columns["outcome_hidden"] = f"coalesce(bool_or({hidden} AND ({some})), false)"
+        unrecorded = f"unrecorded AND promoted IS NOT NULL AND NOT {hidden}"
+        columns["outcome_missing"] = f"coalesce(bool_or({unrecorded}), false)"
+    if log.treatment.kind == "replace":
+        columns["n_replaced"] = f"count(*) FILTER (position = {log.treatment.to})"
+    if log.treatment.kind == "rerank":
+        columns["n_promoted_positions"] = "count(promoted_position)"
+        columns["promoted_positions"] = _different("promoted_position", scale)
+        columns["promoted_min"] = "min(promoted_position)"
+        columns["promoted_max"] = "max(promoted_position)"
+    return columns
 
 
 def _outcomes_sql(rows: Rows, scale: Scale, same: str) -> dict[str, str]:
@@ -414,33 +472,44 @@ def _outcomes_sql(rows: Rows, scale: Scale, same: str) -> dict[str, str]:
     for kind, sql, _ in outcome_columns(rows, scale.limits).values():
         value = scale.value(sql)
         sums = {}
-        if rows.experiment:
+        if rows.parts:
             sums = {component: value.sum(condition) for component, condition in members.items()}
             # Cheaper, and equal: each row has one component, or its slate is not used.
             sums["other_competitor"] = " - ".join([value.sum(), *sums.values()])
         sums["total"] = value.sum()
         columns |= {f"{kind}_{part}": value.number(units) for part, units in sums.items()}
+        if rows.experiment and not rows.parts:
+            columns[f"{kind}_{SMALLEST}"] = value.number(f"min({value.sql})")
     return columns
 
 
-def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
-    drawn = "promoted" if log.contrast is None else "arm"
-    displaced = f"NOT focal AND {promoted_position(log.treatment, 'focal_position')} > position"
+def _focal_sql(log: LogEntry, same: str, promoted: str, counted: str) -> dict[str, str]:
+    """Return the focal items of a slate, and the numbers of its other items that are counted."""
+    displaced = f"NOT focal AND {promoted} > position"
+    among = f" AND {counted}" if counted else ""
+    n_same = f"count(*) FILTER ({same}{among})"
+    n_all = f"count(focal) FILTER ({counted})" if counted else "count(focal)"
     columns = {
         "n_focal": "count(*) FILTER (focal)",
         "flags": "count(focal)",
-        "promotion_applied": "max(promoted)::TINYINT",
-        "promotions": f"(min({drawn}) IS DISTINCT FROM max({drawn}))",
         "focal_seed_position": "TRY_CAST(min(focal_position) AS INTEGER)",
         "focal_spillover_cluster": "min(focal_cluster)",
-        "n_same_cluster": f"count(*) FILTER ({same})",
-        "n_other": f"count(focal) - count(*) FILTER (focal) - count(*) FILTER ({same})",
+        "n_same_cluster": n_same,
+        "n_other": f"{n_all} - count(*) FILTER (focal) - {n_same}",
         "n_displaced": f"count(*) FILTER ({displaced})",
         "n_same_cluster_displaced": f"count(*) FILTER ({displaced} AND {same})",
     }
-    columns = {
+    return {
         alias: f"({sql})::INTEGER" if alias.startswith("n_") else sql
         for alias, sql in columns.items()
+    }
+
+
+def _design_sql(log: LogEntry) -> dict[str, str]:
+    drawn = "promoted" if log.contrast is None else "arm"
+    columns = {
+        "promotion_applied": "max(promoted)::TINYINT",
+        "promotions": f"(min({drawn}) IS DISTINCT FROM max({drawn}))",
     }
     differs = "false"
     probability = f"{log.probability!r}::DOUBLE"
@@ -460,8 +529,8 @@ def _design_sql(log: LogEntry, same: str) -> dict[str, str]:
     return columns | {"probabilities": f"({differs})"}
 
 
-def _covariates_sql(rows: Rows, scale: Scale) -> dict[str, str]:
-    """Return the covariates of slates; missing if they are missing in any row."""
+def _covariates_sql(rows: Rows, scale: Scale, counted: str) -> dict[str, str]:
+    """Return the covariates of slates; missing if they are missing in any row that is counted."""
     columns = {}
     differs = []
     for column in rows.slate_covariates:
@@ -470,16 +539,27 @@ def _covariates_sql(rows: Rows, scale: Scale) -> dict[str, str]:
         differs.append(f"min({value}) IS DISTINCT FROM max({value})")
         differs.append(f"count({value}) NOT IN (0, count(*))")
     columns["covariates"] = f"({' OR '.join(differs) or 'false'})"
+    where = f" FILTER ({counted})" if counted else ""
+    n = f"count(*){where}"
     for column in _account_covariates(rows):
         sql = name(column)
-        units, complete = scale.value(sql), f"count({sql}) = count(*)"
-        if rows.experiment:
-            columns[f"focal_{column}"] = f"min({sql}::DOUBLE) FILTER (focal)"
-        mean = f"{units.number(units.sum())} / count(*)"
+        units, complete = scale.value(sql), f"count({sql}){where} = {n}"
+        if rows.parts:
+            columns[f"focal_{column}"] = _of_focal_items(rows, units, sql)
+        mean = f"{units.number(units.sum(counted))} / {n}"
         columns[f"{column}_mean"] = f"CASE WHEN {complete} THEN {mean} END"
         if column == "relevance":
-            columns["relevance_sd"] = f"CASE WHEN {complete} THEN {_sd_sql(units)} END"
+            spread = _sd_sql(units, n, counted)
+            columns["relevance_sd"] = f"CASE WHEN {complete} THEN {spread} END"
     return columns
+
+
+def _of_focal_items(rows: Rows, units: Value, sql: str) -> str:
+    """Return the covariate of the focal item; of several, the mean, missing if one is missing."""
+    if rows.treatment.focal_items == 1:
+        return f"min({sql}::DOUBLE) FILTER (focal)"
+    n, known = "count(*) FILTER (focal)", f"count({sql}) FILTER (focal)"
+    return f"CASE WHEN {known} = {n} AND {n} > 0 THEN {units.number(units.sum('focal'))} / {n} END"
 
 
 def _account_covariates(rows: Rows) -> list[str]:
@@ -490,51 +570,20 @@ def _account_covariates(rows: Rows) -> list[str]:
     ]
 
 
-def _sd_sql(value: Value) -> str:
+def _sd_sql(value: Value, n: str, counted: str) -> str:
     """Return the standard deviation (over n) of a value, from exact sums; 0 for equal values.
 
     With m a whole number near the mean and r = sum x - n m, sum (x - m)^2 is
     sum x^2 - n m^2 - 2 m r, in whole numbers below 2^127; around the mean it is r^2 / n less.
     """
-    total = f"{value.sum()}::HUGEINT"
-    whole = f"round({total}::DOUBLE / count(*))::HUGEINT"  # division of HUGEINT is slow
-    rest = f"({total} - count(*) * {whole})"
-    squares = f"sum({value.sql}::HUGEINT * {value.sql})"
-    around = f"({squares} - count(*) * {whole} * {whole} - 2 * {whole} * {rest})"
-    scatter = f"({around}::DOUBLE - {rest}::DOUBLE * {rest}::DOUBLE / count(*))"
-    return value.number(f"sqrt(greatest({scatter} / count(*), 0))")
-
-
-def _slate_conditions(log: LogEntry, rows: Rows) -> dict[str, str]:
-    conditions = {
-        "user_differs": "users",
-        "covariate_differs": "covariates",
-        # Gaps are not reported for slates with missing or duplicate positions.
-        "duplicate_position": "n_positions = n_items AND positions < n_items",
-        "position_gap": "positions = n_items AND (position_min > 1 OR position_max > n_items)",
-        "duplicate_item": "items < n_items",
-    }
-    if not rows.experiment:
-        # Without a promotion, positions before it are not needed: gaps may be items not logged.
-        del conditions["position_gap"]
-        return conditions
-    conditions |= {
-        "no_focal_item": "n_focal = 0 AND flags = n_items",
-        "several_focal_items": "n_focal > 1",
-        "promotion_differs": "promotions",
-        "probability_differs": "probabilities",
-        "short_slate": f"n_items < {log.treatment.to or 0}",
-    }
-    if "final_position" in log.columns:
-        consistent = "n_focal = 1 AND NOT promotions AND misplaced"
-        to = "focal_seed_position" if log.treatment.to is None else log.treatment.to
-        conditions |= {
-            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_final <> {to}",
-            "moved_without_promotion": f"{consistent} AND promotion_applied = 0",
-            "wrong_final_position": f"{consistent} AND promotion_applied = 1 "
-            f"AND focal_final = {to}",
-        }
-    return conditions
+    total = f"{value.sum(counted)}::HUGEINT"
+    whole = f"round({total}::DOUBLE / {n})::HUGEINT"  # division of HUGEINT is slow
+    rest = f"({total} - {n} * {whole})"
+    where = f" FILTER ({counted})" if counted else ""
+    squares = f"sum({value.sql}::HUGEINT * {value.sql}){where}"
+    around = f"({squares} - {n} * {whole} * {whole} - 2 * {whole} * {rest})"
+    scatter = f"({around}::DOUBLE - {rest}::DOUBLE * {rest}::DOUBLE / {n})"
+    return value.number(f"sqrt(greatest({scatter} / {n}, 0))")
 
 
 def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
@@ -542,16 +591,18 @@ def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
     design = ["slate_id", "user_id"]
     counts = ["n_items"]
     if rows.experiment:
-        design += ["promotion_applied", "focal_seed_position", "focal_spillover_cluster"]
+        focal = ["focal_seed_position", "focal_spillover_cluster"] if rows.parts else []
+        design += ["promotion_applied", *focal]
         design += ["promotion_probability", "randomization_unit", "randomization_stratum"]
+    if rows.parts:
         counts += ["n_same_cluster", "n_other", "n_displaced", "n_same_cluster_displaced"]
     covariates = [column for column in SLATE_COVARIATES if column in rows.slate_covariates]
     covariates += [column for column in rows.slate_covariates if column not in SLATE_COVARIATES]
     for column in _account_covariates(rows):
-        focal = [f"focal_{column}"] if rows.experiment else []
+        focal = [f"focal_{column}"] if rows.parts else []
         spread = ["relevance_sd"] if column == "relevance" else []
         covariates += [*focal, f"{column}_mean", *spread]
     kinds = [kind for kind, _, _ in outcome_columns(rows, limits).values()]
     components = ["direct_focal", "same_cluster_competitor", "other_competitor"]
-    parts = [*(components if rows.experiment else []), "total"]
+    parts = [*(components if rows.parts else []), "total"]
     return design + counts + covariates + [f"{kind}_{part}" for kind in kinds for part in parts]

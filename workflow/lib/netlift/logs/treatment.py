@@ -1,28 +1,159 @@
-"""Where the promotion of a log puts each item, in SQL."""
+"""What the promotion of a log does to each row, in SQL."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from netlift.logs.entries import LogEntry
 from netlift.promotion.treatment import Treatment
 
 
-def promoted_position(treatment: Treatment, focal_position: str) -> str:
-    """Return the position of a row if its slate is promoted.
+def promoted_position(treatment: Treatment, focal_position: str = "focal_position") -> str:
+    """Return the position of a row if its slate is promoted; NULL if it is not shown then.
 
-    The same rule as ``netlift.promotion.positions.promoted_positions``.
+    The same rule as ``netlift.promotion.positions.promoted_positions``. Rows are joined to
+    ``slate_facts``, except where only ``focal_position`` is needed: a move of one item.
 
     Parameters
     ----------
     treatment
         What the promotion does.
     focal_position
-        The focal item's position before promotion, in SQL.
+        The focal item's position without promotion, in SQL.
     """
-    if treatment.to is None:
+    to, several = treatment.to, treatment.focal_items
+    if treatment.kind == "badge":
         return "position"
-    to = treatment.to
+    if treatment.kind == "rerank":
+        return "promoted_position"
+    if treatment.kind == "replace":
+        return f"CASE WHEN focal THEN {to} WHEN position <> {to} THEN position END"
+    if treatment.kind == "insert":
+        kept = "" if treatment.grows else "WHEN position >= n_shown THEN NULL "
+        down = f"WHEN position >= {to} THEN position + 1 ELSE position END"
+        return f"CASE WHEN focal THEN {to} {kept}{down}"
+    if several > 1:
+        before = "len(list_filter(focal_positions, lambda x: x < position))"
+        rank = f"(position - {before})"
+        rest = f"WHEN {rank} >= {to} THEN {rank} + {several} ELSE {rank} END"
+        return f"CASE WHEN focal THEN {to} + {before} {rest}"
     return (
         f"CASE WHEN focal THEN {to} "
         f"WHEN position >= {to} AND position < {focal_position} THEN position + 1 "
         f"WHEN position <= {to} AND position > {focal_position} THEN position - 1 "
         "ELSE position END"
     )
+
+
+def same_cluster(treatment: Treatment, focal_cluster: str = "focal_cluster") -> str:
+    """Return the condition of a row that is not focal, and in the cluster of a focal item."""
+    if treatment.focal_items > 1:
+        return "(NOT focal AND list_contains(focal_clusters, cluster))"
+    return f"(NOT focal AND cluster = {focal_cluster})"
+
+
+def may_lack_position(log: LogEntry, role: str) -> str:
+    """Return the condition under which a row needs no position of a role; empty if none."""
+    if not log.has_parts:
+        return "true"
+    kind = log.treatment.kind
+    if role == "position" and log.treatment.adds_focal_item:
+        return "focal"
+    if kind == "rerank" and role != "final_position":
+        other = "position" if role == "promoted_position" else "promoted_position"
+        return f"{other} IS NOT NULL"
+    hides = log.treatment.adds_focal_item or kind == "rerank"
+    return "true" if role == "final_position" and hides else ""
+
+
+def may_be_hidden(log: LogEntry) -> str:
+    """Return the condition of rows that may not be shown in their arm; empty if all are shown.
+
+    By what the row itself has: where a slate keeps its length, its last item is one of those that
+    move down. Positions are as logged.
+    """
+    if log.arms:
+        return _hidden_in_some_arm(log)
+    treatment, candidate = log.treatment, "(focal AND NOT promoted)"
+    if not log.has_parts or not (treatment.adds_focal_item or treatment.kind == "rerank"):
+        return ""
+    if "final_position" in log.columns:
+        return "final_position IS NULL"
+    if treatment.kind == "rerank":
+        return "(CASE WHEN promoted THEN promoted_position IS NULL ELSE position IS NULL END)"
+    if treatment.kind == "replace":
+        replaced = f"position = {(treatment.to or 0) + log.first_position - 1}"
+        return f"({candidate} OR (promoted AND NOT focal AND {replaced}))"
+    return candidate if treatment.grows else f"({candidate} OR (promoted AND NOT focal))"
+
+
+def _hidden_in_some_arm(log: LogEntry) -> str:
+    """Return ``may_be_hidden`` of a log with several arms, each by its own treatment."""
+    found = {
+        number: may_be_hidden(replace(log, arms=(), treatment=arm.treatment))
+        for number, arm in enumerate(log.arms)
+        if arm.treatment is not None
+    }
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    hidden = (f"(arm IN (0, {number}) AND {sql})" for number, sql in found.items() if sql)
+    return f"({' OR '.join(hidden)})"
+
+
+def is_hidden(log: LogEntry, promoted: str) -> str:
+    """Return the condition of rows that are not shown in their arm.
+
+    By the position that was shown, where it is logged: a promotion may have failed.
+
+    Parameters
+    ----------
+    log
+        The log's entry.
+    promoted
+        The position with promotion, in SQL.
+    """
+    if "final_position" in log.columns:
+        return "final_position IS NULL"
+    return f"(CASE WHEN promoted THEN {promoted} IS NULL ELSE position IS NULL END)"
+
+
+def slate_facts(treatment: Treatment, condition: str, *, unlogged: bool) -> str:
+    """Return a SELECT of what a row must know of its slate, one row per ``focal_slate``.
+
+    Focal items first: their clusters define which competitors share a cluster. Grouped, so that
+    slates with several focal items do not multiply rows.
+
+    Parameters
+    ----------
+    treatment
+        What the promotion does.
+    condition
+        The rows to read, in SQL.
+    unlogged
+        Whether promoted slates have no row of the item that is pushed out.
+    """
+    columns = ["slate AS focal_slate"]
+    if treatment.kind == "insert":
+        # Without the row of the last item, the last one that is logged is not the last.
+        one_more = " + CASE WHEN bool_or(promoted) THEN 1 ELSE 0 END" if unlogged else ""
+        columns += [
+            "min(cluster) FILTER (focal) AS focal_cluster",
+            "NULL::INTEGER AS focal_position",
+            f"max(position){one_more} AS n_shown",
+        ]
+        return f"SELECT {', '.join(columns)} FROM rows WHERE {condition} GROUP BY slate"
+    columns.append("min(position) AS focal_position")
+    if treatment.focal_items > 1:
+        columns += [
+            "first(cluster ORDER BY position NULLS LAST) AS focal_cluster",
+            "list(DISTINCT cluster) FILTER (cluster IS NOT NULL) AS focal_clusters",
+            "list(position) AS focal_positions",
+        ]
+    else:
+        columns.append("min(cluster) AS focal_cluster")
+    return f"SELECT {', '.join(columns)} FROM rows WHERE focal AND {condition} GROUP BY slate"
+
+
+def needs_facts(treatment: Treatment) -> bool:
+    """Return whether a place with promotion depends on more than the focal item's position."""
+    return treatment.kind == "insert" or treatment.focal_items > 1

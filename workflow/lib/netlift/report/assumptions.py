@@ -10,7 +10,7 @@ from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.codes import MINIMUM, TOTAL_LINE
 from netlift.effects.estimators import MAIN
-from netlift.promotion.treatment import Treatment
+from netlift.promotion.treatment import TREATMENTS, Treatment
 from netlift.report.gathering import PageData
 
 Line = tuple[str, str]
@@ -53,12 +53,19 @@ def _randomized(experiment: PageData) -> list[Line]:
     return [
         (
             "Promotion was randomized",
-            f"Promotion means {Treatment.from_config(entry).phrase}. "
+            f"{_treatment(experiment, entry)} "
             f"The randomized unit is {unit}; the probability of promotion is {chance}. "
             f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
             "not. Standard errors are computed for this unit.",
         )
     ]
+
+
+def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:
+    """Say what a promotion does; an entry without focal items need not state it."""
+    if experiment.is_total_only and not any(kind in entry for kind in TREATMENTS):
+        return "What a promotion does to a slate is not stated in the entry of this log."
+    return f"Promotion means {Treatment.from_config(entry).phrase.rstrip(',')}."
 
 
 def _clicks_of_a_world(experiment: PageData) -> list[Line]:

@@ -15,6 +15,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.left_out import why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
+from netlift.effects.empty_lines import NOT_RECORDED
 from netlift.logs.entries import MAIN_OUTCOME, LogEntry
 from netlift.logs.sections import NO_ROWS
 from netlift.workflow.outputs import (
@@ -109,6 +110,11 @@ class PageData:
     def is_described(self) -> bool:
         """Whether it is a log without a promotion: it is described, and no effect is estimated."""
         return self.log is not None and not self.log.is_experiment
+
+    @property
+    def is_total_only(self) -> bool:
+        """Whether it is a log without focal items: only totals of slates are compared."""
+        return self.log is not None and self.log.is_total_only
 
     @property
     def is_simulated(self) -> bool:
@@ -209,10 +215,12 @@ def _undeclared(page: PageData, output: Output) -> str:
     """Return why an output is not made with the configuration of a log; empty if it is made."""
     log = page.log
     if log is None or output in outputs_of_log(
-        is_experiment=log.is_experiment, row_stages=log.row_stages
+        is_experiment=log.is_experiment, row_stages=log.has_row_stages
     ):
         return ""
-    return "no promotion was drawn at random in this log" if log.row_stages else NO_ROWS
+    if not log.is_experiment:
+        return "no promotion was drawn at random in this log" if log.row_stages else NO_ROWS
+    return NOT_RECORDED if log.is_total_only else NO_ROWS
 
 
 def _take(page: PageData, output: Output, path: Path, root: Path, reason: str) -> None:

@@ -30,7 +30,7 @@ from netlift.report.columns import (
 )
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
-from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure
+from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure, maker
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,11 @@ class _Part:
                 frame = self.experiment.tables.get(output.name, pd.DataFrame())
                 self.table(output.name, f"{capitalized(output.answers)}.", plain_columns(frame))
         missing = [
-            (output.file, output.rule, self.experiment.reason(output))
+            (
+                output.file,
+                maker(output, of_log=self.experiment.is_log),
+                self.experiment.reason(output),
+            )
             for output in self.experiment.missing
             if output.section == name
         ]

@@ -12,10 +12,12 @@ GLOSSARY: list[tuple[str, str]] = [
     ("Focal item", "The item of a slate that is promoted, or would be."),
     (
         "Promotion",
-        "What is done to the focal item of a promoted slate: it moves to a stated position, and "
-        "the items in between make room by one place; or it is marked, and nothing moves.",
+        "What is done to a promoted slate: its focal item moves to a stated position; or it is "
+        "inserted, or takes the place of another item; or it is marked, and nothing moves; or the "
+        "slate has another order. Which one it is here, the assumptions of this run say.",
     ),
     ("Displaced item", "An item that the promotion moves down, in either arm."),
+    ("Pushed out", "Shown without promotion, and not with it: its {clicks} are then 0."),
     ("Cluster", "A group of items that are close substitutes, such as a genre."),
     (
         "Component",

@@ -48,6 +48,13 @@ _CREATE_OR_MOVE = {
 }
 """Short answer and headline, by verdict on whole slates and whether others are shown to lose."""
 
+_TOTAL_ONLY = {
+    "creates": "Creates; whether it also moves is not recorded",
+    "destroys": "Loses; what it moves is not recorded",
+    "undecided": "Not shown either way",
+}
+"""Short answer where a log has no parts."""
+
 _SURE = {
     "creates": "Sure at 95%: {clicks_are} created",
     "destroys": "Sure at 95%: {clicks_are} lost",
@@ -123,6 +130,8 @@ def verdict_of(experiment: PageData) -> Verdict:
     estimate, lower, upper = (float(net[k]) for k in ("estimate", "ci_95_lower", "ci_95_upper"))
     code, overstates = _codes(experiment, statements)
     short, headline = _CREATE_OR_MOVE[code, overstates]
+    if experiment.is_total_only:
+        short = _TOTAL_ONLY[code]
     outcome = experiment.outcome
     claim = claim_sentence(dict(net))
     about = users_sentence(net), claim
@@ -207,6 +216,9 @@ def _sign(line: Mapping[str, Any]) -> int:
 def _taken(experiment: PageData) -> str:
     """Describe what share of the focal gain is taken from others, with its interval."""
     gain = experiment.product(FOCAL_GAIN)
+    if gain["estimate"] is None:
+        why = str(gain["note"])
+        return f"{why[:1].upper()}{why[1:]}."
     lower, upper = float(gain["ci_95_lower"]), float(gain["ci_95_upper"])
     interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
     has_error = varies(lower, upper)

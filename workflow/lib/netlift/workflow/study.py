@@ -581,7 +581,9 @@ class Study:
     def section_settings(self, name: str) -> Json:
         """Return the settings of the list of sections of a log's analysis."""
         log = self.log(name)
-        return settings(experiment=log.is_experiment, row_stages=log.row_stages)
+        return settings(
+            experiment=log.is_experiment, parts=log.has_parts, row_stages=log.row_stages
+        )
 
     def arm_settings(self, name: str) -> Json:
         """Return the settings of the comparison of a log's variants, and of its page."""

@@ -1,0 +1,116 @@
+"""Problems of slates: the condition of each in SQL, over the table of slates."""
+
+from __future__ import annotations
+
+from netlift.logs.entries import LogEntry
+from netlift.logs.rows import Rows
+from netlift.logs.treatment import may_be_hidden
+
+SLATE_CODES = (
+    "no_focal_item",
+    "several_focal_items",
+    "promotion_differs",
+    "user_differs",
+    "probability_differs",
+    "covariate_differs",
+    "duplicate_position",
+    "position_gap",
+    "duplicate_item",
+    "focal_not_moved",
+    "moved_without_promotion",
+    "wrong_final_position",
+    "repeated_slate",
+    "short_slate",
+    "few_focal_items",
+    "promoted_order",
+    "outcome_not_shown",
+    "missing_value",
+)
+"""Problems of slates; the index of each is its bit in ``slate_problems``."""
+
+
+def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, str]:
+    """Return the condition of each problem of slates, by its code, over the table ``slates``."""
+    placed = "n_positions = n_items"
+    if rows.parts and log.treatment.adds_focal_item:
+        placed = "n_positions = n_items - n_focal"
+    elif rows.parts and log.treatment.kind == "rerank":
+        placed = "true"
+    conditions = {
+        "user_differs": "users",
+        "covariate_differs": "covariates",
+        "duplicate_position": f"{placed} AND positions < n_positions",
+        "duplicate_item": "items < n_items",
+    }
+    if "item" not in log.columns:
+        del conditions["duplicate_item"]
+        conditions["repeated_slate"] = "n_items > 1"
+    if rows.experiment:
+        conditions |= {"promotion_differs": "promotions", "probability_differs": "probabilities"}
+    if not rows.parts:
+        # Without focal items, positions before the promotion are not needed: gaps may be items
+        # that are not logged.
+        return conditions
+    # Gaps are not reported for slates with missing or duplicate positions.
+    gap = f"{placed} AND positions = n_positions"
+    gap += " AND (position_min > 1 OR position_max > n_positions)"
+    if log.treatment.kind == "replace":
+        gap += f" AND NOT ({_replaced_unlogged(log)})"
+    several = log.treatment.focal_items
+    conditions |= {
+        "position_gap": gap,
+        "no_focal_item": "n_focal = 0 AND flags = n_items",
+        "several_focal_items": f"n_focal > {several}",
+        "few_focal_items": f"n_focal BETWEEN 1 AND {several - 1}",
+        "short_slate": _too_short(log, unlogged=unlogged),
+    }
+    return conditions | _order_conditions(log, gap)
+
+
+def _order_conditions(log: LogEntry, gap: str) -> dict[str, str]:
+    """Return the conditions of problems of what is shown where, given that of a gap."""
+    conditions = {}
+    if "final_position" in log.columns:
+        consistent = f"n_focal = {log.treatment.focal_items} AND NOT promotions AND misplaced"
+        conditions = {
+            "focal_not_moved": f"{consistent} AND promotion_applied = 1 AND focal_misplaced",
+            "moved_without_promotion": f"{consistent} AND promotion_applied = 0",
+            "wrong_final_position": f"{consistent} AND promotion_applied = 1 "
+            "AND NOT focal_misplaced",
+        }
+    if may_be_hidden(log):
+        # With a gap, positions do not say what is shown.
+        conditions["outcome_not_shown"] = f"outcome_hidden AND NOT coalesce({gap}, false)"
+        conditions["missing_value"] = "outcome_missing"
+    if log.treatment.kind == "rerank":
+        conditions["promoted_order"] = (
+            "promoted_positions < n_promoted_positions OR promoted_min > 1 "
+            "OR promoted_max > n_promoted_positions"
+        )
+    return conditions
+
+
+def _too_short(log: LogEntry, *, unlogged: bool) -> str:
+    """Return the condition of a slate without the position of the promotion."""
+    treatment, shown = log.treatment, "coalesce(position_max, 0)"
+    if treatment.to is None:
+        return "false"
+    if treatment.kind == "move":
+        return f"n_items < {treatment.to + treatment.focal_items - 1}"
+    if treatment.kind == "insert" and (treatment.grows or unlogged):
+        # One place more: that of the inserted item, or, where it is not logged, of the last one.
+        more = "1" if treatment.grows else "coalesce(promotion_applied, 0)"
+        return f"{shown} + {more} < {treatment.to}"
+    short = f"{shown} < {treatment.to}"
+    if treatment.kind == "replace":
+        return f"{short} AND NOT ({_replaced_unlogged(log)})"
+    return short
+
+
+def _replaced_unlogged(log: LogEntry) -> str:
+    """Return the condition of a promoted slate without the row of the item that is replaced."""
+    to = log.treatment.to or 0
+    places = f"positions = n_positions AND position_min = {2 if to == 1 else 1}"
+    inside = "position_max = n_positions + 1"
+    at_the_end = f"(position_max = {to - 1} AND n_positions = {to - 1})"
+    return f"promotion_applied = 1 AND n_replaced = 0 AND {places} AND ({inside} OR {at_the_end})"

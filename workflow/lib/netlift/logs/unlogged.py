@@ -1,0 +1,96 @@
+"""Promoted slates that do not log the item that promotion takes off the slate.
+
+Nothing is lost for sums: the outcome of an item that is not shown is 0. But the rows of both arms
+are not alike then, so that nothing can be compared row by row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlift.logs.entries import LogEntry
+from netlift.logs.problems import Problem
+from netlift.logs.source import first_row
+
+if TYPE_CHECKING:
+    import duckdb
+
+NOT_LOGGED = {
+    "insert": "promoted slates do not log the item that is pushed out",
+    "replace": "promoted slates do not log the item that is replaced",
+}
+"""What is not logged, by kind of treatment."""
+
+NOT_ALIKE = (
+    "{what}, so the rows of both arms are not alike: log it with its position without promotion "
+    "and outcome 0"
+)
+"""Why nothing is compared row by row."""
+
+
+def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> bool:
+    """Return whether promoted slates have no row of the item that is pushed out or replaced.
+
+    Slates of both arms are as long before a promotion. So, where the last item is pushed out,
+    promoted slates have as many positions as control slates if it is logged, and one less if not.
+
+    Parameters
+    ----------
+    con
+        With the view ``rows``.
+    log
+        Its entry.
+    used
+        The rows that are used, in SQL.
+    """
+    treatment = log.treatment
+    if not log.has_parts or treatment.kind not in NOT_LOGGED or treatment.grows:
+        return False
+    if treatment.kind == "replace":
+        found = first_row(
+            con,
+            f"SELECT count(DISTINCT slate) FILTER (position = {treatment.to}), "
+            f"count(DISTINCT slate) FROM {used} WHERE promoted",
+        )
+        return bool(found[0] < found[1])
+    promoted, control = _positions(con, used)
+    return promoted is not None and control is not None and promoted - control < -0.5
+
+
+def _positions(con: duckdb.DuckDBPyConnection, used: str) -> tuple[float | None, float | None]:
+    """Return the mean of the last position of promoted and of control slates."""
+    of_slates = f"SELECT bool_or(promoted) AS arm, max(position) AS n FROM {used} GROUP BY slate"
+    row = first_row(con, f"SELECT avg(n) FILTER (arm), avg(n) FILTER (NOT arm) FROM ({of_slates})")
+    return row[0], row[1]
+
+
+def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Problem:
+    """Return the warning that promoted slates lack a row, with their number.
+
+    Parameters
+    ----------
+    con, log, used
+        As for ``is_unlogged``.
+    """
+    treatment = log.treatment
+    if treatment.kind == "replace":
+        lacking = f"bool_and(position IS DISTINCT FROM {treatment.to})"
+        slates = first_row(
+            con,
+            f"SELECT count(*) FROM (SELECT {lacking} AS lacks FROM {used} WHERE promoted "
+            "GROUP BY slate) WHERE lacks",
+        )[0]
+        words = f"no row at position {treatment.to}"
+    else:
+        slates = first_row(con, f"SELECT count(DISTINCT slate) FROM {used} WHERE promoted")[0]
+        promoted, control = _positions(con, used)
+        words = (
+            f"without the focal item, the last position of promoted slates is {promoted:.2f} on "
+            f"average, that of control slates {control:.2f}"
+        )
+    return Problem("not_shown_not_logged", log.columns["position"], None, int(slates), (words,))
+
+
+def why_not_alike(log: LogEntry) -> str:
+    """Return why the rows of an unlogged log are not compared, as the end of a sentence."""
+    return NOT_ALIKE.format(what=NOT_LOGGED[log.treatment.kind])
