@@ -215,8 +215,8 @@ KEYS = {
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
     "describe_log": "entry inference log models policy",
-    "write_front_page": "entry experiments grids logs other_results over_worlds study sweeps "
-    "validations",
+    "write_front_page": "arm_logs entry experiments grids logs other_results over_worlds study "
+    "sweeps validations",
 }
 
 
