@@ -7,8 +7,8 @@ from netlift.inference.holm import holm
 
 
 def test_by_hand():
-    # In order .01, .02, .03, .5: times 4, 3, 2, 1, none below the one before.
-    assert_allclose(holm(np.array([0.02, 0.5, 0.01, 0.03])), [0.06, 0.5, 0.04, 0.06])
+    # In order .01, .02, .021, .5: times 4, 3, 2, 1, none below the one before: .021 gets .06.
+    assert_allclose(holm(np.array([0.02, 0.5, 0.01, 0.021])), [0.06, 0.5, 0.04, 0.06])
 
 
 def test_a_test_that_was_not_made_does_not_count():
