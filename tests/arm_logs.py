@@ -103,3 +103,57 @@ def _chances(order: np.ndarray, appeal: np.ndarray, dept: np.ndarray) -> np.ndar
     above = (order[:, :, None] > order[:, None, :]) & (dept[:, :, None] == dept[:, None, :])
     tired = np.where(above.any(axis=2), 0.7, 1.0)
     return 0.9**order * appeal * tired
+
+
+def draw_insertions(
+    seed: int, n_slates: int, *, size: int = 6, second: str = "insert"
+) -> tuple[pd.DataFrame, dict[tuple[str, str], dict[str, float]]]:
+    """Draw a log as ``draw_arms`` does, of an item that control does not show.
+
+    The first variant inserts it at slot 1, and the last item is pushed out; the second inserts it
+    at slot 3, or shows it in place of the item at slot 3 (``second``: ``replace``).
+    """
+    rng = np.random.default_rng(seed)
+    appeal = rng.uniform(0.1, 0.8, (n_slates, size + 1))
+    dept = rng.integers(0, 3, (n_slates, size + 1))
+    arm = rng.choice(3, n_slates, p=(0.4, 0.3, 0.3))
+    hidden = 1000
+    seeds = np.broadcast_to(np.r_[np.arange(size), hidden], (n_slates, size + 1))
+
+    def inserted(at):
+        places = seeds + ((seeds >= at) & (seeds < hidden))
+        places = np.where(places == size, hidden, places)
+        return np.where(seeds == hidden, at, places)
+
+    replaced = np.where(seeds == 2, hidden, np.where(seeds == hidden, 2, seeds))
+    orders = [seeds, inserted(0), replaced if second == "replace" else inserted(2)]
+    chances = [_chances(order, appeal, dept) * (order < hidden) for order in orders]
+    clicked = rng.random((n_slates, size + 1)) < np.choose(arm[:, None], chances)
+    is_focal = seeds == hidden
+    same = (dept == dept[:, -1:]) & ~is_focal
+    members = {"direct": is_focal, "same_cluster": same, "other": ~is_focal & ~same}
+    members |= {"indirect": ~is_focal, "total": np.ones_like(is_focal)}
+    names = ("control", "slot1", "slot3")
+    truth = {
+        (names[a], names[b]): {
+            line: float(((chances[a] - chances[b]) * member).sum(axis=1).mean())
+            for line, member in members.items()
+        }
+        for a, b in ((1, 0), (2, 0), (2, 1))
+    }
+    slate = np.repeat(np.arange(n_slates), size + 1)
+    rank = pd.array(seeds.ravel() + 1, dtype="Int64")
+    log = pd.DataFrame(
+        {
+            "page": [f"p{number:07d}" for number in slate],
+            "visitor": slate,
+            "sku": rng.integers(0, 10**9, len(slate)),
+            "dept": [f"D{number}" for number in dept.ravel()],
+            "rank": pd.Series(rank).mask(is_focal.ravel()),
+            "candidate": is_focal.ravel(),
+            "variant": np.array(TEXTS)[arm[slate]],
+            "clicked": clicked.ravel().astype(int),
+            "pushed": (np.choose(arm[:, None], orders) == hidden).ravel() & ~is_focal.ravel(),
+        }
+    )
+    return log, truth

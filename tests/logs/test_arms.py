@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from arm_logs import ENTRY, draw_arms
+from arm_logs import ENTRY, draw_arms, draw_insertions
 from configs import merged
 
 from netlift.core.errors import NetliftError
@@ -112,6 +112,52 @@ class TestEstimates:
         promotion["arms"]["slot1"]["values"] = ["1"]
         promotion["arms"]["slot3"]["values"] = ["3"]
         assert_near_truth(table_of(tmp_path, log, entry_with(promotion=promotion)), truth)
+
+
+class TestItemsThatControlDoesNotShow:
+    def entry(self, second):
+        promotion = copy.deepcopy(ENTRY["promotion"])
+        for arm in promotion["arms"].values():
+            del arm["move"]
+        promotion["arms"]["slot1"]["insert"] = {"at": 1}
+        promotion["arms"]["slot3"][second] = {"at": 3}
+        return entry_with(promotion=promotion)
+
+    @pytest.mark.parametrize("second", ["insert", "replace"])
+    def test_they_are_near_the_truth(self, tmp_path, second):
+        log, truth = draw_insertions(51, 6000, second=second)
+        assert truth["slot1", "control"]["direct"] > truth["slot3", "control"]["direct"] > 0.2
+        assert_near_truth(table_of(tmp_path, log, self.entry(second)), truth)
+
+    def test_where_what_is_pushed_out_is_not_logged(self, tmp_path):
+        log, truth = draw_insertions(52, 6000)
+        assert_near_truth(table_of(tmp_path, log[~log["pushed"]], self.entry("insert")), truth)
+
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_a_contrast_is_a_log_of_two_arms(self, tmp_path, variant):
+        log, _ = draw_insertions(53, 600, second="replace")
+        entry = self.entry("replace")
+        accounts = accounts_of(tmp_path, log, entry)
+        values = {"slot1": "pin 1", "slot3": "pin 3"}[variant]
+        path = tmp_path / "alone.parquet"
+        log[log["variant"].isin(["holdout", values])].to_parquet(path)
+        what = {"slot1": {"insert": {"at": 1}}, "slot3": {"replace": {"at": 3}}}[variant]
+        ordinary = entry | {
+            "path": str(path),
+            "promotion": {"unit": "slate", "probability": 0.3 / (0.3 + 0.4)} | what,
+            "meanings": {"promoted": {"promoted": [values], "control": ["holdout"]}},
+        }
+        names = {"accounts": "a.parquet", "contract": "c.csv", "row_counts": "r.csv"}
+        outputs = {name: str(tmp_path / file) for name, file in names.items()}
+        account_log(LogEntry.from_config(ordinary), outputs)
+        pd.testing.assert_frame_equal(accounts[variant], pd.read_parquet(outputs["accounts"]))
+
+    def test_an_item_is_either_shown_without_promotion_or_not(self):
+        entry = self.entry("insert") | {"path": "log.csv"}
+        del entry["promotion"]["arms"]["slot3"]["insert"]
+        entry["promotion"]["arms"]["slot3"]["move"] = {"to": 3}
+        with pytest.raises(NetliftError, match="of one slate only one can be true"):
+            check_config(merged({"logs": {"shop": entry}}))
 
 
 @pytest.fixture(scope="module")

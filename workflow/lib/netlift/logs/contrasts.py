@@ -22,6 +22,8 @@ from netlift.logs.problems import Problem
 from netlift.logs.rows import Rows, arm_probability
 from netlift.logs.slates import Scale, grouped_sql, problem_bits, ranges, slate_columns
 from netlift.logs.source import first_row, name
+from netlift.logs.treatment import slate_facts
+from netlift.logs.unlogged import is_unlogged
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,23 +45,36 @@ def sum_arms(
     contrasts: Sequence[LogEntry],
     scale: Scale,
     n_rows: int,
-) -> list[dict[str, str]]:
+) -> tuple[list[dict[str, str]], list[bool]]:
     """Create the table ``all_slates`` from the view ``all_rows``.
 
     Returns
     -------
-    For each contrast the column of ``all_slates`` of each alias of ``slate_columns``.
+    For each contrast the column of ``all_slates`` of each alias of ``slate_columns``, and whether
+    its promoted slates have no row of the item that is pushed out or replaced.
     """
     con.execute("CREATE OR REPLACE TEMP VIEW rows AS SELECT * FROM all_rows")
-    columns, stored = _columns(rows, log, contrasts, scale)
+    unlogged = [
+        is_unlogged(
+            con, contrast, f"(SELECT * FROM all_rows WHERE arm IN (0, {contrast.contrast}))"
+        )
+        for contrast in contrasts
+    ]
+    scales = [replace(scale, unlogged=lacks) for lacks in unlogged]
+    columns, stored = _columns(rows, log, contrasts, scales)
+    # The slate of an insertion knows what that of every other treatment of one item does.
+    treatment = next(
+        (c.treatment for c in contrasts if c.treatment.kind == "insert"), log.treatment
+    )
     for number, condition in enumerate(ranges(con, n_rows)):
         verb = "CREATE OR REPLACE TABLE all_slates AS" if number == 0 else "INSERT INTO all_slates"
-        con.execute(f"{verb} {grouped_sql(rows, columns, condition)}")
-    return stored
+        facts = slate_facts(treatment, condition, unlogged=any(unlogged))
+        con.execute(f"{verb} {grouped_sql(columns, facts, condition)}")
+    return stored, unlogged
 
 
 def _columns(
-    rows: Rows, log: LogEntry, contrasts: Sequence[LogEntry], scale: Scale
+    rows: Rows, log: LogEntry, contrasts: Sequence[LogEntry], scales: Sequence[Scale]
 ) -> tuple[dict[str, str], list[dict[str, str]]]:
     columns = {"arm": "min(arm)", "arms": "(min(arm) IS DISTINCT FROM max(arm))"}
     for number, arm in enumerate(log.arms):
@@ -67,7 +82,7 @@ def _columns(
         constant = f"{arm.probability!r}::DOUBLE"
         columns[probability] = constant if arm.column is None else f"min({probability})"
     stored = []
-    for contrast in contrasts:
+    for contrast, scale in zip(contrasts, scales, strict=True):
         aliases = {}
         for alias, sql in slate_columns(rows, contrast, scale).items():
             same = columns.setdefault(alias, sql) == sql
@@ -78,7 +93,12 @@ def _columns(
 
 
 def choose_contrast(
-    con: duckdb.DuckDBPyConnection, rows: Rows, contrast: LogEntry, stored: Mapping[str, str]
+    con: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    contrast: LogEntry,
+    stored: Mapping[str, str],
+    *,
+    unlogged: bool,
 ) -> int:
     """Make ``slates`` and ``rows`` those of a contrast; return the number of its rows.
 
@@ -86,8 +106,9 @@ def choose_contrast(
     """
     chosen = ", ".join(f"{name(column)} AS {name(alias)}" for alias, column in stored.items())
     compared = f"coalesce(arm IN (0, {contrast.contrast}), true)"
+    bits = problem_bits(rows, contrast, unlogged=unlogged)
     con.execute(
-        f"CREATE OR REPLACE TABLE slates AS SELECT *, {problem_bits(rows, contrast)} "
+        f"CREATE OR REPLACE TABLE slates AS SELECT *, {bits} "
         f"AS slate_problems FROM (SELECT {chosen} FROM all_slates WHERE {compared} OR arms) "
         "ORDER BY slate_id"
     )

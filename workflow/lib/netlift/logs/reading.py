@@ -231,7 +231,7 @@ def _contrasts(
     paths: Mapping[str, Path],
 ) -> tuple[dict[str, Checked], bool]:
     """Sum all slates, then check and write each contrast; tell whether slates are set aside."""
-    stored = sum_arms(con, rows, log, list(contrasts.values()), scale, n_rows)
+    stored, lacking = sum_arms(con, rows, log, list(contrasts.values()), scale, n_rows)
     con.execute(
         "CREATE OR REPLACE TEMP TABLE used_slates AS SELECT slate_id FROM all_slates LIMIT 0"
     )
@@ -239,10 +239,11 @@ def _contrasts(
     if missing:
         raise refusal(missing)
     checked, errors, set_aside = {}, {}, False
-    for (variant, contrast), columns in zip(contrasts.items(), stored, strict=True):
-        n_compared = choose_contrast(con, rows, contrast, columns)
+    of_contrasts = zip(contrasts.items(), stored, lacking, strict=True)
+    for (variant, contrast), columns, unlogged in of_contrasts:
+        n_compared = choose_contrast(con, rows, contrast, columns, unlogged=unlogged)
         try:
-            found = check_slates(con, rows, contrast, n_compared)
+            found = check_slates(con, rows, contrast, n_compared, unlogged=unlogged)
         except LogRefusedError as error:
             errors[variant] = error.problems
             continue

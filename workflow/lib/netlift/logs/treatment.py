@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netlift.logs.entries import LogEntry
 from netlift.promotion.treatment import Treatment
 
@@ -87,6 +89,19 @@ def may_be_hidden(log: LogEntry) -> str:
         replaced = f"position = {(treatment.to or 0) + log.first_position - 1}"
         return f"({candidate} OR ({arm} AND NOT focal AND {replaced}))"
     return candidate if treatment.grows else f"({candidate} OR ({arm} AND NOT focal))"
+
+
+def _hidden_in_some_arm(log: LogEntry) -> str:
+    """Return ``may_be_hidden`` of a log with several arms, each by its own treatment."""
+    found = {
+        number: may_be_hidden(replace(log, arms=(), treatment=arm.treatment))
+        for number, arm in enumerate(log.arms)
+        if arm.treatment is not None
+    }
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    hidden = (f"(arm IN (0, {number}) AND {sql})" for number, sql in found.items() if sql)
+    return f"({' OR '.join(hidden)})"
 
 
 def is_hidden(log: LogEntry, promoted: str) -> str:

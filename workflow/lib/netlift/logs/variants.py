@@ -155,6 +155,8 @@ def _shape_problems(
 ) -> Iterator[tuple[str, str]]:
     if "promoted" not in columns:
         yield "columns.promoted", "name the column of the arm, whose values promotion.arms lists"
+    if "focal" not in columns:
+        yield "columns.focal", "several variants are compared by the parts of the slate: name it"
     if CONTROL not in promotion:
         yield "promotion.control", "give the probability of control, as for each of promotion.arms"
     if len(promotion["arms"]) == 1:
