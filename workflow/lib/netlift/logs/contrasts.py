@@ -22,7 +22,7 @@ from netlift.logs.problems import Problem
 from netlift.logs.rows import Rows, arm_probability
 from netlift.logs.slates import Scale, grouped_sql, problem_bits, ranges, slate_columns
 from netlift.logs.source import first_row, name
-from netlift.logs.treatment import slate_facts
+from netlift.logs.treatment import carried_out, slate_facts
 from netlift.logs.unlogged import is_unlogged
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def sum_arms(
     )
     for number, condition in enumerate(ranges(con, n_rows)):
         verb = "CREATE OR REPLACE TABLE all_slates AS" if number == 0 else "INSERT INTO all_slates"
-        facts = slate_facts(treatment, condition, unlogged=any(unlogged))
+        facts = slate_facts(treatment, condition, unlogged=any(unlogged), arm=carried_out(log))
         con.execute(f"{verb} {grouped_sql(columns, facts, condition)}")
     return stored, unlogged
 

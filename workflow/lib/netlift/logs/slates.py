@@ -389,9 +389,7 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     """Return the query of one range of slates."""
     facts = ""
     if rows.parts:
-        facts = slate_facts(
-            log.treatment, condition, unlogged=scale.unlogged, arm=carried_out(log)
-        )
+        facts = slate_facts(log.treatment, condition, unlogged=scale.unlogged, arm=carried_out(log))
     summed = grouped_sql(slate_columns(rows, log, scale), facts, condition)
     bits = problem_bits(rows, log, unlogged=scale.unlogged)
     return f"SELECT *, {bits} AS slate_problems FROM ({summed}) ORDER BY slate_id"
