@@ -130,3 +130,17 @@ def test_conclusions_speak_of_the_depth_of_focal_items_only_where_they_have_one(
     buckets, order = position_buckets(accounts)
     assert set(buckets) == set(order)
     assert (order == ["not shown before"]) == treatment.adds_focal_item
+
+
+@each_treatment
+def test_the_error_of_a_gain_is_that_of_promoted_slates_where_control_shows_no_focal_item(
+    treatment,
+):
+    accounts = slate_outcomes(experiment(treatment))
+    promoted = accounts["promotion_applied"] == 1
+    clicks = accounts["observed_clicks_direct_focal"]
+    variance = [clicks[arm].var() / arm.sum() for arm in (promoted, ~promoted)]
+    assert (variance[1] == 0) == treatment.adds_focal_item
+    table = component_effects(accounts).set_index(["outcome_type", "estimator", "component"])
+    line = table.loc[("observed_clicks", "difference_in_means", "Focal item")]
+    assert line["se"] == pytest.approx(np.sqrt(sum(variance)))

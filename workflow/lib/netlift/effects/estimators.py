@@ -38,6 +38,11 @@ HAJEK = "hajek"
 HORVITZ_THOMPSON = "horvitz_thompson"
 
 
+FOCAL_OUTCOME = 0
+"""Place of the focal item among the outcomes of slates; only where it varies in no control slate
+does it matter whether it is the focal item."""
+
+
 def difference(design: Design, outcomes: Floats, covariates: Floats | None = None) -> ArmDifference:
     """Compare arms, with errors by the unit that was randomized.
 
@@ -55,13 +60,21 @@ def difference(design: Design, outcomes: Floats, covariates: Floats | None = Non
     NetliftError
         In one experiment, an arm has too few units.
     """
-    return ArmDifference.from_outcomes(
+    arms = ArmDifference.from_outcomes(
         outcomes,
         design.promoted,
         covariates=covariates,
         weights=design.weights,
         unit=design.unit_or_none,
     )
+    return _with_known(arms, design)
+
+
+def _with_known(arms: ArmDifference, design: Design) -> ArmDifference:
+    """Return the comparison; in control slates an added focal item has no outcome, for sure."""
+    if not design.adds_focal_item:
+        return arms
+    return replace(arms, exact=np.arange(arms.difference.shape[-1]) == FOCAL_OUTCOME)
 
 
 def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
@@ -72,7 +85,8 @@ def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
     NetliftError
         In one experiment, an arm has too few units.
     """
-    return ArmDifference.from_outcomes(outcomes, design.promoted, unit=design.unit_or_none)
+    arms = ArmDifference.from_outcomes(outcomes, design.promoted, unit=design.unit_or_none)
+    return _with_known(arms, design)
 
 
 def lin_difference(
@@ -103,7 +117,7 @@ def lin_difference(
             members.append(lin_difference(replace(design, promoted=promoted), values, covariates))
         except NetliftError:
             members.append(None)
-    return ArmDifference.stacked(members, outcomes.shape[-1])
+    return _with_known(ArmDifference.stacked(members, outcomes.shape[-1]), design)
 
 
 def weighted_difference(design: Design, outcomes: Floats) -> ArmDifference:

@@ -260,13 +260,14 @@ class ArmDifference:
     pooled_df
         Degrees of freedom if both arms share one variance, shape (...); None for Welch's.
     exact
-        Whether an arm without variance is known exactly, such as the lift of control slates.
+        Whether an arm without variance is known exactly, such as the lift of control slates; or
+        of which outcomes, shape (m,): clicks on items that control slates do not show.
     """
 
     treated: ArmMean
     control: ArmMean
     pooled_df: Floats | None = None
-    exact: bool = False
+    exact: bool | Booleans = False
 
     @classmethod
     def from_outcomes(
@@ -359,9 +360,9 @@ class ArmDifference:
 
     def part(self, outcomes: slice) -> ArmDifference:
         """Return the differences of some of the outcomes."""
-        return replace(
-            self, treated=self.treated.part(outcomes), control=self.control.part(outcomes)
-        )
+        exact = self.exact if isinstance(self.exact, bool) else self.exact[outcomes]
+        treated, control = self.treated.part(outcomes), self.control.part(outcomes)
+        return replace(self, treated=treated, control=control, exact=exact)
 
     def pooled(self) -> ArmDifference:
         """Return the same difference with one variance for both arms: plain OLS errors.
@@ -391,14 +392,23 @@ class ArmDifference:
         variances = arms[0].se ** 2, arms[1].se ** 2
         units = arms[0].df + 1, arms[1].df + 1
         with np.errstate(divide="ignore", invalid="ignore"):
-            if not self.exact:
-                variances = _of_arms_that_vary(variances, units, difference)
+            estimated = _of_arms_that_vary(variances, units, difference)
+            known = self._known(np.asarray(weights))
+            variances = (
+                np.where(known, variances[0], estimated[0]),
+                np.where(known, variances[1], estimated[1]),
+            )
             variance = variances[0] + variances[1]
             spread = variances[0] ** 2 / arms[0].df + variances[1] ** 2 / arms[1].df
             df = np.where(spread > 0, variance**2 / spread, units[0] + units[1] - 2)
         if self.pooled_df is not None:
             df = np.broadcast_to(self.pooled_df[..., None], df.shape)
         return Estimates(difference, np.sqrt(variance), df)
+
+    def _known(self, weights: Floats) -> Booleans:
+        """Return which sums are of outcomes that are known where they do not vary, shape (L,)."""
+        exact = np.broadcast_to(self.exact, weights.shape)
+        return np.asarray((exact | (weights == 0)).all(axis=-1))
 
     def combination(self, weights: ArrayLike) -> Estimate:
         """Return one weighted sum of the differences of one experiment."""

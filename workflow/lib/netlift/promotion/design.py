@@ -36,6 +36,8 @@ class Design:
         Probability that the slate was promoted, shape (N,); None where it is not known.
     unit_name
         ``slate``, ``user``, or ``unit`` for anything else.
+    adds_focal_item
+        Whether control slates do not show their focal item, so that its outcome is 0 there.
     """
 
     promoted: Booleans
@@ -43,6 +45,7 @@ class Design:
     stratum: Integers
     probability: Floats | None
     unit_name: str
+    adds_focal_item: bool = False
 
     @classmethod
     def from_table(cls, slates: pd.DataFrame) -> Self:
@@ -84,7 +87,9 @@ class Design:
                     f"{probability[wrong][0]:g}; every slate needs a probability above 0 and below "
                     "1. Leave out slates that could only be in one arm."
                 )
-        design = cls(promoted, unit, stratum, probability, unit_name)
+        depth = slates.get("focal_seed_position")
+        adds = depth is not None and n_slates > 0 and bool(depth.isna().all())
+        design = cls(promoted, unit, stratum, probability, unit_name, adds)
         for what, values in (("promotion", promoted), ("stratum", stratum)):
             mixed = design.mixed_units(values)
             if mixed:
@@ -154,7 +159,12 @@ class Design:
         unit = numbered(self.unit[chosen])
         probability = None if self.probability is None else self.probability[chosen]
         return Design(
-            self.promoted[chosen], unit, self.stratum[chosen], probability, self.unit_name
+            self.promoted[chosen],
+            unit,
+            self.stratum[chosen],
+            probability,
+            self.unit_name,
+            self.adds_focal_item,
         )
 
     def units_per_arm(self) -> tuple[int, int]:
