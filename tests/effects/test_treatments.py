@@ -7,6 +7,7 @@ from builders import random_exposure
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.conclusions import conclusions
+from netlift.effects.item_level import item_level_claim
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.leakage import leakage
 from netlift.effects.ledger import component_effects, known_effects
@@ -144,3 +145,21 @@ def test_the_error_of_a_gain_is_that_of_promoted_slates_where_control_shows_no_f
     table = component_effects(accounts).set_index(["outcome_type", "estimator", "component"])
     line = table.loc[("observed_clicks", "difference_in_means", "Focal item")]
     assert line["se"] == pytest.approx(np.sqrt(sum(variance)))
+
+
+@each_treatment
+def test_item_level_claims_are_those_of_a_log_of_the_items_shown(treatment):
+    items = experiment(treatment)
+    claims = item_level_claim(items).set_index("metric")
+    shown = items[items["final_position"].notna()]
+    several = treatment.focal_items
+    promoted, focal = shown["promotion_applied"] == 1, shown["is_focal_item"]
+    gain = shown.loc[promoted & focal, "click"].mean()
+    same = gain - shown.loc[promoted & ~focal, "click"].mean()
+    assert claims.loc["within_slates", "claim"] == pytest.approx(1000 * several * same)
+    rest = shown.loc[~(promoted & focal), "click"].mean()
+    assert claims.loc["across_slates", "claim"] == pytest.approx(1000 * several * (gain - rest))
+    known = items["p_promoted"][items["is_focal_item"]].mean()
+    others = items.loc[~items["is_focal_item"] & items["promoted_position"].notna(), "p_promoted"]
+    expected = 1000 * several * (known - others.mean())
+    assert claims.loc["within_slates", "known_claim"] == pytest.approx(expected)

@@ -78,7 +78,7 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
 
     Returns
     -------
-    One row per claim, per 1,000 promoted slates (one promoted item each): the ``claim`` with the
+    One row per claim, per 1,000 promoted slates (all focal items of each): the ``claim`` with the
     error that an item-level analysis reports (``claim_reported_se``: rows treated as independent,
     plain OLS), its error and 95% interval by randomized units, the ``net_change`` of whole slates
     from the same data, ``error_of_claim`` (claim minus net change) with its interval, the ratio of
@@ -127,10 +127,11 @@ def item_level_claim(items: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.Da
 
 
 def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
-    focal = rows.member(FOCAL)
+    focal, shown = rows.member(FOCAL), _shown(rows, "final_position")
     promoted, weight = rows.design.promoted, rows.slate_weight
     focal_clicks, others = (rows.per_slate(rows.click * part) for part in (focal, ~focal))
-    n_others = rows.per_slate(~focal)
+    n_others, n_shown = rows.per_slate(~focal & shown), rows.per_slate(shown)
+    several = focal.sum() / rows.n_slates
     if n_others[promoted].sum() == 0:
         raise NetliftError("promoted slates have no item but the focal one to compare with")
 
@@ -140,33 +141,36 @@ def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
     # A ratio of sums, c = sum of clicks / sum of rows, moves to first order with clicks - c rows.
     per_slate = mean(n_others, promoted)
     mean_others = mean(others, promoted) / per_slate
-    same_slates = np.where(
-        promoted, focal_clicks - (others - mean_others * n_others) / per_slate, mean_others
-    )
+    deviation = (others - mean_others * n_others) / per_slate
+    same_slates = np.where(promoted, focal_clicks - several * deviation, several * mean_others)
     clicks = np.where(promoted, others, focal_clicks + others)
-    counts = np.where(promoted, n_others, n_others + 1)
+    counts = np.where(promoted, n_others, n_shown)
     share = float(promoted.mean())
     parts = ((promoted, share), (~promoted, 1 - share))
     rows_per_slate = sum(part * mean(counts, arm) for arm, part in parts)
     everywhere = sum(part * mean(clicks, arm) for arm, part in parts) / rows_per_slate
     moved = (clicks - everywhere * counts) / rows_per_slate
-    whole_log = np.where(promoted, focal_clicks - share * moved, everywhere + (1 - share) * moved)
+    whole_log = np.where(
+        promoted,
+        focal_clicks - several * share * moved,
+        several * (everywhere + (1 - share) * moved),
+    )
     is_promoted = focal & rows.promoted
-    known = _known_claims(rows, focal)
+    known = _known_claims(rows, focal, several)
     return [
         _Claim(
             "focal_gain",
             f"{outcome.unit} on the focal item, promoted minus control slates; other items are "
             "ignored",
             focal_clicks,
-            _ols_se(rows.click[focal], rows.promoted[focal]),
+            _ols_se(rows.click[focal], rows.promoted[focal], several),
             known[0],
         ),
         _Claim(
             "within_slates",
             f"{outcome.mean} of promoted items minus that of the other items in promoted slates",
             same_slates,
-            _ols_se(rows.click[rows.promoted], is_promoted[rows.promoted]),
+            _ols_se(rows.click[rows.promoted & shown], is_promoted[rows.promoted & shown], several),
             known[1],
             control_is_constant=True,
         ),
@@ -174,36 +178,41 @@ def _claims(rows: ItemRows, outcome: Outcome) -> list[_Claim]:
             "across_slates",
             f"{outcome.mean} of promoted items minus that of all other items in the log",
             whole_log,
-            _ols_se(rows.click, is_promoted),
+            _ols_se(rows.click[shown], is_promoted[shown], several),
             known[2],
         ),
     ]
 
 
-def _known_claims(rows: ItemRows, focal: np.ndarray) -> tuple[float | None, ...]:
+def _shown(rows: ItemRows, position: str) -> Booleans:
+    """Return which rows have a position: an item that is not shown is not in a log of items."""
+    if position not in rows.items:
+        return np.ones(len(rows.items), dtype=bool)
+    return np.asarray(rows.items[position].notna())
+
+
+def _known_claims(rows: ItemRows, focal: Booleans, several: float) -> tuple[float | None, ...]:
     """Return the claims' expectations over all slates, with the log's share of promoted slates."""
     if rows.known is None:
         return None, None, None
     p_control = rows.items["p_control"].to_numpy(dtype=np.float64)
     p_promoted = rows.items["p_promoted"].to_numpy(dtype=np.float64)
     share = float(rows.design.promoted.mean())
-    others, n_others = p_promoted[~focal].sum(), (~focal).sum()
+    others = p_promoted[~focal].sum()
+    n_others = (~focal & _shown(rows, "promoted_position")).sum()
     clicks = share * others + (1 - share) * p_control.sum()
-    count = share * n_others + (1 - share) * len(focal)
-    gain = float(p_promoted[focal].mean())
-    return (
-        gain - float(p_control[focal].mean()),
-        gain - float(others / n_others),
-        gain - float(clicks / count),
-    )
+    count = share * n_others + (1 - share) * _shown(rows, "slate_position_seed").sum()
+    gain = p_promoted[focal].mean()
+    claims = (gain - p_control[focal].mean(), gain - others / n_others, gain - clicks / count)
+    return tuple(several * float(claim) for claim in claims)
 
 
-def _ols_se(outcome: Floats, group: np.ndarray) -> float | None:
-    """Return the plain OLS error of a difference in means, treating rows as independent."""
+def _ols_se(outcome: Floats, group: Booleans, several: float) -> float | None:
+    """Return several times the OLS error of a difference in means, with rows as independent."""
     if min(int(group.sum()), int((~group).sum())) < MIN_PER_ARM:
         return None
     arms = ArmDifference.from_outcomes(outcome[:, None], group).pooled()
-    return arms.combination((1,)).se
+    return several * arms.combination((1,)).se
 
 
 def _numbers(name: str, estimate: Estimate) -> dict[str, float]:
