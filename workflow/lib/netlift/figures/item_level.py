@@ -55,8 +55,7 @@ def item_level_claim(table: pd.DataFrame, *, source: str = "", outcome: Outcome 
     figure = sheet(
         _ROW * (1 + len(table)) + 0.75,
         title="What an analysis of single items would claim, and how wrong it is",
-        subtitle=f"{capitalized(outcome.of(PER_1000))}, one promoted item in each. Shaded: the "
-        "net change's interval.",
+        subtitle=f"{capitalized(outcome.of(PER_1000))}. Shaded: the net change's interval.",
         legend=[
             estimate_key(theme.focal, "claim, 95% interval"),
             estimate_key(theme.total, "net change, 95% interval", marker="s"),
