@@ -633,7 +633,7 @@ def test_every_code_has_a_damaged_log_or_a_warning():
     errors = {code.name for code in CODES if code.severity == "error"}
     elsewhere = {"duplicate_file", "no_item_matches", "few_items_match"}  # test_log_files
     elsewhere |= {"probabilities_do_not_add_up"}  # test_arms
-    elsewhere |= {  # test_treatments
+    elsewhere |= {  # test_log_treatments
         "few_focal_items",
         "promoted_order",
         "outcome_not_shown",

@@ -16,6 +16,7 @@ def run(small_study, monkeypatch):
         "over_worlds": [f"results/{OVER_WORLDS}/decision_statements.csv"],
         "front_page": "results/index.html",
         "logs": ["watch", "shown"],
+        "arm_logs": [],
         "sweeps": ["sweep/conclusion_shares.csv"],
         "validations": ["validation/validation.md"],
     }
