@@ -158,7 +158,8 @@ def test_figures_and_the_page_are_made(swept):
 
 
 def test_a_case_of_few_users_gives_each_many_slates(swept):
-    slates = pd.read_parquet(swept / STUDY / "validation/slates/many_per_user/slates.parquet")
+    folder = swept / STUDY / "validation/slates/many_per_user/size=6"
+    slates = pd.read_parquet(folder / "slates.parquet")
     per_user = slates.groupby("user_id")["slate_id"].nunique()
     assert len(per_user) == 8
     assert (per_user == 20).all()
