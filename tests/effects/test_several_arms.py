@@ -76,6 +76,7 @@ def test_intervals_of_multiples_hold_the_truth():
     assert max(misses.values()) <= 10
 
 
+@pytest.mark.long
 def test_without_an_effect_a_variant_is_shown_to_have_one_in_at_most_five_of_a_hundred():
     """No arm changes anything: over 120 logs, how often any of the variants' tests rejects.
 

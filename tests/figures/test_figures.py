@@ -519,6 +519,7 @@ def test_dark_figures_differ_in_colors_only(figures):
         assert inks <= {DARK.ink, DARK.muted}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(tmp_path):
     code = (

@@ -292,6 +292,7 @@ def test_the_wild_bootstrap_is_pyfixests():
     assert abs(p - theirs["Pr(>|t|)"]) < 0.037
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_randomization_test_is_pyfixests():
     import pyfixest

@@ -192,6 +192,7 @@ def test_the_gate_lets_one_in_forty_pass():
     assert passed <= at_most(0.025, 600) == 29
 
 
+@pytest.mark.long
 def test_predictions_are_shown_to_be_right_in_one_of_twenty():
     rng, alarms = np.random.default_rng(6), np.zeros(4)
     fold, unit = np.arange(300) % 5, np.arange(300)

@@ -42,6 +42,7 @@ def test_no_model_sees_the_clicks_that_it_predicts(model):
     assert (first.control[~own] != second.control[~own]).any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", MODELS)
 def test_the_same_seed_gives_the_same_on_one_thread_and_two(model):
     one, two = (cross_fit(DATA, model, FOLD, seed=4, threads=threads) for threads in (1, 2))

@@ -318,6 +318,7 @@ def test_values_and_bounds_of_the_same_experiment_can_disagree_on_the_rule():
     assert verdict(values)["rule"] == ALL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gain", [0.04, 0.1])
 def test_the_value_of_a_recommended_rule_is_right_on_average_and_its_interval_holds(
     gain, monkeypatch

@@ -325,6 +325,7 @@ def test_intervals_cover_the_known_area_of_a_linear_effect(monkeypatch):
     assert np.mean(errors, axis=0) == pytest.approx(np.std(estimates, axis=0), rel=0.13)
 
 
+@pytest.mark.long
 def test_where_effects_are_alike_one_p_value_in_twenty_is_below_5_percent(monkeypatch):
     # 300 experiments: 5% and 3.3 standard deviations of 1.26%. (60 half samples, for time.)
     monkeypatch.setattr(targeting, "HALF_SAMPLES", 60)
@@ -417,6 +418,7 @@ def test_what_could_be_shown_is_said_with_its_power(size, said):
     assert f"at least {least:.3f} clicks per slate." in text
 
 
+@pytest.mark.long
 def test_the_spread_that_can_be_shown_is_shown_four_times_in_five(monkeypatch):
     # 300 experiments with a perfect prediction: 80% and 3.3 standard deviations of 2.3%.
     monkeypatch.setattr(targeting, "HALF_SAMPLES", 2)

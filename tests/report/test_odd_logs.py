@@ -72,7 +72,25 @@ def words(page):
     return re.sub(r"<[^>]+>", "|", page)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+QUICK = [
+    "same_page",
+    "four_users",
+    "one_user",
+    "eight_slates",
+    "no_clusters",
+    "all_1",
+    "no_row_stages",
+    "insert_kept",
+    "three",
+    "total_only",
+    "partly_delivered",
+]
+"""Kinds whose pages .ci/run makes; `make test` makes those of all."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.long) for kind in KINDS]
+)
 def test_every_sound_log_has_a_page(kind, tmp_path):
     analysis, gathered, page = analyzed(tmp_path, kind)
     text = words(page)

@@ -160,6 +160,7 @@ def test_a_refused_log_stops_with_one_report(shop):
     assert found == {"contract_refused.csv"}
 
 
+@pytest.mark.long
 def test_the_ledger_alone_for_very_large_logs(shop):
     folder, *_ = shop
     overlay = yaml.safe_load((folder / "shop.yaml").read_text(encoding="utf-8"))
@@ -175,6 +176,7 @@ def test_the_ledger_alone_for_very_large_logs(shop):
     assert "row_stages" in sections.loc["models and policies", "why_not"]
 
 
+@pytest.mark.long
 def test_effects_of_delivered_promotions_are_made_where_the_log_records_deliveries(shop):
     folder, log, _ = shop
     assert not list((folder / "results/logs/shop").rglob("*deliver*"))
@@ -197,6 +199,7 @@ def test_effects_of_delivered_promotions_are_made_where_the_log_records_deliveri
         assert "Nothing to be done" in snakemake(folder, "-n", *asked, *target)
 
 
+@pytest.mark.long
 def test_a_change_with_an_old_time_stamp_is_seen(shop):
     folder, log, _ = shop
     before = (folder / "log.csv.gz").read_bytes()
@@ -218,6 +221,7 @@ def test_a_change_with_an_old_time_stamp_is_seen(shop):
     assert "Nothing to be done" in analyse(folder, "-n")
 
 
+@pytest.mark.long
 def test_results_without_snakemake_s_records_are_used_for_their_own_settings_only(shop):
     folder, *_ = shop
     overlay = (folder / "shop.yaml").read_text(encoding="utf-8")
@@ -232,6 +236,7 @@ def test_results_without_snakemake_s_records_are_used_for_their_own_settings_onl
     assert "Nothing to be done" in analyse(folder, "-n")
 
 
+@pytest.mark.long
 def test_a_moved_folder_rebuilds_nothing_and_may_have_any_name(shop, tmp_path):
     folder, *_ = shop
     moved = tmp_path / "a 'moved' $HOME \"folder\" é"
@@ -325,6 +330,7 @@ def test_the_page_of_codes_is_up_to_date():
     assert codes_table() in (ROOT / "docs/log-contract.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_path_with_characters_that_snakemake_takes_for_patterns(tmp_path):
     folder = checkout(tmp_path)
     log, _ = draw_log(32, 60, n_users=30)

@@ -44,6 +44,7 @@ def page(folder):
     return code, (folder / "page.html").read_text(encoding="utf-8") if code == 0 else ""
 
 
+@pytest.mark.long
 def test_the_settings_are_those_with_which_the_workflow_made_every_file(study):
     config = yaml.safe_load((study / STUDY / "config.yaml").read_text(encoding="utf-8"))
     name = (DESIGN + "/logit").removeprefix("results/")

@@ -8,7 +8,7 @@ import pytest
 from runs import STUDY, checkout, run
 from scipy.stats import t
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SWEEP, VALIDATION = f"{STUDY}/sweep/from_third", f"{STUDY}/validation/from_third"
 BLOCKS = "results/tiny/small/sweep"

@@ -97,6 +97,7 @@ def test_the_ledger_adds_up_and_agrees_with_items(study):
         assert total == pytest.approx(arms[1] - arms[0], abs=1e-12)
 
 
+@pytest.mark.long
 def test_a_grid_point_is_the_full_experiment(study):
     grid = pd.read_parquet(study / DESIGN / "grid/tiny.parquet")
     point = grid[(grid["g"] == 3.0) & (grid["kappa"] == 0.5)].set_index("quantity")
@@ -146,6 +147,7 @@ def test_asking_for_more_memory_rebuilds_nothing(study):
     assert stale(study, "--set-resources", *more) == set()
 
 
+@pytest.mark.long
 def test_one_core_and_two_give_the_same_values(study, tmp_path):
     """Of one world; `make reproduce` compares every file, and takes as long as two runs."""
     alone, one_world = checkout(tmp_path), "study={worlds: [similarity], grids: [tiny]}"
@@ -313,6 +315,7 @@ class TestStaleness:
         assert stale(edited) == set()
 
 
+@pytest.mark.long
 def test_a_new_seed_of_fewer_slates_gives_the_first_of_more(study, tmp_path):
     few = checkout(tmp_path)
     target = f"{DESIGN}/exposure.parquet"
