@@ -88,9 +88,12 @@ QUICK = [
 """Kinds whose pages .ci/run makes; `make test` makes those of all."""
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.long) for kind in KINDS]
-)
+def quick(kinds):
+    """Return kinds as parameters, those that are not quick marked as long."""
+    return [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.long) for kind in kinds]
+
+
+@pytest.mark.parametrize("kind", quick(KINDS))
 def test_every_sound_log_has_a_page(kind, tmp_path):
     analysis, gathered, page = analyzed(tmp_path, kind)
     text = words(page)
@@ -153,7 +156,7 @@ PHRASES = {
 """What a promotion is on the page of each kind of log."""
 
 
-@pytest.mark.parametrize("kind", PHRASES)
+@pytest.mark.parametrize("kind", quick(PHRASES))
 def test_a_page_says_what_a_promotion_is(kind, tmp_path):
     _, gathered, page = analyzed(tmp_path, kind)
     text = unescape(words(page))

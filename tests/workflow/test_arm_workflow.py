@@ -11,7 +11,7 @@ import yaml
 from arm_logs import ENTRY, draw_arms
 from runs import checkout, snakemake, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TARGET = "results/logs/shop/sections.csv"
 
@@ -84,7 +84,6 @@ def test_the_run_says_what_each_variant_does(shop):
     assert "What to do: " in said
 
 
-@pytest.mark.long
 def test_nothing_is_stale_and_a_changed_arm_is_made_again(shop):
     assert "Nothing to be done" in analyse(shop, "--dry-run")
     assert "Nothing to be done" in analyse(

@@ -117,6 +117,7 @@ def test_what_an_outcome_is_called_reads_no_log_again(shop):
         (folder / "shop.yaml").write_text(overlay)
 
 
+@pytest.mark.long
 def test_a_log_without_a_promotion_has_a_page_and_no_decision(shop):
     folder, *_ = shop
     overlay = yaml.safe_load((folder / "shop.yaml").read_text(encoding="utf-8"))
@@ -253,6 +254,7 @@ def test_a_moved_folder_rebuilds_nothing_and_may_have_any_name(shop, tmp_path):
     assert page == (folder / "results/logs/shop/report.html").read_bytes()
 
 
+@pytest.mark.long
 def test_what_a_switch_turned_off_is_gone_and_named_with_the_reason(shop, tmp_path):
     folder = tmp_path / "off"
     shutil.copytree(shop[0], folder)
@@ -279,6 +281,7 @@ def test_what_a_switch_turned_off_is_gone_and_named_with_the_reason(shop, tmp_pa
     assert (results / "effects/component_effects.csv").exists()
 
 
+@pytest.mark.long
 def test_a_run_speaks_of_its_log_alone_and_a_refusal_leaves_nothing(shop, tmp_path):
     folder = tmp_path / "refused"
     shutil.copytree(shop[0], folder)

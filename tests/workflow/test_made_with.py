@@ -12,7 +12,7 @@ from netlift.workflow.made_with import settings_of_rules
 from netlift.workflow.records import read_record, recorded_files
 from netlift.workflow.study import Study
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 WITHOUT_SETTINGS = {"account_slates", "write_report"}
 """Rules of an experiment without settings, and the one that makes the page itself."""
@@ -44,7 +44,6 @@ def page(folder):
     return code, (folder / "page.html").read_text(encoding="utf-8") if code == 0 else ""
 
 
-@pytest.mark.long
 def test_the_settings_are_those_with_which_the_workflow_made_every_file(study):
     config = yaml.safe_load((study / STUDY / "config.yaml").read_text(encoding="utf-8"))
     name = (DESIGN + "/logit").removeprefix("results/")
