@@ -152,6 +152,19 @@ class TestItemsThatControlDoesNotShow:
         account_log(LogEntry.from_config(ordinary), outputs)
         pd.testing.assert_frame_equal(accounts[variant], pd.read_parquet(outputs["accounts"]))
 
+    @pytest.mark.parametrize("order", [("slot1", "slot3"), ("slot3", "slot1")])
+    def test_an_item_that_is_not_shown_may_have_no_outcome(self, tmp_path, order):
+        log, _ = draw_insertions(54, 600, second="replace")
+        entry = self.entry("replace")
+        arms = entry["promotion"]["arms"]
+        entry["promotion"]["arms"] = {name: arms[name] for name in order}
+        (tmp_path / "zeros").mkdir()
+        zeros = accounts_of(tmp_path / "zeros", log, entry)
+        hidden = log["pushed"] | (log["candidate"] & (log["variant"] == "holdout"))
+        missing = accounts_of(tmp_path, log.assign(clicked=log["clicked"].mask(hidden)), entry)
+        for variant in VARIANTS:
+            pd.testing.assert_frame_equal(zeros[variant], missing[variant])
+
     def test_an_item_is_either_shown_without_promotion_or_not(self):
         entry = self.entry("insert") | {"path": "log.csv"}
         del entry["promotion"]["arms"]["slot3"]["insert"]

@@ -599,26 +599,6 @@ def _sd_sql(value: Value, n: str, counted: str) -> str:
     return value.number(f"sqrt(greatest({scatter} / {n}, 0))")
 
 
-def _final_position_conditions(log: LogEntry) -> dict[str, str]:
-    """Return the conditions of slates that were not shown as their arm, or their delivery, says."""
-    consistent = "n_focal = 1 AND NOT promotions AND misplaced"
-    as_drawn = consistent
-    conditions = {}
-    if log.records_delivery:
-        consistent += " AND NOT deliveries"
-        as_drawn = f"{consistent} AND promotion_delivered = promotion_applied"
-        conditions = {
-            "moved_without_delivery": f"{consistent} AND promotion_applied > promotion_delivered",
-            "delivered_not_moved": f"{consistent} AND promotion_applied < promotion_delivered",
-        }
-    to = "focal_seed_position" if log.treatment.to is None else log.treatment.to
-    return conditions | {
-        "focal_not_moved": f"{as_drawn} AND promotion_applied = 1 AND focal_final <> {to}",
-        "moved_without_promotion": f"{as_drawn} AND promotion_applied = 0",
-        "wrong_final_position": f"{as_drawn} AND promotion_applied = 1 AND focal_final = {to}",
-    }
-
-
 def account_columns(rows: Rows, limits: Mapping[str, float]) -> list[str]:
     """Return the columns of ``slates`` that form the accounts, in order."""
     design = ["slate_id", "user_id"]

@@ -77,6 +77,8 @@ def may_be_hidden(log: LogEntry) -> str:
     By what the row itself has: where a slate keeps its length, its last item is one of those that
     move down. Positions are as logged.
     """
+    if log.arms:
+        return _hidden_in_some_arm(log)
     treatment, arm = log.treatment, carried_out(log)
     candidate = f"(focal AND NOT {arm})"
     if not log.has_parts or not (treatment.adds_focal_item or treatment.kind == "rerank"):
