@@ -168,12 +168,12 @@ class TestStatements:
             ("slot3", "slot1"): dict(zip(names, ((value, se) for value in pair), strict=True)),
         }
 
-    def said(self, table, outcome=CLICKS):
+    def statements(self, table, outcome=CLICKS):
         return arm_statements(table, PHRASES, outcome)
 
     def test_half_as_much_and_a_quarter(self):
         table = self.table(values=self.values((100, -100, 0), (50, -25, 25), (-50, 75, 25)))
-        stated = self.said(table)
+        stated = self.statements(table)
         assert list(stated["verdict"]) == ["moves", "creates", "better"]
         text = stated["statement"][1]
         assert text.startswith("Moving the focal item to position 3 (slot3): the focal item gains")
@@ -189,7 +189,7 @@ class TestStatements:
 
     def test_nothing_is_said_that_is_not_shown(self):
         table = self.table(values=self.values((10, -10, 0), (5, -5, 0), (-5, 5, 0), se=20.0))
-        stated = self.said(table)
+        stated = self.statements(table)
         assert set(stated["verdict"]) == {"undecided"}
         for text in stated["statement"]:
             assert "gains" not in text.replace("neither a gain", "")
@@ -200,26 +200,26 @@ class TestStatements:
 
     def test_an_interval_alone_does_not_show_an_effect(self):
         values = self.values((100, -100, 30), (50, -25, 25), (-50, 75, -5))
-        text = self.said(self.table(values=values, p=0.06))["statement"][0]
+        text = self.statements(self.table(values=values, p=0.06))["statement"][0]
         assert "not shown once several variants are adjusted for" in text
         assert "gains" not in text
 
     def test_two_that_create_and_cannot_be_told_apart(self):
         values = self.values((100, -50, 50), (90, -50, 40), (-10, 0, -10))
-        stated = self.said(self.table(values=values))
+        stated = self.statements(self.table(values=values))
         assert headline(stated, CLICKS) == "slot1 and slot3: each adds clicks"
         assert action(stated, CLICKS) == ("Keep slot1 or slot3: which of them is best is not shown")
         assert stated["statement"][2].startswith("Whether slot3 or slot1 is better")
 
     def test_an_outcome_that_does_not_vary_has_no_interval(self):
         values = self.values((0, 0, 0), (0, 0, 0), (0, 0, 0), se=0.0)
-        stated = self.said(self.table(values=values, p=np.nan))
+        stated = self.statements(self.table(values=values, p=np.nan))
         assert set(stated["verdict"]) == {"undecided"}
         assert "no interval: it does not vary" in stated["statement"][0]
         assert "nan" not in " ".join(stated["statement"])
 
     def test_other_outcomes_have_their_unit(self):
         table = self.table(values=self.values((100, -50, -50), (50, -25, 25), (-50, 75, 75)))
-        stated = self.said(table, Outcome("minutes"))
+        stated = self.statements(table, Outcome("minutes"))
         assert "clicks" not in " ".join(stated["statement"])
         assert headline(stated, Outcome("minutes")) == "slot1 loses minutes; slot3 adds minutes"

@@ -54,16 +54,7 @@ def account_tables(
     """
     outcome = Outcome(units["observed_clicks"])
     if not has_parts(accounts):
-        whole = with_total_as_part(accounts)
-        of_total = {
-            "component_effects": component_effects(whole),
-            "product_summary": product_summary(whole, outcome=outcome),
-        }
-        power = outcome.in_units(power_table(whole, effects=power_effects))
-        return reasons_of_parts() | {
-            "power": power[power["line"] == TOTAL_LINE.code].reset_index(drop=True),
-            **{name: without_numbers(table, PARTS) for name, table in of_total.items()},
-        }
+        return _of_totals(with_total_as_part(accounts), outcome, power_effects)
     by_segment, heterogeneity = segments(
         accounts,
         min_slates=min_slates,
@@ -87,4 +78,19 @@ def account_tables(
         "additivity_checks": additivity_checks(accounts),
         "component_covariance": component_covariance(accounts, units=units),
         **{name: without_numbers(table, empty) for name, table in of_lines.items()},
+    }
+
+
+def _of_totals(
+    whole: pd.DataFrame, outcome: Outcome, power_effects: Sequence[float]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of accounts without parts, and of the others why there are none."""
+    tables = {
+        "component_effects": component_effects(whole),
+        "product_summary": product_summary(whole, outcome=outcome),
+    }
+    power = outcome.in_units(power_table(whole, effects=power_effects))
+    return reasons_of_parts() | {
+        "power": power[power["line"] == TOTAL_LINE.code].reset_index(drop=True),
+        **{name: without_numbers(table, PARTS) for name, table in tables.items()},
     }

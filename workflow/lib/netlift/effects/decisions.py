@@ -107,40 +107,37 @@ def decision_statements(
         for metric in (FOCAL_GAIN, SAME_CLUSTER_CHANGE, COMPETITOR_CHANGE, NET_CHANGE)
     )
     offset = product.loc[product["metric"] == OFFSET_RATIO].iloc[0]
-    written = (
-        {
-            ITEM_LEVEL: (direct, *_without_parts(direct)),
-            SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
-            POLICY: (total, *_policy(total, segments, outcome)),
-        }
-        if direct.why_empty
-        else {
-            ITEM_LEVEL: (direct, *_item_level(direct, indirect, offset, outcome)),
-            SLATE_LEVEL: (total, *_slate_level(direct, total, outcome)),
-            MONITORING: (indirect, *_monitoring(indirect, same, spillover, outcome)),
-            POLICY: (total, *_policy(total, segments, outcome)),
-        }
-    )
-    about = {topic: _about(line, caveats) for topic, (line, _, _) in written.items()}
-    table = pd.DataFrame(
-        [
-            *_of_design(caveats),
-            *(
-                {
-                    "topic": topic,
-                    "verdict": verdict,
-                    "statement": " ".join(filter(None, (statement, *about[topic]))),
-                    "estimate": line.value,
-                    "ci_95_lower": line.lower,
-                    "ci_95_upper": line.upper,
-                    **line.about,
-                    "unit_code": PER_1000,
-                }
-                for topic, (line, verdict, statement) in written.items()
-            ),
-        ]
-    )
+    item, monitoring = _without_parts(direct), {}
+    if not direct.why_empty:
+        item = _item_level(direct, indirect, offset, outcome)
+        found = _monitoring(indirect, same, spillover, outcome)
+        monitoring = {MONITORING: (indirect, found)}
+    judged = {
+        ITEM_LEVEL: (direct, item),
+        SLATE_LEVEL: (total, _slate_level(direct, total, outcome)),
+        **monitoring,
+        POLICY: (total, _policy(total, segments, outcome)),
+    }
+    rows = [_row(topic, *of_topic, caveats) for topic, of_topic in judged.items()]
+    table = pd.DataFrame([*_of_design(caveats), *rows])
     return with_labels(outcome.in_units(table), topic=TOPICS, users_errors=USERS_ERRORS)
+
+
+def _row(
+    topic: str, line: _Line, judged: tuple[str, str], caveats: Sequence[Caveat]
+) -> dict[str, object]:
+    """Return the row of a topic: its verdict, its sentences, and the number they are about."""
+    verdict, statement = judged
+    return {
+        "topic": topic,
+        "verdict": verdict,
+        "statement": " ".join(filter(None, (statement, *_about(line, caveats)))),
+        "estimate": line.value,
+        "ci_95_lower": line.lower,
+        "ci_95_upper": line.upper,
+        **line.about,
+        "unit_code": PER_1000,
+    }
 
 
 def _about(line: _Line, caveats: Sequence[Caveat]) -> tuple[str, ...]:

@@ -291,8 +291,7 @@ def policy_values(
         row = {"rule": name, "slates": len(scores)} | _value(mean.each(k), chosen[name])
         row |= {"choice_value": choice.mean.value[k], "lower_bound": choice.lower[k]}
         row |= {"upper_bound": upper[k], "recommended": False}
-        if k == choice.rule:
-            row |= _corrected(choice.correct(mean.each(k)))
+        row |= _corrected(choice.correct(mean.each(k))) if k == choice.rule else {}
         if kind is not None:
             row |= users_columns(None if of_users is None else of_users.each(k), kind)
         table.append(row | _known(chosen[name], known, cost, oracle))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -202,27 +203,26 @@ def map_exposure(
     codes = cluster.cat.codes.to_numpy().astype(np.int64)
     rows = np.flatnonzero(is_focal)
     first = rows[np.append(True, slate[rows][1:] != slate[rows][:-1])]
-    focal_codes = codes[first][slate]
     promoted_position = promoted_positions(treatment, seed_position, is_focal, starts)
     final = np.where(promoted, promoted_position, seed_position)
     same_cluster = _of_focal_cluster(codes, slate, rows) & ~is_focal
-    component = np.asarray(np.where(is_focal, 0, np.where(same_cluster, 1, 2)), np.int64)
+    exposure = exposures(seed_position, promoted_position, is_focal)
     return slates.assign(
         spillover_cluster=cluster,
         is_focal_item=is_focal,
         focal_seed_position=as_column(seed_position[first])[slate],
-        focal_spillover_cluster=pd.Categorical.from_codes(
-            focal_codes, categories=cluster.cat.categories
-        ),
+        focal_spillover_cluster=_category(codes[first][slate], cluster.cat.categories),
         promotion_applied=promoted.astype(np.int8),
         promoted_position=as_column(promoted_position),
         final_position=as_column(final),
-        component=pd.Categorical.from_codes(component, categories=pd.Index(COMPONENTS)),
-        exposure=pd.Categorical.from_codes(
-            exposures(seed_position, promoted_position, is_focal), categories=pd.Index(EXPOSURES)
-        ),
+        component=_category(np.where(is_focal, 0, np.where(same_cluster, 1, 2)), COMPONENTS),
+        exposure=_category(exposure, EXPOSURES),
         position_change=_changes(seed_position, final),
     )
+
+
+def _category(codes: NDArray[np.integer], names: Sequence[str] | pd.Index) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes.astype(np.int64), categories=pd.Index(names))
 
 
 def _slates(

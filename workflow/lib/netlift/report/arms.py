@@ -11,7 +11,6 @@ import pandas as pd
 import yaml
 
 from netlift import __version__
-from netlift.core.errors import NetliftError
 from netlift.core.formatting import count
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_json, read_table
@@ -31,6 +30,7 @@ from netlift.report.columns import (
     text,
     users_effect,
 )
+from netlift.report.decision import check_decision
 from netlift.report.findings import SEVERAL_ARMS
 from netlift.report.gathering import File, checked, records
 from netlift.report.ledger_views import LedgerView, side_by_side
@@ -185,69 +185,74 @@ def arm_bars(data: ArmsData) -> list[tuple[str, LedgerView]]:
 
 def arm_tables(data: ArmsData) -> list[TableView]:
     """Return the tables of the page."""
-    table = data.tables["arms"]
-    of_ratios = table["unit_code"] == RATIO
-    effects = [
-        text("variant", "Variant"),
-        text("against", "Against"),
-        text("line_label", "Items"),
-        effect(unit_code=PER_1000),
-        users_effect(PER_1000),
-        p_values("p_value", "p"),
-        p_values("p_value_holm", "p, adjusted"),
-        counted("treated_slates", "Slates"),
-        counted("control_slates", "Slates of the other arm"),
-        UNIT,
-    ]
-    ratios = [
-        text("variant", "Variant"),
-        text("against", "Against"),
-        text("line_label", "What"),
-        effect("estimate", "Ratio (95% interval)", signs=False),
-    ]
-    tests = [
-        text("variant", "Variant"),
-        text("against", "Against"),
-        text("hypothesis_label", "Hypothesis"),
-        p_values("p_value", "p"),
-        p_values("p_value_adjusted", "p, adjusted within the contrast"),
-        p_values("p_value_holm", "p, adjusted over contrasts too"),
-        NOTE,
-    ]
-    counts = [
-        text("arm", "Arm"),
-        counted("slates", "Slates used"),
-        counted("units", "Randomized units"),
-        percent("share_of_units", "Share", factor=100.0, digits=2),
-        percent("expected_share", "Expected share", factor=100.0, digits=2),
-        p_values("sample_ratio_p_value", "p, all arms together"),
-    ]
-    return [
-        table_view(
+    arms = data.tables["arms"]
+    of_ratios = arms["unit_code"] == RATIO
+    tables = (
+        (
             "arms",
             "Each variant against control, and each against each other: the ledger.",
-            table[~of_ratios],
-            effects,
+            arms[~of_ratios],
+            _EFFECTS,
         ),
-        table_view(
+        (
             "arms",
             "Shares of the focal gain that are taken, and gains as multiples of another variant's.",
-            table[of_ratios],
-            ratios,
+            arms[of_ratios],
+            _RATIOS,
         ),
-        table_view(
+        (
             "arm_tests",
             "Exact tests that promotion changes nothing on other items.",
             data.tables["arm_tests"],
-            tests,
+            _TESTS,
         ),
-        table_view(
+        (
             "arm_counts",
             "Slates and randomized units of each arm, with the shares that the design expects.",
             data.tables["arm_counts"],
-            counts,
+            _COUNTS,
         ),
-    ]
+    )
+    return [table_view(*table) for table in tables]
+
+
+_CONTRAST = (text("variant", "Variant"), text("against", "Against"))
+
+_EFFECTS = (
+    *_CONTRAST,
+    text("line_label", "Items"),
+    effect(unit_code=PER_1000),
+    users_effect(PER_1000),
+    p_values("p_value", "p"),
+    p_values("p_value_holm", "p, adjusted"),
+    counted("treated_slates", "Slates"),
+    counted("control_slates", "Slates of the other arm"),
+    UNIT,
+)
+
+_RATIOS = (
+    *_CONTRAST,
+    text("line_label", "What"),
+    effect("estimate", "Ratio (95% interval)", signs=False),
+)
+
+_TESTS = (
+    *_CONTRAST,
+    text("hypothesis_label", "Hypothesis"),
+    p_values("p_value", "p"),
+    p_values("p_value_adjusted", "p, adjusted within the contrast"),
+    p_values("p_value_holm", "p, adjusted over contrasts too"),
+    NOTE,
+)
+
+_COUNTS = (
+    text("arm", "Arm"),
+    counted("slates", "Slates used"),
+    counted("units", "Randomized units"),
+    percent("share_of_units", "Share", factor=100.0, digits=2),
+    percent("expected_share", "Expected share", factor=100.0, digits=2),
+    p_values("sample_ratio_p_value", "p, all arms together"),
+)
 
 
 def statements_of(data: ArmsData, kind: str) -> list[dict[str, Any]]:
@@ -288,7 +293,7 @@ def arms_decision(data: ArmsData) -> dict[str, Any]:
             for name, file in data.files.items()
         ],
     }
-    _check(result)
+    check_decision(result, SCHEMA)
     return result
 
 
@@ -314,15 +319,6 @@ def _compared(data: ArmsData, stated: Mapping[str, Any]) -> dict[str, Any]:
         **{key: stated[key] for key in ("variant", "against", "verdict", "statement")},
         "lines": [{key: row[key] for key in _NUMBERS} for row in records(rows)],
     }
-
-
-def _check(value: Mapping[str, Any]) -> None:
-    from jsonschema import Draft202012Validator
-
-    problem = next(Draft202012Validator(read_json(SCHEMA)).iter_errors(dict(value)), None)
-    if problem is not None:
-        where = "/".join(map(str, problem.absolute_path)) or "the document"
-        raise NetliftError(f"decision.json does not match its schema: {where}: {problem.message}")
 
 
 def combined_sections(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

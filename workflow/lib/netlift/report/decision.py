@@ -92,8 +92,8 @@ def decision(experiment: PageData) -> dict[str, Any]:
     return result
 
 
-def check_decision(value: Mapping[str, Any]) -> None:
-    """Check a decision with ``workflow/schemas/decision.schema.json``.
+def check_decision(value: Mapping[str, Any], schema: Path = _SCHEMA) -> None:
+    """Check a decision with its JSON Schema, by default that of one experiment.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def check_decision(value: Mapping[str, Any]) -> None:
     """
     from jsonschema import Draft202012Validator
 
-    problem = next(Draft202012Validator(read_json(_SCHEMA)).iter_errors(dict(value)), None)
+    problem = next(Draft202012Validator(read_json(schema)).iter_errors(dict(value)), None)
     if problem is not None:
         where = "/".join(map(str, problem.absolute_path)) or "the document"
         raise NetliftError(f"decision.json does not match its schema: {where}: {problem.message}")

@@ -143,15 +143,8 @@ def gather_front(
         front.files[f"decision/{summary.name}"] = checked(path, root, "write_report")
     state = state or {}
     for log in (*arm_logs, *logs):
-        path = root / "results/logs" / log / "decision.json"
-        if reason := state.get("logs", {}).get(log, {}).get("reason"):
-            front.outdated.append((log, reason))
-        elif path.exists():
-            front.logs.append((read_json(path), f"../../logs/{log}/report.html"))
-            maker = "report_arms" if log in arm_logs else "write_report"
-            front.files[f"decision/logs/{log}"] = checked(path, root, maker)
-        elif path.with_name("report.html").exists():
-            front.described.append((log, f"../../logs/{log}/report.html"))
+        reason = state.get("logs", {}).get(log, {}).get("reason", "")
+        _log(front, root, log, reason, "report_arms" if log in arm_logs else "write_report")
     for folder in over_promotions:
         _over_promotions(front, root, folder, alone=len(over_promotions) == 1)
     for folder in over_worlds:
@@ -164,6 +157,19 @@ def gather_front(
         reason = state.get("validations", {}).get(folder, {}).get("reason", "")
         _validation(front, root, folder, reason, alone=len(validations) == 1)
     return front
+
+
+def _log(front: Front, root: Path, log: str, reason: str, rule: str) -> None:
+    """Add a log: its decision, that it is only described, or the reason why it is not shown."""
+    path = root / "results/logs" / log / "decision.json"
+    page = f"../../logs/{log}/report.html"
+    if reason:
+        front.outdated.append((log, reason))
+    elif path.exists():
+        front.logs.append((read_json(path), page))
+        front.files[f"decision/logs/{log}"] = checked(path, root, rule)
+    elif path.with_name("report.html").exists():
+        front.described.append((log, page))
 
 
 def _summary(root: Path, name: str) -> Summary:
