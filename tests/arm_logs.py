@@ -26,6 +26,7 @@ ENTRY = {
 
 TEXTS = ("holdout", "pin 1", "pin 3")
 SLOTS = (None, 1, 3)
+NAMES = ("control", "slot1", "slot3")
 
 
 def draw_arms(
@@ -62,16 +63,7 @@ def draw_arms(
     clicked = rng.random((n_slates, size)) < chance
     is_focal = seeds == focal[:, None]
     same = (dept == dept[np.arange(n_slates), focal][:, None]) & ~is_focal
-    members = {"direct": is_focal, "same_cluster": same, "other": ~is_focal & ~same}
-    members |= {"indirect": ~is_focal, "total": np.ones_like(is_focal)}
-    names = ("control", "slot1", "slot3")
-    truth = {
-        (names[a], names[b]): {
-            line: float(((chances[a] - chances[b]) * member).sum(axis=1).mean())
-            for line, member in members.items()
-        }
-        for a, b in ((1, 0), (2, 0), (2, 1))
-    }
+    truth = _truth(chances, is_focal, same)
     slate = np.repeat(np.arange(n_slates), size)
     log = pd.DataFrame(
         {
@@ -85,7 +77,7 @@ def draw_arms(
             "shown": np.choose(arm[:, None], orders).ravel() + 1,
             "clicked": clicked.ravel().astype(int),
             "score": appeal.ravel().round(4),
-            **{f"p_{name}": p[slate, index] for index, name in enumerate(names)},
+            **{f"p_{name}": p[slate, index] for index, name in enumerate(NAMES)},
         }
     )
     return log, truth
@@ -96,6 +88,21 @@ def _moved(seeds: np.ndarray, focal: np.ndarray, to: int) -> np.ndarray:
     at = focal[:, None]
     places = seeds + ((seeds >= to) & (seeds < at)) - ((seeds <= to) & (seeds > at))
     return np.where(seeds == at, to, places)
+
+
+def _truth(
+    chances: list[np.ndarray], is_focal: np.ndarray, same: np.ndarray
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the mean effect per slate of each pair of arms, by line of the ledger."""
+    members = {"direct": is_focal, "same_cluster": same, "other": ~is_focal & ~same}
+    members |= {"indirect": ~is_focal, "total": np.ones_like(is_focal)}
+    return {
+        (NAMES[a], NAMES[b]): {
+            line: float(((chances[a] - chances[b]) * member).sum(axis=1).mean())
+            for line, member in members.items()
+        }
+        for a, b in ((1, 0), (2, 0), (2, 1))
+    }
 
 
 def _chances(order: np.ndarray, appeal: np.ndarray, dept: np.ndarray) -> np.ndarray:
@@ -131,16 +138,7 @@ def draw_insertions(
     clicked = rng.random((n_slates, size + 1)) < np.choose(arm[:, None], chances)
     is_focal = seeds == hidden
     same = (dept == dept[:, -1:]) & ~is_focal
-    members = {"direct": is_focal, "same_cluster": same, "other": ~is_focal & ~same}
-    members |= {"indirect": ~is_focal, "total": np.ones_like(is_focal)}
-    names = ("control", "slot1", "slot3")
-    truth = {
-        (names[a], names[b]): {
-            line: float(((chances[a] - chances[b]) * member).sum(axis=1).mean())
-            for line, member in members.items()
-        }
-        for a, b in ((1, 0), (2, 0), (2, 1))
-    }
+    truth = _truth(chances, is_focal, same)
     slate = np.repeat(np.arange(n_slates), size + 1)
     rank = pd.array(seeds.ravel() + 1, dtype="Int64")
     log = pd.DataFrame(
