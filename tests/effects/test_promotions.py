@@ -15,7 +15,7 @@ from netlift.effects.shares import shares
 
 PHRASES = {
     "top": "moving the focal item to position 1",
-    "ad": "inserting the focal item at position 1, where the last item is pushed out,",
+    "ad": "inserting the focal item at position 1, where the last item is pushed out",
 }
 METRICS = ("focal_gain", "same_cluster_change", "other_cluster_change", "competitor_change")
 

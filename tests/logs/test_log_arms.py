@@ -165,6 +165,22 @@ class TestItemsThatControlDoesNotShow:
         for variant in VARIANTS:
             pd.testing.assert_frame_equal(zeros[variant], missing[variant])
 
+    def test_of_two_variants_both_show_the_item(self, tmp_path):
+        """So an arm of a pair without a click has an error: the other arm's variance."""
+        log, _ = draw_insertions(55, 400)
+        unseen = log["candidate"] & (log["variant"] == "pin 1")
+        log["clicked"] = log["clicked"].mask(unseen, 0)
+        accounts = accounts_of(tmp_path, log, self.entry("insert"))
+        arms = pd.read_parquet(tmp_path / "shop/arms.parquet")
+        compared = contrasts(accounts, arms, VARIANTS)
+        (pair,) = (contrast for contrast in compared if contrast.against == "slot1")
+        clicks = pair.accounts.groupby("promotion_applied")["observed_clicks_direct_focal"]
+        assert clicks.sum()[0] == 0
+        table = arms_table(compared, units={"observed_clicks": "clicks"})
+        lines = table.set_index(["variant", "against", "line"])
+        expected = 1000 * clicks.std()[1] * np.sqrt((1 / clicks.size()).sum())
+        assert lines.loc[("slot3", "slot1", "direct"), "se"] == pytest.approx(expected)
+
     def test_an_item_is_either_shown_without_promotion_or_not(self):
         entry = self.entry("insert") | {"path": "log.csv"}
         del entry["promotion"]["arms"]["slot3"]["insert"]

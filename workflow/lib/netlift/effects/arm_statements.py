@@ -10,11 +10,10 @@ import pandas as pd
 from netlift.core.formatting import signed
 from netlift.core.outcome import Outcome, capitalized
 from netlift.core.units import PER_1000
-from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, MAIN_OUTCOME, TOTAL_LINE
 from netlift.effects.several_arms import (
     CONTROL,
     DIRECT_RATIO,
-    MAIN_OUTCOME,
     PAIR,
     TAKEN_RATIO,
     VARIANT,
@@ -131,7 +130,7 @@ def _effects(rows: ArmRows, variant: str, phrase: str, outcome: Outcome) -> str:
         if (row := rows.row(variant, CONTROL, line.code)) is not None
     )
     return (
-        f"{capitalized(phrase.rstrip(','))} ({variant}): the focal item "
+        f"{capitalized(phrase)} ({variant}): the focal item "
         f"{_change(*focal, ('gains', 'loses', 'changes'))} {outcome.of(PER_1000)} "
         f"{_interval(*focal)}, all other items together "
         f"{_change(*others, ('gain', 'lose', 'change'))} {_interval(*others)}, and the whole slate "
@@ -162,7 +161,7 @@ def _multiples(rows: ArmRows, variant: str, first: str) -> str:
     """Say how a variant's gain, and what it takes, compare with the first variant's."""
     if variant == first:
         return ""
-    said = []
+    multiples = []
     for line, ratio, side, verb in (
         (DIRECT_LINE.code, DIRECT_RATIO, 1, "gains"),
         (INDIRECT_LINE.code, TAKEN_RATIO, -1, "takes from other items"),
@@ -173,11 +172,11 @@ def _multiples(rows: ArmRows, variant: str, first: str) -> str:
             continue
         lower, upper = row["ci_95_lower"], row["ci_95_upper"]
         same = "; as much is not excluded" if lower <= 1 <= upper else ""
-        said.append(
+        multiples.append(
             f"{verb} {row['estimate']:.2f} times as much "
             f"(95% interval {lower:.2f} to {upper:.2f}{same})"
         )
-    return f"Compared with {first}, it {' and '.join(said)}." if said else ""
+    return f"Compared with {first}, it {' and '.join(multiples)}." if multiples else ""
 
 
 def _pair(rows: ArmRows, variant: str, against: str, outcome: Outcome) -> str:

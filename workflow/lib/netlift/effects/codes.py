@@ -38,6 +38,14 @@ SAME_CLUSTER_LINE = Line("same_cluster", "Indirect", "Same-cluster competitors",
 OTHER_LINE = Line("other", "Indirect", "Other competitors", (0, 0, 1))
 INDIRECT_LINE = Line("indirect", "Indirect", "All competitors", (0, 1, 1))
 TOTAL_LINE = Line("total", "Total", "Full slate", (1, 1, 1))
+SHARE_MOVED = "share_moved"
+"""Code of the share of the focal gain that is taken from other items: -indirect / direct."""
+
+SHARE_MOVED_LABEL = "Share of the focal gain that is taken from other items"
+
+MAIN_OUTCOME = "observed_clicks"
+"""The outcome type of the main outcome, whatever it counts."""
+
 LINES = (DIRECT_LINE, SAME_CLUSTER_LINE, OTHER_LINE, TOTAL_LINE)
 """The lines of the ledger, in order; all competitors together are the line ``indirect``."""
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from netlift.core.formatting import signed
 from netlift.core.labels import with_labels
-from netlift.core.outcome import CLICKS
+from netlift.core.outcome import CLICKS, capitalized
 from netlift.core.units import PER_1000, PER_SLATE, RATIO
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
@@ -23,11 +23,10 @@ from netlift.effects.codes import (
     OTHER_LINE,
     SAME_CLUSTER_CHANGE,
     SAME_CLUSTER_LINE,
+    SHARE_MOVED,
+    SHARE_MOVED_LABEL,
     TOTAL_LINE,
 )
-
-SHARE_MOVED = "share_moved"
-"""Code of the share of the focal gain that is taken from other items: -indirect / direct."""
 
 _LINES = {
     FOCAL_GAIN: DIRECT_LINE,
@@ -38,9 +37,7 @@ _LINES = {
 }
 """Line of the ledger by metric of the product summary, in order."""
 
-LABELS = {line.code: line.component for line in _LINES.values()} | {
-    SHARE_MOVED: "Share of the focal gain that is taken from other items"
-}
+LABELS = {line.code: line.component for line in _LINES.values()} | {SHARE_MOVED: SHARE_MOVED_LABEL}
 """Labels of the lines."""
 
 _COMPARED: dict[str, tuple[str, int, tuple[str, str]]] = {
@@ -85,8 +82,8 @@ def compare_promotions(
 
 
 def _labels(phrases: Mapping[str, str]) -> dict[str, str]:
-    """Return phrases as labels: they begin in upper case, and end without a comma."""
-    return {name: f"{words[:1].upper()}{words[1:]}".rstrip(",") for name, words in phrases.items()}
+    """Return phrases as labels, which begin in upper case."""
+    return {name: capitalized(words) for name, words in phrases.items()}
 
 
 def _lines(summary: pd.DataFrame) -> Iterator[dict[str, object]]:
@@ -191,8 +188,8 @@ def _shown(rows: Sequence[Mapping[str, Any]], sign: int) -> list[str]:
 def _effects(*parts: Sequence[Mapping[str, Any]]) -> str:
     """Return what happens to the focal item, to all other items, and to the slate."""
     names = ("focal gain", "change of all other items", "net change of the slate")
-    said = "; ".join(_change(name, rows) for name, rows in zip(names, parts, strict=True))
-    return f"in {CLICKS.of(PER_1000)}: {said}"
+    changes = "; ".join(_change(name, rows) for name, rows in zip(names, parts, strict=True))
+    return f"in {CLICKS.of(PER_1000)}: {changes}"
 
 
 def _change(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -212,8 +209,8 @@ def _change(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def _where(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return in which worlds an effect is shown to be above zero, and in which below."""
     shown = {"above zero": _shown(rows, 1), "below zero": _shown(rows, -1)}
-    said = [f"{what} in {_of_all(worlds, len(rows))}" for what, worlds in shown.items() if worlds]
-    return "; ".join(said) or f"not shown to differ from zero in any of {len(rows)} worlds"
+    signs = [f"{what} in {_of_all(worlds, len(rows))}" for what, worlds in shown.items() if worlds]
+    return "; ".join(signs) or f"not shown to differ from zero in any of {len(rows)} worlds"
 
 
 def _of_all(worlds: Sequence[str], n_worlds: int) -> str:
@@ -229,12 +226,12 @@ def _against(rows: _Rows, promotion: str, first: str) -> list[str]:
         own, base = (rows.over_worlds(name, line) for name in (promotion, first))
         known += _known_multiple(own, base, verb, sign)
         observed += _observed_order(own, base, orders)
-    said = []
+    sentences = []
     if known:
-        said.append(f"By the known effects it {' and '.join(known)} as {first}.")
+        sentences.append(f"By the known effects it {' and '.join(known)} as {first}.")
     observed = observed or ["no difference is shown"]
-    said.append(f"On the observed clicks, compared with {first}, {'; '.join(observed)}.")
-    return said
+    sentences.append(f"On the observed clicks, compared with {first}, {'; '.join(observed)}.")
+    return sentences
 
 
 def _known_multiple(

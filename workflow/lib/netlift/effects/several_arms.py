@@ -12,12 +12,20 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from netlift.core.arrays import Floats
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000, RATIO
-from netlift.effects.codes import DIRECT, INDIRECT, INDIRECT_LINE, LINES, TOTAL_LINE
+from netlift.effects.codes import (
+    DIRECT,
+    INDIRECT,
+    INDIRECT_LINE,
+    LINES,
+    MAIN_OUTCOME,
+    SHARE_MOVED,
+    SHARE_MOVED_LABEL,
+    TOTAL_LINE,
+)
 from netlift.effects.estimators import MAIN, main_estimator
 from netlift.effects.ledger import LedgerByUser, arm_difference, component_columns, outcome_types
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
@@ -28,13 +36,11 @@ from netlift.inference.randomization import Statistics, assignments, closed_test
 from netlift.promotion.design import Design
 
 CONTROL = "control"
-MAIN_OUTCOME = "observed_clicks"
 ALL_LINES = (*LINES[:-1], INDIRECT_LINE, TOTAL_LINE)
 
-SHARE_MOVED = "share_moved"
 DIRECT_RATIO, TAKEN_RATIO = "direct_ratio", "taken_ratio"
 LABELS_OF_LINES = {line.code: line.component for line in ALL_LINES} | {
-    SHARE_MOVED: "Share of the focal gain that is taken from other items",
+    SHARE_MOVED: SHARE_MOVED_LABEL,
     DIRECT_RATIO: "Focal gain, as a multiple",
     TAKEN_RATIO: "Taken from other items, as a multiple",
 }
@@ -116,7 +122,9 @@ def _pair(
     first, second = (f"probability_{numbers[name]}" for name in (variant, against))
     of_slate = arms.set_index("slate_id").loc[pair["slate_id"].to_numpy()]
     p, q = (of_slate[column].to_numpy(dtype=np.float64) for column in (first, second))
-    return pair.assign(promotion_probability=p / (p + q))
+    # Both variants show the focal item, also one that control does not show.
+    depth = pair["focal_seed_position"].fillna(0)
+    return pair.assign(promotion_probability=p / (p + q), focal_seed_position=depth)
 
 
 def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.DataFrame:
@@ -177,7 +185,7 @@ def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
                 "ci_95_upper": upper,
                 "interval_kind": "interval",
                 **{name: _per_1000(name, value) for name, value in of_users.items()},
-                "p_value": _p_value(effect.value, effect.se, effect.df),
+                "p_value": effect.p_value,
                 "treated_slates": treated,
                 "control_slates": len(accounts) - treated,
             }
@@ -186,11 +194,6 @@ def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
 def _per_1000(name: str, value: object) -> object:
     is_effect = isinstance(value, float) and name != "df_users"
     return 1000 * value if is_effect else value  # type: ignore[operator]
-
-
-def _p_value(value: float, se: float, df: float) -> float:
-    """Return the two-sided p-value of the t test; missing without an error."""
-    return float(2 * stdtr(df, -abs(value / se))) if se > 0 else np.nan
 
 
 def _shares(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:

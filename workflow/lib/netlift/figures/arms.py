@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
-from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
-from netlift.effects.several_arms import CONTROL, MAIN_OUTCOME, PAIR, VARIANT
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, MAIN_OUTCOME, TOTAL_LINE
+from netlift.effects.several_arms import CONTROL, PAIR, VARIANT
 from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of
 from netlift.figures.drawing.style import ROW, row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.text import shortened

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.core.units import PER_1000, PER_1000_DELIVERED, counted_by
-from netlift.effects.codes import FIRST_STAGE, OF_DELIVERED, OF_DRAW
+from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, OF_DELIVERED, OF_DRAW
 from netlift.effects.empty_lines import with_items
 from netlift.figures.drawing.marks import draw_point, estimate_key
 from netlift.figures.drawing.style import (
@@ -35,7 +35,6 @@ FARTHEST = 8.0
 """Ends of an axis, in the largest effect of the draw: a set beyond it ends in an arrow."""
 
 _ROW = 0.6
-_MAIN_OUTCOME = "observed_clicks"
 
 
 @styled
@@ -55,7 +54,7 @@ def delivered_effects(
     """
     main = table[table["is_main"].astype(bool)]
     (first,) = main[main["measure"] == FIRST_STAGE].to_dict("records")
-    lines, empty = with_items(main[main["outcome_type"] == _MAIN_OUTCOME])
+    lines, empty = with_items(main[main["outcome_type"] == MAIN_OUTCOME])
     names = list(dict.fromkeys(lines["component"]))
     keys = [
         estimate_key(

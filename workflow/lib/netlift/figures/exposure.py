@@ -126,10 +126,10 @@ def _only_in_one_order(exposure: pd.DataFrame) -> str:
         ("only with promotion", promoted["slate_position_seed"].isna()),
         ("only without", promoted["promoted_position"].isna()),
     )
-    said = [f"{count(rows.sum())} rows are shown {words}" for words, rows in parts if rows.any()]
-    if not said:
+    absent = [f"{count(rows.sum())} rows are shown {words}" for words, rows in parts if rows.any()]
+    if not absent:
         return ""
-    return f"In promoted slates {' and '.join(said)}: they have no change of position."
+    return f"In promoted slates {' and '.join(absent)}: they have no change of position."
 
 
 def draw_cluster_slates(axes: Axes, slates: pd.DataFrame) -> None:

@@ -10,8 +10,7 @@ from matplotlib.ticker import StrMethodFormatter
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
-from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
-from netlift.effects.promotions import SHARE_MOVED
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, SHARE_MOVED, TOTAL_LINE
 from netlift.figures.drawing.marks import (
     draw_estimate,
     draw_known,

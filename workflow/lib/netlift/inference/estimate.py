@@ -44,6 +44,13 @@ class Estimate:
         return Estimate(self.value * factor, self.se * abs(factor), self.df)
 
     @property
+    def p_value(self) -> float:
+        """The two-sided p-value of the t test of zero; NaN without an error."""
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(self.df, -abs(self.value / self.se))) if self.se > 0 else np.nan
+
+    @property
     def sign(self) -> int:
         """1 or -1 if the 95% interval is on one side of zero, 0 if it covers zero."""
         lower, upper = self.interval

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
+from netlift.effects.codes import MAIN_OUTCOME
 from netlift.logs.codes import CODES, DELIVERY
 from netlift.logs.variants import ARM_ORDER, Arm, arms_of
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
@@ -25,9 +26,6 @@ ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 
 _WITH_FOCAL = ("promoted_position", "final_position")
 """Positions that a log without focal items cannot have: they follow from what is promoted."""
-
-MAIN_OUTCOME = "observed_clicks"
-"""The outcome type of the main outcome, whatever it counts."""
 
 RESERVED = (MAIN_OUTCOME, "expected_clicks", "known_lift", "known_effect", "promotion_delivered")
 """Outcome types that Netlift computes itself."""

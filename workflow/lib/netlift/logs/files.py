@@ -87,8 +87,8 @@ def column_problems(
             if problem is not None:
                 yield problem
             elif count > 1:
-                said = ", in any capitals," if any_case and names.count(column) < 2 else ""
-                examples = (f"{column}{said} appears {count} times in the header{where}",)
+                capitals = ", in any capitals," if any_case and names.count(column) < 2 else ""
+                examples = (f"{column}{capitals} appears {count} times in the header{where}",)
                 yield Problem("duplicate_column", column, examples=examples)
 
 

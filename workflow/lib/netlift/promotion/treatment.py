@@ -73,7 +73,7 @@ class Treatment:
         focal = "the focal item" if one else f"the {self.focal_items} focal items"
         if self.kind == "insert":
             rest = "the slate grows by one" if self.grows else "the last item is pushed out"
-            return f"inserting {focal} at position {self.to}, where {rest},"
+            return f"inserting {focal} at position {self.to}, where {rest}"
         if self.kind == "replace":
             return f"showing {focal} in place of the item at position {self.to}"
         if self.kind == "badge":

@@ -16,8 +16,8 @@ from netlift.core.outcome import Outcome
 from netlift.core.tables import read_json, read_table
 from netlift.core.units import PER_1000, RATIO
 from netlift.effects.arm_statements import action, headline
-from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
-from netlift.effects.several_arms import MAIN_OUTCOME, PAIR, VARIANT
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, MAIN_OUTCOME, TOTAL_LINE
+from netlift.effects.several_arms import PAIR, VARIANT
 from netlift.report.columns import (
     NOTE,
     UNIT,

@@ -66,7 +66,7 @@ def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:
     """Say what a promotion does; an entry without focal items need not state it."""
     if experiment.is_total_only and not any(kind in entry for kind in TREATMENTS):
         return "What a promotion does to a slate is not stated in the entry of this log."
-    return f"Promotion means {Treatment.from_config(entry).phrase.rstrip(',')}."
+    return f"Promotion means {Treatment.from_config(entry).phrase}."
 
 
 def _delivery(experiment: PageData) -> list[Line]:

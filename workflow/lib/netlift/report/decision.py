@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtr
 
 from netlift import __version__
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json
-from netlift.effects.codes import NET_CHANGE, TOTAL_LINE
+from netlift.effects.codes import MAIN_OUTCOME, NET_CHANGE, TOTAL_LINE
 from netlift.inference.effective_units import ENOUGH_UNITS, effective_units_per_arm
-from netlift.logs.entries import MAIN_OUTCOME
+from netlift.inference.estimate import Estimate
 from netlift.promotion.design import Design
 from netlift.report.gathering import PageData, design_hash, records
 from netlift.report.ledger_views import main_estimator
@@ -119,8 +118,7 @@ def _test(effects: pd.DataFrame) -> dict[str, Any]:
     estimate, se, df = (line[key] for key in ("estimate_per_slate", "se", "df"))
     statistic = p_value = None
     if None not in (estimate, se, df) and se > 0:
-        statistic = estimate / se
-        p_value = float(2 * stdtr(df, -abs(statistic)))
+        statistic, p_value = estimate / se, Estimate(estimate, se, df).p_value
     return {
         "hypothesis": "the net change is zero",
         "kind": "t test, two-sided",

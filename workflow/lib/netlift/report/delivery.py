@@ -10,9 +10,8 @@ import pandas as pd
 from netlift.core.formatting import count
 from netlift.effects.accounts import DELIVERED
 from netlift.effects.claims import claim_sentence
-from netlift.effects.codes import FIRST_STAGE, OF_DELIVERED, TOTAL_LINE
+from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, OF_DELIVERED, TOTAL_LINE
 from netlift.effects.delivered import WEAK_F
-from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import plain
 from netlift.report.gathering import records
 

@@ -15,8 +15,9 @@ from netlift.core.errors import NetliftError
 from netlift.core.left_out import why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
+from netlift.effects.codes import MAIN_OUTCOME
 from netlift.effects.empty_lines import NOT_RECORDED
-from netlift.logs.entries import MAIN_OUTCOME, LogEntry
+from netlift.logs.entries import LogEntry
 from netlift.logs.sections import NO_ROWS
 from netlift.workflow.outputs import (
     DELIVERY_RULES,

@@ -10,9 +10,8 @@ import pandas as pd
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
-from netlift.effects.codes import FIRST_STAGE, TOTAL_LINE, UNEXPOSED
+from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TOTAL_LINE, UNEXPOSED
 from netlift.effects.estimators import MAIN
-from netlift.logs.entries import MAIN_OUTCOME
 from netlift.report.columns import (
     KNOWN,
     NOT_SHOWN,

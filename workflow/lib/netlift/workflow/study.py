@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from netlift.core.errors import NetliftError
 from netlift.datasets.entries import import_settings, input_files
-from netlift.logs.entries import MAIN_OUTCOME, LogEntry, log_settings
+from netlift.effects.codes import MAIN_OUTCOME
+from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.variants import contrast_entries, contrast_name
 from netlift.promotion.record import Promotion
 from netlift.studies.seed_blocks import seed_blocks
