@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from builders import random_items
 
+from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.effects.accounts import slate_outcomes
@@ -342,6 +343,20 @@ def test_an_undecided_promotion_names_both(total):
     said = statements(effects(total=total), segments_said=MIXED).loc[POLICY, "statement"]
     assert "gains: focal position 5-6, focal cluster War" in said
     assert "losses: focal position 7-8, focal cluster Drama" in said
+
+
+@pytest.mark.parametrize(("several", "name"), [(1, "promoted item"), (3, "promoted set")])
+def test_several_focal_items_gain_as_one_set(several, name):
+    for direct, indirect, total in product(STATES, repeat=3):
+        table = decision_statements(
+            product_table(effects(direct=direct, indirect=indirect, total=total)),
+            None,
+            None,
+            outcome=Outcome("clicks", several),
+        )
+        words = " ".join(table["statement"])
+        assert name in words
+        assert ("promoted item" in words, "promoted set" in words) == (several == 1, several > 1)
 
 
 def test_what_limits_the_results_is_in_every_statement():
