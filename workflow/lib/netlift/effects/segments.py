@@ -224,7 +224,7 @@ class _Segment:
     def from_accounts(cls, name: str, accounts: pd.DataFrame, min_slates: int) -> _Segment:
         clicks = accounts[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
         design = Design.from_table(accounts)
-        return cls(name, clicks, design, known_effects(accounts), _too_few(design, min_slates))
+        return cls(name, clicks, design, known_effects(accounts), too_few(design, min_slates))
 
     @property
     def counts(self) -> dict[str, object]:
@@ -297,7 +297,8 @@ def _segmentations(
     yield RELEVANCE, pd.Series(np.array(names, dtype=object)[tercile]), names, None
 
 
-def _too_few(design: Design, min_slates: int) -> str | None:
+def too_few(design: Design, min_slates: int) -> str | None:
+    """Return why some slates get no numbers: an arm has too few; None if both have enough."""
     treated = int(design.promoted.sum())
     control = len(design.promoted) - treated
     if min(treated, control) < min_slates:
@@ -347,15 +348,19 @@ def _shrunken(
 
 
 def shrunken_effects(effects: Sequence[Estimate]) -> Shrunken:
-    """Shrink the effects of segments towards their mean.
+    """Shrink the effects of segments towards their mean."""
+    errors = np.array([effect.se for effect in effects])
+    wider = np.array([wider_error(effect.df) for effect in effects])
+    return shrunken(np.array([effect.value for effect in effects]), errors * wider)
 
-    With few degrees of freedom an error counts as larger, by the ratio of quantiles of t to those
-    of the normal distribution.
+
+def wider_error(df: float) -> float:
+    """Return the factor by which an error counts as larger where its df are few.
+
+    The ratio of a quantile of t to that of the normal distribution.
     """
     tail = (1 + CONFIDENCE) / 2
-    wider = [quantile_t(tail, effect.df) / quantile_t(tail, np.inf) for effect in effects]
-    errors = np.array([effect.se for effect in effects]) * wider
-    return shrunken(np.array([effect.value for effect in effects]), errors)
+    return quantile_t(tail, df) / quantile_t(tail, np.inf)
 
 
 def _heterogeneity(
