@@ -105,3 +105,19 @@ DELIVERED_MEASURES = {
 
 EXPOSED, UNEXPOSED = "exposed", "unexposed"
 """Groups of item rows in the audit of leakage."""
+
+ALL_SLATES, OF_GROUP, OF_RARER, OF_SEVERAL = "all", "group", "rarer", "several"
+"""Kinds of rows of the diversion matrix: all slates; those whose focal item is of one group, or of
+a rarer one; those whose focal items are of several groups."""
+
+FOCAL_PART, OWN_PART, GROUP_PART, RARER_PART = "focal", "own_group", "group", "rarer"
+OTHERS_PART, TOTAL_PART = "others", "total"
+"""Kinds of columns: the focal item, the other items of its group, the items of another group, those
+of rarer groups; all items but the focal one, and all items."""
+
+TAKINGS = (OWN_PART, GROUP_PART, RARER_PART)
+"""Kinds of columns that add up with the focal item to the total."""
+
+CLUSTER, ATTRIBUTE = "cluster", "item_attribute_"
+"""The attribute of items that every experiment has, and the prefix of the columns of further ones
+in items: seller, brand, price."""

@@ -12,9 +12,22 @@ import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
-from netlift.core.outcome import CLICKS, Outcome
+from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_1000
 from netlift.effects.claims import CLAIM_COLUMNS, Claims
+from netlift.effects.codes import (
+    ALL_SLATES,
+    FOCAL_PART,
+    GROUP_PART,
+    OF_GROUP,
+    OF_RARER,
+    OF_SEVERAL,
+    OTHERS_PART,
+    OWN_PART,
+    RARER_PART,
+    TAKINGS,
+    TOTAL_PART,
+)
 from netlift.effects.estimators import difference
 from netlift.effects.groups import Grouping, groupings
 from netlift.effects.item_rows import FOCAL, ItemRows
@@ -28,20 +41,6 @@ from netlift.promotion.design import Design
 
 MOST_GROUPS = 12
 """Groups that have a column each; all others are pooled."""
-
-
-ALL, GROUP, RARER, SEVERAL = "all", "group", "rarer", "several"
-"""Kinds of rows: all slates; those whose focal item is of one group, or of a rarer one; those whose
-focal items are of several groups."""
-
-
-FOCAL_PART, MATES, OTHERS, TOTAL = "focal", "same_group", "others", "total"
-"""Kinds of columns besides ``group`` and ``rarer``: the focal item, the other items of its group,
-all items but the focal one, and all items."""
-
-
-TAKINGS = (MATES, GROUP, RARER)
-"""Kinds of columns that add up with the focal item to the total."""
 
 
 _FOCAL_GAIN = "the focal gain"
@@ -132,10 +131,10 @@ class _Matrix:
     @property
     def columns(self) -> list[tuple[str, str, int]]:
         """Kind, name and number of groups of the L columns of the table."""
-        shown = [(GROUP, self.grouping.names[group], 1) for group in self.shown]
-        pooled = [(RARER, rarer(self.rarer), self.rarer)] if self.rarer else []
+        shown = [(GROUP_PART, self.grouping.names[group], 1) for group in self.shown]
+        pooled = [(RARER_PART, rarer(self.rarer), self.rarer)] if self.rarer else []
         every = len(self.grouping.names)
-        sums = [(OTHERS, "all other items", every), (TOTAL, "all items", every)]
+        sums = [(OTHERS_PART, "all other items", every), (TOTAL_PART, "all items", every)]
         return [(FOCAL_PART, "focal item", 1), *shown, *pooled, *sums]
 
     @property
@@ -150,7 +149,6 @@ def diversion(
     *,
     min_slates: int,
     bands: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
-    outcome: Outcome = CLICKS,
 ) -> pd.DataFrame:
     """Estimate what promoting an item of one group changes for the items of each group.
 
@@ -172,8 +170,6 @@ def diversion(
         Slates that a row needs in each arm.
     bands
         Bands of attributes that are numbers (see ``groups.groupings``).
-    outcome
-        The outcome's names.
 
     Returns
     -------
@@ -206,12 +202,12 @@ def diversion(
     if not found:
         raise NetliftError("; ".join(str(note["note"]) for note in notes))
     level = {
-        whole: _each(row for _, part in found for row in part if (row.kind == ALL) == whole)
+        whole: _each(row for _, part in found for row in part if (row.kind == ALL_SLATES) == whole)
         for whole in (True, False)
     }
     tables = [_table(matrix, part, level) for matrix, part in found]
     table = pd.concat([*tables, pd.DataFrame(notes)], ignore_index=True)
-    return outcome.in_units(table[[*(name for name in table if name != "note"), "note"]])
+    return CLICKS.in_units(table[[*(name for name in table if name != "note"), "note"]])
 
 
 def _each(rows: Iterable[_Row]) -> float:
@@ -319,18 +315,18 @@ def _rows(matrix: _Matrix, min_slates: int) -> list[_Row]:
         No row has enough slates.
     """
     several = matrix.focal_group < 0
-    rows, left = [_row(matrix, ALL, "any item", ~several | several, min_slates)], ~several
+    rows, left = [_row(matrix, ALL_SLATES, "any item", ~several | several, min_slates)], ~several
     for own, group in enumerate(matrix.shown, start=1):
         chosen = matrix.focal_group == group
         if too_few(_part(matrix.design, chosen), min_slates) is None:
             name = matrix.grouping.names[group]
-            rows.append(_row(matrix, GROUP, name, chosen, min_slates, own))
+            rows.append(_row(matrix, OF_GROUP, name, chosen, min_slates, own))
             left &= ~chosen
     n_left = len(np.unique(matrix.focal_group[left]))
     if left.any():
-        rows.append(_row(matrix, RARER, rarer(n_left), left, min_slates, groups=n_left))
+        rows.append(_row(matrix, OF_RARER, rarer(n_left), left, min_slates, groups=n_left))
     if several.any():
-        rows.append(_row(matrix, SEVERAL, "several groups", several, min_slates))
+        rows.append(_row(matrix, OF_SEVERAL, "several groups", several, min_slates))
     if all(row.arms is None for row in rows):
         raise NetliftError(f"{rows[0].note}")
     return rows
@@ -357,7 +353,7 @@ def _row(
     """Compare the arms in the slates of one row, all columns by one linear map."""
     design, clicks = _part(matrix.design, chosen), matrix.clicks[chosen]
     if groups is None:
-        groups = len(np.unique(matrix.grouping.group)) if kind in (ALL, SEVERAL) else 1
+        groups = len(np.unique(matrix.grouping.group)) if kind in (ALL_SLATES, OF_SEVERAL) else 1
     note = too_few(design, min_slates)
     if note is not None:
         return _Row(kind, name, groups, own, chosen, None, None, None, note)
@@ -374,11 +370,11 @@ def _table(matrix: _Matrix, rows: Sequence[_Row], level: Mapping[bool, float]) -
     It has the key True for the row of all slates, and False for all other rows.
     """
     cells = [
-        _cells(matrix, row, level[row.kind == ALL]).join(pooled)
+        _cells(matrix, row, level[row.kind == ALL_SLATES]).join(pooled)
         for row, pooled in zip(rows, _pooled(matrix, rows), strict=True)
     ]
     table = pd.concat(cells, ignore_index=True)
-    why = table["note"].isna() & table["pooled_estimate"].isna() & (table["focal_kind"] == GROUP)
+    why = table["note"].isna() & table["pooled_estimate"].isna() & (table["focal_kind"] == OF_GROUP)
     needed = f"not pooled: fewer than {MIN_SHRUNKEN} cells like it have numbers"
     return table.assign(note=table["note"].mask(why, needed))
 
@@ -386,7 +382,7 @@ def _table(matrix: _Matrix, rows: Sequence[_Row], level: Mapping[bool, float]) -
 def _cells(matrix: _Matrix, row: _Row, each: float) -> pd.DataFrame:
     """Return the cells of one row."""
     columns = matrix.columns
-    parts = [MATES if number == row.own else kind for number, (kind, _, _) in enumerate(columns)]
+    parts = [OWN_PART if number == row.own else kind for number, (kind, _, _) in enumerate(columns)]
     counts = matrix.counts[row.chosen] @ matrix.weights.T
     promoted = int(matrix.design.promoted[row.chosen].sum())
     slates = int(row.chosen.sum())
@@ -440,7 +436,7 @@ def _shares(
     focal = matrix.weights[0]
     for number, part in enumerate(parts):
         filled: tuple[object, ...] = (None,) * len(columns)
-        if part in (*TAKINGS, OTHERS) and row.varies(number) and row.varies(0):
+        if part in (*TAKINGS, OTHERS_PART) and row.varies(number) and row.varies(0):
             assert row.arms is not None, "a cell that varies has numbers"
             taken = -matrix.weights[number]
             own, all_at_once = (
@@ -458,7 +454,7 @@ def _known(matrix: _Matrix, row: _Row, parts: Sequence[str]) -> dict[str, Floats
     """Return the known effects of a row per 1,000 slates, and the shares that are taken."""
     assert matrix.known is not None, "the world is simulated"
     effect = matrix.known[row.chosen].mean(axis=0) @ matrix.weights.T * _PER
-    taken = np.isin(parts, (*TAKINGS, OTHERS)) & (effect[0] != 0)
+    taken = np.isin(parts, (*TAKINGS, OTHERS_PART)) & (effect[0] != 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(taken, -effect / effect[0], np.nan)
     return {"known_effect": effect, "known_share": share}
@@ -485,7 +481,7 @@ def _pooled(matrix: _Matrix, rows: Sequence[_Row]) -> list[pd.DataFrame]:
     numbers = np.full((len(rows), len(matrix.columns), len(_POOLED)), np.nan)
     of_slate = np.full(len(matrix.focal_group), -1)
     for number, row in enumerate(rows):
-        if row.kind != ALL:
+        if row.kind != ALL_SLATES:
             of_slate[row.chosen] = number
     shared = matrix.design.mixed_units(of_slate) > 0
     for family in _families(matrix, rows):
@@ -499,11 +495,19 @@ def _pooled(matrix: _Matrix, rows: Sequence[_Row]) -> list[pd.DataFrame]:
 
 
 def _families(matrix: _Matrix, rows: Sequence[_Row]) -> Iterator[list[tuple[int, int]]]:
-    """Yield the cells, as row and column, that are shrunken towards their common mean."""
-    of_groups = [number for number, row in enumerate(rows) if row.kind == GROUP]
+    """Yield the cells, as row and column, that are shrunken towards their common mean.
+
+    Those of one column, the diagonals among themselves. The row of rarer groups is among them where
+    the column's group is in none of its slates the focal item's.
+    """
+    of_groups = [number for number, row in enumerate(rows) if row.kind == OF_GROUP]
+    of_rarer = [number for number, row in enumerate(rows) if row.kind == OF_RARER]
+    owned = [own for row in rows if (own := row.own) is not None]
     yield [(number, own) for number in of_groups if (own := rows[number].own) is not None]
-    for column in range(len(matrix.columns)):
-        yield [(number, column) for number in of_groups if rows[number].own != column]
+    for column, (kind, _, _) in enumerate(matrix.columns):
+        mixed = kind == RARER_PART or (kind == GROUP_PART and column not in owned)
+        members = of_groups if mixed else of_groups + of_rarer
+        yield [(number, column) for number in members if rows[number].own != column]
 
 
 def _jointly(

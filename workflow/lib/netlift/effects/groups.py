@@ -10,14 +10,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import Floats, Integers
-
-CLUSTER = "cluster"
-"""The attribute of items that every experiment has."""
-
-
-ATTRIBUTE = "item_attribute_"
-"""Prefix of the columns of further attributes in items: seller, brand, price."""
-
+from netlift.effects.codes import ATTRIBUTE, CLUSTER
 
 NO_GROUP = "(none)"
 """Name of the group of items whose attribute is missing."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import pandas as pd
 
 from netlift.core.left_out import table_or_reason, why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.conclusions import conclusions
+from netlift.effects.diversion import diversion
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.leakage import leakage
 from netlift.effects.observed import observed_effects
@@ -18,8 +23,10 @@ def row_tables(
     accounts: pd.DataFrame,
     *,
     near_positions: int,
+    min_slates: int,
     seed: int,
     bootstrap_draws: int,
+    bands: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     outcome: Outcome = CLICKS,
 ) -> dict[str, pd.DataFrame]:
     """Estimate effects on item rows, with clustered errors, and judge the conclusions.
@@ -30,8 +37,12 @@ def row_tables(
         One row per slate item, and one per slate.
     near_positions
         Positions above the focal item that count as near.
+    min_slates
+        Slates of each arm that a row of the diversion matrix needs.
     seed, bootstrap_draws
         Study seed and number of draws of the bootstrap.
+    bands
+        Bands of attributes of items that are numbers (see ``groups.groupings``).
     outcome
         The outcome's names.
 
@@ -54,6 +65,7 @@ def row_tables(
         ),
         "leakage": lambda: leakage(items, near_positions=near_positions),
         "item_level_claim": lambda: item_level_claim(items, outcome=outcome),
+        "diversion": lambda: diversion(items, min_slates=min_slates, bands=bands),
     }
     tables |= {name: table_or_reason(make) for name, make in made.items()}
     return {

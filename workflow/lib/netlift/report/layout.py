@@ -10,7 +10,7 @@ import pandas as pd
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
-from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TOTAL_LINE, UNEXPOSED
+from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TAKINGS, TOTAL_LINE, UNEXPOSED
 from netlift.effects.estimators import MAIN
 from netlift.report.columns import (
     KNOWN,
@@ -30,6 +30,7 @@ from netlift.report.columns import (
     users_effect,
 )
 from netlift.report.delivery import delivery_sentences
+from netlift.report.diversion import diversion_sentences
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
 from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure, maker
@@ -118,6 +119,7 @@ def sections(experiment: PageData) -> list[Section]:
         _other_outcomes(experiment),
         _delivered(experiment),
         _shares(experiment),
+        _who_pays(experiment),
         _item_level(experiment),
         _spillover(experiment),
         _risk(experiment),
@@ -235,6 +237,64 @@ def _shares(experiment: PageData) -> Section:
         ],
     )
     return part.done("shares", "What is taken, and what is left")
+
+
+def _who_pays(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "What promoting items of one group takes from the items of every other group. Whether a "
+        "taking is real is judged by simultaneous intervals: one set for all slates together, one "
+        "for all cells of single groups, so that the largest of many numbers is not taken for a "
+        "finding. The diagonal is the other items of the promoted item's own group."
+    )
+    table = experiment.table("diversion")
+    if table is not None:
+        part.say(*diversion_sentences(table, experiment.outcome))
+    part.figure("diversion", "largest_takings")
+    part.table(
+        "diversion",
+        f"The cells with the {MOST_CELLS} largest changes of each matrix by the pooled estimate, "
+        "and all totals, in {clicks} per 1,000 promoted slates; all cells are in diversion.csv. "
+        "Raw numbers add up along a row of the matrix, pooled ones do not.",
+        [
+            text("attribute", "By"),
+            text("focal_group", "Promoted items of"),
+            text("group", "Items that gain or lose"),
+            effect(
+                heading="Raw (simultaneous 95% interval)",
+                lower="simultaneous_ci_95_lower",
+                upper="simultaneous_ci_95_upper",
+            ),
+            effect(
+                "pooled_estimate",
+                "Pooled (95% interval, on average)",
+                lower="pooled_ci_95_lower",
+                upper="pooled_ci_95_upper",
+            ),
+            KNOWN,
+            number("share", "Share of the focal gain", 2),
+            text("share_text", "95% set of the share"),
+            *SLATES,
+            NOTE,
+        ],
+        _largest_cells,
+    )
+    return part.done("who-pays", "Who pays")
+
+
+MOST_CELLS = 20
+"""Cells of a diversion matrix that the page shows, besides totals."""
+
+
+def _largest_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the totals and the largest cells of each matrix, in the order of the table."""
+    if "part" not in frame:
+        return frame
+    size = frame["pooled_estimate"].fillna(frame["estimate"]).abs()
+    cells = frame[frame["part"].isin(TAKINGS)].assign(size=size)
+    largest = cells.sort_values("size", ascending=False).groupby("attribute").head(MOST_CELLS)
+    kept = frame.index.isin(largest.index) | ~frame["part"].isin(TAKINGS)
+    return frame[kept]
 
 
 def _item_level(experiment: PageData) -> Section:

@@ -462,8 +462,15 @@ class Study:
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
         return settings(
-            **self._seed_and_outcome(path), **self._inference("bootstrap_draws", "near_positions")
+            **self._seed_and_outcome(path),
+            **self._inference("bootstrap_draws", "near_positions", "min_slates"),
+            bands=self._bands(path),
         )
+
+    def _bands(self, path: str) -> Json:
+        """Return the bands of the attributes of a log's items that are numbers, by name."""
+        log = Experiment.parse(path).log
+        return {} if log is None else dict(self.log(log).bands)
 
     def randomization_settings(self, path: str) -> Json:
         """Return the settings of randomization tests."""
