@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from netlift.core.left_out import tables_or_reason, why_left_out
 from netlift.core.outcome import Outcome
 from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
@@ -20,6 +21,7 @@ from netlift.effects.product import product_summary
 from netlift.effects.risk import risk_by_cluster, risk_by_position
 from netlift.effects.segments import segments
 from netlift.effects.shares import shares
+from netlift.effects.user_segments import user_segments
 from netlift.effects.whole_slates import PARTS, has_parts, reasons_of_parts, with_total_as_part
 
 
@@ -55,13 +57,8 @@ def account_tables(
     outcome = Outcome(units["observed_clicks"])
     if not has_parts(accounts):
         return _of_totals(with_total_as_part(accounts), outcome, power_effects)
-    by_segment, heterogeneity = segments(
-        accounts,
-        min_slates=min_slates,
-        seed=seed,
-        bootstrap_draws=bootstrap_draws,
-        outcome=outcome,
-    )
+    options = {"min_slates": min_slates, "seed": seed, "bootstrap_draws": bootstrap_draws}
+    by_segment, heterogeneity = segments(accounts, **options, outcome=outcome)
     of_lines = {
         "component_effects": component_effects(accounts),
         "shares": shares(accounts),
@@ -72,11 +69,18 @@ def account_tables(
         "heterogeneity": heterogeneity,
         "power": outcome.in_units(power_table(accounts, effects=power_effects)),
     }
+    by_user, users_differ = tables_or_reason(
+        lambda: user_segments(accounts, **options, outcome=outcome), 2
+    )
+    if not why_left_out(by_user):
+        of_lines |= {"user_segments": by_user, "user_heterogeneity": users_differ}
     empty = empty_lines(accounts)
     return {
         "component_support": component_support(accounts),
         "additivity_checks": additivity_checks(accounts),
         "component_covariance": component_covariance(accounts, units=units),
+        "user_segments": by_user,
+        "user_heterogeneity": users_differ,
         **{name: without_numbers(table, empty) for name, table in of_lines.items()},
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -135,26 +135,95 @@ def segments(
     line: Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over
     segments, where these are independent.
     """
+    kinds = (Segmentation(*kind, label=SEGMENT_TYPES[kind[0]]) for kind in _segmentations(accounts))
+    return effects_by_segment(
+        accounts,
+        kinds,
+        min_slates=min_slates,
+        seed=seed,
+        bootstrap_draws=bootstrap_draws,
+        outcome=outcome,
+    )
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One way to divide slates.
+
+    Attributes
+    ----------
+    code
+        Its code.
+    segment_of
+        Each slate's segment, shape (N,).
+    order
+        The segments in order; those without slates are left out.
+    why_not
+        Why there are none, if so.
+    label
+        Its name for people.
+    about
+        Further columns of each segment.
+    """
+
+    code: str
+    segment_of: pd.Series
+    order: Sequence[str]
+    why_not: str | None
+    label: str
+    about: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+def effects_by_segment(
+    accounts: pd.DataFrame,
+    kinds: Iterable[Segmentation],
+    *,
+    min_slates: int,
+    seed: int,
+    bootstrap_draws: int,
+    outcome: Outcome,
+    lines_before: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Estimate the ledger in each segment of several segmentations.
+
+    Parameters
+    ----------
+    accounts, min_slates, seed, bootstrap_draws, outcome
+        As in ``segments``.
+    kinds
+        The segmentations.
+    lines_before
+        Number of lines whose draws are those of other tables.
+
+    Returns
+    -------
+    Segments, and heterogeneity: see ``segments``.
+    """
     table: list[dict[str, object]] = []
     heterogeneity: list[dict[str, object]] = []
+    labels: dict[str, str] = {}
     design = Design.from_table(accounts)
-    for segment_type, segment_of, order, why_not in _segmentations(accounts):
-        if why_not:
-            row: dict[str, object] = {"segment_type": segment_type, "unit_code": PER_SLATE}
-            table.append(row | {"note": why_not})
+    for kind in kinds:
+        labels[kind.code] = kind.label
+        if kind.why_not:
+            row: dict[str, object] = {"segment_type": kind.code, "unit_code": PER_SLATE}
+            table.append(row | {"note": kind.why_not})
             continue
-        members = {name: (segment_of == name).to_numpy() for name in order}
+        members = {name: (kind.segment_of == name).to_numpy() for name in kind.order}
         parts = [
             _Segment.from_accounts(name, accounts[member], min_slates)
             for name, member in members.items()
             if member.any()
         ]
-        shared = design.unit_name if design.mixed_units(pd.factorize(segment_of)[0]) else None
-        lines, rows = _lines(parts, shared, len(heterogeneity), seed, bootstrap_draws, outcome)
-        heterogeneity += [{"segment_type": segment_type} | line for line in lines]
-        table += [{"segment_type": segment_type} | row for row in rows]
+        mixed = design.mixed_units(pd.factorize(kind.segment_of)[0])
+        shared, before = design.unit_name if mixed else None, lines_before + len(heterogeneity)
+        lines, rows = _lines(parts, shared, before, seed, bootstrap_draws, outcome)
+        heterogeneity += [{"segment_type": kind.code} | line for line in lines]
+        about = [kind.about.get(str(row["segment"]), {}) for row in rows]
+        pairs = zip(rows, about, strict=True)
+        table += [{"segment_type": kind.code, **row, **more} for row, more in pairs]
     frame, heterogeneity_table = (
-        with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=SEGMENT_TYPES)
+        with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=labels)
         for rows in (table, heterogeneity)
     )
     return frame[[*[name for name in frame if name != "note"], "note"]], heterogeneity_table

@@ -33,6 +33,7 @@ from netlift.report.delivery import delivery_sentences
 from netlift.report.diversion import diversion_sentences
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
+from netlift.report.user_segments import user_sentences
 from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure, maker
 
 
@@ -125,6 +126,7 @@ def sections(experiment: PageData) -> list[Section]:
         _risk(experiment),
         _models(experiment),
         _who_gains(experiment),
+        _users(experiment),
         _policies(experiment),
         _conclusions(experiment),
         _estimators(experiment),
@@ -480,16 +482,20 @@ def _segments(part: _Part) -> None:
         "heterogeneity",
         "Do segments differ at all? Cochran's Q; tau is the standard deviation of true effects "
         "in {clicks} per slate.",
-        [
-            text("segment_type_label", "Kind"),
-            text("component", "Items"),
-            counted("segments_compared", "Segments"),
-            number("q", "Q", 1),
-            p_values("p_value", "p-value"),
-            number("tau", "Tau", 3),
-            NOTE,
-        ],
+        _HETEROGENEITY,
     )
+
+
+_HETEROGENEITY = [
+    text("segment_type_label", "Kind"),
+    text("component", "Items"),
+    counted("segments_compared", "Segments"),
+    number("q", "Q", 1),
+    p_values("p_value", "p-value"),
+    number("tau", "Tau", 3),
+    NOTE,
+]
+"""Columns of a table of heterogeneity."""
 
 
 def _models(experiment: PageData) -> Section:
@@ -574,6 +580,56 @@ def _who_gains(experiment: PageData) -> Section:
         ],
     )
     return part.done("who-gains", "Who gains")
+
+
+def _users(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "Do some users gain and others lose? Slates are divided into quarters by what is known of "
+        "their user. Simultaneous intervals hold for all groups of one covariate and one line of "
+        "the ledger at once."
+    )
+    table, differ = (experiment.table(f"user_{name}") for name in ("segments", "heterogeneity"))
+    if table is not None and differ is not None:
+        part.say(*user_sentences(table, differ, experiment.outcome))
+    part.figure("user_segments")
+    part.table(
+        "user_segments",
+        "Every line of the ledger by group of users, in {clicks} per slate: raw with simultaneous "
+        "intervals, and shrunken towards the mean of the groups, with intervals that hold on "
+        "average over them.",
+        [
+            text("segment_type_label", "By"),
+            text("segment", "Group of slates"),
+            number("lowest", "From", 2),
+            number("highest", "To", 2),
+            counted("users", "Users"),
+            text("component", "Items"),
+            effect(
+                heading="Raw (simultaneous 95% interval)",
+                lower="simultaneous_ci_95_lower",
+                upper="simultaneous_ci_95_upper",
+                unit_code=units.PER_SLATE,
+            ),
+            effect(
+                "shrunken_estimate",
+                "Shrunken (95% interval, on average)",
+                lower="shrunken_ci_95_lower",
+                upper="shrunken_ci_95_upper",
+                unit_code=units.PER_SLATE,
+            ),
+            KNOWN,
+            *SLATES,
+            NOTE,
+        ],
+    )
+    part.table(
+        "user_heterogeneity",
+        "Do groups of users differ at all? Cochran's Q; tau is the standard deviation of true "
+        "effects in {clicks} per slate.",
+        _HETEROGENEITY,
+    )
+    return part.done("users", "Who gains among users")
 
 
 def _policies(experiment: PageData) -> Section:
