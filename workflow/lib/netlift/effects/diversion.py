@@ -315,7 +315,7 @@ def _rows(matrix: _Matrix, min_slates: int) -> list[_Row]:
         No row has enough slates.
     """
     several = matrix.focal_group < 0
-    rows, left = [_row(matrix, ALL_SLATES, "any item", ~several | several, min_slates)], ~several
+    rows, left = [_row(matrix, ALL_SLATES, "any group", ~several | several, min_slates)], ~several
     for own, group in enumerate(matrix.shown, start=1):
         chosen = matrix.focal_group == group
         if too_few(_part(matrix.design, chosen), min_slates) is None:
@@ -323,7 +323,8 @@ def _rows(matrix: _Matrix, min_slates: int) -> list[_Row]:
             rows.append(_row(matrix, OF_GROUP, name, chosen, min_slates, own))
             left &= ~chosen
     n_left = len(np.unique(matrix.focal_group[left]))
-    if left.any():
+    # If no group has enough slates, the first row already has all of them.
+    if left.any() and not left.all():
         rows.append(_row(matrix, OF_RARER, rarer(n_left), left, min_slates, groups=n_left))
     if several.any():
         rows.append(_row(matrix, OF_SEVERAL, "several groups", several, min_slates))

@@ -183,6 +183,7 @@ def effects_by_segment(
     bootstrap_draws: int,
     outcome: Outcome,
     lines_before: int = 0,
+    at_once: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Estimate the ledger in each segment of several segmentations.
 
@@ -194,6 +195,8 @@ def effects_by_segment(
         The segmentations.
     lines_before
         Number of lines whose draws are those of other tables.
+    at_once
+        Number of segmentations for whose segments simultaneous intervals hold at once.
 
     Returns
     -------
@@ -217,7 +220,7 @@ def effects_by_segment(
         ]
         mixed = design.mixed_units(pd.factorize(kind.segment_of)[0])
         shared, before = design.unit_name if mixed else None, lines_before + len(heterogeneity)
-        lines, rows = _lines(parts, shared, before, seed, bootstrap_draws, outcome)
+        lines, rows = _lines(parts, shared, before, seed, bootstrap_draws, outcome, at_once)
         heterogeneity += [{"segment_type": kind.code} | line for line in lines]
         about = [kind.about.get(str(row["segment"]), {}) for row in rows]
         pairs = zip(rows, about, strict=True)
@@ -236,6 +239,7 @@ def _lines(
     seed: int,
     draws: int,
     outcome: Outcome,
+    at_once: int,
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Return the heterogeneity of each line of the ledger, and the segments' rows of all lines.
 
@@ -247,8 +251,8 @@ def _lines(
         Name of the randomized units that segments share, if any.
     lines_before
         Lines of earlier segmentations: each segment of each line has separate draws.
-    seed, draws, outcome
-        As in ``segments``.
+    seed, draws, outcome, at_once
+        As in ``effects_by_segment``.
     """
     heterogeneity, rows = [], []
     for line_number, ledger_line in enumerate(LINES, lines_before + 1):
@@ -260,7 +264,7 @@ def _lines(
         towards_mean = _shrunken(effects, spread)
         for number, (part, estimate) in enumerate(zip(parts, effects, strict=True)):
             row = {"segment": part.name} | line | part.counts
-            row |= _numbers(estimate, len(estimated))
+            row |= _numbers(estimate, at_once * len(estimated))
             row |= towards_mean.get(number, dict.fromkeys(_SHRUNKEN))
             rng = generator(seed, "wild_bootstrap", (line_number << 20) + number)
             row |= part.other_columns(weights, estimate, rng, draws, outcome)
@@ -383,11 +387,11 @@ def too_few(design: Design, min_slates: int) -> str | None:
     return None
 
 
-def _numbers(estimate: Estimate | None, segments_with_numbers: int) -> dict[str, float | None]:
+def _numbers(estimate: Estimate | None, at_once: int) -> dict[str, float | None]:
     row: dict[str, float | None] = dict.fromkeys(_NUMBERS)
     if estimate is None:
         return row
-    lower, upper = simultaneous_interval(estimate, segments_with_numbers)
+    lower, upper = simultaneous_interval(estimate, at_once)
     return (
         row
         | numbers(estimate)

@@ -12,6 +12,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.accounts import SLATE_PREFIX
 from netlift.effects.segments import Segmentation, effects_by_segment
+from netlift.inference.holm import holm
 from netlift.promotion.design import Design
 
 KNOWN_OF_USERS = {
@@ -50,8 +51,10 @@ def user_segments(
 
     Returns
     -------
-    Segments and heterogeneity as of ``segments``; segments also have ``lowest`` and ``highest``,
-    the range of the covariate, and the number of ``users``.
+    Segments and heterogeneity as of ``segments``. Segments also have ``lowest`` and ``highest``,
+    the range of the covariate, and the number of ``users``; simultaneous intervals hold for all
+    groups of all covariates at once, in each line of the ledger. ``p_value_adjusted`` is Holm's, for
+    all covariates and lines.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def user_segments(
             "; ".join(f"{kind.label}: {kind.why_not}" for kind in kinds)
             or "nothing is known about users: no covariate is the same in all slates of a user"
         )
-    return effects_by_segment(
+    table, heterogeneity = effects_by_segment(
         accounts,
         kinds,
         min_slates=min_slates,
@@ -72,7 +75,12 @@ def user_segments(
         bootstrap_draws=bootstrap_draws,
         outcome=outcome,
         lines_before=_LINES_BEFORE,
+        at_once=sum(not kind.why_not for kind in kinds),
     )
+    adjusted = holm(heterogeneity["p_value"].to_numpy(dtype=np.float64))
+    after = list(heterogeneity).index("p_value") + 1
+    heterogeneity.insert(after, "p_value_adjusted", adjusted)
+    return table, heterogeneity
 
 
 def _segmentations(accounts: pd.DataFrame) -> Iterator[Segmentation]:

@@ -97,7 +97,8 @@ def diversion(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICK
         note="Numbers are raw and add up along a row: the focal item and the groups to all items. "
         "Colors are pooled: of estimates that are shrunken towards those of the same column. "
         "Framed: the simultaneous 95% interval does not contain 0. The diagonal, in bold, is the "
-        "other items of the promoted item's own group.",
+        "other items of the promoted item's own group. Rarer groups: all but the most common ones; "
+        "in rows, also those with too few slates in an arm.",
         source=source,
     )
     panels = np.ravel(figure.subplots(len(matrices), 1, gridspec_kw={"height_ratios": heights}))
@@ -218,7 +219,9 @@ def largest_takings(table: pd.DataFrame, *, source: str = "", outcome: Outcome =
         source=source,
     )
     if not panels:
-        figure.text(0.02, 0.5, "No pair of groups has an estimate below 0.", color=theme.muted)
+        axes = figure.add_subplot()
+        axes.set_axis_off()
+        axes.text(0, 0.5, _why_none(table), va="center", color=theme.muted)
         return figure
     grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[3, 1])
     for index, (words, rows) in enumerate(panels):
@@ -233,6 +236,12 @@ def largest_takings(table: pd.DataFrame, *, source: str = "", outcome: Outcome =
         wide_enough(axes)
         axes.set(title=f"By {words}", xlabel=f"Change in {outcome.of(PER_1000)}")
     return figure
+
+
+def _why_none(table: pd.DataFrame) -> str:
+    if (table["focal_kind"] == OF_GROUP).any():
+        return "Nothing is taken: no estimate of a pair of groups is below 0."
+    return "No group has enough promoted and control slates for a row of its own."
 
 
 def largest(matrix: pd.DataFrame) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def user_segments(
         sum(heights),
         title="Who gains among users? The ledger by groups of slates, by what is known of the user",
         subtitle=f"Change in observed {outcome.of(PER_SLATE)}. p: for no difference between the "
-        "groups of a panel.",
+        "groups of a panel, adjusted for all panels.",
         legend=[
             estimate_key(theme.total, "raw, simultaneous 95% interval"),
             estimate_key(theme.data, "shrunken, 95% interval on average", marker="s", filled=False),
@@ -69,8 +69,8 @@ def user_segments(
         ],
         note=" ".join(
             [
-                "Simultaneous: valid for all groups of a panel together. Quarters are of slates, "
-                "in the order of the covariate of their user.",
+                "Simultaneous: valid for all groups of a column of panels together. Quarters are "
+                "of slates, in the order of the covariate of their user.",
                 *_left_out(table),
             ]
         ),
@@ -91,14 +91,17 @@ def _draw_panel(
     axes: Axes, rows: pd.DataFrame, heterogeneity: pd.DataFrame, *, named: bool
 ) -> None:
     """Draw one line of the ledger by the groups of one covariate."""
-    ranges = [f"{row.segment} ({row.lowest:.3g} to {row.highest:.3g})" for row in rows.itertuples()]
-    draw_segments(axes, rows.assign(segment=ranges))
+    draw_segments(axes, rows)
     if named:
+        labels = [
+            f"{row.segment}\n{row.lowest:.5g} to {row.highest:.5g}" for row in rows.itertuples()
+        ]
+        axes.set_yticks(range(len(labels)), labels)
         label = shortened(f"By {rows['segment_type_label'].iloc[0]}", 150, size=SMALL)
         axes.set_ylabel(label, size=SMALL)
     else:
         axes.tick_params(axis="y", labelleft=False)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=3)
     wide_enough(axes)
     line = str(rows["line"].iloc[0])
     axes.set_title(f"{TITLES[line]}\n{_tested(rows, heterogeneity)}", size=SMALL)
@@ -109,7 +112,7 @@ def _tested(rows: pd.DataFrame, heterogeneity: pd.DataFrame) -> str:
     first = rows.iloc[0]
     same = heterogeneity["segment_type"] == first["segment_type"]
     tested = heterogeneity[same & (heterogeneity["line"] == first["line"])]
-    p = p_value(tested["p_value"].iloc[0]) if len(tested) else ""
+    p = p_value(tested["p_value_adjusted"].iloc[0]) if len(tested) else ""
     if not p:
         return "not tested"
     return f"p {p}" if p.startswith("<") else f"p = {p}"

@@ -10,7 +10,7 @@ import pandas as pd
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
-from netlift.effects.codes import ALL_SLATES, FOCAL_PART, OWN_PART, TAKINGS
+from netlift.effects.codes import ALL_SLATES, FOCAL_PART, OF_GROUP, OWN_PART, TAKINGS
 
 MOST_NAMED = 10
 """Takings that are named; the others are counted."""
@@ -111,14 +111,14 @@ def _named(cells: pd.DataFrame) -> str:
 
 def _nothing(cells: pd.DataFrame, name: str, outcome: Outcome) -> str:
     """Say that no taking is shown, and how large one would have to be."""
-    single = cells[cells["focal_kind"] != ALL_SLATES]
+    single = cells[cells["focal_kind"] == OF_GROUP]
     ends = single[["simultaneous_ci_95_lower", "simultaneous_ci_95_upper"]].to_numpy(np.float64)
     sentence = (
         f"By {name}, this experiment cannot tell who pays: of {count(len(cells))} cells, none has "
         "a simultaneous 95% interval below 0."
     )
     if not len(single):
-        return sentence
+        return f"{sentence} No {name} has enough slates in each arm for a row of its own."
     half = float(np.median(ends[:, 1] - ends[:, 0])) / 2
     return (
         f"{sentence} In a typical cell of one promoted {name}, only a change of more than "

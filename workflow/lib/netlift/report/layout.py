@@ -586,8 +586,8 @@ def _users(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Do some users gain and others lose? Slates are divided into quarters by what is known of "
-        "their user. Simultaneous intervals hold for all groups of one covariate and one line of "
-        "the ledger at once."
+        "their user. Simultaneous intervals hold for all groups of all covariates at once, in each "
+        "line of the ledger; p-values are adjusted by Holm's method for all covariates and lines."
     )
     table, differ = (experiment.table(f"user_{name}") for name in ("segments", "heterogeneity"))
     if table is not None and differ is not None:
@@ -627,7 +627,7 @@ def _users(experiment: PageData) -> Section:
         "user_heterogeneity",
         "Do groups of users differ at all? Cochran's Q; tau is the standard deviation of true "
         "effects in {clicks} per slate.",
-        _HETEROGENEITY,
+        [*_HETEROGENEITY[:-1], p_values("p_value_adjusted", "p-value, adjusted"), NOTE],
     )
     return part.done("users", "Who gains among users")
 

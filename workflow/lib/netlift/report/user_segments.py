@@ -43,16 +43,16 @@ def user_sentences(
 
 def _differences(tested: pd.DataFrame) -> str:
     """Say for which lines of the ledger the groups differ."""
-    p = tested.set_index("line")["p_value"].dropna()
+    p = tested.set_index("line")["p_value_adjusted"].dropna()
     if p.empty:
         return "whether the groups differ could not be tested."
-    differ = [f"{_WHAT[line]} (p {_p(p[line])})" for line in _WHAT if p.get(line, 1.0) < 0.05]
+    differ = [
+        f"{_WHAT[line]} (adjusted p {_p(p[line])})" for line in _WHAT if p.get(line, 1.0) < 0.05
+    ]
     if differ:
         return f"the groups differ in the effect on {', '.join(differ)}."
     least = p_value(float(p.min()))
-    return (
-        f"no difference between the groups is shown for any line of the ledger (least p {least})."
-    )
+    return f"no difference between the groups is shown for any line of the ledger (least adjusted p {least})."
 
 
 def _p(value: float) -> str:
