@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -260,8 +260,16 @@ def _summed(rows: ItemRows, grouping: Grouping, shown: Integers, focal_group: In
         return np.bincount(cell, values, rows.n_slates * m).reshape(-1, m).astype(np.float64)
 
     known = None if rows.known is None else summed(rows.known)
+    # In the first column, that of the focal item, its absence from control slates is known.
+    adds = bool(rows.items["focal_seed_position"].isna().all())
     return _Matrix(
-        grouping, shown, focal_group, summed(rows.click), summed(None), known, rows.design
+        grouping,
+        shown,
+        focal_group,
+        summed(rows.click),
+        summed(None),
+        known,
+        replace(rows.design, adds_focal_item=adds),
     )
 
 

@@ -53,8 +53,8 @@ def user_segments(
     -------
     Segments and heterogeneity as of ``segments``. Segments also have ``lowest`` and ``highest``,
     the range of the covariate, and the number of ``users``; simultaneous intervals hold for all
-    groups of all covariates at once, in each line of the ledger. ``p_value_adjusted`` is Holm's, for
-    all covariates and lines.
+    groups of all covariates at once, in each line of the ledger. ``p_value_adjusted`` is Holm's,
+    for all covariates and lines.
 
     Raises
     ------

@@ -52,7 +52,10 @@ def _differences(tested: pd.DataFrame) -> str:
     if differ:
         return f"the groups differ in the effect on {', '.join(differ)}."
     least = p_value(float(p.min()))
-    return f"no difference between the groups is shown for any line of the ledger (least adjusted p {least})."
+    return (
+        "no difference between the groups is shown for any line of the ledger (least adjusted p "
+        f"{least})."
+    )
 
 
 def _p(value: float) -> str:
