@@ -224,7 +224,7 @@ KEYS = {
     "simulate_clicks": "seed world",
     "estimate_ledger": "bootstrap_draws min_slates power_effects seed units",
     "estimate_delivered": "units",
-    "estimate_row_effects": "bootstrap_draws near_positions outcome seed",
+    "estimate_row_effects": "bands bootstrap_draws min_slates near_positions outcome seed",
     "test_randomization": "near_positions outcome permutations seed studentized",
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",

@@ -208,7 +208,7 @@ def largest_takings(table: pd.DataFrame, *, source: str = "", outcome: Outcome =
         subtitle=f"Change in observed {outcome.of(PER_1000)} of the group.",
         legend=[
             estimate_key(theme.total, "raw, simultaneous 95% interval"),
-            estimate_key(theme.data, "pooled, 95% interval on average", marker="s", filled=False),
+            estimate_key(theme.data, "pooled, 95% on average", marker="s", filled=False),
             color_key(theme.same_cluster, "own group"),
             color_key(theme.other, "another group"),
             *known_keys(*(rows for _, rows in panels)),
