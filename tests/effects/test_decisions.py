@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
@@ -408,7 +408,7 @@ def test_statements_are_the_same_from_tables_in_memory_and_from_files(tmp_path, 
     log = random_items(1, 400, 6)
     accounts = slate_outcomes(log)
     tables = {
-        "product": product_summary(accounts),
+        "product": product_summary(compared(accounts)),
         "spillover": spillover_sensitivity(log, near_positions=3),
         "segments": segments(accounts, min_slates=min_slates)[0],
     }

@@ -15,6 +15,7 @@ from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.diversion import MOST_GROUPS, diversion
 from netlift.effects.ledger import component_effects
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.inference.shrinkage import shrunken, shrunken_jointly
 
 PARTS = ["focal", "own_group", "group", "rarer"]
@@ -146,7 +147,7 @@ def test_rows_add_up_to_the_ledger_of_their_slates(items, name):
             "several groups": of_focal.map(len) > 1,
         }.get(focal_group, of_focal.map(lambda groups, one=focal_group: groups == {one}))
         accounts = slate_outcomes(drawn[drawn["slate_id"].map(chosen)].reset_index(drop=True))
-        ledger = component_effects(accounts)
+        ledger = component_effects(SlateAccounts.from_table(accounts))
         ledger = ledger[
             (ledger["estimator"] == main) & (ledger["outcome_type"] == "observed_clicks")
         ].set_index("line")

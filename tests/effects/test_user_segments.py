@@ -10,6 +10,7 @@ from netlift.core.errors import NetliftError
 from netlift.effects.account_tables import account_tables
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.effects.user_segments import QUARTERS, user_segments
 
 LINES = ["direct", "same_cluster", "other", "total"]
@@ -35,7 +36,7 @@ def test_each_quarter_has_the_ledger_of_its_slates(accounts, kind):
     low = -np.inf
     for name, high in zip(QUARTERS, [*edges, np.inf], strict=True):
         member = (accounts[kind] > low) & (accounts[kind] <= high)
-        ledger = component_effects(accounts[member])
+        ledger = component_effects(SlateAccounts.from_table(accounts[member]))
         ledger = ledger[ledger["estimator"] == "difference_in_means"]
         ledger = ledger[ledger["outcome_type"] == "observed_clicks"].set_index("line")
         for line in LINES:

@@ -116,8 +116,8 @@ def test_groups_of_users_that_differ_are_named():
     assert said == (
         "By user activity: the groups differ in the effect on other items (adjusted p = 0.0030). "
         "The effect on whole slates is shown to differ from 0 in the lowest quarter: −0.300 "
-        "(−0.400 to −0.200); the highest quarter: −0.300 (−0.400 to −0.200), in clicks per slate with "
-        "simultaneous 95% intervals."
+        "(−0.400 to −0.200); the highest quarter: −0.300 (−0.400 to −0.200), in clicks per slate "
+        "with simultaneous 95% intervals."
     )
     (said,) = user_sentences(*users(0.2, 0.05), CLICKS)
     assert said == (
