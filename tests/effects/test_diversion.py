@@ -151,9 +151,10 @@ def test_rows_add_up_to_the_ledger_of_their_slates(items, name):
         ledger = ledger[
             (ledger["estimator"] == main) & (ledger["outcome_type"] == "observed_clicks")
         ].set_index("line")
-        same = {"direct": "focal", "total": "total"}
+        same = {"direct": "focal", "same_cluster": "own_groups", "other": "other_groups"}
+        same["total"] = "total"
         if "own_group" in of.index:
-            same["same_cluster"] = "own_group"
+            assert of.loc["own_group", "estimate"] == of.loc["own_groups", "estimate"]
         for line, part in same.items():
             expected = ledger.loc[line, ["estimate_per_slate", "se", "df"]].to_numpy(float)
             number = of.loc[part, ["estimate", "se", "df"]].to_numpy(float)
@@ -183,6 +184,16 @@ def test_every_slate_is_in_one_row_and_every_group_in_one_column():
     columns = table[table["focal_kind"] == "all"]
     assert columns.loc[columns["part"].isin(["group", "rarer"]), "groups"].sum() == len(letters)
     assert (columns["part"] == "group").sum() == MOST_GROUPS
+    left = [name for name in counts.index if name not in set(single["focal_group"])]
+    focal_of = items["slate_id"].map(of_slate)
+    own = (focal_of == cluster) & ~items["is_focal_item"] & focal_of.isin(left)
+    own_clicks = (items["click"] * own)[focal_of.isin(left)]
+    own_clicks = own_clicks.groupby(items["slate_id"]).sum()
+    promoted = items.groupby("slate_id")["promotion_applied"].first()[own_clicks.index] == 1
+    row = table[table["focal_kind"] == "rarer"].set_index("part")
+    assert row.loc["own_groups", "estimate"] == pytest.approx(
+        1000 * (own_clicks[promoted].mean() - own_clicks[~promoted].mean())
+    )
     pooled = columns.set_index("part").loc["rarer", "estimate"]
     shown = columns.loc[columns["part"] == "group", "group"]
     rest = ~pd.Series(cluster).isin(shown) & ~items["is_focal_item"]
@@ -215,10 +226,17 @@ def test_items_without_a_cluster_are_a_group(items):
     none = items.assign(spillover_cluster=items["spillover_cluster"].replace("C", None))
     table = diversion(none, min_slates=20)
     expected = diversion(items.replace({"spillover_cluster": {"C": "(none)"}}), min_slates=20)
+    columns = ["estimate", "se", "known_effect", "share", "slates"]
+    apart = (table["part"] != "own_groups") & (table["part"] != "other_groups")
     pd.testing.assert_frame_equal(
-        table.sort_values(["focal_group", "group"]).reset_index(drop=True),
-        expected.sort_values(["focal_group", "group"]).reset_index(drop=True),
+        cells(table[apart])[columns].sort_index(),
+        cells(expected[apart.to_numpy()])[columns].sort_index(),
     )
+    # Items without a cluster are not of the same one.
+    assert cells(table).loc[("(none)", "(none)"), "part"] == "group"
+    own = cells(table).loc[("(none)", "own group")]
+    assert own["estimate"] == 0
+    assert own["note"] == "no slate has such an item, so the effect is 0 by construction"
     with pytest.raises(NetliftError, match="no item has a cluster"):
         diversion(items.assign(spillover_cluster=None), min_slates=20)
 
@@ -345,7 +363,7 @@ def test_matrices_by_other_attributes_add_up_to_the_same_totals(items):
     assert np.ptp(whole["estimate"]) < 1e-9
     columns = table[(table["attribute"] == "price") & (table["focal_kind"] == "all")]
     names = ["below 5", "5 to below 15", "15 or more", "(none)"]
-    assert list(columns["group"]) == ["focal item", *names, "all other items", "all items"]
+    assert list(columns["group"][:5]) == ["focal item", *names]
     member = ~more["is_focal_item"] & np.isin(price, [5.0, 10.0])
     clicks = (more["click"] * member).groupby(more["slate_id"]).sum()
     arm = more.groupby("slate_id")["promotion_applied"].first() == 1

@@ -59,7 +59,7 @@ def test_colors_are_those_of_pooled_numbers(table):
     figure = diversion(by_seller)
     cells = [patch for patch in figure.axes[0].patches if patch.get_gid() != "shown"]
     pooled = by_seller["pooled_estimate"].fillna(by_seller["estimate"])
-    sums = by_seller["part"].isin(["others", "total"])
+    sums = by_seller["part"].isin(["own_groups", "other_groups", "others", "total"])
     reach = pooled[~sums].abs().max()
     found = [patch.get_alpha() for patch in cells]
     expected = 0.65 * pooled.abs() / np.where(sums, pooled[sums].abs().max(), reach)

@@ -39,12 +39,13 @@ def test_a_taking_that_is_shown_is_said_as_a_part_of_the_gain():
         f"{100 * row['simultaneous_share_ci_95_upper']:.0f})."
     ]
     assert not any("items of C" in text for text in sentences(table))
+    assert any("items outside their own cluster" in text for text in sentences(table)[:3])
 
 
 def test_what_is_not_shown_is_said_not_to_be():
     table = diversion(drawn(2, 300, 0.0), min_slates=30)
     (said,) = sentences(table, Outcome("minutes"))
-    assert said.startswith("By cluster, this experiment cannot tell who pays: of 6 cells, none has")
+    assert said.startswith("By cluster, this experiment cannot tell who pays: of 8 cells, none has")
     single = table[(table["focal_kind"] == "group") & table["part"].isin(["own_group", "group"])]
     half = np.median(single["simultaneous_ci_95_upper"] - single["estimate"])
     assert f"only a change of more than {half:,.0f} minutes per 1,000 promoted slates" in said
@@ -66,13 +67,13 @@ def test_nothing_is_named_without_an_interval_below_zero_that_is_promised(column
     said = " ".join(sentences(table))
     assert "Of 100" not in said
     assert "Promoting" not in said
-    assert ("6 of 6 cells rest on too few" in said) == (column == "claims_95")
+    assert ("8 of 8 cells rest on too few" in said) == (column == "claims_95")
 
 
 def test_many_takings_are_counted():
     row = diversion(drawn(1, 1500, 0.2), min_slates=30)
     taking = row[(row["focal_group"] == "A") & (row["group"] == "B")]
-    others = row[~row["part"].isin(["own_group", "group"])]
+    others = row[row["part"] == "focal"]
     table = pd.concat([others, *[taking] * (MOST_NAMED + 3)], ignore_index=True)
     said = sentences(table)
     assert sum(text.startswith("Of 100") for text in said) == MOST_NAMED

@@ -111,9 +111,13 @@ ALL_SLATES, OF_GROUP, OF_RARER, OF_SEVERAL = "all", "group", "rarer", "several"
 a rarer one; those whose focal items are of several groups."""
 
 FOCAL_PART, OWN_PART, GROUP_PART, RARER_PART = "focal", "own_group", "group", "rarer"
-OTHERS_PART, TOTAL_PART = "others", "total"
+OWN_SUM, OTHER_SUM, OTHERS_PART, TOTAL_PART = "own_groups", "other_groups", "others", "total"
 """Kinds of columns: the focal item, the other items of its group, the items of another group, those
-of rarer groups; all items but the focal one, and all items."""
+of rarer groups; and sums: of the items of the focal items' own groups, of all other groups, of all
+items but the focal one, of all items."""
+
+SUMS = (OWN_SUM, OTHER_SUM, OTHERS_PART, TOTAL_PART)
+"""Kinds of columns that are sums over groups."""
 
 TAKINGS = (OWN_PART, GROUP_PART, RARER_PART)
 """Kinds of columns that add up with the focal item to the total."""

@@ -22,10 +22,9 @@ from netlift.effects.codes import (
     OF_GROUP,
     OF_RARER,
     OF_SEVERAL,
-    OTHERS_PART,
     OWN_PART,
     RARER_PART,
-    TAKINGS,
+    SUMS,
     TOTAL_PART,
 )
 from netlift.effects.estimators import difference
@@ -98,7 +97,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Matrix:
-    """Outcomes of slates by column: the focal item, each shown group, and the rarer groups.
+    """Outcomes of slates: of the focal item, each shown group, the rarer groups; and own groups.
 
     Attributes
     ----------
@@ -109,8 +108,9 @@ class _Matrix:
     focal_group
         Number of each slate's group of focal items, -1 where they are of several, shape (N,).
     clicks, counts, known
-        Outcome, item rows, and known effect by slate and column, shape (N, m); known is None
-        outside simulated worlds.
+        Outcome, item rows, and known effect by slate, shape (N, m); known is None outside simulated
+        worlds. All but the last add up to the slate; the last is a part of them: the items of the
+        focal items' own groups.
     design
         The assignment, by slate.
     """
@@ -134,14 +134,17 @@ class _Matrix:
         shown = [(GROUP_PART, self.grouping.names[group], 1) for group in self.shown]
         pooled = [(RARER_PART, rarer(self.rarer), self.rarer)] if self.rarer else []
         every = len(self.grouping.names)
-        sums = [(OTHERS_PART, "all other items", every), (TOTAL_PART, "all items", every)]
+        names = ("own group", "other groups", "all other items", "all items")
+        sums = [(part, name, every) for part, name in zip(SUMS, names, strict=True)]
         return [(FOCAL_PART, "focal item", 1), *shown, *pooled, *sums]
 
     @property
     def weights(self) -> Floats:
         """Weights of the m outcomes in the L columns of the table, shape (L, m)."""
-        m = self.clicks.shape[1]
-        return np.vstack([np.eye(m), np.r_[0.0, np.ones(m - 1)], np.ones(m)])
+        parts = self.clicks.shape[1] - 1
+        others, own = np.r_[0.0, np.ones(parts - 1), 0.0], np.r_[np.zeros(parts), 1.0]
+        total = np.r_[np.ones(parts), 0.0]
+        return np.vstack([np.eye(parts, parts + 1), own, others - own, others, total])
 
 
 def diversion(
@@ -155,7 +158,8 @@ def diversion(
     A row of a matrix compares the arms among the slates whose focal item is of one group. Its
     columns are the focal item, the other items of each group, and all rarer groups together: one
     linear map for all of them, so that they add up to the row's total exactly. The diagonal is the
-    other items of the focal item's own group, without the focal item.
+    other items of the focal item's own group, without the focal item. The sums at the end of a row
+    are also divided into own and other groups, whether or not these have a column.
 
     Shown are the ``MOST_GROUPS`` groups with the largest share of focal items plus share of item
     rows; a row also needs ``min_slates`` slates in each arm. All other groups are pooled, in the
@@ -230,14 +234,16 @@ def _matrix(rows: ItemRows, grouping: Grouping) -> _Matrix:
     same = (of_focal == of_focal[:, :1]).all(axis=1)
     focal_group = np.where(same, of_focal[:, 0], -1)
     shown = _most_common(grouping, focal_group)
-    matrix = _summed(rows, grouping, shown, focal_group)
+    in_own = (grouping.group[:, None] == of_focal[rows.slate]).any(axis=1) & ~is_focal
+    in_own &= grouping.group != grouping.none
+    matrix = _summed(rows, grouping, shown, focal_group, in_own)
     if rows.known is None:
         _check_balance(matrix)
     if not grouping.in_order:
         # By what all promotions take from each, most first.
         taken = difference(rows.design, matrix.clicks).difference[1 : len(shown) + 1]
         shown = shown[np.argsort(taken, kind="stable")]
-    return _summed(rows, grouping, shown, focal_group)
+    return _summed(rows, grouping, shown, focal_group, in_own)
 
 
 def _most_common(grouping: Grouping, focal_group: Integers) -> Integers:
@@ -248,8 +254,10 @@ def _most_common(grouping: Grouping, focal_group: Integers) -> Integers:
     return np.sort(np.argsort(-(of_rows + of_focal), kind="stable")[:MOST_GROUPS])
 
 
-def _summed(rows: ItemRows, grouping: Grouping, shown: Integers, focal_group: Integers) -> _Matrix:
-    """Sum rows to slates by column: the focal item, each shown group, all other groups."""
+def _summed(
+    rows: ItemRows, grouping: Grouping, shown: Integers, focal_group: Integers, in_own: Booleans
+) -> _Matrix:
+    """Sum rows to slates: the focal item, each shown group, the others; and own groups."""
     n_groups = len(grouping.names)
     column_of = np.full(n_groups, len(shown) + 1)
     column_of[shown] = np.arange(1, len(shown) + 1)
@@ -257,7 +265,9 @@ def _summed(rows: ItemRows, grouping: Grouping, shown: Integers, focal_group: In
     cell = rows.slate * m + np.where(rows.member(FOCAL), 0, column_of[grouping.group])
 
     def summed(values: Floats | None) -> Floats:
-        return np.bincount(cell, values, rows.n_slates * m).reshape(-1, m).astype(np.float64)
+        parts = np.bincount(cell, values, rows.n_slates * m).reshape(-1, m)
+        own = rows.per_slate(in_own if values is None else values * in_own)
+        return np.column_stack([parts, own]).astype(np.float64)
 
     known = None if rows.known is None else summed(rows.known)
     # In the first column, that of the focal item, its absence from control slates is known.
@@ -284,9 +294,8 @@ def _check_balance(matrix: _Matrix) -> None:
         They do; among valid logs, one in 10,000 is refused.
     """
     design = matrix.design
-    focal = matrix.focal_group[:, None] == np.arange(len(matrix.grouping.names))
-    common = focal[:, np.unique(np.r_[matrix.shown])]
-    x = np.column_stack([matrix.counts[:, 1:], common]).astype(np.float64)
+    of_focal = matrix.focal_group[:, None] == matrix.shown
+    x = np.column_stack([matrix.counts[:, 1:], of_focal]).astype(np.float64)
     of_stratum = pd.DataFrame(x).groupby(design.stratum)
     x = design.per_unit(x - of_stratum.transform("mean").to_numpy())
     share = float(design.promoted.mean())
@@ -328,7 +337,9 @@ def _rows(matrix: _Matrix, min_slates: int) -> list[_Row]:
         chosen = matrix.focal_group == group
         if too_few(_part(matrix.design, chosen), min_slates) is None:
             name = matrix.grouping.names[group]
-            rows.append(_row(matrix, OF_GROUP, name, chosen, min_slates, own))
+            # Items without a group are not each other's group.
+            diagonal = None if group == matrix.grouping.none else own
+            rows.append(_row(matrix, OF_GROUP, name, chosen, min_slates, diagonal))
             left &= ~chosen
     n_left = len(np.unique(matrix.focal_group[left]))
     # If no group has enough slates, the first row already has all of them.
@@ -343,7 +354,7 @@ def _rows(matrix: _Matrix, min_slates: int) -> list[_Row]:
 
 def rarer(groups: int) -> str:
     """Return the name of pooled groups."""
-    return f"{groups} rarer group" + ("" if groups == 1 else "s")
+    return f"{groups:,} rarer group" + ("" if groups == 1 else "s")
 
 
 def _part(design: Design, chosen: Booleans) -> Design:
@@ -445,7 +456,7 @@ def _shares(
     focal = matrix.weights[0]
     for number, part in enumerate(parts):
         filled: tuple[object, ...] = (None,) * len(columns)
-        if part in (*TAKINGS, OTHERS_PART) and row.varies(number) and row.varies(0):
+        if part not in (FOCAL_PART, TOTAL_PART) and row.varies(number) and row.varies(0):
             assert row.arms is not None, "a cell that varies has numbers"
             taken = -matrix.weights[number]
             own, all_at_once = (
@@ -463,7 +474,7 @@ def _known(matrix: _Matrix, row: _Row, parts: Sequence[str]) -> dict[str, Floats
     """Return the known effects of a row per 1,000 slates, and the shares that are taken."""
     assert matrix.known is not None, "the world is simulated"
     effect = matrix.known[row.chosen].mean(axis=0) @ matrix.weights.T * _PER
-    taken = np.isin(parts, (*TAKINGS, OTHERS_PART)) & (effect[0] != 0)
+    taken = ~np.isin(parts, (FOCAL_PART, TOTAL_PART)) & (effect[0] != 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(taken, -effect / effect[0], np.nan)
     return {"known_effect": effect, "known_share": share}

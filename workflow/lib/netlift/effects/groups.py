@@ -30,6 +30,8 @@ class Grouping:
         Number of each row's group, 0 to G - 1, shape (R,).
     has_groups
         Whether any row has a value.
+    none
+        Number of the group of rows without a value; -1 if all have one.
     in_order
         Whether the groups have an order of their own, as bands have.
     """
@@ -38,6 +40,7 @@ class Grouping:
     names: tuple[str, ...]
     group: Integers
     has_groups: bool
+    none: int = -1
     in_order: bool = False
 
 
@@ -85,7 +88,8 @@ def _with_none(attribute: str, names: list[str], group: Integers, *, in_order: b
     if missing.any():
         group = np.where(missing, len(names), group)
     every = (*names, NO_GROUP) if missing.any() else tuple(names)
-    return Grouping(attribute, every, group, bool(names), in_order)
+    none = len(names) if missing.any() else -1
+    return Grouping(attribute, every, group, bool(names), none, in_order)
 
 
 def _edges(values: Floats, edges: Sequence[float] | None = None, bands: int = 0) -> Floats:

@@ -17,10 +17,9 @@ from netlift.core.units import PER_1000
 from netlift.effects.codes import (
     FOCAL_PART,
     OF_GROUP,
-    OTHERS_PART,
     OWN_PART,
+    SUMS,
     TAKINGS,
-    TOTAL_PART,
 )
 from netlift.figures.drawing.marks import (
     color_key,
@@ -69,7 +68,6 @@ _TITLE = 68.0
 
 _LABEL = 92.0
 _PAIR = 250.0
-_SUMS = (OTHERS_PART, TOTAL_PART)
 
 
 @styled
@@ -87,9 +85,9 @@ def diversion(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICK
     """
     theme = current_theme()
     matrices = _matrices(table)
-    heights = [_CELL * _n_rows(matrix) + _DECOR for matrix in matrices]
+    rows = [_n_rows(matrix) + 0.3 for matrix in matrices]
     figure = sheet(
-        sum(heights),
+        _CELL * sum(rows) + _DECOR * len(rows),
         title="Who pays? What promoted items of each group take, and from which items",
         subtitle=f"Change in observed {outcome.of(PER_1000)}. Rows: the group of the promoted "
         "item; columns: the items that gain or lose.",
@@ -101,7 +99,7 @@ def diversion(table: pd.DataFrame, *, source: str = "", outcome: Outcome = CLICK
         "in rows, also those with too few slates in an arm.",
         source=source,
     )
-    panels = np.ravel(figure.subplots(len(matrices), 1, gridspec_kw={"height_ratios": heights}))
+    panels = np.ravel(figure.subplots(len(matrices), 1, gridspec_kw={"height_ratios": rows}))
     for axes, matrix in zip(panels, matrices, strict=True):
         _draw_matrix(axes, matrix)
         axes.set_title(f"By {_words(matrix)}", pad=_TITLE)
@@ -125,13 +123,13 @@ def _n_rows(matrix: pd.DataFrame) -> int:
 def _draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
     """Draw one cell for each row of the table, with the sums apart."""
     rows = [cells for _, cells in matrix.groupby(["focal_kind", "focal_group"], sort=False)]
-    sums = matrix["part"].isin(_SUMS)
+    sums = matrix["part"].isin(SUMS)
     reach = {part: float(_colored(matrix[sums == part]).abs().max()) for part in (True, False)}
     across = _places(list(rows[0]["part"]))
     down = [0.0, *(number + 0.35 for number in range(1, len(rows)))]
     for y, cells in zip(down, rows, strict=True):
         for x, (_, cell) in zip(across, cells.iterrows(), strict=True):
-            _draw_cell(axes, x, y, cell, reach[cell["part"] in _SUMS])
+            _draw_cell(axes, x, y, cell, reach[cell["part"] in SUMS])
     names = [shortened(name, _LABEL, size=SMALL) for name in rows[0]["group"]]
     axes.set_xticks(across, names, rotation=40, ha="left", rotation_mode="anchor")
     labels = [shortened(cells["focal_group"].iloc[0], _LABEL, size=SMALL) for cells in rows]
@@ -148,7 +146,7 @@ def _places(parts: Sequence[str]) -> list[float]:
     """Return the place of each column: the focal item and the sums are set apart."""
     places, x = [], 0.0
     for before, part in zip(["", *parts], parts, strict=False):
-        x += 0.3 * (before == FOCAL_PART or (part in _SUMS and before not in _SUMS))
+        x += 0.3 * (before == FOCAL_PART or (part in SUMS and before not in SUMS))
         places.append(x)
         x += 1
     return places

@@ -10,7 +10,15 @@ import pandas as pd
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000
-from netlift.effects.codes import ALL_SLATES, FOCAL_PART, OF_GROUP, OWN_PART, TAKINGS
+from netlift.effects.codes import (
+    ALL_SLATES,
+    FOCAL_PART,
+    OF_GROUP,
+    OTHER_SUM,
+    OWN_PART,
+    OWN_SUM,
+    TAKINGS,
+)
 
 MOST_NAMED = 10
 """Takings that are named; the others are counted."""
@@ -39,9 +47,13 @@ def diversion_sentences(table: pd.DataFrame, outcome: Outcome) -> Iterator[str]:
 def _of_attribute(part: pd.DataFrame, name: str, outcome: Outcome) -> Iterator[str]:
     """Yield the sentences of one matrix."""
     gains = part[part["part"] == FOCAL_PART].set_index(["focal_kind", "focal_group"])
-    cells = part[part["part"].isin(TAKINGS) & part["se"].notna()]
+    of_own = part["part"].isin((OWN_SUM, OTHER_SUM)) & (part["focal_kind"] == ALL_SLATES)
+    cells = part[(part["part"].isin(TAKINGS) | of_own) & part["se"].notna()]
     claimed = cells[cells["claims_95"].astype(bool)]
-    losses = claimed[claimed["simultaneous_ci_95_upper"] < 0].sort_values("estimate")
+    losses = claimed[claimed["simultaneous_ci_95_upper"] < 0]
+    # What all slates together show comes first.
+    single = losses["focal_kind"] != ALL_SLATES
+    losses = losses.assign(single=single).sort_values(["single", "estimate"])
     for _, cell in losses.head(MOST_NAMED).iterrows():
         gain = gains.loc[(cell["focal_kind"], cell["focal_group"])]
         yield _taking(cell, gain, name, outcome)
@@ -99,6 +111,10 @@ def _promoted(cell: pd.Series, name: str) -> str:
 def _payer(cell: pd.Series, name: str) -> str:
     if cell["part"] == OWN_PART:
         return f"other items of {cell['group']}, the same {name}"
+    if cell["part"] == OWN_SUM:
+        return f"other items of their own {name}"
+    if cell["part"] == OTHER_SUM:
+        return f"items outside their own {name}"
     return f"items of {cell['group']}"
 
 

@@ -10,7 +10,14 @@ import pandas as pd
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
-from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TAKINGS, TOTAL_LINE, UNEXPOSED
+from netlift.effects.codes import (
+    ALL_SLATES,
+    FIRST_STAGE,
+    MAIN_OUTCOME,
+    TAKINGS,
+    TOTAL_LINE,
+    UNEXPOSED,
+)
 from netlift.effects.estimators import MAIN
 from netlift.report.columns import (
     KNOWN,
@@ -256,7 +263,8 @@ def _who_pays(experiment: PageData) -> Section:
     part.table(
         "diversion",
         f"The cells with the {MOST_CELLS} largest changes of each matrix by the pooled estimate, "
-        "and all totals, in {clicks} per 1,000 promoted slates; all cells are in diversion.csv. "
+        "and all sums over all slates, in {clicks} per 1,000 promoted slates; all cells are in "
+        "diversion.csv. "
         "Raw numbers add up along a row of the matrix, pooled ones do not.",
         [
             text("attribute", "By"),
@@ -285,18 +293,18 @@ def _who_pays(experiment: PageData) -> Section:
 
 
 MOST_CELLS = 20
-"""Cells of a diversion matrix that the page shows, besides totals."""
+"""Cells of a diversion matrix that the page shows, besides sums."""
 
 
 def _largest_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the totals and the largest cells of each matrix, in the order of the table."""
+    """Return the sums of all slates and the largest cells, in the order of the table."""
     if "part" not in frame:
         return frame
     size = frame["pooled_estimate"].fillna(frame["estimate"]).abs()
     cells = frame[frame["part"].isin(TAKINGS)].assign(size=size)
     largest = cells.sort_values("size", ascending=False).groupby("attribute").head(MOST_CELLS)
-    kept = frame.index.isin(largest.index) | ~frame["part"].isin(TAKINGS)
-    return frame[kept]
+    sums = ~frame["part"].isin(TAKINGS) & (frame["focal_kind"] == ALL_SLATES)
+    return frame[sums | frame["focal_kind"].isna() | frame.index.isin(largest.index)]
 
 
 def _item_level(experiment: PageData) -> Section:
