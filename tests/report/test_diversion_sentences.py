@@ -45,7 +45,9 @@ def test_a_taking_that_is_shown_is_said_as_a_part_of_the_gain():
 def test_what_is_not_shown_is_said_not_to_be():
     table = diversion(drawn(2, 300, 0.0), min_slates=30)
     (said,) = sentences(table, Outcome("minutes"))
-    assert said.startswith("By cluster, this experiment cannot tell who pays: of 8 cells, none has")
+    assert said.startswith(
+        "By cluster, this experiment cannot tell who pays for whom: of 8 cells, none has"
+    )
     single = table[(table["focal_kind"] == "group") & table["part"].isin(["own_group", "group"])]
     half = np.median(single["simultaneous_ci_95_upper"] - single["estimate"])
     assert f"only a change of more than {half:,.0f} minutes per 1,000 promoted slates" in said

@@ -65,8 +65,8 @@ def _of_attribute(part: pd.DataFrame, name: str, outcome: Outcome) -> Iterator[s
             f"By {name}, {count(len(rises))} of {count(len(cells))} cells show items that gain "
             f"{outcome.unit} where another item is promoted: {_named(rises)}."
         )
-    if not len(losses):
-        yield _nothing(cells, name, outcome)
+    if not (losses["focal_kind"] == OF_GROUP).any():
+        yield _nothing(cells, len(losses), name, outcome)
     unclaimed = len(cells) - len(claimed)
     if unclaimed:
         yield (
@@ -125,18 +125,17 @@ def _named(cells: pd.DataFrame) -> str:
     return "; ".join(pairs) + ("; and others" if len(cells) > len(pairs) else "")
 
 
-def _nothing(cells: pd.DataFrame, name: str, outcome: Outcome) -> str:
-    """Say that no taking is shown, and how large one would have to be."""
+def _nothing(cells: pd.DataFrame, shown: int, name: str, outcome: Outcome) -> str:
+    """Say that no taking of a single group is shown, and how large one would have to be."""
+    sentence = f"By {name}, this experiment cannot tell who pays for whom"
+    if not shown:
+        sentence += f": of {count(len(cells))} cells, none has a simultaneous 95% interval below 0"
     single = cells[cells["focal_kind"] == OF_GROUP]
-    ends = single[["simultaneous_ci_95_lower", "simultaneous_ci_95_upper"]].to_numpy(np.float64)
-    sentence = (
-        f"By {name}, this experiment cannot tell who pays: of {count(len(cells))} cells, none has "
-        "a simultaneous 95% interval below 0."
-    )
     if not len(single):
-        return f"{sentence} No {name} has enough slates in each arm for a row of its own."
+        return f"{sentence}. No {name} has enough slates in each arm for a row of its own."
+    ends = single[["simultaneous_ci_95_lower", "simultaneous_ci_95_upper"]].to_numpy(np.float64)
     half = float(np.median(ends[:, 1] - ends[:, 0])) / 2
     return (
-        f"{sentence} In a typical cell of one promoted {name}, only a change of more than "
+        f"{sentence}. In a typical cell of one promoted {name}, only a change of more than "
         f"{half:,.0f} {outcome.of(PER_1000)} would have been shown."
     )
