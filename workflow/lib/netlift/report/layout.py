@@ -11,7 +11,6 @@ from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
 from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TOTAL_LINE, UNEXPOSED
-from netlift.effects.estimators import MAIN
 from netlift.report.columns import (
     KNOWN,
     NOT_SHOWN,
@@ -638,6 +637,7 @@ def _truth(experiment: PageData) -> Section:
 
 def _design(experiment: PageData) -> Section:
     part = _Part(experiment)
+    main = main_estimator(experiment.tables["component_effects"])
     part.say(
         "Was the promotion randomized as it should be, and what could this experiment have shown?"
     )
@@ -657,8 +657,8 @@ def _design(experiment: PageData) -> Section:
     )
     part.table(
         "power",
-        "Power for given effects and the smallest effect detected with 80% power, difference in "
-        "means; effects in {clicks} per slate.",
+        "Power for given effects and the smallest effect detected with 80% power, by the main "
+        "estimator; effects in {clicks} per slate.",
         [
             text("component", "Items"),
             text("question_label", "Question"),
@@ -667,7 +667,7 @@ def _design(experiment: PageData) -> Section:
             counted("slates_needed", "Slates needed for 80% power"),
             NOTE,
         ],
-        lambda frame: frame[frame["estimator"] == MAIN],
+        lambda frame: frame[frame["estimator"] == main],
     )
     part.table(
         "component_support",
