@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,16 +12,20 @@ from netlift.effects.covariates import COVARIATES, SAME_RANK
 from netlift.inference.balance import WRONG, imbalance, sample_ratio_p_value
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
-from netlift.logs.source import first_row, name
+from netlift.logs.source import first_row, name, text
 
 if TYPE_CHECKING:
     import duckdb
 
 
+MOST_BLOCKS = 20
+"""Blocks of focal items whose shares are compared between arms: the most frequent ones."""
+
+
 def assignment_problems(
     con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
-    """Yield ``sample_ratio`` and ``covariate_imbalance`` where they contradict the design.
+    """Yield what contradicts the design: numbers of units, covariates, blocks of focal items.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ def assignment_problems(
                 f"{list(names)[worst]} (z = {z[worst]:.1f}; all covariates together p = {p:.2g})"
             )
             yield Problem("covariate_imbalance", examples=(message,))
+    if log.has_blocks and log.has_parts:
+        yield from _blocks(con, log, used, treated / expected)
 
 
 def _length(log: LogEntry) -> list[str]:
@@ -75,7 +81,44 @@ def _length(log: LogEntry) -> list[str]:
     """
     treatment = log.treatment
     takes_one_off = treatment.adds_focal_item and not treatment.grows
-    return ["n_items"] if log.has_parts and not takes_one_off else []
+    if not log.has_parts or takes_one_off:
+        return []
+    return ["n_items", "n_focal_block"] if log.has_blocks else ["n_items"]
+
+
+def _blocks(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str, ratio: float
+) -> Iterator[Problem]:
+    """Yield ``block_differs`` where the blocks of focal items are not those that a draw gives.
+
+    By the most frequent blocks: their indicators are tested as covariates are.
+    """
+    counted = con.execute(
+        f"SELECT focal_block, count(*) FROM {used} WHERE focal_block IS NOT NULL "
+        f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_BLOCKS + 1}"
+    ).fetchall()
+    blocks = [block for block, _ in counted][1:] or [block for block, _ in counted]
+    flags = {f"of_block_{number}": block for number, block in enumerate(blocks)}
+    columns = ", ".join(
+        f"(focal_block = {text(block)})::TINYINT AS {flag}" for flag, block in flags.items()
+    )
+    flagged = f"(SELECT *, {columns} FROM {used})"
+    spreads = _spreads(con, flagged, list(flags))
+    if not spreads:
+        return
+    p, z = imbalance(*_sums(con, flagged, spreads, log.unit == "user", ratio))
+    if p < WRONG:
+        flag = list(spreads)[int(np.argmax(np.abs(z)))]
+        shares = first_row(
+            con,
+            f"SELECT avg({flag}) FILTER (promotion_applied = 1), "
+            f"avg({flag}) FILTER (promotion_applied = 0) FROM {flagged}",
+        )
+        message = (
+            f"the focal item is in block {flags[flag]} in {shares[0]:.1%} of promoted and in "
+            f"{shares[1]:.1%} of control slates (p = {p:.2g})"
+        )
+        yield Problem("block_differs", log.columns["block"], examples=(message,))
 
 
 def _covariates(con: duckdb.DuckDBPyConnection, used: str, known: list[str]) -> dict[str, float]:
@@ -83,8 +126,13 @@ def _covariates(con: duckdb.DuckDBPyConnection, used: str, known: list[str]) -> 
     existing = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
     prefixes = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
     candidates = [column for column in existing if column in known or column.startswith(prefixes)]
-    if not candidates:
-        return {}
+    return _spreads(con, used, candidates) if candidates else {}
+
+
+def _spreads(
+    con: duckdb.DuckDBPyConnection, used: str, candidates: Sequence[str]
+) -> dict[str, float]:
+    """Return the columns that vary and are complete, with their spread."""
     sums = ", ".join(
         f"count(*) - count({name(column)}), stddev_pop({name(column)}::DOUBLE), "
         f"max(abs({name(column)}))"

@@ -14,6 +14,8 @@ UNIT = "outcome per item row"
 def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each outcome at each position, with errors clustered by user.
 
+    On pages of several blocks, at each position of each block.
+
     The position is the one at which items were shown; in a log with promotions, only control slates
     are used. The means are descriptive: items at different positions differ.
 
@@ -24,26 +26,28 @@ def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per outcome and position: ``rows``, ``mean`` (outcome per item row), ``se`` and its 95%
+    One row per outcome, ``block`` if there are any, and position: ``rows``, ``mean`` (outcome per item row), ``se`` and its 95%
     interval.
     """
     if "promotion_applied" in items:
         items = items[(items["promotion_applied"] == 0) & items["slate_position_seed"].notna()]
     user = pd.factorize(items["user_id"])[0]
-    position = items["slate_position_seed"].to_numpy()
+    keys = ["block", "slate_position_seed"] if "block" in items else ["slate_position_seed"]
+    places = items.groupby(keys, observed=True, sort=True).indices
     table = []
     for outcome, column in item_outcomes(items).items():
         values = items[column].to_numpy(dtype=np.float64)
-        for number in np.unique(position):
-            here = position == number
+        for place, here in places.items():
+            *block, number = place if isinstance(place, tuple) else (place,)
             estimate = _mean(values[here], pd.factorize(user[here])[0])
             lower, upper = estimate.interval if estimate.df > 0 else (None, None)
             table.append(
                 {
                     "outcome_type": outcome,
+                    **dict(zip(keys[:-1], block, strict=True)),
                     "position": int(number),
                     "unit": UNIT,
-                    "rows": int(here.sum()),
+                    "rows": len(here),
                     "mean": estimate.value,
                     "se": estimate.se if estimate.df > 0 else None,
                     "ci_95_lower": lower,

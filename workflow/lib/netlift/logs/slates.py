@@ -28,6 +28,8 @@ from netlift.logs.rows import (
 )
 from netlift.logs.source import Source, first_row, name
 from netlift.logs.treatment import (
+    IN_FOCAL_BLOCK,
+    block_facts,
     carried_out,
     is_hidden,
     may_be_hidden,
@@ -36,6 +38,7 @@ from netlift.logs.treatment import (
     slate_facts,
 )
 from netlift.logs.unlogged import is_unlogged
+from netlift.promotion.treatment import Treatment
 
 if TYPE_CHECKING:
     import duckdb
@@ -390,18 +393,23 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     facts = ""
     if rows.parts:
         facts = slate_facts(log.treatment, condition, unlogged=scale.unlogged, arm=carried_out(log))
-    summed = grouped_sql(slate_columns(rows, log, scale), facts, condition)
+    summed = grouped_sql(slate_columns(rows, log, scale), facts, condition, log.treatment)
     bits = problem_bits(rows, log, unlogged=scale.unlogged)
     return f"SELECT *, {bits} AS slate_problems FROM ({summed}) ORDER BY slate_id"
 
 
-def grouped_sql(columns: Mapping[str, str], facts: str, condition: str) -> str:
+def grouped_sql(
+    columns: Mapping[str, str], facts: str, condition: str, treatment: Treatment
+) -> str:
     """Return the query of one range of slates: some columns, by alias, of each slate id.
 
     ``facts`` is the query of what a row must know of its slate; empty if nothing.
     """
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     joined = f"LEFT JOIN ({facts}) ON rows.slate = focal_slate" if facts else ""
+    if treatment.in_block:
+        blocks = block_facts(treatment, condition)
+        joined += f" LEFT JOIN ({blocks}) ON rows.slate = block_slate AND block = of_block"
     return f"SELECT {aggregates} FROM rows {joined} WHERE {condition} GROUP BY rows.slate"
 
 
@@ -423,13 +431,15 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
         "n_positions": "count(position)",
-        "positions": _different("position", scale),
+        "positions": _different("position", scale, log),
         "position_min": "min(position)",
         "position_max": "max(position)",
         # Text is hashed: two items of a slate collide by chance once in 10^17 slates.
         "items": f"list_unique(list({'hash(item)' if scale.text_items else 'item'}))",
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
+    if log.has_blocks:
+        plain |= _blocks_sql(rows, log)
     same, counted = same_cluster(log.treatment), ""
     promoted = f"({promoted_position(log.treatment)})"
     if rows.parts and scale.unlogged:
@@ -444,8 +454,41 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
     return plain | _covariates_sql(rows, scale, counted)
 
 
-def _different(position: str, scale: Scale) -> str:
-    """Return the number of different positions of a slate."""
+def _blocks_sql(rows: Rows, log: LogEntry) -> dict[str, str]:
+    """Return what replaces, and what is added to, the aggregates of a slate that is one list.
+
+    A page may show one item in several blocks. The first and last position are those of the focal
+    item's block, which has ``n_focal_block`` items and ``n_block_positions`` positions; gaps in
+    other blocks are ``blocks_gap``.
+    """
+    columns = {
+        "items": "list_unique(list(hash(item, block)))",
+        "different_items": "list_unique(list(hash(item)))",
+        "n_blocks": "count(DISTINCT block)",
+        "page_positions": "list_unique(list(position))",
+        "page_first": "min(position)",
+        "page_last": "max(position)",
+        "blocks_gap": "coalesce(bool_or(block_gap), false)",
+        "page_gap": "coalesce(bool_or(block_gap), false)",
+    }
+    if rows.parts:
+        inside = f"FILTER ({IN_FOCAL_BLOCK})"
+        columns |= {
+            "focal_block": "min(focal_block)::VARCHAR",
+            "n_focal_blocks": "count(DISTINCT block) FILTER (focal)",
+            "n_focal_block": f"(count(*) {inside})::INTEGER",
+            "n_block_positions": f"count(position) {inside}",
+            "position_min": f"min(position) {inside}",
+            "position_max": f"max(position) {inside}",
+            "blocks_gap": f"coalesce(bool_or(block_gap AND NOT {IN_FOCAL_BLOCK}), false)",
+        }
+    return columns
+
+
+def _different(position: str, scale: Scale, log: LogEntry) -> str:
+    """Return the number of different positions of a slate, in all its blocks."""
+    if log.has_blocks:
+        return f"list_unique(list(hash(block, {position})) FILTER ({position} IS NOT NULL))"
     return _MASKED.format(position) if scale.masked else f"list_unique(list({position}))"
 
 
@@ -466,12 +509,15 @@ def _orders_sql(rows: Rows, log: LogEntry, scale: Scale, promoted: str) -> dict[
         unrecorded = f"unrecorded AND promoted IS NOT NULL AND NOT {hidden}"
         columns["outcome_missing"] = f"coalesce(bool_or({unrecorded}), false)"
     if log.treatment.kind == "replace":
-        columns["n_replaced"] = f"count(*) FILTER (position = {log.treatment.to})"
+        inside = f" AND {IN_FOCAL_BLOCK}" if log.has_blocks else ""
+        columns["n_replaced"] = f"count(*) FILTER (position = {log.treatment.to}{inside})"
     if log.treatment.kind == "rerank":
         columns["n_promoted_positions"] = "count(promoted_position)"
-        columns["promoted_positions"] = _different("promoted_position", scale)
+        columns["promoted_positions"] = _different("promoted_position", scale, log)
         columns["promoted_min"] = "min(promoted_position)"
         columns["promoted_max"] = "max(promoted_position)"
+        if log.has_blocks:
+            columns["blocks_order_gap"] = "coalesce(bool_or(block_order_gap), false)"
     return columns
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
 from netlift.logs.source import first_row
-from netlift.logs.treatment import carried_out
+from netlift.logs.treatment import carried_out, rows_of_focal_blocks
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,6 +47,7 @@ def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> boo
     treatment = log.treatment
     if not log.has_parts or treatment.kind not in NOT_LOGGED or treatment.grows:
         return False
+    used = rows_of_focal_blocks(log, used)
     if treatment.kind == "replace":
         found = first_row(
             con,
@@ -77,6 +78,8 @@ def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -
         As for ``is_unlogged``.
     """
     treatment, arm = log.treatment, carried_out(log)
+    used = rows_of_focal_blocks(log, used)
+    block = " of its block" if log.has_blocks else ""
     if treatment.kind == "replace":
         lacking = f"bool_and(position IS DISTINCT FROM {treatment.to})"
         slates = first_row(
@@ -84,12 +87,12 @@ def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -
             f"SELECT count(*) FROM (SELECT {lacking} AS lacks FROM {used} WHERE {arm} "
             "GROUP BY slate) WHERE lacks",
         )[0]
-        words = f"no row at position {treatment.to}"
+        words = f"no row at position {treatment.to}{block}"
     else:
         slates = first_row(con, f"SELECT count(DISTINCT slate) FROM {used} WHERE {arm}")[0]
         promoted, control = _positions(con, log, used)
         words = (
-            f"without the focal item, the last position of promoted slates is {promoted:.2f} on "
+            f"without the focal item, the last position{block} of promoted slates is {promoted:.2f} on "
             f"average, that of control slates {control:.2f}"
         )
     return Problem("not_shown_not_logged", log.columns["position"], None, int(slates), (words,))
