@@ -16,7 +16,6 @@ from netlift.core.errors import NetliftError
 from netlift.effects.items_table import has_truth, slates_of_rows
 from netlift.promotion.design import DESIGN_COLUMNS, Design
 
-
 BLOCK = "block"
 """Column of the block of the page that an item is in; only some tables of items have it."""
 

@@ -29,8 +29,8 @@ def cells(rows: ItemRows) -> Integers:
     """Return the number of the cell of each row, shape (R,).
 
     A cell has one position of the focal item and one of the row before promotion, moves down with
-    promotion or does not, and is in one fifth of relevance; on pages with blocks it has one block of
-    the row and one of the focal item.
+    promotion or does not, and is in one fifth of relevance; on pages with blocks it has one
+    block of the row and one of the focal item.
     """
     names = ["focal_seed_position", "slate_position_seed", "promoted_position"]
     # Where an item is not shown it has no position, and 0 here.

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def alike_names(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Iterator[Problem]:
-    """Yield clusters, blocks, items and users that differ only by case, blanks, Unicode form or ``.0``.
+    """Yield clusters, blocks, items and users that differ only in how they are written.
+
+    That is by case, blanks, Unicode form or ``.0``.
 
     Parameters
     ----------

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
-MOST_BLOCKS = 20
-"""Blocks of focal items whose shares are compared between arms: the most frequent ones."""
+MOST_BLOCKS, MANY_IN_BLOCK = 20, 30
+"""Blocks of focal items whose shares are compared between arms: the most frequent ones, with this
+many randomized units expected in each arm, so that their numbers are nearly normal."""
 
 
 def assignment_problems(
@@ -91,21 +92,23 @@ def _blocks(
 ) -> Iterator[Problem]:
     """Yield ``block_differs`` where the blocks of focal items are not those that a draw gives.
 
-    By the most frequent blocks: their indicators are tested as covariates are.
+    By the most frequent blocks but one: their indicators are tested as covariates are.
     """
-    counted = con.execute(
-        f"SELECT focal_block, count(*) FROM {used} WHERE focal_block IS NOT NULL "
-        f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_BLOCKS + 1}"
+    rarer = "least(avg(promotion_probability), 1 - avg(promotion_probability))"
+    frequent = con.execute(
+        f"SELECT focal_block FROM {used} WHERE focal_block IS NOT NULL GROUP BY 1 "
+        f"HAVING count(DISTINCT randomization_unit) * {rarer} >= {MANY_IN_BLOCK} "
+        f"ORDER BY count(*) DESC, 1 LIMIT {MOST_BLOCKS + 1}"
     ).fetchall()
-    blocks = [block for block, _ in counted][1:] or [block for block, _ in counted]
-    flags = {f"of_block_{number}": block for number, block in enumerate(blocks)}
+    flags = {f"of_block_{number}": block for number, (block,) in enumerate(frequent[1:])}
+    if not flags:
+        return
     columns = ", ".join(
-        f"(focal_block = {text(block)})::TINYINT AS {flag}" for flag, block in flags.items()
+        f"coalesce(focal_block = {text(block)}, false)::TINYINT AS {flag}"
+        for flag, block in flags.items()
     )
     flagged = f"(SELECT *, {columns} FROM {used})"
     spreads = _spreads(con, flagged, list(flags))
-    if not spreads:
-        return
     p, z = imbalance(*_sums(con, flagged, spreads, log.unit == "user", ratio))
     if p < WRONG:
         flag = list(spreads)[int(np.argmax(np.abs(z)))]

@@ -34,8 +34,8 @@ _MISSING = {
     "focal": "Log the flag in every row: 0 or false for the other items of the slate, in both "
     "arms. An empty flag is not 0.",
     "slate": "Every row needs the id of its slate. Rows outside slates do not belong in the log.",
-    "block": "Log in every row the block (carousel, row) that the item is in; of an item that is not "
-    "shown without promotion, the block in which the promotion shows it. Where a page is one list, "
+    "block": "Log in every row the block (carousel, row) that the item is in; of an item that is "
+    "not shown without promotion, the block in which promotion shows it. Where a page is one list, "
     "leave out columns.block.",
     "stratum": "Log the stratum in which the arm was drawn, or leave out columns.stratum.",
     "probability": "Log the probability with which the slate was drawn to be promoted, in both "
@@ -92,7 +92,8 @@ def _mark_repeated(con: duckdb.DuckDBPyConnection, bits: int, within: str) -> No
     items, positions = (
         f"SELECT slate, min(n) AS fewest, max(n) AS most, count(*) AS kinds, "
         f"2 * count(*) FILTER (n > 1) > count(*) AS repeats FROM (SELECT slate, count(*) AS n "
-        f"FROM rows JOIN suspects ON slate = slate_id GROUP BY slate, {within}{what}) GROUP BY slate"
+        f"FROM rows JOIN suspects ON slate = slate_id GROUP BY slate, {within}{what}) "
+        "GROUP BY slate"
         for what in ("item", "position")
     )
     con.execute(

@@ -250,7 +250,7 @@ CODES = (
     _slate(
         "page_position",
         "the positions of a page with several blocks are numbered through the whole page",
-        "With columns.block, every position is the position in the block, which starts at 1 in each "
+        "With columns.block, a position is the position in the block, which starts at 1 in each "
         "block: subtract the number of items in the blocks above, from columns.final_position too "
         "(in SQL: row_number() OVER (PARTITION BY slate, block ORDER BY position)). If the items "
         "of all blocks move as one list, so that the last one of a row goes to the next row, leave "
@@ -261,8 +261,8 @@ CODES = (
         "the focal items of a slate are in several blocks, and a move is within one",
         "columns.block is the block in which the item is shown without promotion. A promotion that "
         "moves items in several blocks has no single position: log both orders, with "
-        "promotion.rerank. If the items of all blocks move as one list, leave out columns.block, and "
-        "log positions over the page.",
+        "promotion.rerank. If the items of all blocks move as one list, leave out columns.block, "
+        "and log positions over the page.",
     ),
     _slate(
         "promoted_order",
@@ -287,7 +287,8 @@ CODES = (
     ),
     _slate(
         "short_slate",
-        "a slate (with columns.block: the focal item's block) has fewer items than the position where promotion shows the focal item",
+        "a slate (with columns.block: the focal item's block) has fewer items than the position "
+        "where promotion shows the focal item",
         "Set promotion.move.to (insert.at, replace.at) to the position that promotion means. "
         "Slates too short for it were "
         "not in the experiment: set_aside: [short_slate] leaves them out of both arms.",
@@ -399,7 +400,7 @@ CODES = (
     _log(
         "block_differs",
         "the block of the focal item depends on the arm (p < 0.0001)",
-        "columns.block is the block in which an item is shown without promotion, in both arms alike "
+        "columns.block is the block in which an item is shown without promotion, in both arms "
         "(for insert and replace, the one in which promotion shows it); it is not the block in "
         "which a promoted item was shown. A promotion that moves items from one block into another "
         "cannot be described with columns.block: leave it out, and log positions over the page. "

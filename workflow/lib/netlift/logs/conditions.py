@@ -52,8 +52,10 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         conditions["repeated_slate"] = "n_items > 1"
     page = ""
     if log.has_blocks:
-        # The items of the page are numbered through.
-        page = "n_blocks > 1 AND page_gap AND page_positions = n_positions AND page_first = 1 AND page_last = n_positions"
+        page = (
+            "n_blocks > 1 AND page_gap AND page_positions = n_positions "
+            "AND page_first = 1 AND page_last = n_positions"
+        )
         conditions["page_position"] = page
     if rows.experiment:
         conditions |= {"promotion_differs": "promotions", "probability_differs": "probabilities"}

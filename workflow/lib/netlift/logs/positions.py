@@ -14,10 +14,8 @@ UNIT = "outcome per item row"
 def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each outcome at each position, with errors clustered by user.
 
-    On pages of several blocks, at each position of each block.
-
-    The position is the one at which items were shown; in a log with promotions, only control slates
-    are used. The means are descriptive: items at different positions differ.
+    The position is the one at which items were shown (on pages of several blocks: in the block); in
+    a log with promotions, only control slates are used. The means are descriptive: items at different positions differ.
 
     Parameters
     ----------
@@ -26,8 +24,8 @@ def outcome_by_position(items: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per outcome, ``block`` if there are any, and position: ``rows``, ``mean`` (outcome per item row), ``se`` and its 95%
-    interval.
+    One row per outcome, ``block`` (if there are any) and position: ``rows``, ``mean`` (outcome per
+    item row), ``se`` and its 95% interval.
     """
     if "promotion_applied" in items:
         items = items[(items["promotion_applied"] == 0) & items["slate_position_seed"].notna()]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from netlift.logs.entries import LogEntry
 from netlift.promotion.treatment import Treatment
 
-
 IN_FOCAL_BLOCK = "block = focal_block"
 """The condition of a row in the block of its slate's focal item."""
 

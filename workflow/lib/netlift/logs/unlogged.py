@@ -92,8 +92,8 @@ def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -
         slates = first_row(con, f"SELECT count(DISTINCT slate) FROM {used} WHERE {arm}")[0]
         promoted, control = _positions(con, log, used)
         words = (
-            f"without the focal item, the last position{block} of promoted slates is {promoted:.2f} on "
-            f"average, that of control slates {control:.2f}"
+            f"without the focal item, the last position{block} of promoted slates is "
+            f"{promoted:.2f} on average, that of control slates {control:.2f}"
         )
     return Problem("not_shown_not_logged", log.columns["position"], None, int(slates), (words,))
 

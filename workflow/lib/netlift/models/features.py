@@ -52,7 +52,8 @@ class RowFeatures:
     ``log_popularity`` and the liked rates are standardized over all rows; ``others_relevance`` is
     the sum of attention x relevance over the slate's other items before promotion;
     ``same_cluster_above`` and ``others_above`` are the attention on items above it in the arm (and
-    in its block, where a page has several), of its own cluster and of others; the four ``promoted_`` features are 0 in the control arm.
+    in its block, where a page has several), of its own cluster and of others; the four
+    ``promoted_`` features are 0 in the control arm.
 
     Attributes
     ----------
