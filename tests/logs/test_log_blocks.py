@@ -1,21 +1,36 @@
 """Logs of pages with several blocks: known effects, exact positions, and what is refused."""
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 from block_logs import NAMES, paged
-from test_log_treatments import account, assert_exposure, refused, with_column
+from test_log_treatments import account, analyzed, assert_exposure, refused, with_column
 from treatment_logs import TREATMENTS, treated
 
+from netlift.effects.item_rows import BELOW, NEAR, ItemRows
 from netlift.effects.leakage import leakage
 from netlift.effects.ledger import component_effects
+from netlift.effects.like_with_like import cells
 from netlift.effects.spillover import spillover_sensitivity, spillover_support
+from netlift.logs import assignment
 from netlift.logs import slates as log_slates
-from netlift.logs.entries import LogEntry, log_problems
+from netlift.logs.entries import LogEntry, log_problems, log_settings
 from netlift.logs.positions import outcome_by_position
+from netlift.logs.reading import account_arms
+from netlift.logs.variants import contrast_entries
+from netlift.models.features import RowFeatures
 from netlift.workflow.schema import completed, read_schema
+from netlift.workflow.values import canonical
 
 SCHEMA = read_schema("logs")
+ENTRY = {
+    "path": "log.csv",
+    "columns": {"slate": "s", "item": "i", "user": "u", "promoted": "p", "block": "b"},
+    "outcomes": {"clicks": {"column": "c"}},
+    "promotion": {"unit": "slate", "probability": 0.5},
+}
+"""An entry without the positions that blocks need."""
 
 
 @pytest.mark.parametrize("name", TREATMENTS)
@@ -134,10 +149,8 @@ def test_a_position_twice_in_a_block_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("in_focal_block", [True, False])
-@pytest.mark.parametrize("name", TREATMENTS)
+@pytest.mark.parametrize("name", [name for name in TREATMENTS if name != "rerank"])
 def test_a_gap_in_any_block_is_refused(name, in_focal_block, tmp_path):
-    if name == "rerank":
-        pytest.skip("an item may be in one of two orders only")
     log, entry, _ = paged(name, n_slates=200)
     # A row other than the one that is pushed out or replaced: here the first one of a block.
     focal = log[log["focal"] == 1].groupby("slate")["block"].first()
@@ -236,6 +249,143 @@ def test_final_positions_are_those_in_the_block(tmp_path):
     assert "1 slates" in message
 
 
+def test_the_other_order_is_checked_by_block(tmp_path):
+    log, entry, _ = paged("rerank", n_slates=200)
+    page = log.index[(log["slate"] == 9) & (log["block"] == NAMES[1])]
+    for wrong in (log["other_order"].max() + 1, log.loc[page[1], "other_order"]):
+        changed = log.copy()
+        changed.loc[page[0], "other_order"] = wrong
+        codes, message = refused(changed, tmp_path, entry)
+        assert codes == {"promoted_order"}
+        assert "1 slates" in message
+
+
+@pytest.mark.parametrize("unit", ["slate", "user"])
+def test_blocks_of_a_valid_draw_are_refused_as_rarely_as_stated(unit, monkeypatch):
+    """With a limit of .05 for p-values, at most .05 of the draws, within three errors."""
+    monkeypatch.setattr(assignment, "WRONG", 0.05)
+    rng = np.random.default_rng(5)
+    log = LogEntry.from_config(completed({**ENTRY, "promotion": {"unit": unit}}, SCHEMA))
+    found, draws, n = 0, 120, 1500
+    for _ in range(draws):
+        block = rng.choice(["a", "b", "c", "rare"], n, p=[0.6, 0.27, 0.12, 0.01])
+        user = rng.integers(0, 500, n) if unit == "user" else np.arange(n)
+        slates = pd.DataFrame({"focal_block": block, "randomization_unit": user})
+        slates["promotion_applied"] = (rng.random(n) < 0.3)[user].astype(int)
+        slates = slates.assign(promotion_probability=0.3, randomization_stratum=0)
+        with duckdb.connect() as con:
+            con.register("slates", slates)
+            found += len(list(assignment.block_problems(con, log, "slates", 1.0)))
+    assert found / draws < 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)
+    assert found > 0
+
+
+# Blocks in other forms
+
+
+def test_numbers_of_blocks_are_read_from_every_format(tmp_path):
+    log, entry, _ = paged("slot_3", n_slates=200)
+    log["shelf"] = log["block_number"] + 9  # 9 before 10
+    entry = with_column(entry, block="shelf")
+    accounts, items, _ = account(log, tmp_path, entry)
+    first = items.groupby("slate_id")["block"].first()
+    assert set(first.astype(str)) == {"9"}
+    log.astype({"shelf": "float64"}).to_parquet(tmp_path / "log.parquet")
+    again, items_again, _ = analyzed(tmp_path / "log.parquet", tmp_path, entry)
+    pd.testing.assert_frame_equal(accounts, again)
+    pd.testing.assert_frame_equal(items, items_again)
+
+
+def test_variants_move_within_the_block(tmp_path):
+    """Two variants and control: each contrast is that of a log with two arms."""
+    log, entry, _ = paged("to_first", n_slates=900)
+    arm = np.random.default_rng(3).integers(0, 3, 900)[log["slate"]]
+    log["arm"] = np.array(["control", "first", "third"])[arm]
+    arms = {
+        "first": {"probability": 0.3333333, "move": {"to": 1}},
+        "third": {"probability": 0.3333333, "move": {"to": 3}},
+    }
+    several = with_column(entry, promoted="arm") | {
+        "promotion": {"unit": "slate", "control": {"probability": 0.3333334}, "arms": arms}
+    }
+    log.to_csv(tmp_path / "log.csv", index=False)
+    said = completed({**several, "path": str(tmp_path / "log.csv")}, SCHEMA)
+    contrasts = {
+        name.removeprefix("pages."): LogEntry.from_config(canonical(log_settings(part)))
+        for name, part in contrast_entries("pages", said).items()
+    }
+    folders = {name: tmp_path / name for name in arms}
+    for folder in folders.values():
+        folder.mkdir()
+    parsed = LogEntry.from_config(canonical(log_settings(said)))
+    account_arms(parsed, contrasts, folders, folder=tmp_path)
+    for number, (name, to) in enumerate({"first": 1, "third": 3}.items(), start=1):
+        part = log[np.isin(arm, (0, number))].assign(promoted=lambda rows, n=name: rows["arm"] == n)
+        two = entry | {"promotion": {"unit": "slate", "probability": 0.5, "move": {"to": to}}}
+        own, _, _ = account(part, tmp_path, two)
+        written = pd.read_parquet(folders[name] / "slate_outcomes.parquet")
+        same = [column for column in own if column != "promotion_probability"]
+        pd.testing.assert_frame_equal(own[same], written[same])
+        assert "of its block" in contrasts[name].treatment.phrase
+
+
+def test_failed_promotions_are_compared_by_block(tmp_path):
+    log, entry, _ = paged("to_first", n_slates=400)
+    failed = np.random.default_rng(2).random(400)[log["slate"]] < 0.2
+    log["carried"] = ((log["promoted"] == 1) & ~failed).astype(int)
+    log["shown"] = log["other_order"].where(log["carried"] == 1, log["position"])
+    shown = with_column(entry, delivered="carried", final_position="shown")
+    accounts, *_ = account(log, tmp_path, shown)
+    assert (accounts["promotion_delivered"] < accounts["promotion_applied"]).any()
+    log["shown"] = log["other_order"]
+    codes, _ = refused(log, tmp_path, shown)
+    assert codes <= {"moved_without_promotion", "moved_without_delivery"}
+
+
+# What follows from blocks
+
+
+def test_sets_of_rows_are_within_the_block(tmp_path):
+    log, entry, _ = paged("slot_3", n_slates=200)
+    _, items, _ = account(log, tmp_path, entry)
+    rows = ItemRows.from_items(items)
+    focal = items[items["is_focal_item"]].set_index("slate_id")
+    here = items["block"].astype(str) == items["slate_id"].map(focal["block"].astype(str))
+    lower = items["slate_position_seed"] > items["focal_seed_position"]
+    np.testing.assert_array_equal(rows.member(BELOW), (here & lower).to_numpy())
+    near = rows.member(NEAR, 2)
+    assert near.any()
+    assert not (near & ~here).any()
+    cell = pd.DataFrame({"cell": cells(rows), "block": items["block"], "here": here})
+    assert (cell.groupby("cell")[["block", "here"]].nunique() == 1).all(axis=None)
+
+
+def test_attention_above_is_that_of_the_block():
+    rows = {"slate_id": [1] * 5, "user_id": [1] * 5, "block": ["a", "a", "a", "b", "b"]}
+    items = pd.DataFrame(rows).assign(
+        slate_position_seed=[1, 2, 3, 1, 2],
+        promoted_position=[2, 1, 3, 1, 2],
+        is_focal_item=[False, True, False, False, False],
+        promotion_applied=0,
+        spillover_cluster=["x", "y", "x", "x", "x"],
+        exposure=["moved_down", "focal", "unchanged", "unchanged", "unchanged"],
+        component="other_competitor",
+    )
+    features = RowFeatures.from_items(items)
+    first, second = 1.0, 1 / np.log2(3)
+    names = list(features.names)
+    above = {
+        arm: getattr(features, arm)[
+            :, [names.index("same_cluster_above"), names.index("others_above")]
+        ]
+        for arm in ("control", "promoted")
+    }
+    control = [[0, 0], [0, first], [first, second], [0, 0], [first, 0]]
+    promoted = [[0, first], [0, 0], [second, first], [0, 0], [first, 0]]
+    np.testing.assert_allclose(above["control"], control)
+    np.testing.assert_allclose(above["promoted"], promoted)
+
+
 # What is not about experiments
 
 
@@ -244,6 +394,7 @@ def test_outcomes_by_block_and_position(tmp_path):
     _, items, _ = account(log, tmp_path, entry)
     table = outcome_by_position(items)
     control = log[log["promoted"] == 0]
+    assert list(dict.fromkeys(table["block"])) == sorted(NAMES)
     means = control.groupby(["block", "position"])["clicks"].agg(["mean", "size"])
     mine = table.assign(block=table["block"].astype(str)).set_index(["block", "position"])
     assert len(mine) == len(means)
@@ -253,13 +404,7 @@ def test_outcomes_by_block_and_position(tmp_path):
 
 
 def test_blocks_need_positions():
-    entry = {
-        "path": "log.csv",
-        "columns": {"slate": "s", "item": "i", "promoted": "p", "block": "b"},
-        "outcomes": {"clicks": {"column": "c"}},
-        "promotion": {"unit": "slate", "probability": 0.5},
-    }
-    log = LogEntry.from_config(completed(entry, SCHEMA))
+    log = LogEntry.from_config(completed(ENTRY, SCHEMA))
     assert (
         "columns.position",
         "needed where columns.block is given: the position in the block",
@@ -269,6 +414,10 @@ def test_blocks_need_positions():
 def test_leakage_of_same_block_is_the_effect_on_other_blocks(tmp_path):
     log, entry, _ = paged("to_first", n_slates=600)
     _, items, _ = account(log, tmp_path, entry)
-    table = leakage(items, near_positions=2).set_index(["definition", "row_group"])["estimate"]
-    assert table["same_block", "unexposed"] == table["other_blocks", "exposed"]
-    assert table["other_blocks", "unexposed"] == table["same_block", "exposed"]
+    audit = leakage(items, near_positions=2)
+    assert "other_blocks" not in set(audit["definition"])
+    parts = audit[audit["definition"] == "same_block"].set_index("row_group")["estimate"]
+    spillover = spillover_sensitivity(items, near_positions=2, bootstrap_draws=9)
+    per_slate = spillover[spillover["unit_code"] == "per_slate"].set_index("definition")
+    assert parts["exposed"] == pytest.approx(per_slate.loc["same_block", "estimate"])
+    assert parts["unexposed"] == pytest.approx(per_slate.loc["other_blocks", "estimate"])

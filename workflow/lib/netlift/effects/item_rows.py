@@ -144,14 +144,15 @@ PUSHED_OUT = Definition(
 )
 """Only insertions and replacements have such rows."""
 
-BLOCKS = (
-    Definition(
-        "same_block", "Same block", "non-focal items in the block of the focal item", _same_block
-    ),
-    Definition(
-        "other_blocks", "Other blocks", "items in the other blocks of the page", _other_blocks
-    ),
+SAME_BLOCK = Definition(
+    "same_block", "Same block", "non-focal items in the block of the focal item", _same_block
 )
+
+OTHER_BLOCKS = Definition(
+    "other_blocks", "Other blocks", "items in the other blocks of the page", _other_blocks
+)
+
+BLOCKS = (SAME_BLOCK, OTHER_BLOCKS)
 """Only pages with several blocks have such rows."""
 
 DOSE = "position_change"

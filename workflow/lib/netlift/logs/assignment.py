@@ -71,7 +71,7 @@ def assignment_problems(
             )
             yield Problem("covariate_imbalance", examples=(message,))
     if log.has_blocks and log.has_parts:
-        yield from _blocks(con, log, used, treated / expected)
+        yield from block_problems(con, log, used, treated / expected)
 
 
 def _length(log: LogEntry) -> list[str]:
@@ -87,12 +87,23 @@ def _length(log: LogEntry) -> list[str]:
     return ["n_items", "n_focal_block"] if log.has_blocks else ["n_items"]
 
 
-def _blocks(
+def block_problems(
     con: duckdb.DuckDBPyConnection, log: LogEntry, used: str, ratio: float
 ) -> Iterator[Problem]:
     """Yield ``block_differs`` where the blocks of focal items are not those that a draw gives.
 
     By the most frequent blocks but one: their indicators are tested as covariates are.
+
+    Parameters
+    ----------
+    con
+        With the table ``slates``.
+    log
+        Its entry.
+    used
+        The slates that are used, in SQL.
+    ratio
+        The number of promoted units over the expected one.
     """
     rarer = "least(avg(promotion_probability), 1 - avg(promotion_probability))"
     frequent = con.execute(

@@ -97,7 +97,7 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: s
         columns[column] = f"{value}::{'INTEGER' if value in whole else 'DOUBLE'}"
     chosen = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     # Items that are not shown without promotion are the last ones of their slate.
-    order = "slate, block, position" if rows.treatment.in_block else "slate, position"
+    order = "slate, rows.block, position" if rows.treatment.in_block else "slate, position"
     order += " NULLS LAST" + (", item" if rows.treatment.kind == "rerank" else "")
     return f"SELECT {chosen} FROM {source} WHERE {condition} ORDER BY {order}"
 

@@ -91,7 +91,7 @@ class Rows:
         ``cluster``, ``stratum``, ``block``, ``position``, ``promoted_position``,
         ``final_position``, ``promoted``, ``focal``, ``delivered``, ``probability``, in a log with
         several arms ``arm`` and ``probability_0`` and so on, outcomes ``o_NAME``, covariates by
-        their names in items), and for text columns ``NAME_bad``, the text where it cannot be parsed.
+        their names in items), and for text columns ``NAME_bad``, the text that cannot be parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
     outcomes
