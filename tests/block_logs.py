@@ -10,7 +10,7 @@ SIZES = (3, 7)
 ROLES = ("slate", "user", "item", "cluster", "block", "position", "focal", "promoted")
 
 
-def paged(name, seed=1, n_slates=1500, blocks=(2, 4)):
+def paged(name, seed=1, n_slates=1500, blocks=(2, 4), sizes=SIZES):
     """Return a log, its entry without a path, and the true effects per slate.
 
     A page has 2 to 4 blocks of 3 to 6 items. A reader looks at each block with a chance that falls
@@ -20,7 +20,7 @@ def paged(name, seed=1, n_slates=1500, blocks=(2, 4)):
     """
     rng = np.random.default_rng(seed)
     treatment = TREATMENTS[name]
-    pages = [_page(treatment, number, rng, blocks) for number in range(n_slates)]
+    pages = [_page(treatment, number, rng, blocks, sizes) for number in range(n_slates)]
     log = pd.DataFrame({name: np.concatenate([page[name] for page in pages]) for name in pages[0]})
     rows, user = len(log), rng.integers(500, size=n_slates)[log["slate"]]
     log = log.assign(
@@ -51,9 +51,9 @@ def paged(name, seed=1, n_slates=1500, blocks=(2, 4)):
     return log, entry, effects
 
 
-def _page(treatment, number, rng, n_blocks):
+def _page(treatment, number, rng, n_blocks, sizes):
     """Return the rows of one page, its blocks in the order of ``NAMES``."""
-    lengths = rng.integers(*SIZES, rng.integers(n_blocks[0], n_blocks[1] + 1))
+    lengths = rng.integers(*sizes, rng.integers(n_blocks[0], n_blocks[1] + 1))
     focal_block = rng.integers(len(lengths))
     parts = []
     for block, length in enumerate(lengths):

@@ -198,6 +198,39 @@ def test_the_block_in_which_a_promoted_item_was_shown_is_refused(tmp_path):
     assert len(account(log, tmp_path, entry, accept=sorted(codes))[0]) == 400
 
 
+def test_promoted_items_in_one_of_many_rare_blocks_are_noticed():
+    slates = pd.DataFrame({"randomization_unit": range(600), "promotion_probability": 0.5})
+    slates["promotion_applied"] = slates["randomization_unit"] % 2
+    rare = "shelf " + slates["randomization_unit"].astype(str)
+    slates["focal_block"] = rare.where(slates["promotion_applied"] == 0, "top")
+    slates["randomization_stratum"] = 0
+    log = LogEntry.from_config(completed(ENTRY, SCHEMA))
+    with duckdb.connect() as con:
+        con.register("slates", slates)
+        problems = list(assignment.block_problems(con, log, "slates", 1.0))
+        assert [problem.code for problem in problems] == ["block_differs"]
+        assert (
+            "in block top in 100.0% of promoted and in 0.0% of control" in problems[0].examples[0]
+        )
+        con.register("slates", slates.assign(focal_block=rare))
+        assert not list(assignment.block_problems(con, log, "slates", 1.0))
+
+
+@pytest.mark.parametrize("logged", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_long_and_short_lists_tell_whether_the_last_row_is_logged(seed, logged, tmp_path):
+    """With few lists of very different lengths, their mean lengths do not tell."""
+    log, entry, _ = paged("insert_kept", seed=seed, n_slates=120, sizes=(3, 30), blocks=(1, 1))
+    whole, _, _ = account(log, tmp_path, entry)
+    if not logged:
+        log = log[~(log["shown"].isna() & (log["promoted"] == 1))]
+    for columns in ({}, {"final_position": "shown"}):
+        accounts, _, contract = account(log, tmp_path, with_column(entry, **columns))
+        assert ("not_shown_not_logged" in contract.index) != logged
+        clicks = [column for column in whole if column.startswith("observed_clicks")]
+        pd.testing.assert_frame_equal(accounts[clicks], whole[clicks])
+
+
 def test_focal_items_in_several_blocks_cannot_be_moved_to_one_place(tmp_path):
     log, entry, _ = paged("three", n_slates=200)
     page = log[log["slate"] == 3]

@@ -92,7 +92,7 @@ def block_problems(
 ) -> Iterator[Problem]:
     """Yield ``block_differs`` where the blocks of focal items are not those that a draw gives.
 
-    By the most frequent blocks but one: their indicators are tested as covariates are.
+    By the most frequent blocks, whose indicators are tested as covariates are.
 
     Parameters
     ----------
@@ -106,12 +106,19 @@ def block_problems(
         The number of promoted units over the expected one.
     """
     rarer = "least(avg(promotion_probability), 1 - avg(promotion_probability))"
+    expected = f"count(DISTINCT randomization_unit) * {rarer}"
     frequent = con.execute(
         f"SELECT focal_block FROM {used} WHERE focal_block IS NOT NULL GROUP BY 1 "
-        f"HAVING count(DISTINCT randomization_unit) * {rarer} >= {MANY_IN_BLOCK} "
-        f"ORDER BY count(*) DESC, 1 LIMIT {MOST_BLOCKS + 1}"
+        f"HAVING {expected} >= {MANY_IN_BLOCK} ORDER BY count(*) DESC, 1 LIMIT {MOST_BLOCKS}"
     ).fetchall()
-    flags = {f"of_block_{number}": block for number, (block,) in enumerate(frequent[1:])}
+    blocks = [block for (block,) in frequent]
+    if not blocks:
+        return
+    named = ", ".join(text(block) for block in blocks)
+    others = first_row(con, f"SELECT {expected} FROM {used} WHERE focal_block NOT IN ({named})")
+    if (others[0] or 0) < MANY_IN_BLOCK:  # the most frequent block is all that the others are not
+        blocks = blocks[1:]
+    flags = {f"of_block_{number}": block for number, block in enumerate(blocks)}
     if not flags:
         return
     columns = ", ".join(
