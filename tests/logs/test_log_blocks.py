@@ -220,7 +220,7 @@ def test_promoted_items_in_one_of_many_rare_blocks_are_noticed():
 @pytest.mark.parametrize("seed", range(6))
 def test_long_and_short_lists_tell_whether_the_last_row_is_logged(seed, logged, tmp_path):
     """With few lists of very different lengths, their mean lengths do not tell."""
-    log, entry, _ = paged("insert_kept", seed=seed, n_slates=120, sizes=(3, 30), blocks=(1, 1))
+    log, entry, _ = paged("insert_kept", seed=seed, n_slates=200, sizes=(3, 15), blocks=(1, 1))
     whole, _, _ = account(log, tmp_path, entry)
     if not logged:
         log = log[~(log["shown"].isna() & (log["promoted"] == 1))]

@@ -33,6 +33,10 @@ CLEAR = 0.1
 """Error of the difference of mean lengths up to which they tell an item more from none."""
 
 
+MANY_EXPECTED = 5
+"""Slates with an outcome of the last item of which all are missing by chance in one of 100 logs."""
+
+
 def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> bool:
     """Return whether promoted slates have no row of the item that is pushed out or replaced.
 
@@ -90,17 +94,19 @@ def _last_has_outcomes(
 ) -> bool:
     """Return whether the last item has outcomes in promoted slates: then it is shown.
 
-    ``otherwise`` is the answer where it has none in control slates either.
+    ``otherwise`` is the answer where it has hardly any in control slates either.
     """
     some = " OR ".join(f"coalesce({name(f'o_{one.name}')} <> 0, false)" for one in log.outcomes)
     of_slates = (
         f"SELECT bool_or({carried_out(log)}) AS arm, arg_max(({some})::INTEGER, position) AS last "
         f"FROM {used} WHERE position IS NOT NULL GROUP BY slate"
     )
-    promoted, control = first_row(
-        con, f"SELECT avg(last) FILTER (arm), avg(last) FILTER (NOT arm) FROM ({of_slates})"
+    promoted, expected = first_row(
+        con,
+        "SELECT sum(last) FILTER (arm), avg(last) FILTER (NOT arm) * count(*) FILTER (arm) "
+        f"FROM ({of_slates})",
     )
-    return bool(promoted) if promoted or control else otherwise
+    return bool(promoted) if promoted or expected > MANY_EXPECTED else otherwise
 
 
 def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Problem:
