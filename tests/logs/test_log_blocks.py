@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from block_logs import NAMES, paged
+from builders import compared
 from test_log_treatments import account, analyzed, assert_exposure, refused, with_column
 from treatment_logs import TREATMENTS, treated
 
@@ -40,7 +41,7 @@ def test_estimates_meet_the_known_truth(name, tmp_path, monkeypatch):
     shown = with_column(entry, final_position="shown")
     accounts, items, contract = account(log, tmp_path, shown)
     assert set(contract["severity"]) <= {"warning"}
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     for estimator in ("difference_in_means", "lin"):
         own = effects[effects["estimator"] == estimator].set_index("line")
         for line in ("direct", "same_cluster", "other", "total"):

@@ -53,7 +53,7 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
     page = ""
     if log.has_blocks:
         page = (
-            "n_blocks > 1 AND page_gap AND page_positions = n_positions "
+            "blocks AND page_gap AND page_positions = n_positions "
             "AND page_first = 1 AND page_last = n_positions"
         )
         conditions["page_position"] = page
@@ -83,7 +83,7 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         "short_slate": _too_short(log, unlogged=unlogged),
     }
     if log.has_blocks and log.treatment.kind == "move":
-        conditions["focal_items_in_blocks"] = "n_focal_blocks > 1"
+        conditions["focal_items_in_blocks"] = "focal_blocks"
     return conditions | _order_conditions(log, gap)
 
 

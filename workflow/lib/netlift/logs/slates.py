@@ -393,13 +393,13 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     facts = ""
     if rows.parts:
         facts = slate_facts(log.treatment, condition, unlogged=scale.unlogged, arm=carried_out(log))
-    summed = grouped_sql(slate_columns(rows, log, scale), facts, condition, log.treatment)
+    summed = grouped_sql(slate_columns(rows, log, scale), facts, condition, log.treatment, scale)
     bits = problem_bits(rows, log, unlogged=scale.unlogged)
     return f"SELECT *, {bits} AS slate_problems FROM ({summed}) ORDER BY slate_id"
 
 
 def grouped_sql(
-    columns: Mapping[str, str], facts: str, condition: str, treatment: Treatment
+    columns: Mapping[str, str], facts: str, condition: str, treatment: Treatment, scale: Scale
 ) -> str:
     """Return the query of one range of slates: some columns, by alias, of each slate id.
 
@@ -408,7 +408,7 @@ def grouped_sql(
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     joined = f"LEFT JOIN ({facts}) ON rows.slate = focal_slate" if facts else ""
     if treatment.in_block:
-        blocks = block_facts(treatment, condition)
+        blocks = block_facts(treatment, condition, lambda place: _different(place, scale))
         joined += f" LEFT JOIN ({blocks}) ON rows.slate = block_slate AND block = of_block"
     return f"SELECT {aggregates} FROM rows {joined} WHERE {condition} GROUP BY rows.slate"
 
@@ -431,7 +431,7 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
         "row_problems": "bit_or(problems)",
         "users": "(min(user) IS DISTINCT FROM max(user))",
         "n_positions": "count(position)",
-        "positions": _different("position", scale, log),
+        "positions": _different("position", scale),
         "position_min": "min(position)",
         "position_max": "max(position)",
         # Text is hashed: two items of a slate collide by chance once in 10^17 slates.
@@ -439,7 +439,7 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
     if log.has_blocks:
-        plain |= _blocks_sql(rows, log)
+        plain |= _blocks_sql(rows, scale)
     same, counted = same_cluster(log.treatment), ""
     promoted = f"({promoted_position(log.treatment)})"
     if rows.parts and scale.unlogged:
@@ -454,7 +454,7 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
     return plain | _covariates_sql(rows, scale, counted)
 
 
-def _blocks_sql(rows: Rows, log: LogEntry) -> dict[str, str]:
+def _blocks_sql(rows: Rows, scale: Scale) -> dict[str, str]:
     """Return what replaces, and what is added to, the aggregates of a slate that is one list.
 
     A page may show one item in several blocks. The first and last position are those of the focal
@@ -464,8 +464,9 @@ def _blocks_sql(rows: Rows, log: LogEntry) -> dict[str, str]:
     columns = {
         "items": "list_unique(list(hash(item, block)))",
         "different_items": "list_unique(list(hash(item)))",
-        "n_blocks": "count(DISTINCT block)",
-        "page_positions": "list_unique(list(position))",
+        "blocks": "(min(block) IS DISTINCT FROM max(block))",
+        "positions": "count(position) - coalesce(max(block_repeats), 0)",
+        "page_positions": _different("position", scale),
         "page_first": "min(position)",
         "page_last": "max(position)",
         "blocks_gap": "coalesce(bool_or(block_gap), false)",
@@ -475,7 +476,7 @@ def _blocks_sql(rows: Rows, log: LogEntry) -> dict[str, str]:
         inside = f"FILTER ({IN_FOCAL_BLOCK})"
         columns |= {
             "focal_block": "min(focal_block)::VARCHAR",
-            "n_focal_blocks": "count(DISTINCT block) FILTER (focal)",
+            "focal_blocks": "(min(block) FILTER (focal) <> max(block) FILTER (focal))",
             "n_focal_block": f"(count(*) {inside})::INTEGER",
             "n_block_positions": f"count(position) {inside}",
             "position_min": f"min(position) {inside}",
@@ -485,10 +486,8 @@ def _blocks_sql(rows: Rows, log: LogEntry) -> dict[str, str]:
     return columns
 
 
-def _different(position: str, scale: Scale, log: LogEntry) -> str:
-    """Return the number of different positions of a slate, in all its blocks."""
-    if log.has_blocks:
-        return f"list_unique(list(hash(block, {position})) FILTER ({position} IS NOT NULL))"
+def _different(position: str, scale: Scale) -> str:
+    """Return the number of different positions of a list of items."""
     return _MASKED.format(position) if scale.masked else f"list_unique(list({position}))"
 
 
@@ -513,11 +512,14 @@ def _orders_sql(rows: Rows, log: LogEntry, scale: Scale, promoted: str) -> dict[
         columns["n_replaced"] = f"count(*) FILTER (position = {log.treatment.to}{inside})"
     if log.treatment.kind == "rerank":
         columns["n_promoted_positions"] = "count(promoted_position)"
-        columns["promoted_positions"] = _different("promoted_position", scale, log)
+        columns["promoted_positions"] = _different("promoted_position", scale)
         columns["promoted_min"] = "min(promoted_position)"
         columns["promoted_max"] = "max(promoted_position)"
         if log.has_blocks:
             columns["blocks_order_gap"] = "coalesce(bool_or(block_order_gap), false)"
+            columns["promoted_positions"] = (
+                "count(promoted_position) - coalesce(max(block_order_repeats), 0)"
+            )
     return columns
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from netlift.logs.entries import LogEntry
@@ -196,8 +197,8 @@ def _block_of_insertion(condition: str, *, unlogged: bool, arm: str) -> str:
     return f"SELECT DISTINCT ON (focal_slate) * FROM ({blocks}) ORDER BY focal_slate, focal_block"
 
 
-def block_facts(treatment: Treatment, condition: str) -> str:
-    """Return a SELECT of which blocks have gaps in their positions, by slate and block.
+def block_facts(treatment: Treatment, condition: str, different: Callable[[str], str]) -> str:
+    """Return a SELECT of gaps in positions, and of repeated ones, by slate and block.
 
     Parameters
     ----------
@@ -205,12 +206,15 @@ def block_facts(treatment: Treatment, condition: str) -> str:
         What the promotion does.
     condition
         The rows to read, in SQL.
+    different
+        Returns the number of different values of a column of positions, in SQL.
     """
-    orders = {"block_gap": "position"}
+    orders = {"block": "position"}
     if treatment.kind == "rerank":
-        orders["block_order_gap"] = "promoted_position"
+        orders["block_order"] = "promoted_position"
     gaps = ", ".join(
-        f"coalesce(min({place}) > 1 OR max({place}) > count({place}), false) AS {alias}"
+        f"coalesce(min({place}) > 1 OR max({place}) > count({place}), false) AS {alias}_gap, "
+        f"count({place}) - {different(place)} AS {alias}_repeats"
         for alias, place in orders.items()
     )
     return (
