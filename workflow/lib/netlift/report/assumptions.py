@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from netlift.core.formatting import count, signed
@@ -67,7 +68,9 @@ def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:
     """Say what a promotion does; an entry without focal items need not state it."""
     if experiment.is_total_only and not any(kind in entry for kind in TREATMENTS):
         return "What a promotion does to a slate is not stated in the entry of this log."
-    return f"Promotion means {Treatment.from_config(entry).phrase}."
+    in_block = "block" in experiment.settings.get("entry", {}).get("columns", {})
+    treatment = replace(Treatment.from_config(entry), in_block=in_block)
+    return f"Promotion means {treatment.phrase}."
 
 
 def _delivery(experiment: PageData) -> list[Line]:

@@ -271,6 +271,12 @@ def _spillover(experiment: PageData) -> Section:
         "row (how much one such item changes) and per slate (how much all of them change). "
         "Leakage is the change on items that a definition calls unexposed."
     )
+    support = experiment.table("spillover_support")
+    if experiment.is_log and support is not None and "same_block" not in set(support["definition"]):
+        part.say(
+            "Each slate is one list of items: same block and other blocks are compared where a log "
+            "has pages of several blocks, with columns.block."
+        )
     part.figure("spillover_sensitivity", "leakage", "randomization_tests")
     _definitions(part)
     _effects_on_rows(part)
@@ -732,12 +738,13 @@ def example_slates(
     outcome
         Its words.
     """
-    views = []
+    views, block = [], ["block"] if "block" in items else []
     for arm, word in ((1, "promoted"), (0, "control")):
         chosen = items.loc[items["promotion_applied"] == arm, "slate_id"]
         if chosen.empty:
             continue
-        slate = items[items["slate_id"] == chosen.iloc[0]].sort_values("final_position")
+        slate = items[items["slate_id"] == chosen.iloc[0]]
+        slate = slate.sort_values([*block, "final_position"])
         if movies is not None:
             slate = slate.merge(movies, on="item_id", how="left")
         elif "title" not in slate:
@@ -747,6 +754,7 @@ def example_slates(
             spillover_cluster=slate["spillover_cluster"].astype(object),
         )
         columns = [
+            *(text(name, "Block") for name in block),
             counted("final_position", "Position", missing=NOT_SHOWN),
             counted("slate_position_seed", "Before promotion", missing=NOT_SHOWN),
             text("title", "Item"),
