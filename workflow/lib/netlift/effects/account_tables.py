@@ -10,6 +10,7 @@ from netlift.core.left_out import tables_or_reason, why_left_out
 from netlift.core.outcome import Outcome
 from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
+from netlift.effects.estimators import LIN
 from netlift.effects.ledger import (
     additivity_checks,
     component_covariance,
@@ -34,6 +35,7 @@ def account_tables(
     seed: int,
     bootstrap_draws: int,
     power_effects: Sequence[float],
+    main_estimator: str = LIN,
 ) -> dict[str, pd.DataFrame]:
     """Estimate everything that needs only slate accounts.
 
@@ -49,6 +51,8 @@ def account_tables(
         Study seed and number of draws of the bootstrap of segments.
     power_effects
         Effects whose power is computed.
+    main_estimator
+        The declared main estimator.
 
     Returns
     -------
@@ -57,10 +61,9 @@ def account_tables(
     """
     outcome = Outcome(units["observed_clicks"])
     if not has_parts(accounts):
-        return _of_totals(
-            SlateAccounts.from_table(with_total_as_part(accounts)), outcome, power_effects
-        )
-    compared = SlateAccounts.from_table(accounts)
+        whole = SlateAccounts.from_table(with_total_as_part(accounts), main_estimator)
+        return _of_totals(whole, outcome, power_effects)
+    compared = SlateAccounts.from_table(accounts, main_estimator)
     options = {"min_slates": min_slates, "seed": seed, "bootstrap_draws": bootstrap_draws}
     by_segment, heterogeneity = segments(accounts, **options, outcome=outcome)
     of_lines = {

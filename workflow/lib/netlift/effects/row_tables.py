@@ -12,6 +12,7 @@ from netlift.core.left_out import table_or_reason, why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.conclusions import conclusions
 from netlift.effects.diversion import diversion
+from netlift.effects.estimators import LIN
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.leakage import leakage
 from netlift.effects.observed import observed_effects
@@ -28,6 +29,7 @@ def row_tables(
     seed: int,
     bootstrap_draws: int,
     bands: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    main_estimator: str = LIN,
     outcome: Outcome = CLICKS,
 ) -> dict[str, pd.DataFrame]:
     """Estimate effects on item rows, with clustered errors, and judge the conclusions.
@@ -44,6 +46,8 @@ def row_tables(
         Study seed and number of draws of the bootstrap.
     bands
         Bands of attributes of items that are numbers (see ``groups.groupings``).
+    main_estimator
+        The declared main estimator.
     outcome
         The outcome's names.
 
@@ -59,7 +63,9 @@ def row_tables(
         "bootstrap_draws": draws,
     }
     made = {
-        "conclusions": lambda: conclusions(items, SlateAccounts.from_table(accounts)),
+        "conclusions": lambda: conclusions(
+            items, SlateAccounts.from_table(accounts, main_estimator)
+        ),
         "spillover_support": lambda: spillover_support(items, near_positions=near_positions),
         "spillover_sensitivity": lambda: spillover_sensitivity(
             items, near_positions=near_positions, **bootstrap
