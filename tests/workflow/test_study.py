@@ -222,13 +222,14 @@ KEYS = {
     "build_case_slates": "builder clusters max_per_user n_slates n_users scorer seed size",
     "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
     "simulate_clicks": "seed world",
-    "estimate_ledger": "bootstrap_draws min_slates power_effects seed units",
-    "estimate_delivered": "units",
-    "estimate_row_effects": "bands bootstrap_draws min_slates near_positions outcome seed",
+    "estimate_ledger": "bootstrap_draws main_estimator min_slates power_effects seed units",
+    "estimate_delivered": "main_estimator units",
+    "estimate_row_effects": "bands bootstrap_draws main_estimator min_slates near_positions "
+    "outcome seed",
     "test_randomization": "near_positions outcome permutations seed studentized",
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",
-    "sweep_effects": "name size world",
+    "sweep_effects": "main_estimator name size world",
     "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
     "permutations policy promotion replicates seed segment_replicates test_replicates world",
     "analyse_log": "experiment parts row_stages",
