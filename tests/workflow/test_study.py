@@ -230,8 +230,9 @@ KEYS = {
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",
     "sweep_effects": "main_estimator name size world",
-    "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
-    "permutations policy promotion replicates seed segment_replicates test_replicates world",
+    "validate_case": "case draws folds main_estimator min_slates model_replicates n_slates name "
+    "near_positions permutations policy promotion replicates seed segment_replicates "
+    "test_replicates world",
     "analyse_log": "experiment parts row_stages",
     "write_report": "dataset entry inference models policy promotion seed size slates world "
     "world_entry",
