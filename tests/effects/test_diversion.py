@@ -237,7 +237,7 @@ def test_items_without_a_cluster_are_a_group(items):
     own = cells(table).loc[("(none)", "own group")]
     assert own["estimate"] == 0
     assert own["note"] == "no slate has such an item, so the effect is 0 by construction"
-    with pytest.raises(NetliftError, match="no item has a cluster"):
+    with pytest.raises(NetliftError, match="the items have no cluster"):
         diversion(items.assign(spillover_cluster=None), min_slates=20)
 
 
@@ -389,7 +389,7 @@ def test_bands_by_quantiles_have_about_as_many_rows_each(items):
 def test_an_attribute_without_values_has_a_note_and_the_others_numbers(items):
     table = diversion(items.assign(item_attribute_brand=None), min_slates=20)
     (row,) = table[table["attribute"] == "brand"].to_dict("records")
-    assert row["note"] == "no item has a brand"
+    assert row["note"] == "the items have no brand"
     assert cells(table)["estimate"].notna().all()
 
 

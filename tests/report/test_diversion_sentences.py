@@ -32,14 +32,15 @@ def sentences(table: pd.DataFrame, outcome: Outcome = CLICKS) -> list[str]:
 def test_a_taking_that_is_shown_is_said_as_a_part_of_the_gain():
     table = diversion(drawn(1, 1500, 0.2), min_slates=30)
     row = table[(table["focal_group"] == "A") & (table["group"] == "B")].iloc[0]
-    said = [text for text in sentences(table) if "gained by promoted items of A" in text]
+    said = [text for text in sentences(table) if "gained by promoted items of cluster A" in text]
     assert said == [
-        f"Of 100 clicks gained by promoted items of A, {100 * row['share']:.0f} come from items of "
-        f"B (simultaneous 95% set from {100 * row['simultaneous_share_ci_95_lower']:.0f} to "
+        f"Of 100 clicks gained by promoted items of cluster A, {100 * row['share']:.0f} come from "
+        f"items of cluster B (simultaneous 95% set from "
+        f"{100 * row['simultaneous_share_ci_95_lower']:.0f} to "
         f"{100 * row['simultaneous_share_ci_95_upper']:.0f})."
     ]
-    assert not any("items of C" in text for text in sentences(table))
-    assert any("items outside their own cluster" in text for text in sentences(table)[:3])
+    assert not any("cluster C" in text for text in sentences(table))
+    assert any("items not of their own cluster" in text for text in sentences(table)[:3])
 
 
 def test_what_is_not_shown_is_said_not_to_be():
@@ -56,8 +57,8 @@ def test_what_is_not_shown_is_said_not_to_be():
 def test_a_taking_without_a_bounded_share_has_its_size():
     table = diversion(drawn(1, 1500, 0.2), min_slates=30)
     table["simultaneous_share_kind"] = "outside"
-    said = [text for text in sentences(table) if text.startswith("Promoting items of A")]
-    (text,) = [text for text in said if "clicks of items of B" in text]
+    said = [text for text in sentences(table) if text.startswith("Promoting items of cluster A")]
+    (text,) = [text for text in said if "clicks of items of cluster B" in text]
     assert re.search(r"by −\d+ per 1,000 promoted slates \(simultaneous 95% interval −", text)
     assert text.endswith("what part of the gain this is cannot be told.")
 
@@ -85,7 +86,7 @@ def test_many_takings_are_counted():
 def test_an_attribute_without_a_matrix_says_why():
     items = drawn(1, 300, 0.2).assign(item_attribute_price_band=None)
     said = sentences(diversion(items, min_slates=30))
-    assert "By price band there is no matrix: no item has a price band." in said
+    assert "By price band there is no matrix: the items have no price band." in said
 
 
 def users(p: float, estimate: float) -> tuple[pd.DataFrame, pd.DataFrame]:

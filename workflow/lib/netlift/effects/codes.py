@@ -125,3 +125,6 @@ TAKINGS = (OWN_PART, GROUP_PART, RARER_PART)
 CLUSTER, ATTRIBUTE = "cluster", "item_attribute_"
 """The attribute of items that every experiment has, and the prefix of the columns of further ones
 in items: seller, brand, price."""
+
+NO_GROUP = "(none)"
+"""Name of the group of items whose attribute is missing."""

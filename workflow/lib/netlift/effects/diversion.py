@@ -200,9 +200,8 @@ def diversion(
             matrix = _matrix(rows, grouping)
             found.append((matrix, _rows(matrix, min_slates)))
         except NetliftError as error:
-            notes.append(
-                {"attribute": grouping.attribute, "unit_code": PER_1000, "note": str(error)}
-            )
+            names = {"attribute": grouping.attribute, "attribute_label": grouping.label}
+            notes.append({**names, "unit_code": PER_1000, "note": str(error)})
     if not found:
         raise NetliftError("; ".join(str(note["note"]) for note in notes))
     level = {
@@ -228,7 +227,7 @@ def _matrix(rows: ItemRows, grouping: Grouping) -> _Matrix:
         No item has a group, or groups depend on the arm.
     """
     if not grouping.has_groups:
-        raise NetliftError(f"no item has a {grouping.attribute.replace('_', ' ')}")
+        raise NetliftError(f"the items have no {grouping.label}")
     is_focal = rows.member(FOCAL)
     of_focal = grouping.group[is_focal].reshape(rows.n_slates, -1)
     same = (of_focal == of_focal[:, :1]).all(axis=1)
@@ -313,14 +312,10 @@ def _check_balance(matrix: _Matrix) -> None:
     p, _ = imbalance((r @ x)[varies], covariance[np.ix_(varies, varies)])
     if p < WRONG:
         raise NetliftError(
-            f"the items of promoted slates differ in their {_words(matrix)} from those of control "
+            f"the items of promoted slates differ in {matrix.grouping.label} from those of control "
             f"slates (p = {p:.1e}), by more than chance: what items are must not depend on the "
             "promotion. Take the column as it was before the draw."
         )
-
-
-def _words(matrix: _Matrix) -> str:
-    return matrix.grouping.attribute.replace("_", " ")
 
 
 def _rows(matrix: _Matrix, min_slates: int) -> list[_Row]:
@@ -409,6 +404,7 @@ def _cells(matrix: _Matrix, row: _Row, each: float) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "attribute": matrix.grouping.attribute,
+            "attribute_label": matrix.grouping.label,
             "focal_kind": row.kind,
             "focal_group": row.name,
             "focal_groups": row.groups,

@@ -10,10 +10,7 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.arrays import Floats, Integers
-from netlift.effects.codes import ATTRIBUTE, CLUSTER
-
-NO_GROUP = "(none)"
-"""Name of the group of items whose attribute is missing."""
+from netlift.effects.codes import ATTRIBUTE, CLUSTER, NO_GROUP
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,12 @@ class Grouping:
     has_groups: bool
     none: int = -1
     in_order: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a group is, in words: seller, price band."""
+        words = self.attribute.replace("_", " ")
+        return f"{words} band" if self.in_order and not words.endswith("band") else words
 
 
 def groupings(items: pd.DataFrame, bands: Mapping[str, Mapping[str, Any]]) -> Iterator[Grouping]:

@@ -113,7 +113,7 @@ def _matrices(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _words(matrix: pd.DataFrame) -> str:
-    return shortened(str(matrix["attribute"].iloc[0]).replace("_", " "), 200, size=10.5)
+    return shortened(matrix["attribute_label"].iloc[0], 200, size=10.5)
 
 
 def _n_rows(matrix: pd.DataFrame) -> int:

@@ -94,7 +94,10 @@ def _draw_panel(
     draw_segments(axes, rows)
     if named:
         labels = [
-            f"{row.segment}\n{row.lowest:.5g} to {row.highest:.5g}" for row in rows.itertuples()
+            str(row.segment)
+            if row.lowest == row.highest
+            else f"{row.segment}\n{row.lowest:.5g} to {row.highest:.5g}"
+            for row in rows.itertuples()
         ]
         axes.set_yticks(range(len(labels)), labels)
         label = shortened(f"By {rows['segment_type_label'].iloc[0]}", 150, size=SMALL)

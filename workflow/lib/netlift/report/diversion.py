@@ -13,6 +13,8 @@ from netlift.core.units import PER_1000
 from netlift.effects.codes import (
     ALL_SLATES,
     FOCAL_PART,
+    GROUP_PART,
+    NO_GROUP,
     OF_GROUP,
     OTHER_SUM,
     OWN_PART,
@@ -36,8 +38,8 @@ def diversion_sentences(table: pd.DataFrame, outcome: Outcome) -> Iterator[str]:
     outcome
         The outcome's words.
     """
-    for attribute, part in table.groupby("attribute", sort=False):
-        name = str(attribute).replace("_", " ")
+    for _, part in table.groupby("attribute", sort=False):
+        name = part["attribute_label"].iloc[0]
         if "focal_kind" not in part or part["focal_kind"].isna().all():
             yield f"By {name} there is no matrix: {part['note'].iloc[0]}."
             continue
@@ -63,7 +65,7 @@ def _of_attribute(part: pd.DataFrame, name: str, outcome: Outcome) -> Iterator[s
     if len(rises):
         yield (
             f"By {name}, {count(len(rises))} of {count(len(cells))} cells show items that gain "
-            f"{outcome.unit} where another item is promoted: {_named(rises)}."
+            f"{outcome.unit} where another item is promoted: {_named(rises, name)}."
         )
     if not (losses["focal_kind"] == OF_GROUP).any():
         yield _nothing(cells, len(losses), name, outcome)
@@ -105,22 +107,31 @@ def _taking(cell: pd.Series, gain: pd.Series, name: str, outcome: Outcome) -> st
 def _promoted(cell: pd.Series, name: str) -> str:
     if cell["focal_kind"] == ALL_SLATES:
         return "promoted items"
-    return f"promoted items of {cell['focal_group']}"
+    return f"promoted items {_of(cell['focal_group'], cell['focal_kind'] == OF_GROUP, name)}"
 
 
 def _payer(cell: pd.Series, name: str) -> str:
-    if cell["part"] == OWN_PART:
-        return f"other items of {cell['group']}, the same {name}"
-    if cell["part"] == OWN_SUM:
+    part, group = cell["part"], cell["group"]
+    if part == OWN_SUM:
         return f"other items of their own {name}"
-    if cell["part"] == OTHER_SUM:
-        return f"items outside their own {name}"
-    return f"items of {cell['group']}"
+    if part == OTHER_SUM:
+        return f"items not of their own {name}"
+    if part == OWN_PART:
+        return f"other items {_of(group, True, name)}"
+    return f"items {_of(group, part == GROUP_PART, name)}"
 
 
-def _named(cells: pd.DataFrame) -> str:
+def _of(group: str, single: bool, name: str) -> str:
+    """Return a group as what items are of: ``of seller Ann``, ``of no seller``."""
+    if not single:
+        return f"of {group}"
+    return f"of no {name}" if group == NO_GROUP else f"of {name} {group}"
+
+
+def _named(cells: pd.DataFrame, name: str) -> str:
     pairs = [
-        f"{cell['group']} next to {_promoted(cell, '')}" for _, cell in cells.head(3).iterrows()
+        f"{_payer(cell, name)} next to {_promoted(cell, name)}"
+        for _, cell in cells.head(3).iterrows()
     ]
     return "; ".join(pairs) + ("; and others" if len(cells) > len(pairs) else "")
 

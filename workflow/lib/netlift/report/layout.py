@@ -267,7 +267,7 @@ def _who_pays(experiment: PageData) -> Section:
         "diversion.csv. "
         "Raw numbers add up along a row of the matrix, pooled ones do not.",
         [
-            text("attribute", "By"),
+            text("attribute_label", "By"),
             text("focal_group", "Promoted items of"),
             text("group", "Items that gain or lose"),
             effect(
@@ -600,8 +600,9 @@ def _users(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
         "Do some users gain and others lose? Slates are divided into quarters by what is known of "
-        "their user. Simultaneous intervals hold for all groups of all covariates at once, in each "
-        "line of the ledger; p-values are adjusted by Holm's method for all covariates and lines."
+        "their user, or by value where there are at most four. Simultaneous intervals hold for all "
+        "groups of all covariates at once, in each line of the ledger; p-values are adjusted by "
+        "Holm's method for all covariates and lines."
     )
     table, differ = (experiment.table(f"user_{name}") for name in ("segments", "heterogeneity"))
     if table is not None and differ is not None:
