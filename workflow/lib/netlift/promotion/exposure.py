@@ -22,6 +22,9 @@ from netlift.promotion.positions import (
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
+RANKER_VALUE = "ranker_value"
+"""The column of slates that they are ordered by, highest first."""
+
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 """The three parts of a slate: every row belongs to exactly one."""
 
@@ -43,13 +46,14 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     -------
     The slate table with the columns of the exposure table added (see ``map_exposure``), and of the
     design: ``promotion_probability``, ``randomization_unit`` (the slate's or the user's id) and
-    ``randomization_stratum`` (0, or the focal position).
+    ``randomization_stratum`` (0, or the focal position); without ``ranker_value``, which only orders
+    slates.
 
     Raises
     ------
     NetliftError
-        A fixed number of promoted units leaves an arm of a stratum empty, or users are to be
-        randomized within focal positions.
+        A fixed number of promoted units leaves an arm of a stratum empty, users are to be
+        randomized within focal positions, or slates lack the values that a boost needs.
     """
     stratified = promotion.assignment == "stratified"
     if promotion.unit == "user" and stratified:
@@ -71,7 +75,7 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
         position = slates["slate_position_seed"]
         slates = slates.assign(slate_position_seed=position.where(position < rows))
     exposed = map_exposure(slates, is_focal.ravel(), np.repeat(promoted, rows), promotion.treatment)
-    return exposed.assign(
+    return exposed.drop(columns=RANKER_VALUE, errors="ignore").assign(
         promotion_probability=np.repeat(probabilities, rows),
         randomization_unit=np.repeat(units, rows),
         randomization_stratum=np.repeat(stratum, rows).astype(np.int16),
@@ -175,6 +179,7 @@ def map_exposure(
     slates
         One row per slate item, sorted by slate and seed position; slates may differ in length.
         The seed position is missing for items that are not shown without promotion; they are last.
+        A boost needs ``ranker_value``, by which the slates were ordered, highest first.
     is_focal
         Whether the item is a focal item of its slate, for each row.
     promoted
@@ -194,7 +199,8 @@ def map_exposure(
     Raises
     ------
     NetliftError
-        A slate has another number of focal items, or rows are not in order.
+        A slate has another number of focal items, rows are not in order, or a boost lacks the values
+        by which they are.
     """
     seed_position = from_column(slates["slate_position_seed"].to_numpy())
     starts, slate = _slates(slates["slate_id"].to_numpy(), seed_position)
@@ -203,7 +209,8 @@ def map_exposure(
     codes = cluster.cat.codes.to_numpy().astype(np.int64)
     rows = np.flatnonzero(is_focal)
     first = rows[np.append(True, slate[rows][1:] != slate[rows][:-1])]
-    promoted_position = promoted_positions(treatment, seed_position, is_focal, starts)
+    value = None if treatment.boost is None else _ranker_values(slates, slate)
+    promoted_position = promoted_positions(treatment, seed_position, is_focal, starts, value)
     final = np.where(promoted, promoted_position, seed_position)
     same_cluster = _of_focal_cluster(codes, slate, rows) & ~is_focal
     exposure = exposures(seed_position, promoted_position, is_focal)
@@ -238,6 +245,24 @@ def _slates(
     ):
         raise NetliftError("slates: rows must be sorted by slate and position, each position once")
     return starts, np.cumsum(new) - 1
+
+
+def _ranker_values(slates: pd.DataFrame, slate: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what slates are ordered by, shape (R,); refuse it where their order is another one."""
+    if RANKER_VALUE not in slates:
+        raise NetliftError(
+            f"slates: they have no column {RANKER_VALUE}, to which a boost is added; build them again"
+        )
+    value = slates[RANKER_VALUE].to_numpy(dtype=np.float64)
+    lower = value[1:] <= value[:-1]
+    wrong = np.unique(slate[1:][~lower & (slate[1:] == slate[:-1])])
+    if len(wrong):
+        raise NetliftError(
+            f"slates: {len(wrong):,} of {slate[-1] + 1:,} are not in the order of {RANKER_VALUE}, to "
+            "which a boost is added (first: slate "
+            f"{slates['slate_id'].to_numpy()[slate == wrong[0]][0]}); a boost of 0 would reorder them"
+        )
+    return value
 
 
 def _check_focal_items(

@@ -22,7 +22,8 @@ class Treatment:
         one place. ``insert``: the focal item, not shown without promotion, is shown at ``to``,
         and the items from there on move down. ``replace``: it is shown in the place of the item
         at ``to``, which is not shown. ``badge``: nothing moves, and the focal item is marked.
-        ``rerank``: the slate has another order, which a log gives.
+        ``rerank``: ``boost`` is added to the ranker's value of the focal items, and the slate is
+        ordered by value again; in a log the slate has any other order, which the log gives.
     to
         The position of the focal item with promotion, from 1 on; None for ``badge`` and
         ``rerank``. Of several focal items it is that of the first, and the others follow it.
@@ -30,12 +31,16 @@ class Treatment:
         Whether an insertion makes the slate longer. If not, the last item is pushed out.
     focal_items
         Number of focal items of a slate.
+    boost
+        Of a ``rerank`` by rule, in the unit of the column ``ranker_value`` of slates; None for any
+        other treatment, and for the orders of a log.
     """
 
     kind: Kind
     to: int | None = None
     grows: bool = False
     focal_items: int = 1
+    boost: float | None = None
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Treatment:
@@ -46,7 +51,8 @@ class Treatment:
             return cls("move", 1, focal_items=several)
         values = entry[kind]
         to = values.get("to", values.get("at"))
-        return cls(kind, to, values.get("length") == "grows", several)
+        grows = values.get("length") == "grows"
+        return cls(kind, to, grows, several, values.get("boost"))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -59,6 +65,8 @@ class Treatment:
             values = {"to" if self.kind == "move" else "at": self.to}
         if self.grows:
             values["length"] = "grows"
+        if self.boost is not None:
+            values["boost"] = self.boost
         return {self.kind: values} | several
 
     @property
@@ -78,6 +86,9 @@ class Treatment:
             return f"showing {focal} in place of the item at position {self.to}"
         if self.kind == "badge":
             return f"marking {focal} with a badge"
+        if self.boost is not None:
+            each = "" if one else "each of "
+            return f"reordering the slate with {self.boost:+g} on the score of {each}{focal}"
         if self.kind == "rerank":
             return "showing the slate in its other order"
         if one:
