@@ -117,8 +117,8 @@ EXAMPLES = (
     ),
     Example(
         "rerank",
-        "raise the score of an item or a set, and let the ranker order the slate: a boosted campaign. "
-        f"Here the scores of A to F are {', '.join(f'{score:g}' for score in SCORES)}",
+        "raise the score of an item or a set, and let the ranker order the slate: a boosted "
+        f"campaign. Here the scores of A to F are {', '.join(f'{score:g}' for score in SCORES)}",
         "rerank: {boost: 1}\nfocal_items: 2",
         "DF",
     ),

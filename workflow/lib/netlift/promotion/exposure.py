@@ -46,8 +46,8 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     -------
     The slate table with the columns of the exposure table added (see ``map_exposure``), and of the
     design: ``promotion_probability``, ``randomization_unit`` (the slate's or the user's id) and
-    ``randomization_stratum`` (0, or the focal position); without ``ranker_value``, which only orders
-    slates.
+    ``randomization_stratum`` (0, or the focal position); without ``ranker_value``, which only
+    orders slates.
 
     Raises
     ------
@@ -199,8 +199,8 @@ def map_exposure(
     Raises
     ------
     NetliftError
-        A slate has another number of focal items, rows are not in order, or a boost lacks the values
-        by which they are.
+        A slate has another number of focal items, rows are not in order, or a boost lacks the
+        values by which they are.
     """
     seed_position = from_column(slates["slate_position_seed"].to_numpy())
     starts, slate = _slates(slates["slate_id"].to_numpy(), seed_position)
@@ -251,16 +251,18 @@ def _ranker_values(slates: pd.DataFrame, slate: NDArray[np.int64]) -> NDArray[np
     """Return what slates are ordered by, shape (R,); refuse it where their order is another one."""
     if RANKER_VALUE not in slates:
         raise NetliftError(
-            f"slates: they have no column {RANKER_VALUE}, to which a boost is added; build them again"
+            f"slates: they have no column {RANKER_VALUE}, to which a boost is added; build them "
+            "again"
         )
     value = slates[RANKER_VALUE].to_numpy(dtype=np.float64)
     lower = value[1:] <= value[:-1]
     wrong = np.unique(slate[1:][~lower & (slate[1:] == slate[:-1])])
     if len(wrong):
         raise NetliftError(
-            f"slates: {len(wrong):,} of {slate[-1] + 1:,} are not in the order of {RANKER_VALUE}, to "
-            "which a boost is added (first: slate "
-            f"{slates['slate_id'].to_numpy()[slate == wrong[0]][0]}); a boost of 0 would reorder them"
+            f"slates: {len(wrong):,} of {slate[-1] + 1:,} are not in the order of {RANKER_VALUE}, "
+            "to which a boost is added (first: slate "
+            f"{slates['slate_id'].to_numpy()[slate == wrong[0]][0]}); a boost of 0 would reorder "
+            "them"
         )
     return value
 

@@ -57,8 +57,8 @@ def history_slates(
     """Build slates from windows of each user's own ratings (the reference study's recipe).
 
     A user's r-th slate takes the r-th ``window`` of their ratings, most recent first, sorts it by
-    rating and then recency, and shows the first ``size``. Relevance is the user's own rating, in stars;
-    it is also ``ranker_value``, by which slates are ordered.
+    rating and then recency, and shows the first ``size``. Relevance is the user's own rating, in
+    stars; it is also ``ranker_value``, by which slates are ordered.
 
     Parameters
     ----------
