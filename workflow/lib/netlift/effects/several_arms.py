@@ -27,15 +27,21 @@ from netlift.effects.codes import (
     TOTAL_LINE,
 )
 from netlift.effects.estimators import MAIN, main_estimator
-from netlift.effects.ledger import LedgerByUser, arm_difference, component_columns, outcome_types
+from netlift.effects.ledger import (
+    LedgerByUser,
+    arm_difference,
+    component_columns,
+    known_effects,
+    outcome_types,
+)
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Ratio, fieller
 from netlift.inference.holm import holm
 from netlift.inference.randomization import Statistics, assignments, closed_test
 from netlift.promotion.design import Design
+from netlift.promotion.variants import CONTROL
 
-CONTROL = "control"
 ALL_LINES = (*LINES[:-1], INDIRECT_LINE, TOTAL_LINE)
 
 DIRECT_RATIO, TAKEN_RATIO = "direct_ratio", "taken_ratio"
@@ -135,7 +141,7 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     compared
         From ``contrasts``.
     units
-        Unit of each outcome, by outcome type.
+        Unit of each outcome, by outcome type. Others that a simulation has are left out.
 
     Returns
     -------
@@ -144,9 +150,10 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     ``p_value_holm`` over the family of ``holm_family``. Of the main outcome also the share of the
     focal gain that is taken from other items, and, where all slates have the same probabilities,
     each later variant's focal gain and what it takes as a multiple of the first variant's; these
-    ratios have Fieller's (1954) sets (see ``interval_kind``).
+    ratios have Fieller's (1954) sets (see ``interval_kind``). A simulation also has
+    ``known_value``, the effect of each variant against control by the exact probabilities.
     """
-    rows = [row for contrast in compared for row in _ledger(contrast)]
+    rows = [row for contrast in compared for row in _ledger(contrast, units)]
     table = pd.DataFrame(rows)
     groups = table.groupby(["outcome_type", "kind", "line"], sort=False)["p_value"]
     table["p_value_holm"] = groups.transform(lambda p: holm(p.to_numpy(dtype=np.float64)))
@@ -161,12 +168,13 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     return table
 
 
-def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
-    """Yield the lines of the ledger of a contrast, for every outcome."""
+def _ledger(contrast: Contrast, units: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    """Yield the lines of the ledger of a contrast, for every outcome that has a unit."""
     accounts = contrast.accounts
     estimator, by_user = main_estimator(accounts), LedgerByUser(accounts)
+    known = known_effects(accounts) if contrast.kind == VARIANT else None
     treated = int((accounts["promotion_applied"] == 1).sum())
-    for outcome in outcome_types(accounts):
+    for outcome in filter(units.__contains__, outcome_types(accounts)):
         arms = arm_difference(accounts, outcome)
         for line in ALL_LINES:
             effect = arms.combination(line.weights).scaled(1000)
@@ -185,6 +193,7 @@ def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
                 "ci_95_upper": upper,
                 "interval_kind": "interval",
                 **{name: _per_1000(name, value) for name, value in of_users.items()},
+                **({} if known is None else {"known_value": 1000 * float(known @ line.weights)}),
                 "p_value": effect.p_value,
                 "treated_slates": treated,
                 "control_slates": len(accounts) - treated,

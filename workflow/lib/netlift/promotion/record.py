@@ -32,6 +32,9 @@ class Promotion:
         What is randomized: each ``slate``, or each ``user`` with all their slates.
     treatment
         What is done to a promoted slate.
+    probabilities, variant
+        Where several variants are drawn at once: the probability of each, and the number of the one
+        that is compared with control, from 1 on; ``probability`` is then that among these two.
     """
 
     probability: float
@@ -40,13 +43,17 @@ class Promotion:
     focal_position_last: int | None = None
     unit: Unit = "slate"
     treatment: Treatment = MOVE_TO_FIRST
+    probabilities: tuple[float, ...] = ()
+    variant: int = 1
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Self:
         """Parse the entry of a promotion."""
+        others = (*_OF_THE_TREATMENT, "probabilities")
         return cls(
             treatment=Treatment.from_config(entry),
-            **{key: value for key, value in entry.items() if key not in _OF_THE_TREATMENT},
+            probabilities=tuple(entry.get("probabilities", ())),
+            **{key: value for key, value in entry.items() if key not in others},
         )
 
     @property
@@ -54,6 +61,9 @@ class Promotion:
         """The promotion as in the config: plain values, without those that are None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         del values["treatment"]
+        probabilities, variant = values.pop("probabilities"), values.pop("variant")
+        if probabilities:
+            values |= {"probabilities": list(probabilities), "variant": variant}
         plain = {key: value for key, value in values.items() if value is not None}
         return plain | self.treatment.settings
 

@@ -49,6 +49,8 @@ class Section:
         Names of figures, and tables as shown.
     missing
         Files of this section that are not shown, with the rule that makes each, and the reason.
+    page
+        Address of the page that has more; empty if there is none.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Section:
     figures: Sequence[str] = ()
     tables: Sequence[TableView] = ()
     missing: Sequence[tuple[str, str, str]] = ()
+    page: str = ""
 
 
 @dataclass

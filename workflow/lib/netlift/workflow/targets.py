@@ -53,7 +53,8 @@ def _candidates(path: str, patterns: Sequence[str], study: Study) -> Iterator[st
     chosen = _nearest_choices(path, study)
     for pattern in patterns:
         for experiment in (EXPERIMENT_PATH, "logs/{log}"):
-            whole = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", pattern).replace("{experiment}", experiment)
+            whole = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", pattern)
+            whole = re.sub(r"\{(experiment|several_arms)\}", experiment, whole)
             if set(re.findall(r"\{(\w+)\}", whole)) <= set(chosen):
                 yield whole.format(**chosen)
 
@@ -64,7 +65,7 @@ def _nearest_choices(path: str, study: Study) -> Mapping[str, str]:
     names: dict[str, tuple[Iterable[str], str | None]] = {
         "dataset": (config["datasets"], study.dataset),
         "slates": (config["slates"], study.slates),
-        "promotion": (config["promotions"], study.promotions[0]),
+        "promotion": ([*study.promotion_entries, *study.arm_promotions], study.promotions[0]),
         "world": (config["worlds"], study.worlds[0]),
         "grid": (config["grids"], None),
         "case": (config["validation"]["cases"], None),
