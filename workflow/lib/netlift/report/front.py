@@ -401,6 +401,12 @@ def _over_promotions(front: Front, root: Path, name: str, *, alone: bool) -> Non
         "between two promotions is called shown only where their 95% intervals have no number in "
         "common."
     ]
+    if statements is not None and statements["promotion"].str.contains(".", regex=False).any():
+        lead.append(
+            "A name with a point is a variant of a promotion with several arms, which has the "
+            "slates of its own arm and of control only; variants are compared with each other "
+            "above."
+        )
     front.sections.append(
         Section(
             "promotions" if alone else f"promotions-{len(front.sections)}",
