@@ -27,7 +27,8 @@ class Promotion:
         units, ``probability`` times their number, rounded; ``stratified`` does so among the
         slates of each focal position.
     focal_position_first, focal_position_last
-        The focal item's position is uniform from first to last; None is the last of the slate.
+        The focal item's position is uniform from first to last; None is the last of the slate. Not
+        used where the promotion adds an item.
     unit
         What is randomized: each ``slate``, or each ``user`` with all their slates.
     treatment
@@ -39,7 +40,7 @@ class Promotion:
 
     probability: float
     assignment: Assignment
-    focal_position_first: int
+    focal_position_first: int = 1
     focal_position_last: int | None = None
     unit: Unit = "slate"
     treatment: Treatment = MOVE_TO_FIRST
@@ -58,12 +59,14 @@ class Promotion:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The promotion as in the config: plain values, without those that are None."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        del values["treatment"]
-        probabilities, variant = values.pop("probabilities"), values.pop("variant")
-        if probabilities:
-            values |= {"probabilities": list(probabilities), "variant": variant}
+        """The promotion as in the config: plain values, without those that are not used."""
+        unused = {"treatment", "probabilities", "variant"}
+        if self.treatment.adds_focal_item:
+            unused |= {"focal_position_first", "focal_position_last"}
+        names = [field.name for field in fields(self) if field.name not in unused]
+        values = {name: getattr(self, name) for name in names}
+        if self.probabilities:
+            values |= {"probabilities": list(self.probabilities), "variant": self.variant}
         plain = {key: value for key, value in values.items() if value is not None}
         return plain | self.treatment.settings
 

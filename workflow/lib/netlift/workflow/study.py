@@ -17,6 +17,7 @@ from netlift.effects.codes import MAIN_OUTCOME
 from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.variants import contrast_entries
 from netlift.promotion.record import Promotion
+from netlift.promotion.treatment import Treatment
 from netlift.promotion.variants import contrast_name, contrast_names, two_arm_entries
 from netlift.studies.seed_blocks import seed_blocks
 from netlift.workflow.checks import check_sweep, check_validation
@@ -474,6 +475,17 @@ class Study:
         """Return the unit of the main outcome."""
         return self.units(path)[MAIN_OUTCOME]
 
+    def decision_settings(self, path: str) -> Json:
+        """Return the settings of the statements on an experiment."""
+        return settings(outcome=self.unit(path), focal_items=self._treatment(path).focal_items)
+
+    def _treatment(self, path: str) -> Treatment:
+        """Return what a promotion of an experiment does."""
+        experiment = Experiment.parse(path)
+        if experiment.log is not None:
+            return self.log(experiment.log).treatment
+        return self.promotion(str(experiment.promotion)).treatment
+
     def _inference(self, *keys: str) -> Json:
         return {key: self.config["inference"][key] for key in keys}
 
@@ -660,16 +672,10 @@ class Study:
             units=self.units(path),
             # A list keeps the order, which a mapping with sorted keys would not.
             variants=list(contrasts),
-            phrases={name: self._phrase(contrast) for name, contrast in contrasts.items()},
+            phrases={name: self._treatment(run.path).phrase for name, run in contrasts.items()},
             contrasts={name: contrast.path for name, contrast in contrasts.items()},
             **used,
         )
-
-    def _phrase(self, experiment: Experiment) -> str:
-        """Return what a promotion does, as the subject of a sentence."""
-        if experiment.log is not None:
-            return self.log(experiment.log).treatment.phrase
-        return self.promotion(str(experiment.promotion)).treatment.phrase
 
     def arm_count_settings(self, path: str) -> Json:
         """Return the settings of the count of slates in each arm of a simulated experiment."""
