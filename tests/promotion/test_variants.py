@@ -14,6 +14,7 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.arm_counts import arm_slates, drawn_arm_counts
 from netlift.effects.ledger import component_effects
 from netlift.effects.several_arms import arms_table, contrasts
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.reading import account_arms, account_log
 from netlift.logs.variants import contrast_entries
@@ -162,7 +163,7 @@ def test_a_grid_has_the_numbers_of_the_experiment():
     """The known and the observed effects of the two arms, in the world of all slates."""
     exposure = exposures()["slot3"]
     point = grid_effects(exposure, LOGIT, {"b_r": [0.8]}, seed=5).set_index("quantity")
-    effects = component_effects(slate_outcomes(items_of(exposure)))
+    effects = component_effects(SlateAccounts.from_table(slate_outcomes(items_of(exposure))))
     observed = effects[(effects["outcome_type"] == "observed_clicks") & effects["is_main"]]
     observed = observed.set_index("line")["estimate_per_slate"]
     items = items_of(exposure)
@@ -261,8 +262,8 @@ def test_a_log_of_a_boost_has_the_same_numbers(tmp_path):
     names = {"accounts": "accounts.parquet", "contract": "contract.csv", "row_counts": "counts.csv"}
     paths = {name: str(tmp_path / file) for name, file in names.items()}
     account_log(LogEntry.from_config(log_settings(entry)), paths)
-    found = component_effects(pd.read_parquet(paths["accounts"]))
-    expected = component_effects(slate_outcomes(items))
+    found = component_effects(SlateAccounts.from_table(pd.read_parquet(paths["accounts"])))
+    expected = component_effects(SlateAccounts.from_table(slate_outcomes(items)))
     keys, columns = ["estimator", "line"], ["estimate_per_slate", "se"]
     one, other = (
         table[(table["outcome_type"] == "observed_clicks") & ~table["estimator"].isin(["lin"])]
