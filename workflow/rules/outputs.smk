@@ -2,6 +2,7 @@
 # needs and makes, and how Snakemake's report shows them.
 from netlift.core.outcome import CLICKS
 from netlift.core.tables import write_text
+from netlift.workflow.checks import with_two_arms
 from netlift.workflow.outputs import (
     DELIVERY_RULES,
     DESIGN,
@@ -113,6 +114,15 @@ def over_promotions(*rules):
     """Return what rules make of all promotions of the same slates; nothing of a single one."""
     several = len(STUDY.promotions) > 1
     return expand(files_of(*rules), **SLATE_CHOICES) if several else []
+
+
+def validation_results(_):
+    """Return the results of the validation, of each promotion with two arms."""
+    return expand(
+        files_of("combine_validation", "plot_validation"),
+        study=STUDY.name,
+        promotion=plain_errors(with_two_arms)(STUDY.config),
+    )
 
 
 def needs(rule):

@@ -8,8 +8,6 @@
 #                   validation.md, coverage.csv, tests.csv, policies.csv, segments.csv,
 #                   *.svg, *.png
 
-from netlift.workflow.checks import with_two_arms
-
 VALIDATION_PATH = f"{STUDY_PATH}/validation/{{promotion}}"
 
 
@@ -119,15 +117,6 @@ rule plot_validation:
         "Plotting the validation of {wildcards.study}, {wildcards.promotion}"
     script:
         "../scripts/plot_figures.py"
-
-
-def validation_results(_):
-    """Return the results of the validation, of each promotion with two arms."""
-    return expand(
-        files_of("combine_validation", "plot_validation"),
-        study=STUDY.name,
-        promotion=plain_errors(with_two_arms)(STUDY.config),
-    )
 
 
 rule validate:
