@@ -107,8 +107,8 @@ def test_an_edit_of_one_variant_leaves_the_others(slots):
     write_overlay(slots, SLOTS | {"slot2": SLOTS["slot2"] | {"move": {"to": 3}}})
     planned = run(slots, "--dry-run")
     write_overlay(slots, SLOTS)
-    assert "promotions slots.slot2, size 6" in planned
-    assert "promotions slots.slot1, size 6" not in planned
+    assert "assign_promotion" in planned
+    assert "build_slates" not in planned
 
 
 def test_a_typo_in_a_path_is_told(slots):
