@@ -12,6 +12,7 @@ from scipy.stats import chisquare
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.arm_counts import arm_slates, drawn_arm_counts
+from netlift.effects.estimators import DIFFERENCE
 from netlift.effects.ledger import component_effects
 from netlift.effects.several_arms import arms_table, contrasts
 from netlift.effects.slate_accounts import SlateAccounts
@@ -164,7 +165,8 @@ def test_a_grid_has_the_numbers_of_the_experiment():
     exposure = exposures()["slot3"]
     point = grid_effects(exposure, LOGIT, {"b_r": [0.8]}, seed=5).set_index("quantity")
     effects = component_effects(SlateAccounts.from_table(slate_outcomes(items_of(exposure))))
-    observed = effects[(effects["outcome_type"] == "observed_clicks") & effects["is_main"]]
+    observed = effects[effects["outcome_type"] == "observed_clicks"]
+    observed = observed[observed["estimator"] == DIFFERENCE]
     observed = observed.set_index("line")["estimate_per_slate"]
     items = items_of(exposure)
     lift = (items["p_promoted"] - items["p_control"]).sum() / items["slate_id"].nunique()
@@ -183,7 +185,7 @@ def study_tables(variants=SLOTS, **changes):
     accounts = {name: slate_outcomes(table) for name, table in items.items()}
     numbers = {name: number for number, name in enumerate(variants, start=1)}
     slates = arm_slates(next(iter(exposed.values())))
-    pairs = contrasts(accounts, slates, numbers)
+    pairs = contrasts(accounts, slates, numbers, DIFFERENCE)
     return exposed, items, arms_table(pairs, units={"observed_clicks": "clicks"})
 
 
@@ -231,7 +233,9 @@ def test_a_log_of_the_same_slates_has_the_same_numbers(arms, unit, tmp_path):
     accounts = {v: pd.read_parquet(path / "slate_outcomes.parquet") for v, path in folders.items()}
     slates = pd.read_parquet(tmp_path / "shop/arms.parquet")
     numbers = {name: number for number, name in enumerate(arms, start=1)}
-    found = arms_table(contrasts(accounts, slates, numbers), units={"observed_clicks": "clicks"})
+    found = arms_table(
+        contrasts(accounts, slates, numbers, DIFFERENCE), units={"observed_clicks": "clicks"}
+    )
     known = expected["known_value"]
     assert known[(expected["kind"] == "variant") & expected["p_value"].notna()].notna().all()
     pd.testing.assert_frame_equal(
