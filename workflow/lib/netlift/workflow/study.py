@@ -495,7 +495,8 @@ class Study:
     def ledger_settings(self, path: str) -> Json:
         """Return the settings of the ledger of an experiment."""
         used = self._inference("min_slates", "bootstrap_draws", "power_effects", "main_estimator")
-        return settings(seed=self.seed(path), units=self.units(path), **used)
+        decision = self.config["decision"]
+        return settings(seed=self.seed(path), units=self.units(path), **used, **decision)
 
     def delivered_settings(self, path: str) -> Json:
         """Return the settings of the effects of delivered promotions."""
@@ -705,7 +706,7 @@ class Study:
         For a log that is not in this study, the entry is empty.
         """
         experiment = Experiment.parse(path)
-        analysis = {key: self.config[key] for key in ("inference", "models", "policy")}
+        analysis = {key: self.config[key] for key in ("decision", "inference", "models", "policy")}
         if experiment.log is not None:
             entry = dict(self.log_entries.get(experiment.log, {}))
             # A rule's settings are sorted; the first outcome is the main one.
