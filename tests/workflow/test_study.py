@@ -238,7 +238,7 @@ KEYS = {
     "world_entry",
     "describe_log": "entry inference log models policy",
     "compare_promotions": "experiments phrases",
-    "write_front_page": "arm_logs entry experiments grids logs other_results over_promotions "
+    "write_front_page": "arm_logs arms entry experiments grids logs other_results over_promotions "
     "over_worlds study sweeps validations",
 }
 

@@ -28,13 +28,13 @@ from netlift.effects.codes import (
 )
 from netlift.effects.estimators import DIFFERENCE, LIN
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
-from netlift.effects.slate_accounts import SlateAccounts, component_columns
+from netlift.effects.slate_accounts import SlateAccounts, component_columns, known_effects
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Ratio, fieller
 from netlift.inference.holm import holm
 from netlift.inference.randomization import Statistics, assignments, closed_test
+from netlift.promotion.variants import CONTROL
 
-CONTROL = "control"
 ALL_LINES = (*LINES[:-1], INDIRECT_LINE, TOTAL_LINE)
 
 DIRECT_RATIO, TAKEN_RATIO = "direct_ratio", "taken_ratio"
@@ -148,7 +148,7 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     compared
         From ``contrasts``.
     units
-        Unit of each outcome, by outcome type.
+        Unit of each outcome, by outcome type. Others that a simulation has are left out.
 
     Returns
     -------
@@ -157,9 +157,10 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     ``p_value_holm`` over the family of ``holm_family``. Of the main outcome also the share of the
     focal gain that is taken from other items, and, where all slates have the same probabilities,
     each later variant's focal gain and what it takes as a multiple of the first variant's; these
-    ratios have Fieller's (1954) sets (see ``interval_kind``).
+    ratios have Fieller's (1954) sets (see ``interval_kind``). A simulation also has
+    ``known_value``, the effect of each variant against control by the exact probabilities.
     """
-    rows = [row for contrast in compared for row in _ledger(contrast)]
+    rows = [row for contrast in compared for row in _ledger(contrast, units)]
     table = pd.DataFrame(rows)
     groups = table.groupby(["outcome_type", "kind", "line"], sort=False)["p_value"]
     table["p_value_holm"] = groups.transform(lambda p: holm(p.to_numpy(dtype=np.float64)))
@@ -174,10 +175,11 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     return table
 
 
-def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
-    """Yield the lines of the ledger of a contrast, for every outcome."""
+def _ledger(contrast: Contrast, units: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    """Yield the lines of the ledger of a contrast, for every outcome that has a unit."""
     accounts = contrast.compared
-    for outcome in accounts.outcomes:
+    known = known_effects(contrast.accounts) if contrast.kind == VARIANT else None
+    for outcome in filter(units.__contains__, accounts.outcomes):
         arms = accounts.difference(outcome)
         for line in ALL_LINES:
             effect = arms.combination(line.weights).scaled(1000)
@@ -196,6 +198,7 @@ def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
                 "ci_95_upper": upper,
                 "interval_kind": "interval",
                 **{name: _per_1000(name, value) for name, value in of_users.items()},
+                **({} if known is None else {"known_value": 1000 * float(known @ line.weights)}),
                 "p_value": effect.p_value,
                 **accounts.arms,
             }

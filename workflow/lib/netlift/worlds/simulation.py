@@ -79,6 +79,12 @@ class Outcomes:
     click_control: Booleans
     click_promoted: Booleans
 
+    def of(self, chosen: Booleans) -> Outcomes:
+        """Return those of some of the slates, shape (N,)."""
+        if chosen.all():
+            return self
+        return Outcomes(*(values[chosen] for values in vars(self).values()))
+
 
 def simulate(slates: Slates, world: World, uniforms: Floats) -> Outcomes:
     """Compute both arms' probabilities and clicks, block by block.
