@@ -222,7 +222,8 @@ KEYS = {
     "build_case_slates": "builder clusters max_per_user n_slates n_users scorer seed size",
     "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
     "simulate_clicks": "seed world",
-    "estimate_ledger": "bootstrap_draws main_estimator min_slates power_effects seed units",
+    "estimate_ledger": "bootstrap_draws main_estimator margins min_slates moved_share "
+    "power_effects seed units",
     "estimate_delivered": "main_estimator units",
     "estimate_row_effects": "bands bootstrap_draws main_estimator min_slates near_positions "
     "outcome seed",
@@ -234,9 +235,9 @@ KEYS = {
     "near_positions permutations policy promotion replicates seed segment_replicates "
     "test_replicates world",
     "analyse_log": "experiment parts row_stages",
-    "write_report": "dataset entry inference models policy promotion seed size slates world "
+    "write_report": "dataset decision entry inference models policy promotion seed size slates world "
     "world_entry",
-    "describe_log": "entry inference log models policy",
+    "describe_log": "decision entry inference log models policy",
     "compare_promotions": "experiments phrases",
     "write_front_page": "arm_logs arms entry experiments grids logs other_results over_promotions "
     "over_worlds study sweeps validations",
