@@ -235,8 +235,8 @@ KEYS = {
     "near_positions permutations policy promotion replicates seed segment_replicates "
     "test_replicates world",
     "analyse_log": "experiment parts row_stages",
-    "write_report": "dataset decision entry inference models policy promotion seed size slates world "
-    "world_entry",
+    "write_report": "dataset decision entry inference models policy promotion seed size slates "
+    "world world_entry",
     "describe_log": "decision entry inference log models policy",
     "compare_promotions": "experiments phrases",
     "write_front_page": "arm_logs arms entry experiments grids logs other_results over_promotions "
