@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.arm_counts import arm_slates, drawn_arm_counts
-from netlift.effects.estimators import DIFFERENCE
+from netlift.effects.codes import DIFFERENCE
 from netlift.effects.ledger import component_effects
 from netlift.effects.several_arms import arms_table, contrasts
 from netlift.effects.slate_accounts import SlateAccounts

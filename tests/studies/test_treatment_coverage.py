@@ -11,7 +11,8 @@ import pytest
 from builders import random_exposure
 from scipy.stats import binom, norm, t
 
-from netlift.effects.estimators import DIFFERENCE, LIN
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import LIN
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import Treatment
 from netlift.studies.replicate_estimates import Case, replicate_ledgers

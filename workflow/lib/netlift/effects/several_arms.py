@@ -17,6 +17,7 @@ import pandas as pd
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000, RATIO
 from netlift.effects.codes import (
+    DIFFERENCE,
     DIRECT,
     INDIRECT,
     INDIRECT_LINE,
@@ -26,7 +27,6 @@ from netlift.effects.codes import (
     SHARE_MOVED_LABEL,
     TOTAL_LINE,
 )
-from netlift.effects.estimators import DIFFERENCE, LIN
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
 from netlift.effects.slate_accounts import SlateAccounts, component_columns, known_effects
 from netlift.inference.arms import ArmDifference, ratio_of
@@ -67,19 +67,16 @@ class Contrast:
         Names of the arms.
     accounts
         One row per slate of the two arms, ``promotion_applied`` is 1 in those of ``variant``.
-    declared
-        The declared main estimator.
     """
 
     variant: str
     against: str
     accounts: pd.DataFrame
-    declared: str
 
     @cached_property
     def compared(self) -> SlateAccounts:
-        """The accounts with their comparisons."""
-        return SlateAccounts.from_table(self.accounts, self.declared)
+        """The accounts, compared by means: pairs are then differences of variants."""
+        return SlateAccounts.from_table(self.accounts, DIFFERENCE)
 
     @property
     def kind(self) -> str:
@@ -96,7 +93,6 @@ def contrasts(
     accounts: Mapping[str, pd.DataFrame],
     arms: pd.DataFrame,
     numbers: Mapping[str, int],
-    declared: str = LIN,
 ) -> list[Contrast]:
     """Return each variant against control, then each later variant against each earlier one.
 
@@ -108,13 +104,11 @@ def contrasts(
         ``slate_id``, and the probability of each arm, ``probability_0`` and so on, 0 is control.
     numbers
         The number of each variant among the arms.
-    declared
-        The declared main estimator.
     """
-    found = [Contrast(variant, CONTROL, table, declared) for variant, table in accounts.items()]
+    found = [Contrast(variant, CONTROL, table) for variant, table in accounts.items()]
     for earlier, later in combinations(accounts, 2):
         pair = _pair(accounts, arms, numbers, later, earlier)
-        found.append(Contrast(later, earlier, pair, declared))
+        found.append(Contrast(later, earlier, pair))
     return found
 
 
@@ -243,9 +237,9 @@ def _ratios(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:
     first, *others = (contrast for contrast in compared if contrast.kind == VARIANT)
     if any(contrast.compared.design.weights is not None for contrast in (first, *others)):
         return
-    base = first.compared.difference(estimator=DIFFERENCE)
+    base = first.compared.difference()
     for contrast in others:
-        arms = contrast.compared.difference(estimator=DIFFERENCE)
+        arms = contrast.compared.difference()
         if not _same_control(first.accounts, contrast.accounts):
             continue
         names = contrast.names | {"kind": "multiple", "against": first.variant}

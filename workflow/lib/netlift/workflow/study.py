@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from netlift.core.errors import NetliftError
 from netlift.datasets.entries import import_settings, input_files
-from netlift.effects.codes import MAIN_OUTCOME
+from netlift.effects.codes import DIFFERENCE, MAIN_OUTCOME
 from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.variants import contrast_entries
 from netlift.promotion.record import Promotion
@@ -489,26 +489,37 @@ class Study:
     def _inference(self, *keys: str) -> Json:
         return {key: self.config["inference"][key] for key in keys}
 
+    def _estimator(self, path: str) -> Json:
+        """Return the declared main estimator of an experiment.
+
+        Variants of one promotion are compared by means, so that the difference of two variants'
+        effects is the effect of one against the other.
+        """
+        experiment = Experiment.parse(path)
+        group, name = ("promotions", experiment.promotion)
+        if experiment.log is not None:
+            group, name = ("logs", experiment.log)
+        declared = self._inference("main_estimator")
+        return declared if name in self.config[group] else {"main_estimator": DIFFERENCE}
+
     def _seed_and_outcome(self, path: str) -> Json:
         return {"seed": self.seed(path), "outcome": self.unit(path)}
 
     def ledger_settings(self, path: str) -> Json:
         """Return the settings of the ledger of an experiment."""
-        used = self._inference("min_slates", "bootstrap_draws", "power_effects", "main_estimator")
-        decision = self.config["decision"]
-        return settings(seed=self.seed(path), units=self.units(path), **used, **decision)
+        used = self._inference("min_slates", "bootstrap_draws", "power_effects")
+        used |= self.config["decision"] | self._estimator(path)
+        return settings(seed=self.seed(path), units=self.units(path), **used)
 
     def delivered_settings(self, path: str) -> Json:
         """Return the settings of the effects of delivered promotions."""
-        return settings(units=self.units(path), **self._inference("main_estimator"))
+        return settings(units=self.units(path), **self._estimator(path))
 
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
-        return settings(
-            **self._seed_and_outcome(path),
-            **self._inference("bootstrap_draws", "near_positions", "min_slates", "main_estimator"),
-            bands=self._bands(path),
-        )
+        used = self._inference("bootstrap_draws", "near_positions", "min_slates")
+        used |= self._estimator(path) | {"bands": self._bands(path)}
+        return settings(**self._seed_and_outcome(path), **used)
 
     def _bands(self, path: str) -> Json:
         """Return the bands of the attributes of a log's items that are numbers, by name."""
@@ -675,7 +686,7 @@ class Study:
     def arm_settings(self, path: str) -> Json:
         """Return the settings of the comparison of variants, and of its page."""
         contrasts = self.variants(path)
-        used = self._inference("permutations", "studentized", "main_estimator")
+        used = self._inference("permutations", "studentized")
         return settings(
             seed=self.seed(path),
             units=self.units(path),
