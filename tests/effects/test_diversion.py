@@ -13,7 +13,7 @@ from scipy import stats
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
-from netlift.effects.diversion import MOST_GROUPS, diversion
+from netlift.effects.diversion import MOST_GROUPS, diversion, diversion_with_covariance
 from netlift.effects.ledger import component_effects
 from netlift.effects.slate_accounts import SlateAccounts
 from netlift.inference.shrinkage import shrunken, shrunken_jointly
@@ -159,6 +159,21 @@ def test_rows_add_up_to_the_ledger_of_their_slates(items, name):
             expected = ledger.loc[line, ["estimate_per_slate", "se", "df"]].to_numpy(float)
             number = of.loc[part, ["estimate", "se", "df"]].to_numpy(float)
             np.testing.assert_allclose(number, expected * [1000, 1000, 1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_the_covariance_of_a_row_gives_the_errors_of_its_cells_and_of_their_sums(items, name):
+    table, covariance = diversion_with_covariance(DESIGNS[name](items), min_slates=20)
+    assert covariance["unit"].eq("(clicks per slate) squared").all()
+    for focal_group, pairs in covariance.groupby("focal_group"):
+        row = table[table["focal_group"] == focal_group].set_index("group")
+        matrix = pairs.pivot(index="group_1", columns="group_2", values="covariance")
+        own = np.sqrt(np.diag(matrix)) * 1000
+        if name != "inserted":  # the error of what cannot vary in control slates is known
+            np.testing.assert_allclose(own, row.loc[matrix.index, "se"], rtol=1e-9)
+        others = matrix.drop(index="focal item", columns="focal item").to_numpy()
+        error = 1000 * np.sqrt(others.sum())
+        assert row.loc["all other items", "se"] == pytest.approx(error, rel=1e-9)
 
 
 def test_every_slate_is_in_one_row_and_every_group_in_one_column():

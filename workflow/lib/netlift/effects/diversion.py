@@ -13,7 +13,7 @@ import pandas as pd
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
-from netlift.core.units import PER_1000
+from netlift.core.units import PER_1000, PER_SLATE_SQUARED
 from netlift.effects.claims import CLAIM_COLUMNS, Claims
 from netlift.effects.codes import (
     ALL_SLATES,
@@ -180,17 +180,43 @@ def diversion(
     One row per attribute and cell, per 1,000 promoted slates of the row. ``focal_kind`` is a kind
     of row, ``part`` a kind of column. ``estimate`` with its t interval; the simultaneous intervals
     hold at once (Sidak 1967) for all cells of the rows of all slates, and for all cells of all
-    other rows; ``pooled_``: shrunken towards the mean of
-    the same column in other rows (of the diagonals, the focal items, and the totals among
-    themselves), with intervals that hold on average over them. The pooled numbers do not add up.
-    ``share`` is the share of the row's focal gain that is taken from the column, with Fieller's set
-    and the simultaneous one. ``known_effect`` and ``known_share`` in simulated
-    worlds. A cell without numbers has a ``note``.
+    other rows; ``pooled_``: shrunken towards the mean of the same column in other rows (of the
+    diagonals, the focal items, and each sum among themselves), with intervals that hold on average
+    over them. The pooled numbers do not add up. ``share`` is the share of the row's focal gain that
+    is taken from the column, with Fieller's set and the simultaneous one. ``known_effect`` and
+    ``known_share`` in simulated worlds. A cell without numbers has a ``note``.
 
     Raises
     ------
     NetliftError
         The table is invalid, no item has a group, or no row has enough slates.
+    """
+    return diversion_with_covariance(items, min_slates=min_slates, bands=bands)[0]
+
+
+def diversion_with_covariance(
+    items: pd.DataFrame,
+    *,
+    min_slates: int,
+    bands: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table of ``diversion``, and the joint covariance of the cells of each row.
+
+    Parameters
+    ----------
+    items, min_slates, bands
+        As in ``diversion``.
+
+    Returns
+    -------
+    The table, and one row per attribute, row of the matrix, and pair of cells that add up:
+    ``covariance`` in squared outcomes per slate. The variance of any sum of cells of a row,
+    including its total, is the sum of its entries.
+
+    Raises
+    ------
+    NetliftError
+        As ``diversion``.
     """
     rows = ItemRows.from_items(items)
     found: list[tuple[_Matrix, list[_Row]]] = []
@@ -210,7 +236,35 @@ def diversion(
     }
     tables = [_table(matrix, part, level) for matrix, part in found]
     table = pd.concat([*tables, pd.DataFrame(notes)], ignore_index=True)
-    return CLICKS.in_units(table[[*(name for name in table if name != "note"), "note"]])
+    covariances = [_covariances(matrix, row) for matrix, part in found for row in part]
+    return (
+        CLICKS.in_units(table[[*(name for name in table if name != "note"), "note"]]),
+        CLICKS.in_units(pd.concat(covariances, ignore_index=True)),
+    )
+
+
+def _covariances(matrix: _Matrix, row: _Row) -> pd.DataFrame:
+    """Return the covariance of each pair of the cells of a row that add up to its total."""
+    parts = matrix.clicks.shape[1] - 1
+    kinds = [OWN_PART if n == row.own else kind for n, (kind, _, _) in enumerate(matrix.columns)]
+    names = [name for _, name, _ in matrix.columns]
+    first, second = (index.ravel() for index in np.indices((parts, parts)))
+    known = np.full((parts, parts), np.nan)
+    if row.arms is not None:
+        known = row.arms.covariance[:parts, :parts]
+    return pd.DataFrame(
+        {
+            "attribute": matrix.grouping.attribute,
+            "focal_kind": row.kind,
+            "focal_group": row.name,
+            "part_1": np.array(kinds)[first],
+            "group_1": np.array(names, dtype=object)[first],
+            "part_2": np.array(kinds)[second],
+            "group_2": np.array(names, dtype=object)[second],
+            "covariance": known.ravel(),
+            "unit_code": PER_SLATE_SQUARED,
+        }
+    )
 
 
 def _each(rows: Iterable[_Row]) -> float:

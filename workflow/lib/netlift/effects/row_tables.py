@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from netlift.core.left_out import table_or_reason, why_left_out
+from netlift.core.left_out import table_or_reason, tables_or_reason, why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.conclusions import conclusions
-from netlift.effects.diversion import diversion
+from netlift.effects.diversion import diversion_with_covariance
 from netlift.effects.estimators import LIN
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.leakage import leakage
@@ -72,9 +72,12 @@ def row_tables(
         ),
         "leakage": lambda: leakage(items, near_positions=near_positions),
         "item_level_claim": lambda: item_level_claim(items, outcome=outcome),
-        "diversion": lambda: diversion(items, min_slates=min_slates, bands=bands),
     }
     tables |= {name: table_or_reason(make) for name, make in made.items()}
+    matrices = tables_or_reason(
+        lambda: diversion_with_covariance(items, min_slates=min_slates, bands=bands), 2
+    )
+    tables |= zip(("diversion", "diversion_covariance"), matrices, strict=True)
     return {
         name: table if why_left_out(table) else outcome.in_units(table)
         for name, table in tables.items()
