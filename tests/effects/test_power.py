@@ -192,6 +192,8 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
         "se",
         "effect_per_slate",
         "power",
+        "exaggeration",
+        "wrong_sign_probability",
         "slates_needed",
         "note",
     ]
