@@ -94,8 +94,12 @@ TOPICS = {
 }
 """Labels of the topics, in their order."""
 
-MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
-QUESTIONS = {MINIMUM: "minimum detectable effect", GIVEN: "given effect"}
+MINIMUM, GIVEN, KNOWN = "minimum_detectable_effect", "given_effect", "known_effect"
+QUESTIONS = {
+    MINIMUM: "minimum detectable effect",
+    GIVEN: "given effect",
+    KNOWN: "known effect of this world",
+}
 """Labels of the questions."""
 
 FIRST_STAGE, OF_DRAW, OF_DELIVERED = "first_stage", "of_draw", "of_delivered"

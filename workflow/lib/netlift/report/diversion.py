@@ -72,8 +72,8 @@ def _of_attribute(part: pd.DataFrame, name: str, outcome: Outcome) -> Iterator[s
     unclaimed = len(cells) - len(claimed)
     if unclaimed:
         yield (
-            f"{count(unclaimed)} of {count(len(cells))} cells rest on too few slates, or on too "
-            f"few with any {outcome.unit}, for a sentence."
+            f"By {name}, {count(unclaimed)} of {count(len(cells))} cells rest on too few slates, "
+            f"or on too few with any {outcome.unit}, for a sentence."
         )
 
 

@@ -825,6 +825,8 @@ def _design(experiment: PageData) -> Section:
             text("question_label", "Question"),
             number("effect_per_slate", "Effect", 3),
             percent("power", "Power", digits=0),
+            number("exaggeration", "Significant estimates, as a multiple of the effect", 1),
+            percent("wrong_sign_probability", "Of them with the wrong sign", digits=1),
             counted("slates_needed", "Slates needed for 80% power"),
             NOTE,
         ],
