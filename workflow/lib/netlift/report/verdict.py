@@ -197,7 +197,8 @@ def _margin(experiment: PageData) -> str:
     if table is None:
         return ""
     of_total = table[table["line"].isin([TOTAL_LINE.code, SHARE_MOVED])]
-    return "".join(f" {sentence}" for sentence in margin_sentences(of_total, experiment.outcome))
+    sentences = margin_sentences(of_total, experiment.outcome, intervals=False)
+    return "".join(f" {sentence}" for sentence in sentences)
 
 
 def caveats_of(experiment: PageData) -> list[Caveat]:
