@@ -1,6 +1,7 @@
 """Simulate a click for every row of an experiment in one world, with its true probabilities."""
 
 from netlift.core.tables import read_optional, read_table, write_json, write_table
+from netlift.promotion.treatment import Treatment
 from netlift.workflow.job import job
 from netlift.worlds.item_similarity import item_similarity
 from netlift.worlds.simulation import Simulation
@@ -17,7 +18,8 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
         seed=settings["seed"],
     )
     write_json(simulation.facts, outputs["world"])
-    write_table(simulation.items, outputs["slate_items"])
+    treatment = Treatment.from_config(settings["treatment"])
+    write_table(simulation.with_candidate_effects(treatment), outputs["slate_items"])
 
 
 if "snakemake" in globals():

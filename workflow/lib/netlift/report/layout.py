@@ -124,6 +124,7 @@ def sections(experiment: PageData) -> list[Section]:
         _models(experiment),
         _who_gains(experiment),
         _policies(experiment),
+        _candidates(experiment),
         _conclusions(experiment),
         _estimators(experiment),
         _truth(experiment),
@@ -516,6 +517,26 @@ def _who_gains(experiment: PageData) -> Section:
     return part.done("who-gains", "Who gains")
 
 
+_VALUES = (
+    text("rule_label", "Rule"),
+    text("description", "In words"),
+    percent("share_promoted", "Slates promoted"),
+    effect("naive_value", "Naive value (95% interval)"),
+    effect("naive_value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+    effect(
+        "corrected_value",
+        "Corrected for the choice (95% interval, given the recommendation)",
+        lower="corrected_ci_95_lower",
+        upper="corrected_ci_95_upper",
+    ),
+    users_effect(),
+    number("known_value", "Known", signs=True),
+    number("oracle_value", "Best possible", signs=True),
+    counted("slates", "Slates evaluated"),
+)
+"""Columns of the value of rules."""
+
+
 def _policies(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("verdict")
@@ -533,25 +554,43 @@ def _policies(experiment: PageData) -> Section:
     part.table(
         "policies",
         "What each rule gains over promoting nothing, in {clicks} per 1,000 eligible slates.",
-        [
-            text("rule_label", "Rule"),
-            text("description", "In words"),
-            percent("share_promoted", "Slates promoted"),
-            effect("naive_value", "Naive value (95% interval)"),
-            effect("naive_value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
-            effect(
-                "corrected_value",
-                "Corrected for the choice (95% interval, given the recommendation)",
-                lower="corrected_ci_95_lower",
-                upper="corrected_ci_95_upper",
-            ),
-            users_effect(),
-            number("known_value", "Known", signs=True),
-            number("oracle_value", "Best possible", signs=True),
-            counted("slates", "Slates evaluated"),
-        ],
+        _VALUES,
     )
     return part.done("policies", "Which slates to promote, if any")
+
+
+def _candidates(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    gate = experiment.records.get("candidate_verdict")
+    if gate is not None:
+        part.say(
+            "The promoted item of a slate was drawn at random with known probabilities. So the "
+            "same experiment can say which item to promote, and not only whether to promote the "
+            "one that was drawn.",
+            str(gate["statement"]),
+            "All control slates count for every item; of the promoted slates, a rule learns most "
+            "from those in which the draw fell on the item that the rule chooses. So its value is "
+            "less precise than the effect of promoting at random.",
+        )
+    part.figure("candidate_policies", "candidate_curve", "promoted_candidates")
+    part.table(
+        "candidate_policies",
+        "What each rule for which item to promote gains over promoting nothing, in {clicks} per "
+        "1,000 eligible slates.",
+        _VALUES,
+    )
+    part.table(
+        "promoted_candidates",
+        "What the rule promotes, next to what a random draw of the item promotes.",
+        [
+            text("dimension_label", "By"),
+            text("value", "Value"),
+            counted("promotions", "Promotions"),
+            percent("share_of_promotions", "Of its promotions"),
+            percent("share_at_random", "At random"),
+        ],
+    )
+    return part.done("candidates", "Which item to promote, if any")
 
 
 def _conclusions(experiment: PageData) -> Section:
