@@ -204,17 +204,18 @@ def _top(relevance: Floats, k: int) -> Booleans:
 
 
 def best_slot(data: CandidateData, slates: Booleans, cost: float) -> int:
-    """Return the position whose candidate gains most over some slates, (N,); 0 if none gains."""
-    gains = np.nan_to_num((data.scores - cost)[slates])
+    """Return the position with the largest mean prediction in slates, (N,); 0 if none gains."""
+    gains = np.nan_to_num((data.predicted - cost)[slates])
     sums = np.bincount(data.position[slates].ravel(), gains.ravel())
     sums[0] = 0.0  # no position
     return int(sums.argmax()) if sums.max() > 0 else 0
 
 
 def _fixed_slot(data: CandidateData, cost: float) -> Floats:
+    """Promote the item at one position, which may be another one in each fold."""
     chosen = np.zeros(data.scores.shape)
-    for train, test in splits(data.fold, sequential=True):
-        slot = best_slot(data, train, cost)
+    for _, test in splits(data.fold, sequential=True):
+        slot = best_slot(data, test, cost)
         chosen[test] = (data.position[test] == slot) & data.candidates.exists[test]
     return chosen
 
