@@ -126,7 +126,7 @@ def test_a_focal_item_at_no_stated_position_is_refused(tmp_path):
 
 def test_more_positions_than_were_drawn_from_are_refused_unless_accepted(tmp_path):
     promotion = ENTRY["promotion"] | {"candidates": {"positions": [1, 2, 3, 4, 5, 6]}}
-    with pytest.raises(NetliftError, match="0 focal items are at position 1, 66.7 expected"):
+    with pytest.raises(NetliftError, match=r"0 focal items are at position 1, 66\.7 expected"):
         items_of(LOG, tmp_path, promotion=promotion)
     items_of(LOG, tmp_path, promotion=promotion, accept=["focal_draw"])
     contract = pd.read_csv(tmp_path / "contract.csv").set_index("code")

@@ -183,7 +183,7 @@ def _focal_draw(items: pd.DataFrame | None) -> list[dict[str, object]]:
     place = np.minimum(items["slate_position_seed"].to_numpy(np.int64), DRAW_PLACES) - 1
     cell, shape = slate * DRAW_PLACES + place, (n_slates, DRAW_PLACES)
     q = np.bincount(cell, items["focal_probability"].to_numpy(float), n_slates * DRAW_PLACES)
-    q = q.reshape(shape)
+    q = q.astype(np.float64).reshape(shape)
     expected = q.sum(axis=0)
     drawn = np.bincount(place[focal], minlength=DRAW_PLACES).astype(np.float64)
     p = draw_p_value(drawn - expected, expected, q.T @ q)
