@@ -304,7 +304,7 @@ class Analysis:
             self.path("spillover_sensitivity") if self.log.has_row_stages else None,
             self.path("segments"),
             self.path("decision_statements"),
-            self.study.unit(self.name),
+            self.study.decision_settings(self.name),
             [str(self.folder / file) for file in ("contract.csv", "row_counts.csv")],
         )
 

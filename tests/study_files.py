@@ -240,7 +240,7 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
             for table in ("product_summary", "spillover_sensitivity", "segments")
         ),
         str(effects / "decision_statements.csv"),
-        unit,
+        {"outcome": unit, "focal_items": 1},
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from jinja2 import Environment
 from pandas.testing import assert_frame_equal
 from runs import ROOT
@@ -100,7 +101,7 @@ def tables():
     accounts["focal_spillover_cluster"] = "clicks & bricks"
     return {
         outcome.unit: (
-            product_summary(accounts, outcome=outcome),
+            product_summary(compared(accounts), outcome=outcome),
             outcome.in_units(
                 spillover_sensitivity(items, near_positions=3, seed=1, bootstrap_draws=19)
             ),

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.codes import LINES
 from netlift.effects.covariates import COVARIATES, Covariates
 from netlift.effects.estimators import ESTIMATORS, estimators_table
-from netlift.effects.ledger import component_columns, component_effects
+from netlift.effects.ledger import component_effects
+from netlift.effects.slate_accounts import component_columns
 from netlift.promotion.design import Design
 
 COLUMNS = component_columns("observed_clicks")
@@ -60,7 +61,7 @@ def check_members(tables: list[pd.DataFrame], estimator: str) -> None:
     """Compare each member of a batch with the same experiment on its own, line by line."""
     found = ESTIMATORS[estimator].compare(*batch(tables)).combinations(WEIGHTS)
     for index, table in enumerate(tables):
-        rows = component_effects(table)
+        rows = component_effects(compared(table))
         rows = rows[rows["estimator"] == estimator]
         assert rows["line"].to_list() == [line.code for line in LINES]
         for column, values in (

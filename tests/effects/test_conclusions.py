@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from builders import random_exposure, random_items
+from builders import compared, random_exposure, random_items
 
 from netlift.core.labels import with_labels
 from netlift.effects import like_with_like
@@ -31,7 +31,7 @@ from netlift.worlds.simulation import Simulation
 
 
 def judged(items: pd.DataFrame) -> pd.DataFrame:
-    return conclusions(items, slate_outcomes(items)).set_index("conclusion")
+    return conclusions(items, compared(slate_outcomes(items))).set_index("conclusion")
 
 
 ITEMS = random_items(3, 900, 6)
@@ -266,7 +266,7 @@ def test_a_focal_item_that_is_not_shown_without_promotion_has_no_depth():
     items.loc[items["is_focal_item"], "slate_position_seed"] = np.nan
     items["focal_seed_position"] = np.nan
     accounts = slate_outcomes(items)
-    table = conclusions(items, accounts)
+    table = conclusions(items, compared(accounts))
     deeper = table.set_index("conclusion").loc[DEEPER]
     reason = "not estimated: the focal item is not shown without promotion, so it has no depth"
     assert deeper["note"] == reason

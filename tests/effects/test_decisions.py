@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 
+from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.core.units import PER_ROW, PER_SLATE
 from netlift.effects.accounts import slate_outcomes
@@ -344,6 +345,20 @@ def test_an_undecided_promotion_names_both(total):
     assert "losses: focal position 7-8, focal cluster Drama" in said
 
 
+@pytest.mark.parametrize(("several", "name"), [(1, "promoted item"), (3, "promoted set")])
+def test_several_focal_items_gain_as_one_set(several, name):
+    for direct, indirect, total in product(STATES, repeat=3):
+        table = decision_statements(
+            product_table(effects(direct=direct, indirect=indirect, total=total)),
+            None,
+            None,
+            outcome=Outcome("clicks", several),
+        )
+        words = " ".join(table["statement"])
+        assert name in words
+        assert ("promoted item" in words, "promoted set" in words) == (several == 1, several > 1)
+
+
 def test_what_limits_the_results_is_in_every_statement():
     caveats = [
         Caveat("sample_ratio", "accepted", "Accepted: the share does not fit.", 900),
@@ -393,7 +408,7 @@ def test_statements_are_the_same_from_tables_in_memory_and_from_files(tmp_path, 
     log = random_items(1, 400, 6)
     accounts = slate_outcomes(log)
     tables = {
-        "product": product_summary(accounts),
+        "product": product_summary(compared(accounts)),
         "spillover": spillover_sensitivity(log, near_positions=3),
         "segments": segments(accounts, min_slates=min_slates)[0],
     }

@@ -7,6 +7,7 @@ probability 0.01, and each check of bias with probability 0.003.
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 
 from netlift.core.errors import NetliftError
 from netlift.effects.delivered import EXACTLY, FirstStage, delivered_effect, delivered_effects
@@ -96,7 +97,8 @@ def test_by_hand():
     focal = [2, 1, 1, 0, 1, 0, 0, 1]
     parts = np.column_stack([focal, np.zeros(8), np.zeros(8)])
     table = delivered_effects(
-        accounts_of([1] * 4 + [0] * 4, [1, 1, 1, 0, 0, 0, 0, 0], parts), units=UNITS
+        compared(accounts_of([1] * 4 + [0] * 4, [1, 1, 1, 0, 0, 0, 0, 0], parts)),
+        units=UNITS,
     )
     first = table[table["measure"] == "first_stage"].set_index("estimator")
     row = first.loc["difference_in_means"]
@@ -144,7 +146,7 @@ def two_stage(accounts, column, weights):
 @pytest.mark.parametrize("two_sided", [False, True])
 def test_it_is_two_stage_least_squares_with_its_error(two_sided):
     accounts = drawn(1, two_sided=two_sided)
-    table = by_line(delivered_effects(accounts, units=UNITS), "of_delivered")
+    table = by_line(delivered_effects(compared(accounts), units=UNITS), "of_delivered")
     for line, column in (("direct", PARTS[0]), ("other", PARTS[2]), ("total", "total")):
         value, se = two_stage(accounts, f"observed_clicks_{column}", np.ones(len(accounts)))
         assert table.loc[line, "estimate"] == pytest.approx(1000 * value, rel=1e-10)
@@ -164,7 +166,7 @@ def test_it_is_two_stage_least_squares_with_its_error(two_sided):
 
 def test_where_probabilities_differ_it_is_weighted_two_stage_least_squares():
     accounts = drawn(2, differing=True)
-    table = delivered_effects(accounts, units=UNITS)
+    table = delivered_effects(compared(accounts), units=UNITS)
     main = table[table["is_main"]]
     assert set(main["estimator"]) == {"hajek"}
     weights = Design.from_table(accounts).weights
@@ -188,7 +190,7 @@ def test_where_probabilities_differ_it_is_weighted_two_stage_least_squares():
     ids=["one-sided", "two-sided", "users", "few"],
 )
 def test_parts_add_up_for_every_estimator(accounts):
-    table = delivered_effects(accounts, units=UNITS)
+    table = delivered_effects(compared(accounts), units=UNITS)
     for estimator in ESTIMATORS:
         for measure in ("of_draw", "of_delivered"):
             value = by_line(table, measure, estimator)["estimate"] / 1000
@@ -198,8 +200,8 @@ def test_parts_add_up_for_every_estimator(accounts):
 
 def test_the_effect_of_the_draw_is_the_ledger():
     accounts = drawn(7, two_sided=True)
-    ledger = component_effects(accounts).set_index(["estimator", "line"])
-    table = delivered_effects(accounts, units=UNITS)
+    ledger = component_effects(compared(accounts)).set_index(["estimator", "line"])
+    table = delivered_effects(compared(accounts), units=UNITS)
     for estimator in ESTIMATORS:
         rows = by_line(table, "of_draw", estimator)
         for line in ("direct", "same_cluster", "other", "total"):
@@ -217,7 +219,7 @@ def test_with_full_delivery_it_is_the_effect_of_the_draw(constant):
     if constant:  # focal items that are clicked in one arm only
         column = "observed_clicks_direct_focal"
         accounts.loc[accounts["promotion_applied"] == 0, column] = 0.0
-    table = delivered_effects(accounts, units=UNITS)
+    table = delivered_effects(compared(accounts), units=UNITS)
     for estimator in set(ESTIMATORS) - {"horvitz_thompson"}:
         draw, effect = (by_line(table, name, estimator) for name in ("of_draw", "of_delivered"))
         for name in ("estimate", "se", "ci_95_lower", "ci_95_upper", "df"):
@@ -233,7 +235,7 @@ def test_the_set_holds_the_ratios_that_anderson_and_rubin_do_not_reject():
     accounts = drawn(9, 150, two_sided=True)
     design = Design.from_table(accounts)
     delivered = accounts["promotion_delivered"].to_numpy(dtype=float)
-    table = by_line(delivered_effects(accounts, units=UNITS), "of_delivered")
+    table = by_line(delivered_effects(compared(accounts), units=UNITS), "of_delivered")
     for line, weights in LINES.items():
         row = table.loc[line]
         y = accounts[[f"observed_clicks_{part}" for part in PARTS]].to_numpy() @ weights
@@ -259,11 +261,11 @@ def test_each_outcome_has_its_lines_and_its_unit():
         accounts[names].to_numpy(),
         minutes=minutes,
     )
-    table = delivered_effects(both, units=UNITS)
+    table = delivered_effects(compared(both), units=UNITS)
     assert set(table["outcome_type"]) == {"promotion_delivered", "observed_clicks", "minutes"}
     rows = by_line(table, "of_delivered", outcome="minutes")
     assert set(rows["unit"]) == {"minutes per 1,000 delivered promotions"}
-    alone = delivered_effects(accounts, units=UNITS)
+    alone = delivered_effects(compared(accounts), units=UNITS)
     np.testing.assert_allclose(
         by_line(table, "of_delivered")["ci_95_upper"], by_line(alone, "of_delivered")["ci_95_upper"]
     )
@@ -272,7 +274,7 @@ def test_each_outcome_has_its_lines_and_its_unit():
 def test_a_line_without_items_has_no_numbers():
     accounts = drawn(11).assign(n_same_cluster=0, focal_spillover_cluster=None)
     accounts["observed_clicks_same_cluster_competitor"] = 0.0
-    rows = delivered_effects(accounts, units=UNITS)
+    rows = delivered_effects(compared(accounts), units=UNITS)
     rows = rows[rows["line"] == "same_cluster"]
     assert rows[["estimate", "se", "ci_95_lower", "interval_kind"]].isna().all(axis=None)
     assert set(rows["note"]) == {NO_CLUSTERS}
@@ -280,7 +282,7 @@ def test_a_line_without_items_has_no_numbers():
 
 def test_too_few_slates_are_refused_as_in_the_ledger():
     with pytest.raises(NetliftError, match="needs at least 2"):
-        delivered_effects(drawn(12)[:3].assign(promotion_applied=[1, 0, 0]), units=UNITS)
+        delivered_effects(compared(drawn(12)[:3].assign(promotion_applied=[1, 0, 0])), units=UNITS)
 
 
 def test_sets_for_users_like_these_are_those_of_the_ledger_and_of_their_own_statistic():
@@ -288,8 +290,8 @@ def test_sets_for_users_like_these_are_those_of_the_ledger_and_of_their_own_stat
     accounts["user_id"] = np.arange(240) // 3
     own = np.random.default_rng(2).normal(0, 2, 80)[accounts["user_id"]]
     accounts["observed_clicks_other_competitor"] += own * accounts["promotion_delivered"]
-    ledger = component_effects(accounts).set_index(["estimator", "line"])
-    table = delivered_effects(accounts, units=UNITS)
+    ledger = component_effects(compared(accounts)).set_index(["estimator", "line"])
+    table = delivered_effects(compared(accounts), units=UNITS)
     for estimator in ESTIMATORS:
         draw = by_line(table, "of_draw", estimator)
         for line in ("direct", "same_cluster", "other", "total"):
@@ -310,7 +312,7 @@ def test_sets_for_users_like_these_are_those_of_the_ledger_and_of_their_own_stat
 
 
 def test_users_that_were_randomized_have_one_set():
-    table = delivered_effects(drawn(5, slates_per_user=4), units=UNITS)
+    table = delivered_effects(compared(drawn(5, slates_per_user=4)), units=UNITS)
     rows = by_line(table, "of_delivered")
     assert set(rows["users_errors"]) == {"same_users_randomized"}
     assert (rows["ci_95_lower_users"] == rows["ci_95_lower"]).all()
@@ -324,7 +326,7 @@ def test_a_weak_first_stage_is_named_and_its_sets_are_not_bounded():
     accounts["promotion_delivered"] = np.random.default_rng(1).permutation(
         accounts["promotion_delivered"]
     )
-    table = delivered_effects(accounts, units=UNITS)
+    table = delivered_effects(compared(accounts), units=UNITS)
     assert table["is_weak"].all()
     effects = by_line(table, "of_delivered")
     assert set(effects["interval_kind"]) <= {"outside", "everything"}
@@ -341,7 +343,7 @@ def test_deliveries_that_do_not_follow_the_draw(reverse):
     accounts["promotion_delivered"] = half
     if reverse:
         accounts["promotion_delivered"] = 1 - accounts["promotion_applied"] * half
-    table = delivered_effects(accounts, units=UNITS)
+    table = delivered_effects(compared(accounts), units=UNITS)
     row = table[table["is_main"] & (table["measure"] == "first_stage")].iloc[0]
     assert row["is_weak"]
     assert reverse == (row["f_statistic"] > 10)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from builders import items, random_items
+from builders import compared, items, random_items
 from scipy import stats
 
 from netlift.core.errors import NetliftError
@@ -24,7 +24,7 @@ def claims(log: pd.DataFrame) -> pd.DataFrame:
     return item_level_claim(log).set_index("metric")
 
 
-def compared(log: pd.DataFrame, claim: str) -> tuple[pd.DataFrame, np.ndarray]:
+def compared_rows(log: pd.DataFrame, claim: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the rows that a claim looks at, and which of them are promoted items."""
     promoted = log["promotion_applied"] == 1
     kept = {FOCAL: log["is_focal_item"], BESIDE: promoted, EVERYWHERE: promoted | True}[claim]
@@ -66,14 +66,14 @@ def test_claims_by_hand():
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_is_a_difference_of_click_rates_of_rows(log, table, claim):
-    rows, is_promoted = compared(log, claim)
+    rows, is_promoted = compared_rows(log, claim)
     clicks = rows["click"].to_numpy()
     rate = clicks[is_promoted].mean() - clicks[~is_promoted].mean()
     assert table.loc[claim, "claim"] == pytest.approx(1000 * rate, rel=1e-12)
 
 
 def test_the_focal_gain_is_the_direct_effect_of_the_ledger_and_the_net_change_its_total(log, table):
-    effects = component_effects(slate_outcomes(log))
+    effects = component_effects(compared(slate_outcomes(log)))
     main = effects[effects["outcome_type"] == "observed_clicks"]
     main = main[main["estimator"] == "difference_in_means"].set_index("line")
     for prefix, line, rows in (
@@ -118,7 +118,7 @@ def test_the_error_of_a_claim_is_the_claim_minus_the_net_change(table, claim):
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_the_error_that_the_analysis_itself_reports_is_plain_ols(log, table, claim):
-    rows, is_promoted = compared(log, claim)
+    rows, is_promoted = compared_rows(log, claim)
     fit = sm.OLS(rows["click"].to_numpy(), sm.add_constant(is_promoted.astype(float))).fit()
     assert table.loc[claim, "claim_reported_se"] == pytest.approx(1000 * fit.bse[1], rel=1e-10)
 
@@ -131,7 +131,7 @@ def test_the_error_of_a_claim_is_close_to_that_of_clustered_rows(claim):
     taste = rng.choice([0.1, 0.6], 500)[log["slate_id"]]
     lifted = 0.3 * (log["is_focal_item"] & (log["promotion_applied"] == 1))
     log["click"] = (rng.random(len(log)) < taste + lifted).astype(int)
-    rows, is_promoted = compared(log, claim)
+    rows, is_promoted = compared_rows(log, claim)
     ols = sm.OLS(rows["click"].to_numpy(), sm.add_constant(is_promoted.astype(float)))
     clustered = ols.fit(cov_type="cluster", cov_kwds={"groups": rows["slate_id"].to_numpy()})
     row = claims(log).loc[claim]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from builders import COMPONENTS, items, random_items
+from builders import COMPONENTS, compared, items, random_items
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
@@ -61,7 +61,7 @@ def line(effects: pd.DataFrame, component: str, **where: str) -> pd.Series:
 
 
 def test_effects_by_hand():
-    effects = component_effects(four_slates())
+    effects = component_effects(compared(four_slates()))
     # Promoted slates, (focal, same-cluster, other): (1, 0, 0) and (1, 0, 2).
     # Control slates: (0, 1, 2) and, with cluster B's third item as focal item, (0, 0, 2).
     expected = {
@@ -81,7 +81,7 @@ def test_effects_by_hand():
 
 
 def test_the_table_has_the_agreed_columns_and_lines():
-    effects = component_effects(ragged_accounts())
+    effects = component_effects(compared(ragged_accounts()))
     assert list(effects.columns) == [
         "outcome_type",
         "line",
@@ -125,7 +125,7 @@ def test_the_table_has_the_agreed_columns_and_lines():
 @pytest.mark.parametrize("estimator", PLAIN)
 def test_every_line_is_statsmodels_regression_on_the_arm(outcome, estimator):
     log = random_items(2, 150, (3, 9))
-    effects = component_effects(slate_outcomes(log))
+    effects = component_effects(compared(slate_outcomes(log)))
     column = {"observed_clicks": "click", "expected_clicks": "expected_click"}.get(outcome, outcome)
     arm = log.groupby("slate_id")["promotion_applied"].first()
     for component, members in PARTS.items():
@@ -151,7 +151,7 @@ def jackknife_se(outcome, design, weights, arms) -> float:
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_lin_is_statsmodels_regression_with_all_interactions(outcome):
     accounts = ragged_accounts(5, 200)
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     arm, e = accounts["promotion_applied"].to_numpy(float), accounts["promotion_probability"]
     # Slates differ in their probability, so they are weighted by it.
     weights = 1 / np.where(arm == 1, e, 1 - e)
@@ -173,7 +173,7 @@ def test_lin_is_statsmodels_regression_with_all_interactions(outcome):
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_hajek_is_statsmodels_weighted_regression(outcome):
     accounts = ragged_accounts(6, 200)
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     arm, e = accounts["promotion_applied"].to_numpy(), accounts["promotion_probability"].to_numpy()
     weights = 1 / np.where(arm == 1, e, 1 - e)
     for component, members in PARTS.items():
@@ -190,7 +190,7 @@ def test_hajek_is_statsmodels_weighted_regression(outcome):
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_horvitz_thompson_expands_sums_by_the_probabilities(outcome):
     accounts = ragged_accounts(6, 200)
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     arm, e = accounts["promotion_applied"].to_numpy() == 1, accounts["promotion_probability"]
     for component, members in PARTS.items():
         summed = sum(accounts[f"{outcome}_{name}"] for name in members)
@@ -231,7 +231,7 @@ def test_horvitz_thompson_is_unbiased_over_all_assignments_and_its_error_conserv
 
 def test_estimators_without_what_they_need_say_so_and_have_no_numbers():
     accounts = ragged_accounts().drop(columns="promotion_probability")
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     hajek = effects[effects["estimator"].isin(NEED_PROBABILITIES)]
     assert hajek["estimate_per_slate"].isna().all()
     assert hajek["note"].str.contains("probabilities of promotion are not known").all()
@@ -241,21 +241,21 @@ def test_lin_has_five_slates_an_arm_for_every_coefficient_or_drops_covariates():
     accounts = ragged_accounts()
     arm = accounts["promotion_applied"] == 1
     few = pd.concat([accounts[arm][:17], accounts[~arm]])
-    note = line(component_effects(few), "total", estimator="lin")["note"]
+    note = line(component_effects(compared(few)), "total", estimator="lin")["note"]
     assert note.startswith("adjusted for n_same_cluster, n_displaced; dropped: ")
     assert note.count("(too few randomized units)") == 3
-    fewer = component_effects(pd.concat([accounts[arm][:5], accounts[~arm]]))
+    fewer = component_effects(compared(pd.concat([accounts[arm][:5], accounts[~arm]])))
     lin, plain = (line(fewer, "total", estimator=name) for name in ("lin", "hajek"))
     assert lin["note"].startswith("adjusted for nothing; dropped: ")
     assert (lin["estimate_per_slate"], lin["se"]) == (plain["estimate_per_slate"], plain["se"])
 
 
 def test_where_probabilities_differ_plain_means_are_noted_and_hajek_is_the_main_estimator():
-    varying = component_effects(ragged_accounts())
+    varying = component_effects(compared(ragged_accounts()))
     assert set(varying.loc[varying["is_main"], "estimator"]) == {"hajek"}
     plain = varying[varying["estimator"].isin(PLAIN)]
     assert plain["note"].str.contains("probabilities of promotion differ").all()
-    same = component_effects(ragged_accounts().assign(promotion_probability=0.4))
+    same = component_effects(compared(ragged_accounts().assign(promotion_probability=0.4)))
     assert set(same.loc[same["is_main"], "estimator"]) == {"difference_in_means"}
     assert same.loc[same["is_main"], "note"].isna().all()
 
@@ -264,7 +264,7 @@ def test_covariates_that_cannot_be_used_are_named():
     accounts = ragged_accounts().assign(relevance_sd=1.0)
     accounts["user_activity"] = accounts["user_activity"].where(accounts.index > 3)
     accounts["n_same_cluster"] = 0
-    note = line(component_effects(accounts), "total", estimator="lin")["note"]
+    note = line(component_effects(compared(accounts)), "total", estimator="lin")["note"]
     assert note == (
         "adjusted for n_displaced, relevance_mean; dropped: n_same_cluster (constant), "
         "focal_seed_position (a combination of the others, or constant, in an arm), "
@@ -274,7 +274,10 @@ def test_covariates_that_cannot_be_used_are_named():
 
 def test_covariances_give_the_error_of_every_line():
     accounts = ragged_accounts()
-    effects, table = component_effects(accounts), component_covariance(accounts)
+    effects, table = (
+        component_effects(compared(accounts)),
+        component_covariance(compared(accounts)),
+    )
     for outcome in OUTCOMES:
         for estimator in ESTIMATORS:
             part = table[(table["outcome_type"] == outcome) & (table["estimator"] == estimator)]
@@ -300,7 +303,12 @@ def test_covariances_give_the_error_of_every_line():
 def test_direct_plus_indirect_is_the_total_of_whole_slates(outcome, estimator):
     accounts = ragged_accounts(3, 400)
     rows = [
-        line(component_effects(accounts), part, outcome_type=outcome, estimator=estimator)
+        line(
+            component_effects(compared(accounts)),
+            part,
+            outcome_type=outcome,
+            estimator=estimator,
+        )
         for part in PARTS
     ]
     direct, same, other, total = (row["estimate_per_slate"] for row in rows)
@@ -311,7 +319,7 @@ def test_direct_plus_indirect_is_the_total_of_whole_slates(outcome, estimator):
 
 
 def test_effects_per_1000_promoted_slates_are_1000_times_those_per_slate():
-    effects = component_effects(ragged_accounts())
+    effects = component_effects(compared(ragged_accounts()))
     for per_1000, per_slate in (
         ("estimate_per_1000_promoted_slates", "estimate_per_slate"),
         ("ci_95_lower_per_1000", "ci_95_lower"),
@@ -334,7 +342,7 @@ def test_over_all_possible_assignments_the_estimate_is_right_and_its_error_not_t
         arm = np.isin(np.arange(6), chosen)
         clicks = log["click_promoted"].where(arm[log["slate_id"]], log["click_control"])
         assigned = log.assign(click=clicks, promotion_applied=arm[log["slate_id"]].astype(int))
-        row = line(component_effects(slate_outcomes(assigned)), "total")
+        row = line(component_effects(compared(slate_outcomes(assigned))), "total")
         estimates.append(row["estimate_per_slate"])
         variances.append(row["se"] ** 2)
     effect = promoted - control
@@ -345,16 +353,16 @@ def test_over_all_possible_assignments_the_estimate_is_right_and_its_error_not_t
 
 
 def test_a_log_without_a_truth_has_only_observed_clicks():
-    effects = component_effects(four_slates())
+    effects = component_effects(compared(four_slates()))
     assert set(effects["outcome_type"]) == {"observed_clicks"}
-    assert set(additivity_checks(four_slates())["outcome_type"]) == {"observed_clicks"}
+    assert set(additivity_checks(compared(four_slates()))["outcome_type"]) == {"observed_clicks"}
 
 
 # --- Additivity checks ---------------------------------------------------------------------------
 
 
 def test_checks_hold_for_every_outcome_and_estimator():
-    checks = additivity_checks(ragged_accounts(4, 500))
+    checks = additivity_checks(compared(ragged_accounts(4, 500)))
     assert len(checks) == 3 * len(OUTCOMES) * len(ESTIMATORS)
     assert set(zip(checks["outcome_type"], checks["estimator"], strict=True)) == {
         (outcome, estimator) for outcome in OUTCOMES for estimator in ESTIMATORS
@@ -366,7 +374,10 @@ def test_checks_hold_for_every_outcome_and_estimator():
 
 def test_checks_show_the_numbers_of_the_table_of_effects():
     accounts = ragged_accounts()
-    effects, checks = component_effects(accounts), additivity_checks(accounts)
+    effects, checks = (
+        component_effects(compared(accounts)),
+        additivity_checks(compared(accounts)),
+    )
     for outcome in OUTCOMES:
         for estimator in ESTIMATORS:
             _direct, same, other, total = (
@@ -397,7 +408,7 @@ def test_totals_that_are_not_the_sum_of_their_parts_fail_the_checks():
     accounts = ragged_accounts()
     arm = accounts["promotion_applied"].to_numpy()
     accounts.loc[np.flatnonzero(arm)[0], "observed_clicks_total"] += 1
-    checks = additivity_checks(accounts)
+    checks = additivity_checks(compared(accounts))
     observed = checks["outcome_type"] == "observed_clicks"
     broken = checks[observed & (checks["identity"] == "direct + indirect = total")]
     assert not broken["holds"].any()
@@ -408,7 +419,7 @@ def test_totals_that_are_not_the_sum_of_their_parts_fail_the_checks():
 def test_checks_hold_for_outcomes_of_any_size():
     log = random_items(7, 80, 5)
     log["click"] = log["click"] * 1e9 + np.random.default_rng(1).random(len(log))
-    assert additivity_checks(slate_outcomes(log))["holds"].all()
+    assert additivity_checks(compared(slate_outcomes(log)))["holds"].all()
 
 
 # --- Degenerate experiments ----------------------------------------------------------------------
@@ -426,17 +437,17 @@ def test_checks_hold_for_outcomes_of_any_size():
 def test_an_experiment_without_two_slates_in_each_arm_says_so(table, promoted, message):
     log = items(["AAB"] * 4, [2] * 4, promoted, ["010"] * 4)
     with pytest.raises(NetliftError, match=message):
-        table(slate_outcomes(log))
+        table(compared(slate_outcomes(log)))
 
 
 @pytest.mark.parametrize("clicks", ["000", "111"])
 def test_constant_clicks_give_effects_of_zero_with_no_error_and_nothing_missing(clicks):
     accounts = slate_outcomes(items(["AAB"] * 6, [2] * 6, [1, 0] * 3, [clicks] * 6))
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     effects = effects[~effects["estimator"].isin(NEED_PROBABILITIES)]
     for column in ("estimate_per_slate", "se", "ci_95_lower", "ci_95_upper"):
         assert (effects[column] == 0).all()
-    assert additivity_checks(accounts)["holds"].all()
+    assert additivity_checks(compared(accounts))["holds"].all()
 
 
 def test_checks_hold_where_every_slate_has_exactly_one_click():
@@ -444,7 +455,7 @@ def test_checks_hold_where_every_slate_has_exactly_one_click():
         log = random_items(seed, 60, 5)
         rng = np.random.default_rng(seed)
         log["click"] = (np.arange(5) == rng.integers(0, 5, (60, 1))).astype(int).ravel()
-        checks = additivity_checks(slate_outcomes(log))
+        checks = additivity_checks(compared(slate_outcomes(log)))
         assert checks["holds"].all(), checks[~checks["holds"]]
 
 

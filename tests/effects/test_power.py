@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import items, random_items
+from builders import compared, items, random_items
 from scipy import integrate, stats
 
 from netlift.effects.accounts import slate_outcomes
@@ -17,7 +17,7 @@ EFFECTS = [0.05, 0.2]
 
 
 def table_of(accounts: pd.DataFrame, effects: list[float] = EFFECTS) -> pd.DataFrame:
-    return power_table(accounts, effects=effects)
+    return power_table(compared(accounts), effects=effects)
 
 
 def ragged_accounts(seed: int = 1, n_slates: int = 120, **columns: object) -> pd.DataFrame:
@@ -199,7 +199,7 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
 
 def test_errors_are_those_of_the_ledger_and_the_rows_answer_each_other():
     accounts = ragged_accounts(promotion_probability=0.5)
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     effects = effects[effects["outcome_type"] == "observed_clicks"]
     ledger = effects.set_index(["estimator", "line"])[["se", "df"]]
     for row in table_of(accounts).itertuples():

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 from scipy import stats
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
-from netlift.effects.ledger import arm_difference
 from netlift.effects.product import product_summary, ratio_to_direct
 from netlift.effects.risk import risk_by_cluster, risk_by_position
 from netlift.inference.estimate import fieller
@@ -61,7 +60,7 @@ def test_product_units_by_hand():
         same=[0, 0, 1, 0, 1, 0, 1, 0],
         other=[2, 1, 2, 2, 2, 2, 3, 2],
     )
-    summary = product_summary(accounts).set_index("metric")
+    summary = product_summary(compared(accounts)).set_index("metric")
     assert summary["estimate"].to_dict() == pytest.approx(
         {
             "focal_gain": 500.0,  # 3/4 - 1/4
@@ -88,7 +87,7 @@ def test_product_units_by_hand():
 
 def test_effects_have_the_errors_of_welchs_test():
     log = random_items(1, 300, 6)
-    summary = product_summary(slate_outcomes(log)).set_index("metric")
+    summary = product_summary(compared(slate_outcomes(log))).set_index("metric")
     members = {
         "focal_gain": PARTS[:1],
         "same_cluster_change": PARTS[1:2],
@@ -111,7 +110,7 @@ def test_effects_have_the_errors_of_welchs_test():
 @pytest.mark.parametrize("part", [(0, 1, 0), (0, 1, 1), (1, 1, 1)])
 def test_a_ratio_to_the_direct_effect_is_that_of_two_jointly_estimated_effects(part):
     accounts = experiment()
-    arms = arm_difference(accounts)
+    arms = compared(accounts).difference()
     columns = accounts[[f"observed_clicks_{name}" for name in PARTS]].to_numpy()
     pair = np.column_stack([columns @ part, columns[:, 0]])
     promoted = (accounts["promotion_applied"] == 1).to_numpy()
@@ -130,8 +129,8 @@ def test_a_ratio_to_the_direct_effect_is_that_of_two_jointly_estimated_effects(p
 
 def test_the_offset_ratio_is_told_in_the_summary_with_its_set():
     accounts = experiment()
-    row = product_summary(accounts).set_index("metric").loc["offset_ratio"]
-    ratio = ratio_to_direct(arm_difference(accounts), (0, 1, 1))
+    row = product_summary(compared(accounts)).set_index("metric").loc["offset_ratio"]
+    ratio = ratio_to_direct(compared(accounts).difference(), (0, 1, 1))
     assert (row["estimate"], row["ci_95_lower"], row["ci_95_upper"]) == (
         ratio.value,
         ratio.lower,
@@ -143,7 +142,7 @@ def test_the_offset_ratio_is_told_in_the_summary_with_its_set():
 
 def test_the_relative_change_has_the_set_of_a_ratio_of_arm_means():
     accounts = experiment()
-    row = product_summary(accounts).set_index("metric").loc["relative_net_change"]
+    row = product_summary(compared(accounts)).set_index("metric").loc["relative_net_change"]
     arms = accounts.groupby("promotion_applied")["observed_clicks_total"]
     mean, error = arms.mean(), arms.var(ddof=1) / arms.size()
     df = stats.ttest_ind(arms.get_group(1), arms.get_group(0), equal_var=False).df
@@ -160,20 +159,20 @@ def test_ratios_say_when_the_data_cannot_bound_them():
     rng = np.random.default_rng(2)
     arms, noise = [1, 0] * 50, rng.integers(0, 2, 50).repeat(2).tolist()
     lost = accounts_of(arms, noise, [0] * 100, [1 - arm for arm in arms])
-    outside = product_summary(lost).set_index("metric").loc["offset_ratio"]
+    outside = product_summary(compared(lost)).set_index("metric").loc["offset_ratio"]
     assert pd.isna(outside["estimate"])
     assert outside["interval_kind"] == "outside"
     assert outside["ci_95_lower"] < 0 < outside["ci_95_upper"]
     # Neither changes: every ratio is possible.
     unchanged = accounts_of(arms, noise, noise, [0] * 100)
-    nothing = product_summary(unchanged).set_index("metric").loc["offset_ratio"]
+    nothing = product_summary(compared(unchanged)).set_index("metric").loc["offset_ratio"]
     assert nothing["interval_kind"] == "everything"
     assert nothing[["ci_95_lower", "ci_95_upper"]].isna().all()
 
 
 def test_known_values_are_the_truth_over_both_arms():
     log = random_items(3, 200, 6)
-    summary = product_summary(slate_outcomes(log)).set_index("metric")["known_value"]
+    summary = product_summary(compared(slate_outcomes(log))).set_index("metric")["known_value"]
     effect = log["p_promoted"] - log["p_control"]
     per_1000 = {part: 1000 * effect[log["component"] == part].sum() / 200 for part in PARTS}
     focal, same, other = (per_1000[part] for part in PARTS)
@@ -195,7 +194,7 @@ def test_known_values_are_the_truth_over_both_arms():
 
 def test_a_known_ratio_without_a_denominator_is_missing():
     log = random_items(3, 60, 6).assign(p_promoted=lambda table: table["p_control"])
-    known = product_summary(slate_outcomes(log)).set_index("metric")["known_value"]
+    known = product_summary(compared(slate_outcomes(log))).set_index("metric")["known_value"]
     assert known["focal_gain"] == 0
     assert pd.isna(known["offset_ratio"])
     assert known["relative_net_change"] == 0
@@ -211,11 +210,11 @@ def one_click_a_slate(seed: int) -> pd.DataFrame:
 def test_clicks_that_are_only_moved_are_neither_created_nor_lost():
     for seed in range(40):
         accounts = one_click_a_slate(seed)
-        summary = product_summary(accounts).set_index("metric")
+        summary = product_summary(compared(accounts)).set_index("metric")
         assert summary.loc["net_change", NUMBERS].to_numpy(dtype=float) == pytest.approx(
             0, abs=1e-5
         )
-        assert arm_difference(accounts).combination((1, 1, 1)).sign == 0
+        assert compared(accounts).difference().combination((1, 1, 1)).sign == 0
         assert summary.loc["control_mean", "se"] == pytest.approx(0, abs=1e-5)
 
 
@@ -324,4 +323,4 @@ def test_an_arm_of_one_slate_is_too_few_whatever_is_asked_for(min_slates):
 
 def test_a_whole_experiment_with_too_few_slates_is_an_error():
     with pytest.raises(NetliftError, match="1 promoted slates of 3"):
-        product_summary(accounts_of([1, 0, 0], [1, 0, 1], [0, 0, 0], [0, 0, 0]))
+        product_summary(compared(accounts_of([1, 0, 0], [1, 0, 1], [0, 0, 0], [0, 0, 0])))

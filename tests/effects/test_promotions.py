@@ -6,6 +6,7 @@ import builders
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
@@ -90,16 +91,16 @@ def test_each_line_is_the_summarys_per_slate_and_parts_add_up():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_numbers_are_those_of_the_experiments_own_tables(seed):
     accounts = slate_outcomes(builders.random_items(seed, 400, (3, 8)))
-    table = compare_promotions({("w", "top"): product_summary(accounts)}, PHRASES)
+    table = compare_promotions({("w", "top"): product_summary(compared(accounts))}, PHRASES)
     table = table.set_index("line")
-    own = component_effects(accounts)
+    own = component_effects(compared(accounts))
     own = own[(own["outcome_type"] == "observed_clicks") & own["is_main"]].set_index("line")
     for line in ("direct", "same_cluster", "other", "total"):
         for name, column in (("estimate", "estimate_per_slate"), ("se", "se")):
             assert table.loc[line, name] == pytest.approx(own.loc[line, column], abs=1e-12)
         for end in ("ci_95_lower", "ci_95_upper"):
             assert table.loc[line, end] == pytest.approx(own.loc[line, end], abs=1e-12)
-    moved = shares(accounts)
+    moved = shares(compared(accounts))
     main = own["estimator"].iloc[0]
     chosen = (moved["metric"] == "taken_from_competitors") & (moved["estimator"] == main)
     (share,) = moved[chosen].to_dict("records")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 from scipy import optimize, stats
 
 from netlift.effects.accounts import slate_outcomes
@@ -31,7 +31,7 @@ NUMBERS = [
 
 
 def ledger_of(accounts: pd.DataFrame) -> pd.DataFrame:
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     main = effects["estimator"] == "difference_in_means"
     return effects[main & (effects["outcome_type"] == "observed_clicks")].set_index("line")
 
@@ -594,9 +594,9 @@ def test_effects_and_errors_do_not_depend_on_the_unit_of_clicks():
         atol=1e-9,
         equal_nan=True,
     )
-    compared = spread["p_value"].notna()
+    has_p_value = spread["p_value"].notna()
     assert np.allclose(
-        small_spread.loc[compared, "p_value"].astype(float),
-        spread.loc[compared, "p_value"].astype(float),
+        small_spread.loc[has_p_value, "p_value"].astype(float),
+        spread.loc[has_p_value, "p_value"].astype(float),
         rtol=1e-8,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from builders import random_items
+from builders import compared, random_items
 from scipy import stats
 
 from netlift.core.errors import NetliftError
@@ -63,11 +63,13 @@ def clicks_and_arm(accounts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def test_shares_by_hand():
     table = shares(
-        accounts_of(
-            promoted=[1, 1, 1, 1, 0, 0, 0, 0],
-            focal=[1, 0, 1, 1, 0, 1, 0, 0],
-            same=[0, 0, 1, 0, 1, 0, 1, 0],
-            other=[2, 1, 2, 2, 2, 2, 3, 2],
+        compared(
+            accounts_of(
+                promoted=[1, 1, 1, 1, 0, 0, 0, 0],
+                focal=[1, 0, 1, 1, 0, 1, 0, 0],
+                same=[0, 0, 1, 0, 1, 0, 1, 0],
+                other=[2, 1, 2, 2, 2, 2, 3, 2],
+            )
         )
     )
     # The focal item gains 3/4 - 1/4; same-cluster items lose 1/4, others 2/4.
@@ -79,7 +81,7 @@ def test_shares_by_hand():
 
 
 def test_every_estimator_has_every_share_of_what_it_is_a_share_of():
-    table = shares(simulated(probability=0.5))
+    table = shares(compared(simulated(probability=0.5)))
     keys = list(zip(table["estimator"], table["metric"], strict=True))
     assert keys == [(estimator, share) for estimator in ESTIMATORS for share in MADE_OF]
     assert table[[*NUMBERS, "known_value"]].notna().all(axis=None)
@@ -91,7 +93,7 @@ def test_every_estimator_has_every_share_of_what_it_is_a_share_of():
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_taken_and_what_is_left_add_up_to_the_gain(estimator, seed):
     probability = np.random.default_rng(seed).uniform(0.3, 0.7, 600)
-    share = of(shares(simulated(seed, probability=probability)), estimator)["estimate"]
+    share = of(shares(compared(simulated(seed, probability=probability))), estimator)["estimate"]
     assert share[SAME] + share[OTHER] == pytest.approx(share[ALL], abs=1e-11)
     assert share[ALL] + share[LEFT] == pytest.approx(1, abs=1e-11)
     assert share[WITHIN] == pytest.approx(share[SAME] / share[ALL], rel=1e-10)
@@ -101,7 +103,7 @@ def test_shares_are_ratios_of_regressions_by_other_code():
     probability = np.random.default_rng(3).uniform(0.2, 0.8, 600)
     accounts = simulated(3, probability=probability)
     clicks, promoted = clicks_and_arm(accounts)
-    table = shares(accounts)
+    table = shares(compared(accounts))
     received = np.where(promoted, probability, 1 - probability)
     design = sm.add_constant(promoted.astype(float))
     effects = {
@@ -125,7 +127,7 @@ def test_known_values_are_the_truth_over_both_arms():
     log = random_items(4, 200, 6)
     effect = (log["p_promoted"] - log["p_control"]).groupby(log["component"]).sum()
     focal, same, other = (effect[part] for part in PARTS)
-    table = shares(slate_outcomes(log))
+    table = shares(compared(slate_outcomes(log)))
     for estimator in ESTIMATORS:
         assert of(table, estimator)["known_value"].to_dict() == pytest.approx(
             {
@@ -141,7 +143,7 @@ def test_known_values_are_the_truth_over_both_arms():
 
 def test_a_known_share_of_nothing_is_missing():
     log = random_items(4, 60, 6).assign(p_promoted=lambda table: table["p_control"])
-    assert shares(slate_outcomes(log))["known_value"].isna().all()
+    assert shares(compared(slate_outcomes(log)))["known_value"].isna().all()
 
 
 # --- Sets ----------------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ def assert_set_is_what_tests_keep(row: pd.Series, accounts, share, compare=welch
 @pytest.mark.parametrize(("seed", "n_slates"), [(1, 600), (2, 120), (5, 40), (11, 30)])
 def test_sets_are_what_tests_of_single_shares_do_not_reject(seed, n_slates):
     accounts = simulated(seed, n_slates)
-    table = shares(accounts)
+    table = shares(compared(accounts))
     for share in MADE_OF:
         row = of(table, "difference_in_means").loc[share]
         assert_set_is_what_tests_keep(row, accounts, share)
@@ -203,7 +205,7 @@ def test_sets_are_what_tests_of_single_shares_do_not_reject(seed, n_slates):
 
 def test_sets_with_plain_ols_errors_are_what_plain_ols_does_not_reject():
     accounts = simulated(2, 120)
-    for share, row in of(shares(accounts), "difference_in_means_ols_error").iterrows():
+    for share, row in of(shares(compared(accounts)), "difference_in_means_ols_error").iterrows():
         assert_set_is_what_tests_keep(row, accounts, share, pooled)
 
 
@@ -218,7 +220,7 @@ def undecided_gain(lost: bool) -> pd.DataFrame:
 
 def test_a_set_may_be_all_but_an_interval_and_is_said_to_be_in_words():
     accounts = undecided_gain(lost=True)
-    row = of(shares(accounts), "difference_in_means").loc[ALL]
+    row = of(shares(compared(accounts)), "difference_in_means").loc[ALL]
     assert row["interval_kind"] == "outside"
     assert_set_is_what_tests_keep(row, accounts, ALL)
     lower, upper = row["ci_95_lower"], row["ci_95_upper"]
@@ -229,7 +231,7 @@ def test_a_set_may_be_all_but_an_interval_and_is_said_to_be_in_words():
 
 def test_a_set_may_be_everything_and_is_said_to_be_in_words():
     accounts = undecided_gain(lost=False)
-    table = of(shares(accounts), "difference_in_means")
+    table = of(shares(compared(accounts)), "difference_in_means")
     for share, may_be_zero in (
         (SAME, "the focal gain"),
         (WITHIN, "the change of all competitors"),
@@ -241,7 +243,7 @@ def test_a_set_may_be_everything_and_is_said_to_be_in_words():
 
 
 def test_an_interval_is_said_by_its_ends():
-    for _, row in of(shares(simulated()), "difference_in_means").iterrows():
+    for _, row in of(shares(compared(simulated())), "difference_in_means").iterrows():
         assert row["interval_kind"] == "interval"
         ends = f"{row['ci_95_lower']:.3f}", f"{row['ci_95_upper']:.3f}"
         assert row["interval_text"] == f"from {ends[0]} to {ends[1]}"
@@ -251,7 +253,7 @@ def test_an_interval_is_said_by_its_ends():
 
 
 def test_without_probabilities_hajeks_shares_are_missing_and_the_others_are_not():
-    table = shares(simulated())
+    table = shares(compared(simulated()))
     hajek = of(table, "hajek")
     assert len(hajek) == len(MADE_OF)
     assert hajek[NUMBERS].isna().all(axis=None)
@@ -265,7 +267,7 @@ def test_without_probabilities_hajeks_shares_are_missing_and_the_others_are_not(
 
 @pytest.mark.parametrize("probability", [0.5, 0.2])
 def test_with_one_probability_for_all_hajeks_shares_are_those_of_plain_means(probability):
-    table = shares(simulated(probability=probability))
+    table = shares(compared(simulated(probability=probability)))
     plain, hajek = of(table, "difference_in_means"), of(table, "hajek")
     for column in ("estimate", "ci_95_lower", "ci_95_upper"):
         assert hajek[column].to_list() == pytest.approx(plain[column].to_list(), rel=1e-9)
@@ -278,7 +280,10 @@ def test_with_one_probability_for_all_hajeks_shares_are_those_of_plain_means(pro
 def test_competitors_that_never_change_have_nothing_taken_from_them():
     arm = np.tile([1, 0], 30)
     focal = np.where(arm, np.random.default_rng(9).integers(0, 3, 60), 0)
-    table = of(shares(accounts_of(arm, focal, np.ones(60), np.zeros(60))), "difference_in_means")
+    table = of(
+        shares(compared(accounts_of(arm, focal, np.ones(60), np.zeros(60)))),
+        "difference_in_means",
+    )
     for share, value in ((SAME, 0), (OTHER, 0), (ALL, 0), (LEFT, 1)):
         row = table.loc[share]
         assert row[["estimate", "ci_95_lower", "ci_95_upper"]].to_list() == pytest.approx(
@@ -290,7 +295,7 @@ def test_competitors_that_never_change_have_nothing_taken_from_them():
 
 def test_constant_clicks_have_no_shares_and_say_that_any_number_would_do():
     arm = np.tile([1, 0], 10)
-    table = shares(accounts_of(arm, np.ones(20), np.ones(20), np.zeros(20)))
+    table = shares(compared(accounts_of(arm, np.ones(20), np.ones(20), np.zeros(20))))
     estimated = table[~table["estimator"].isin(["hajek", "horvitz_thompson"])]
     assert estimated[["estimate", "ci_95_lower", "ci_95_upper"]].isna().all(axis=None)
     assert (estimated["interval_kind"] == "everything").all()
@@ -298,7 +303,7 @@ def test_constant_clicks_have_no_shares_and_say_that_any_number_would_do():
 
 def test_too_few_slates_in_an_arm_are_an_error():
     with pytest.raises(NetliftError, match="1 promoted slates of 4"):
-        shares(accounts_of([1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0], [0, 1, 0, 0]))
+        shares(compared(accounts_of([1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0], [0, 1, 0, 0])))
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-6, 1e9])
@@ -309,12 +314,12 @@ def test_rounding_errors_are_neither_denominators_nor_gains(size):
     focal, same = size * rng.random(60), size * rng.random(60)
     rounded = size * (1 + 1e-15 * rng.random(60))
     accounts = accounts_of(promoted, rounded, same, rounded - same)
-    table = shares(accounts)
+    table = shares(compared(accounts))
     of_gain = table[table["estimator"].isin(ESTIMATORS[:3]) & (table["denominator"] == "direct")]
     assert of_gain["estimate"].isna().all()
     assert set(of_gain["note"]) == {"the focal gain is 0, and has no shares"}
     accounts = accounts_of(promoted, focal, same, rounded - same - focal)
-    table = shares(accounts)
+    table = shares(compared(accounts))
     left = table[table["estimator"].isin(ESTIMATORS[:3]) & (table["metric"] == LEFT)]
     assert set(left["interval_kind"]) <= {"everything", "interval"}
     assert (left["estimate"] == 0).all()

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_exposure
+from builders import compared, random_exposure
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.conclusions import conclusions
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.leakage import leakage
-from netlift.effects.ledger import component_effects, known_effects
+from netlift.effects.ledger import component_effects
 from netlift.effects.like_with_like import same_minus_other
 from netlift.effects.risk import position_buckets
+from netlift.effects.slate_accounts import known_effects
 from netlift.effects.spillover import spillover_sensitivity, spillover_support
 from netlift.models.features import RowFeatures
 from netlift.models.outcome_models import ModelData, cross_fit
@@ -60,7 +61,7 @@ def test_the_parts_of_each_slate_add_up_and_are_those_of_its_rows(treatment):
     change = items["p_promoted"] - items["p_control"]
     by_part = change.groupby(items["component"], observed=False).sum() / N_SLATES
     np.testing.assert_allclose(known_effects(accounts), by_part[parts], atol=1e-12)
-    table = component_effects(accounts)
+    table = component_effects(compared(accounts))
     ledger = table[(table["outcome_type"] == "observed_clicks")]
     for _, lines in ledger.groupby("estimator"):
         value = lines.set_index("component")["estimate_per_slate"]
@@ -124,7 +125,7 @@ def test_no_click_is_predicted_where_an_item_is_not_shown(treatment):
 def test_conclusions_speak_of_the_depth_of_focal_items_only_where_they_have_one(treatment):
     items = experiment(treatment)
     accounts = slate_outcomes(items)
-    table = conclusions(items, accounts)
+    table = conclusions(items, compared(accounts))
     same_minus_other(ItemRows.from_items(items))
     deeper = table.iloc[-1]
     assert deeper[["estimate", "known_value"]].isna().all() == treatment.adds_focal_item
@@ -142,7 +143,9 @@ def test_the_error_of_a_gain_is_that_of_promoted_slates_where_control_shows_no_f
     clicks = accounts["observed_clicks_direct_focal"]
     variance = [clicks[arm].var() / arm.sum() for arm in (promoted, ~promoted)]
     assert (variance[1] == 0) == treatment.adds_focal_item
-    table = component_effects(accounts).set_index(["outcome_type", "estimator", "component"])
+    table = component_effects(compared(accounts)).set_index(
+        ["outcome_type", "estimator", "component"]
+    )
     line = table.loc[("observed_clicks", "difference_in_means", "Focal item")]
     assert line["se"] == pytest.approx(np.sqrt(sum(variance)))
 

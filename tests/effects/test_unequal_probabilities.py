@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from builders import random_items
+from builders import compared, random_items
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.conclusions import NEGATIVE, conclusions
@@ -56,7 +56,7 @@ def test_plain_means_take_the_probabilities_for_an_effect():
         leakage(LOG, near_positions=2).dropna(subset="estimate"),
         segments(ACCOUNTS, min_slates=20, bootstrap_draws=1)[0].dropna(subset="estimate"),
         risk_by_position(ACCOUNTS, min_slates=20),
-        product_summary(ACCOUNTS).iloc[:5],
+        product_summary(compared(ACCOUNTS)).iloc[:5],
     ],
     ids=["observed", "spillover", "leakage", "segments", "risk", "product"],
 )
@@ -65,12 +65,12 @@ def test_no_table_of_effects_does(table):
 
 
 def test_nothing_is_concluded_or_stated():
-    judged = conclusions(LOG, ACCOUNTS).set_index("conclusion")
+    judged = conclusions(LOG, compared(ACCOUNTS)).set_index("conclusion")
     assert judged.at[NEGATIVE, "verdict"] == "undecided"
     claims = item_level_claim(LOG)
     assert (claims["net_change"].abs() < WITHIN * claims["net_change_se"]).all()
     said = decision_statements(
-        product_summary(ACCOUNTS),
+        product_summary(compared(ACCOUNTS)),
         spillover_sensitivity(LOG, near_positions=2),
         segments(ACCOUNTS, min_slates=20, bootstrap_draws=1)[0],
     ).set_index("topic")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.codes import NET_CHANGE
@@ -91,18 +91,18 @@ def test_lins_errors_by_user_are_those_of_its_regression_with_all_interactions()
 def test_of_one_slate_per_user_both_errors_are_the_same():
     accounts = accounts_of(3).assign(user_id=np.arange(SLATES))
     assert user_clusters(accounts["user_id"], Design.from_table(accounts))[1] == SAME_ONE_SLATE
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     effects = effects[effects["estimator"] != OLS_ERROR]
     assert (effects["se_users"] == effects["se"]).all()
     assert (effects["ci_95_lower_users"] == effects["ci_95_lower"]).all()
-    without = component_effects(accounts.drop(columns="user_id"))
+    without = component_effects(compared(accounts.drop(columns="user_id")))
     assert set(without["users_errors"]) >= {SAME_ONE_SLATE}
 
 
 def test_of_users_randomized_whole_both_errors_are_the_same():
     accounts = accounts_of(4, unit="user")
     assert user_clusters(accounts["user_id"], Design.from_table(accounts))[1] == SAME_RANDOMIZED
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     effects = effects[effects["estimator"] != OLS_ERROR]
     assert (effects["se_users"] == effects["se"]).all()
 
@@ -159,9 +159,9 @@ def test_sentences_say_which_interval_is_which():
 
 
 def test_statements_and_product_units_have_both_intervals():
-    product = product_summary(accounts_of(5))
+    product = product_summary(compared(accounts_of(5)))
     net = product.set_index("metric").loc[NET_CHANGE]
-    effects = component_effects(accounts_of(5))
+    effects = component_effects(compared(accounts_of(5)))
     main = effects[effects["is_main"] & (effects["line"] == "total")].iloc[0]
     assert net["se_users"] == pytest.approx(1000 * main["se_users"], rel=1e-12)
     spillover = pd.DataFrame(

@@ -10,6 +10,7 @@ import builders
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
@@ -63,10 +64,10 @@ def tables_of(items, folder):
     accounts, near, chance = slate_outcomes(items), {"near_positions": 2}, {"seed": 1}
     by_segment, heterogeneity = segment_effects.segments(accounts, min_slates=10)
     tables = {
-        "component_effects": ledger.component_effects(accounts),
-        "component_covariance": ledger.component_covariance(accounts),
-        "shares": share_sets.shares(accounts),
-        "power": power_module.power_table(accounts, effects=[0.05, 0.1, 0.5]),
+        "component_effects": ledger.component_effects(compared(accounts)),
+        "component_covariance": ledger.component_covariance(compared(accounts)),
+        "shares": share_sets.shares(compared(accounts)),
+        "power": power_module.power_table(compared(accounts), effects=[0.05, 0.1, 0.5]),
         "design_diagnostics": diagnostics.design_diagnostics(accounts, permutations=99, **chance),
         "randomization_tests": randomization.randomization_tests(
             items, permutations=99, **near, **chance

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from builders import random_items
+from builders import compared, random_items
 from matplotlib.collections import LineCollection
 from test_inference_figures import boxes, drawn, texts
 
@@ -34,8 +34,10 @@ def swept():
                 items = random_items(10 * seed + number, 60, size)
                 accounts = slate_outcomes(items)
                 keys = {"seed": seed, "size": size, "world": world}
-                rows.append(experiment_rows(component_effects(accounts), accounts, **keys))
-                judged.append(conclusions(items, accounts).assign(**keys))
+                rows.append(
+                    experiment_rows(component_effects(compared(accounts)), accounts, **keys)
+                )
+                judged.append(conclusions(items, compared(accounts)).assign(**keys))
     return combined(rows), conclusion_shares(combined(judged))
 
 

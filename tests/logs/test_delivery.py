@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from log_files import COLUMNS, ENTRY, draw_log
 
 from netlift.core.errors import NetliftError
@@ -191,7 +192,7 @@ def test_from_the_log_to_the_effect_of_delivered_promotions(tmp_path, anyway):
         arm=np.where(ids.map(drawn), "boost", "none"), sent=sent.astype(int)
     )
     accounts, *_ = read(log, tmp_path, **SENT_AND_SHOWN)
-    table = delivered_effects(accounts, units={"observed_clicks": "clicks"})
+    table = delivered_effects(compared(accounts), units={"observed_clicks": "clicks"})
     table = table[table["is_main"] & (table["measure"] == "of_delivered")].set_index("line")
     change = (with_all["clicked"] - without["clicked"])[ids.map(complies)]
     focal = with_all["candidate"]

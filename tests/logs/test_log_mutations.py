@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from log_files import COLUMNS, ENTRY, draw_log
 
 from netlift.core.errors import NetliftError
@@ -414,7 +415,7 @@ def answer(payload: Log | Files, folder, **changes) -> pd.DataFrame:
     paths = {name: str(folder / f"{name}.csv") for name in ("contract", "row_counts")}
     paths["accounts"] = str(folder / "accounts.parquet")
     account_log(LogEntry.from_config(entry), paths)
-    ledger = component_effects(pd.read_parquet(paths["accounts"]))
+    ledger = component_effects(compared(pd.read_parquet(paths["accounts"])))
     return ledger.select_dtypes("number")
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from log_files import draw_log
 from test_logs import account, entry
 
@@ -41,7 +42,7 @@ def test_an_outcome_that_never_varies_is_told(name, log, tmp_path):
     accounts, contract = contract_of(change(log), tmp_path)
     assert contract.loc["constant_outcome", "examples"] == message
     assert contract.loc["constant_outcome", "slates"] == 200
-    total = component_effects(accounts).query("is_main and line == 'total'").iloc[0]
+    total = component_effects(compared(accounts)).query("is_main and line == 'total'").iloc[0]
     assert abs(total["estimate_per_slate"]) < 1e-12
     assert total["se"] < 1e-12
 
@@ -133,7 +134,7 @@ def test_the_way_out_gives_the_right_total(log, tmp_path):
     accounts, contract = contract_of(log.assign(clicked=level.where(log["candidate"], 0)), tmp_path)
     slates = log[log["candidate"]].assign(level=level)
     means = slates.groupby("arm")["level"].mean()
-    effects = component_effects(accounts).query("estimator == 'difference_in_means'")
+    effects = component_effects(compared(accounts)).query("estimator == 'difference_in_means'")
     total = effects.set_index("line").loc["total", "estimate_per_slate"]
     assert np.isclose(total, means["boost"] - means["none"])
     assert "is 0 for all competitors" in contract.loc["constant_part", "examples"]

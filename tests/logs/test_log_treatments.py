@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from treatment_logs import TREATMENTS, treated
 
 from netlift.core.errors import NetliftError
@@ -59,7 +60,7 @@ def test_estimates_meet_the_known_truth(name, tmp_path, monkeypatch):
     accounts, items, contract = account(log, tmp_path, shown)
     assert set(contract["severity"]) <= {"warning"}
     assert "constant_part" not in contract.index
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     for estimator in ("difference_in_means", "lin"):
         own = effects[effects["estimator"] == estimator].set_index("line")
         for line, effect in known.items():
@@ -451,7 +452,7 @@ def test_totals_without_focal_items_are_those_of_the_whole_log(name, tmp_path):
     log, entry, known = treated(name)
     slate_covariates = entry | {"covariates": {"slate": {"user_activity": "visits"}}}
     whole, _, _ = account(log, tmp_path, slate_covariates)
-    expected = component_effects(whole).query("line == 'total'").set_index("estimator")
+    expected = component_effects(compared(whole)).query("line == 'total'").set_index("estimator")
     shown = log[log["shown"].notna()].assign(position=lambda rows: rows["shown"])
     forms = [
         (shown, without_focal(entry, "item", "position", "cluster")),
@@ -572,7 +573,7 @@ def test_sums_and_exposure_by_hand(promotion, positions, exposures, tmp_path):
         "promotion": {"unit": "slate", "probability": 0.5, **promotion},
     }
     accounts, items, _ = account(log, tmp_path, entry)
-    effects = component_effects(accounts).query("estimator == 'difference_in_means'")
+    effects = component_effects(compared(accounts)).query("estimator == 'difference_in_means'")
     by_line = dict(zip(effects["line"], effects["estimate_per_slate"], strict=True))
     assert by_line == {"direct": 1.0, "same_cluster": -1.0, "other": 0.5, "total": 0.5}
     for _, slate in items.groupby("slate_id"):

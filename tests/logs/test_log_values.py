@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builders import compared
 from log_files import COLUMNS, ENTRY, draw_log
 from test_logs import account, entry, parsed
 
@@ -74,7 +75,7 @@ def same_digits(folder, others):
     for one in (folder, others):
         accounts = pd.read_parquet(one / "out/accounts.parquet")
         items = pd.read_parquet(one / "out/items.parquet")
-        ledger = component_effects(accounts).to_csv()
+        ledger = component_effects(compared(accounts)).to_csv()
         written.append((accounts.to_csv(), items.to_csv(), ledger))
     assert written[0] == written[1]
 
@@ -424,7 +425,7 @@ def test_effects_of_a_log_with_a_sentinel_are_those_by_hand(tmp_path):
     used = log[log["Impression ID"] != log.loc[40, "Impression ID"]]
     total = used.groupby("Impression ID")["minutes"].sum()
     arm = used.groupby("Impression ID")["arm"].first()
-    effects = component_effects(accounts).query("estimator == 'difference_in_means'")
+    effects = component_effects(compared(accounts)).query("estimator == 'difference_in_means'")
     expected = total[arm == "boost"].mean() - total[arm == "none"].mean()
     found = effects.set_index("line").loc["total", "estimate_per_slate"]
     assert abs(found - expected) < 1e-9

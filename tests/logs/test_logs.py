@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 from log_files import COLUMNS, ENTRY, draw_log
 
 from netlift.effects.accounts import slate_outcomes
@@ -165,7 +165,7 @@ def test_estimates_meet_the_known_truth(kind, tmp_path):
     log, truth = draw_log(11, 4000, (4, 8), first=0)
     said = {**write(log, tmp_path, kind), "first_position": 0}
     accounts, *_ = account(parsed(ENTRY | said), tmp_path)
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     for estimator in ("difference_in_means", "lin", "hajek"):
         own = effects[effects["estimator"] == estimator].set_index("line")
         for component, known in truth.items():
@@ -193,7 +193,11 @@ def test_unequal_probabilities_are_used(tmp_path):
         tmp_path / "log.csv", columns=COLUMNS | {"probability": "p"}, promotion={"unit": "slate"}
     )
     accounts, *_ = account(said, tmp_path)
-    effects = component_effects(accounts).query("component == 'Full slate'").set_index("estimator")
+    effects = (
+        component_effects(compared(accounts))
+        .query("component == 'Full slate'")
+        .set_index("estimator")
+    )
     assert effects.loc["hajek", "is_main"]
     assert abs(effects.loc["hajek", "estimate_per_slate"] - 1) < 4 * effects.loc["hajek", "se"]
     assert effects.loc["difference_in_means", "estimate_per_slate"] > 2

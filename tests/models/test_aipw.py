@@ -5,11 +5,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_items
+from builders import compared, random_items
 
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import slate_outcomes
-from netlift.effects.ledger import component_columns, component_effects
+from netlift.effects.ledger import component_effects
+from netlift.effects.slate_accounts import component_columns
 from netlift.models.aipw import (
     MeanScore,
     advice,
@@ -69,7 +70,7 @@ def test_without_a_model_it_is_the_expanded_difference():
     design = Design.from_table(accounts)
     nothing = Predictions(np.zeros((300, 3)), np.zeros((300, 3)))
     mean = MeanScore.from_scores(aipw_scores(outcomes_of(accounts), nothing, design), design)
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     line = effects[
         (effects["estimator"] == "horvitz_thompson")
         & (effects["line"] == "total")
@@ -84,7 +85,7 @@ def test_parts_add_up_in_every_row_of_the_table():
         {"one": some_predictions(1, 300), "three": some_predictions(seed, 300)}
         for seed in (2, 3, 4)
     ]
-    table = aipw_table(accounts, outcomes_of(accounts), repetitions)
+    table = aipw_table(compared(accounts), outcomes_of(accounts), repetitions)
     for _, part in table.groupby("estimator"):
         values = part.set_index("line")["estimate"]
         assert abs(values.iloc[:3].sum() - values["total"]) < 1e-12
@@ -173,7 +174,7 @@ def test_the_true_expectations_reach_the_bound():
 
 def test_the_advice_says_what_is_left():
     accounts, predictions = experiment(), some_predictions(1, 300)
-    table = aipw_table(accounts, outcomes_of(accounts), [{"row_logistic": predictions}])
+    table = aipw_table(compared(accounts), outcomes_of(accounts), [{"row_logistic": predictions}])
     said = advice(table)
     own = table[table["line"] == "total"].iloc[-1]
     assert "No model narrows the interval" in said
@@ -181,7 +182,7 @@ def test_the_advice_says_what_is_left():
     assert f"cannot narrow it by more than {left:.1f}%" in said
     truth = [name for name in accounts if "known" in name or "variance" in name]
     log = accounts.drop(columns=truth)
-    without = aipw_table(log, outcomes_of(log), [{"linear": predictions}])
+    without = aipw_table(compared(log), outcomes_of(log), [{"linear": predictions}])
     assert "not known without a truth" in advice(without)
     assert "bound_se" not in without
 
@@ -189,4 +190,8 @@ def test_the_advice_says_what_is_left():
 def test_unknown_probabilities_are_an_error():
     accounts = experiment().drop(columns="promotion_probability")
     with pytest.raises(NetliftError, match="probabilities of promotion are not known"):
-        aipw_table(accounts, outcomes_of(accounts), [{"linear": some_predictions(1, 300)}])
+        aipw_table(
+            compared(accounts),
+            outcomes_of(accounts),
+            [{"linear": some_predictions(1, 300)}],
+        )

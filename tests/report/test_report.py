@@ -509,7 +509,7 @@ class TestFrontPage:
         summaries = [small_study / "results" / DESIGN / world for world in WORLDS]
         settings = {
             "experiments": [["logit", "first"], ["logit", "second"]],
-            "phrases": {"first": "moving it", "second": "inserting it, on top,"},
+            "phrases": {"first": "moving it", "second": "inserting it, on top"},
         }
         study_files.script("compare_promotions").main(
             [str(path / "effects/product_summary.csv") for path in summaries], tables, settings

@@ -5,7 +5,7 @@ from functools import cache
 
 import pandas as pd
 import pytest
-from builders import random_items, validation_case
+from builders import compared, random_items, validation_case
 
 from netlift.core.units import WORDS
 from netlift.effects import conclusions as judged
@@ -58,20 +58,20 @@ BESIDE = {"component": "line", "component_1": "line_1", "component_2": "line_2"}
 def tables() -> dict[str, pd.DataFrame]:
     items = random_items(5, 80, 6)
     accounts = slate_outcomes(items)
-    product = product_summary(accounts)
+    product = product_summary(compared(accounts))
     spillover = spillover_sensitivity(items, near_positions=2, bootstrap_draws=9)
     by_segment, heterogeneity = segments(accounts, min_slates=5, bootstrap_draws=9)
     case = validation_case(n_slates=60)
     facts = {"case": "c", "world": "w", "slates": 60, "bound_se": 0.1}
     tests = replicate_tests(case, range(2), permutations=9, near_positions=2)
     return {
-        "component_effects": component_effects(accounts),
-        "component_covariance": component_covariance(accounts),
+        "component_effects": component_effects(compared(accounts)),
+        "component_covariance": component_covariance(compared(accounts)),
         "component_support": component_support(accounts),
         "product_summary": product,
-        "shares": parts.shares(accounts),
+        "shares": parts.shares(compared(accounts)),
         "risk": risk.risk_by_position(accounts, min_slates=5),
-        "power": power_table(accounts, effects=[0.1]),
+        "power": power_table(compared(accounts), effects=[0.1]),
         "observed_effects": observed_effects(items, seed=1, bootstrap_draws=9)[0],
         "spillover_support": spillover_support(items, near_positions=2),
         "spillover_sensitivity": spillover,
@@ -83,7 +83,7 @@ def tables() -> dict[str, pd.DataFrame]:
         "design_diagnostics": design_checks.design_diagnostics(accounts, permutations=19, seed=1),
         "segments": by_segment,
         "heterogeneity": heterogeneity,
-        "conclusions": judged.conclusions(items, accounts),
+        "conclusions": judged.conclusions(items, compared(accounts)),
         "decision_statements": decision_statements(product, spillover, by_segment),
         "coverage": validation.coverage_table(replicate_ledgers(case, range(3)), facts),
         "tests": validation.rejection_table(tests, facts),

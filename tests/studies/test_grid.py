@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_exposure
+from builders import compared, random_exposure
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
@@ -50,7 +50,7 @@ def test_a_point_equals_the_same_world_run_as_a_full_experiment(world, parameter
             assert (found[name] == value).all()
         items = experiment(entry)
         accounts = slate_outcomes(items)
-        effects = component_effects(accounts)
+        effects = component_effects(compared(accounts))
         effects = effects[
             (effects["outcome_type"] == "observed_clicks")
             & (effects["estimator"] == "difference_in_means")
@@ -61,7 +61,7 @@ def test_a_point_equals_the_same_world_run_as_a_full_experiment(world, parameter
                 ("ci_95_lower", "ci_95_lower"), ("ci_95_upper", "ci_95_upper"),
             ):  # fmt: skip
                 assert found.at[component, mine] == pytest.approx(line[theirs], abs=1e-12)
-        product = product_summary(accounts).set_index("metric")
+        product = product_summary(compared(accounts)).set_index("metric")
         assert found.at["total", "known"] == pytest.approx(
             product.at["net_change", "known_value"] / 1000, abs=1e-12
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_exposure, random_items
+from builders import compared, random_exposure, random_items
 
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_groups, write_groups
@@ -19,12 +19,12 @@ from netlift.worlds.simulation import Simulation
 def rows(seed: int, *, size: int = 6, world: str = "logit") -> pd.DataFrame:
     accounts = slate_outcomes(random_items(seed, 80, size))
     keys = {"seed": seed, "size": size, "world": world}
-    return experiment_rows(component_effects(accounts), accounts, **keys)
+    return experiment_rows(component_effects(compared(accounts)), accounts, **keys)
 
 
 def test_rows_are_those_of_the_experiment_with_the_known_effects():
     accounts = slate_outcomes(random_items(3, 80, 6))
-    effects = component_effects(accounts)
+    effects = component_effects(compared(accounts))
     found = rows(3)
     expected = effects[effects["outcome_type"] == "observed_clicks"].reset_index(drop=True)
     for name in ("component", "estimator", "estimate_per_slate", "se", "ci_95_lower", "df", "note"):
@@ -87,7 +87,7 @@ def test_shares_of_conclusions_add_up_and_count_wrong_verdicts():
 
 def test_shares_of_a_real_experiment():
     items = random_items(3, 80, 6)
-    judged = conclusions(items, slate_outcomes(items)).assign(seed=3, size=6, world="w")
+    judged = conclusions(items, compared(slate_outcomes(items))).assign(seed=3, size=6, world="w")
     shares = conclusion_shares(judged)
     assert len(shares) == len(judged)
     assert (shares[["holds", "does_not_hold", "undecided"]].sum(axis=1) == 1).all()
@@ -101,10 +101,12 @@ def test_a_block_has_the_rows_of_its_experiments_and_names_the_seeds_that_fail()
     for seed, table in tables.items():
         items = Simulation.from_exposure(table, entry, seed=seed).items
         accounts = slate_outcomes(items)
-        expected = experiment_rows(component_effects(accounts), accounts, seed=seed, **keys)
+        expected = experiment_rows(
+            component_effects(compared(accounts)), accounts, seed=seed, **keys
+        )
         found = ledgers[ledgers["seed"] == seed].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, expected, check_dtype=False)
-        assert (judged["seed"] == seed).sum() == len(conclusions(items, accounts))
+        assert (judged["seed"] == seed).sum() == len(conclusions(items, compared(accounts)))
     with pytest.raises(NetliftError, match=r"1 seed of this block failed \(4\)"):
         sweep_block([groups[0], groups[1][1:]], entry, **keys)
 

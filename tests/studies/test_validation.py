@@ -3,17 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders import compared
 from builders import validation_case as case
 
 from netlift.core.units import PER_SLATE
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.codes import INDIRECT
 from netlift.effects.item_rows import ItemRows
-from netlift.effects.ledger import component_effects, known_effects
+from netlift.effects.ledger import component_effects
 from netlift.effects.observed import observed_effects
 from netlift.effects.product import ratio_to_direct
 from netlift.effects.randomization_tests import randomization_tests
 from netlift.effects.segments import segments
+from netlift.effects.slate_accounts import known_effects
 from netlift.studies.replicate_estimates import (
     BY_SLATE,
     BY_USER,
@@ -61,7 +63,7 @@ def test_replicates_are_estimated_as_experiments_are(unit, n_slates):
     rows = replicate_ledgers(experiment, range(6))
     for number in range(6):
         _, accounts = tables_of(experiment, number)
-        effects = component_effects(accounts)
+        effects = component_effects(compared(accounts))
         effects = effects[effects["outcome_type"] == "observed_clicks"]
         own = rows[rows["replicate"] == number]
         for estimator, expected in effects.groupby("estimator"):
@@ -101,7 +103,6 @@ def test_item_rows_of_replicates_are_estimated_as_experiments_are(unit):
 
 
 def test_the_ratio_is_covered_where_fieller_s_set_holds_it():
-    from netlift.effects.ledger import arm_difference
 
     experiment = case()
     rows = replicate_ledgers(experiment, range(40))
@@ -112,7 +113,7 @@ def test_the_ratio_is_covered_where_fieller_s_set_holds_it():
 
     for number in range(40):
         _, accounts = tables_of(experiment, number)
-        found = ratio_to_direct(arm_difference(accounts), INDIRECT)
+        found = ratio_to_direct(compared(accounts).difference(), INDIRECT)
         # The table's ratio is that of the indirect effect; here it is of what is lost.
         lower, upper, held = found.lower, found.upper, None
         if found.kind == "interval":

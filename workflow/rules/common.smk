@@ -108,7 +108,7 @@ def minutes(seconds, slates=0, ratings=0):
 log_entry = plain_errors(STUDY.log)
 rating_files, log_files = plain_errors(STUDY.rating_files), plain_errors(STUDY.log_files)
 sweep_files, case_files = plain_errors(STUDY.sweep_files), plain_errors(STUDY.case_files)
-unit_of = plain_errors(STUDY.unit)
+unit_of, decision_settings = plain_errors(STUDY.unit), plain_errors(STUDY.decision_settings)
 
 
 def scorer_tables(wildcards):

@@ -124,7 +124,7 @@ rule state_decisions:
         mem_mb=memory(115),
         runtime=minutes(1),
     params:
-        settings=lambda wildcards: settings(outcome=unit_of(wildcards.experiment)),
+        settings=lambda wildcards: decision_settings(wildcards.experiment),
     message:
         "Stating decisions: {wildcards.experiment}"
     script:

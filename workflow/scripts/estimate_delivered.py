@@ -2,12 +2,13 @@
 
 from netlift.core.tables import read_table, write_table
 from netlift.effects.delivered import delivered_effects
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.workflow.job import job
 
 
 def main(accounts: str, path: str, settings: dict) -> None:
     """Read slate accounts; write the effects of the draw and of delivered promotions."""
-    write_table(delivered_effects(read_table(accounts), **settings), path)
+    write_table(delivered_effects(SlateAccounts.from_table(read_table(accounts)), **settings), path)
 
 
 if "snakemake" in globals():

@@ -1,6 +1,7 @@
 """State in sentences what the effects of one experiment show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ def main(
     spillover: str | None,
     segments: str,
     decisions: str,
-    unit: str,
+    settings: Mapping[str, Any],
     checks: Sequence[str] = (),
 ) -> None:
     """Read the tables of effects, and the checks of a log; write one statement per topic."""
@@ -27,7 +28,7 @@ def main(
         read_table(product),
         by_definition,
         by_segment,
-        outcome=Outcome(unit),
+        outcome=Outcome(settings["outcome"], settings["focal_items"]),
         caveats=caveats,
     )
     write_table(statements, decisions)
@@ -47,6 +48,6 @@ if "snakemake" in globals():
             inputs.spillover_sensitivity or None,
             inputs.segments,
             snakemake.output.decision_statements,
-            snakemake.params.settings["outcome"],
+            snakemake.params.settings,
             inputs.checks,
         )

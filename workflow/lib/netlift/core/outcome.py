@@ -1,4 +1,4 @@
-"""Names of the main outcome for units, sentences, axes and pages, in one place.
+"""Names of the main outcome and of what is promoted, for units, sentences, axes and pages.
 
 Columns and outcome types keep their names (``click``, ``observed_clicks``) whatever they hold: they
 are the contract between stages, not labels for people.
@@ -23,9 +23,12 @@ class Outcome:
     ----------
     unit
         The unit after a number: clicks, minutes, euros of revenue.
+    focal_items
+        Number of focal items of a slate: several are promoted, and gain, as one set.
     """
 
     unit: str
+    focal_items: int = 1
 
     @property
     def one(self) -> str:
@@ -53,6 +56,11 @@ class Outcome:
         return "are" if self.unit.split(" of ")[0].endswith("s") else "is"
 
     @property
+    def promoted_item(self) -> str:
+        """What is promoted in a slate, in the singular."""
+        return "promoted item" if self.focal_items == 1 else "promoted set"
+
+    @property
     def per_arm(self) -> str:
         """The comparison behind an effect per slate."""
         return f"{capitalized(self.unit)} per promoted slate minus {self.unit} per control slate"
@@ -67,6 +75,7 @@ class Outcome:
             "click": self.one,
             "clicks_are": f"{self.unit} {self.are}",
             "clicks_possessive": f"{self.unit}'" + ("" if self.unit.endswith("s") else "s"),
+            "promoted_item": self.promoted_item,
             "click_rates": "click rates" if of_clicks else self.mean,
             "click_probabilities": "click probabilities" if of_clicks else self.chance,
         }

@@ -20,6 +20,7 @@ from netlift.effects.product import product_summary
 from netlift.effects.risk import risk_by_cluster, risk_by_position
 from netlift.effects.segments import segments
 from netlift.effects.shares import shares
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.effects.whole_slates import PARTS, has_parts, reasons_of_parts, with_total_as_part
 
 
@@ -54,7 +55,10 @@ def account_tables(
     """
     outcome = Outcome(units["observed_clicks"])
     if not has_parts(accounts):
-        return _of_totals(with_total_as_part(accounts), outcome, power_effects)
+        return _of_totals(
+            SlateAccounts.from_table(with_total_as_part(accounts)), outcome, power_effects
+        )
+    compared = SlateAccounts.from_table(accounts)
     by_segment, heterogeneity = segments(
         accounts,
         min_slates=min_slates,
@@ -63,26 +67,26 @@ def account_tables(
         outcome=outcome,
     )
     of_lines = {
-        "component_effects": component_effects(accounts),
-        "shares": shares(accounts),
-        "product_summary": product_summary(accounts, outcome=outcome),
+        "component_effects": component_effects(compared),
+        "shares": shares(compared),
+        "product_summary": product_summary(compared, outcome=outcome),
         "risk_by_position": outcome.in_units(risk_by_position(accounts, min_slates=min_slates)),
         "risk_by_cluster": outcome.in_units(risk_by_cluster(accounts, min_slates=min_slates)),
         "segments": by_segment,
         "heterogeneity": heterogeneity,
-        "power": outcome.in_units(power_table(accounts, effects=power_effects)),
+        "power": outcome.in_units(power_table(compared, effects=power_effects)),
     }
     empty = empty_lines(accounts)
     return {
         "component_support": component_support(accounts),
-        "additivity_checks": additivity_checks(accounts),
-        "component_covariance": component_covariance(accounts, units=units),
+        "additivity_checks": additivity_checks(compared),
+        "component_covariance": component_covariance(compared, units=units),
         **{name: without_numbers(table, empty) for name, table in of_lines.items()},
     }
 
 
 def _of_totals(
-    whole: pd.DataFrame, outcome: Outcome, power_effects: Sequence[float]
+    whole: SlateAccounts, outcome: Outcome, power_effects: Sequence[float]
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of accounts without parts, and of the others why there are none."""
     tables = {

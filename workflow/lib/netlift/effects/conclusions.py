@@ -16,12 +16,11 @@ from netlift.effects.accounts import focal_depth
 from netlift.effects.codes import INDIRECT, TOTAL
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import arm_difference, known_effects
 from netlift.effects.like_with_like import known_same_minus_other, same_minus_other
 from netlift.effects.product import ratio_to_direct
+from netlift.effects.slate_accounts import SlateAccounts, known_effects
 from netlift.inference.arms import clustered_coefficient
 from netlift.inference.estimate import Estimate, Ratio
-from netlift.promotion.design import Design
 
 HOLDS, FAILS, UNDECIDED = "holds", "does_not_hold", "undecided"
 VERDICTS = {HOLDS: "holds", FAILS: "does not hold", UNDECIDED: "undecided"}
@@ -49,7 +48,7 @@ MEASURES = {
 """Code and label of the number that decides each conclusion."""
 
 
-def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+def conclusions(items: pd.DataFrame, accounts: SlateAccounts) -> pd.DataFrame:
     """Judge each conclusion on the observed clicks of one experiment.
 
     Parameters
@@ -57,7 +56,7 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     items
         The table of slate items with clicks.
     accounts
-        One row per slate.
+        Those of the same experiment.
 
     Returns
     -------
@@ -68,7 +67,7 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     ``known_verdict`` are the same from the exact probabilities; a known difference between
     same-cluster and other rows below a tenth of a competitor row's mean change is not called one.
     """
-    arms = arm_difference(accounts)
+    arms = accounts.difference()
     diversion = _negative(ratio_to_direct(arms, INDIRECT))
     rows_of_items = ItemRows.from_items(items)
     rows = [
@@ -90,7 +89,7 @@ def conclusions(items: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     if has_truth(items):
         difference, material = known_same_minus_other(rows_of_items)
-        known = np.array(_known_values(difference, accounts))
+        known = np.array(_known_values(difference, accounts.table))
         # A diversion ratio above 1 is what "takes more" means; the other numbers are negative.
         holds = np.where(table["conclusion"] == TAKES_MORE, known > 1, known < 0)
         holds &= (table["conclusion"] != SAME_CLUSTER).to_numpy() | (difference < -material)
@@ -276,14 +275,13 @@ def _ratio_verdict(diversion: Ratio) -> str:
     return FAILS if diversion.upper < 1 else UNDECIDED
 
 
-def _slope_of_depth(accounts: pd.DataFrame) -> Estimate:
+def _slope_of_depth(accounts: SlateAccounts) -> Estimate:
     """Return the change of the total effect per position of the focal item."""
-    promoted = accounts["promotion_applied"].to_numpy(dtype=np.float64)
-    depth = focal_depth(accounts)
-    if accounts["focal_seed_position"].isna().all():
+    design = accounts.design
+    promoted, depth = design.promoted.astype(np.float64), focal_depth(accounts.table)
+    if accounts.table["focal_seed_position"].isna().all():
         raise NetliftError("the focal item is not shown without promotion, so it has no depth")
     depth = depth - depth.mean()
-    design = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
-    clicks = accounts["observed_clicks_total"].to_numpy(dtype=np.float64)
-    assignment = Design.from_table(accounts)
-    return clustered_coefficient(clicks, design, assignment.unit, assignment.weights)
+    regressors = np.column_stack([np.ones(len(depth)), promoted, depth, promoted * depth])
+    clicks = accounts.table["observed_clicks_total"].to_numpy(dtype=np.float64)
+    return clustered_coefficient(clicks, regressors, design.unit, design.weights)

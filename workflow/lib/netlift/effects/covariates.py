@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,10 @@ def covariates_of(accounts: pd.DataFrame) -> list[str]:
     return [*COVARIATES, *from_log]
 
 
+Chosen = tuple[Floats, dict[str, str]]
+"""Covariates that are used, shape (N, k), and the status of each."""
+
+
 @dataclass(frozen=True)
 class Covariates:
     """The covariates of slates, independent of their arms; read when first needed.
@@ -66,8 +70,9 @@ class Covariates:
     """
 
     accounts: pd.DataFrame
+    _latest: list[tuple[Design, Chosen]] = field(default_factory=list, repr=False)
 
-    def chosen(self, design: Design) -> tuple[Floats, dict[str, str]]:
+    def chosen(self, design: Design) -> Chosen:
         """Choose the covariates that can be estimated in both arms of one experiment.
 
         Returns
@@ -75,6 +80,12 @@ class Covariates:
         Covariates in units of their standard deviation, shape (N, k), and for each of
         ``covariates_of`` either "used" or why it was dropped.
         """
+        # An estimate, its note and its errors ask for the same choice one after the other.
+        if not self._latest or self._latest[0][0] is not design:
+            self._latest[:] = [(design, self._choose(design))]
+        return self._latest[0][1]
+
+    def _choose(self, design: Design) -> Chosen:
         limit = min(design.units_per_arm()) // UNITS_PER_COEFFICIENT - 1
         arms = [design.promoted, ~design.promoted]
         values, status = self._independent
@@ -99,11 +110,11 @@ class Covariates:
         return np.asarray((values - values.mean()) / spread)
 
     @cached_property
-    def _independent(self) -> tuple[Floats, dict[str, str]]:
+    def _independent(self) -> Chosen:
         """The choice for one arm with all slates, the largest possible for two arms."""
         return self._select(len(self._columns), [np.ones(len(self.accounts), dtype=bool)])
 
-    def _select(self, limit: int, arms: Sequence[Booleans]) -> tuple[Floats, dict[str, str]]:
+    def _select(self, limit: int, arms: Sequence[Booleans]) -> Chosen:
         """Select, in order, covariates that the selected ones do not explain in any arm."""
         kept, status = np.empty((len(self.accounts), 0)), {}
         for name, column in self._columns.items():

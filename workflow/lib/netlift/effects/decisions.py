@@ -160,16 +160,15 @@ def _without_parts(direct: _Line) -> tuple[str, str]:
     """Say that the parts of the effect cannot be estimated, and what they need."""
     return (
         "not_estimable",
-        "What the promoted item gains, and whether other items lose, cannot be estimated: "
-        f"{direct.why_empty}.",
+        f"The focal gain, and whether other items lose, cannot be estimated: {direct.why_empty}.",
     )
 
 
 def _item_level(
     direct: _Line, indirect: _Line, offset: pd.Series, outcome: Outcome
 ) -> tuple[str, str]:
-    """Judge what a report on the promoted item alone would claim."""
-    summary = f"The promoted item's own change is {direct} {outcome.of(PER_1000)}"
+    """Judge what a report on what is promoted alone would claim."""
+    summary = f"The {outcome.promoted_item}'s own change is {direct} {outcome.of(PER_1000)}"
     others = indirect.why_empty or f"its competitors change by {indirect}"
     if not direct.varies:
         return (
@@ -186,13 +185,14 @@ def _item_level(
     if direct.sign == 0:
         return (
             "no_direct_effect_detected",
-            f"{summary}, so the data do not show that promotion changes the promoted item's "
-            f"{outcome.unit}; {others}. Report neither without its interval.",
+            f"{summary}, so the data do not show that promotion changes the "
+            f"{outcome.promoted_item}'s {outcome.unit}; {others}. "
+            "Report neither without its interval.",
         )
     if direct.sign < 0:
         return (
             "direct_loss",
-            f"{summary}: the promoted item itself loses, and {others}. "
+            f"{summary}: the {outcome.promoted_item} itself loses, and {others}. "
             "Check how the promotion is shown before anything else.",
         )
     if indirect.sign < 0:
@@ -222,8 +222,8 @@ def _offset_words(offset: pd.Series, outcome: Outcome) -> str:
         _whole(-100 * float(offset[name])) for name in ("estimate", "ci_95_upper", "ci_95_lower")
     )
     return (
-        f"For every 100 {outcome.unit} that the promoted item gains, the others lose {share} "
-        f"(95% interval {low} to {high})."
+        f"For every 100 {outcome.unit} that the {outcome.promoted_item} gains, the others lose "
+        f"{share} (95% interval {low} to {high})."
     )
 
 
@@ -234,6 +234,7 @@ def _whole(value: float) -> str:
 
 def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, str]:
     """Judge the net effect on the whole slate."""
+    promoted = outcome.promoted_item
     summary = f"The whole slate changes by {total} {outcome.of(PER_1000)}"
     if total.sign > 0:
         return (
@@ -245,9 +246,9 @@ def _slate_level(direct: _Line, total: _Line, outcome: Outcome) -> tuple[str, st
             ""
             if direct.why_empty
             else {
-                1: f"; it costs more {outcome.unit} elsewhere than it gains for the promoted item",
-                0: "; and the data do not show that the promoted item itself gains",
-                -1: "; the promoted item itself loses too",
+                1: f"; it costs more {outcome.unit} elsewhere than it gains for the {promoted}",
+                0: f"; and the data do not show that the {promoted} itself gains",
+                -1: f"; the {promoted} itself loses too",
             }[direct.sign]
         )
         return (

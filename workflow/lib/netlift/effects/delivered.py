@@ -37,21 +37,14 @@ from netlift.effects.codes import (
     TOTAL_LINE,
     Line,
 )
-from netlift.effects.covariates import Covariates
 from netlift.effects.empty_lines import empty_lines, without_numbers
-from netlift.effects.estimators import ESTIMATORS, main_estimator
-from netlift.effects.ledger import (
-    LedgerByUser,
-    arm_difference,
-    component_columns,
-    outcome_types,
-)
+from netlift.effects.estimators import ESTIMATORS
 from netlift.effects.shares import interval_text
+from netlift.effects.slate_accounts import SlateAccounts, component_columns
 from netlift.effects.users import BY_USER, CROSSED, NOT_ESTIMATED, USERS_COLUMNS, users_columns
 from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import Estimate, Ratio, fieller, numbers
 from netlift.inference.users import UserErrors
-from netlift.promotion.design import Design
 from netlift.promotion.exposure import COMPONENTS
 
 WEAK_F = 10.0
@@ -199,23 +192,22 @@ class _Compared:
     kind: str
 
     @classmethod
-    def from_accounts(cls, accounts: pd.DataFrame, estimator: str, columns: list[str]) -> Self:
+    def from_accounts(cls, accounts: SlateAccounts, estimator: str, columns: list[str]) -> Self:
         """Compare the arms; without numbers, the note has the reason."""
-        chosen, design = ESTIMATORS[estimator], Design.from_table(accounts)
+        chosen, design = ESTIMATORS[estimator], accounts.design
         try:
-            arms = arm_difference(accounts, estimator=estimator, columns=columns)
+            arms = accounts.compare(columns, estimator)
         except NetliftError as error:
-            if estimator == main_estimator(accounts):
+            if estimator == accounts.main:
                 raise
             return cls(None, f"not estimated: {error}", None, NOT_ESTIMATED)
-        covariates, by_user = Covariates(accounts), LedgerByUser(accounts)
-        note, kind, users = chosen.note(design, covariates), by_user.kind, None
+        covariates, (user, kind) = accounts.covariates, accounts.users
+        note, users = chosen.note(design, covariates), None
         if chosen.by_user is None and kind != CROSSED:
             kind = NOT_ESTIMATED
         if kind == BY_USER and chosen.by_user is not None:
-            values = accounts[columns].to_numpy(dtype=np.float64)
             try:
-                users = chosen.by_user(values, design, covariates, by_user.user)
+                users = chosen.by_user(accounts.values(columns), design, covariates, user)
             except NetliftError:  # too few users
                 kind = NOT_ESTIMATED
         return cls(arms, note, users, kind)
@@ -231,13 +223,13 @@ class _Row:
     weights: Floats
 
 
-def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd.DataFrame:
+def delivered_effects(accounts: SlateAccounts, *, units: Mapping[str, str]) -> pd.DataFrame:
     """Estimate the effects of delivered promotions next to those of the draw.
 
     Parameters
     ----------
     accounts
-        One row per slate, with the column ``promotion_delivered``.
+        Those of one experiment, with the column ``promotion_delivered``.
     units
         Unit of each outcome type.
 
@@ -257,12 +249,11 @@ def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd
     NetliftError
         An arm has fewer than two randomized units.
     """
-    outcomes, main = outcome_types(accounts), main_estimator(accounts)
+    outcomes, main = accounts.outcomes, accounts.main
     columns = [*(name for kind in outcomes for name in component_columns(kind)), DELIVERED]
     rows = list(_rows_of(outcomes, len(columns)))
     compared = {name: _Compared.from_accounts(accounts, name, columns) for name in ESTIMATORS}
     claims = _claims(accounts, columns, compared[main].arms, rows)
-    promoted = int((accounts["promotion_applied"] == 1).sum())
     table = [
         {
             "measure": row.measure,
@@ -274,8 +265,7 @@ def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd
             **_numbers(each.arms, row),
             **_of_users(each, row),
             **claim_columns(None if each.arms is None else claim),
-            "treated_slates": promoted,
-            "control_slates": len(accounts) - promoted,
+            **accounts.arms,
             "is_main": estimator == main,
             "note": _note(each, row),
         }
@@ -283,7 +273,7 @@ def delivered_effects(accounts: pd.DataFrame, *, units: Mapping[str, str]) -> pd
         for row, claim in zip(rows, claims, strict=True)
     ]
     labeled = with_labels(pd.DataFrame(table), measure=DELIVERED_MEASURES)
-    return without_numbers(labeled, empty_lines(accounts))
+    return without_numbers(labeled, empty_lines(accounts.table))
 
 
 def _rows_of(outcomes: list[str], n_columns: int) -> Iterator[_Row]:
@@ -302,11 +292,11 @@ def _delivered(n_columns: int) -> Floats:
 
 
 def _claims(
-    accounts: pd.DataFrame, columns: list[str], arms: ArmDifference | None, rows: list[_Row]
+    accounts: SlateAccounts, columns: list[str], arms: ArmDifference | None, rows: list[_Row]
 ) -> list[Claims]:
     """Return what the interval of each row rests on, by the ratios of the main estimator."""
     assert arms is not None, "the main estimator has numbers"
-    values, design = accounts[columns].to_numpy(dtype=np.float64), Design.from_table(accounts)
+    values, design = accounts.values(columns), accounts.design
     delivered = _delivered(len(columns))
     ratios = [
         (delivered_effect(arms, row.weights, delivered).ratio.value or 0.0)

@@ -20,7 +20,7 @@ from netlift.core.units import (
 from netlift.effects.codes import LINES
 from netlift.effects.covariates import covariates_of, unexplained
 from netlift.effects.estimators import difference
-from netlift.effects.ledger import component_columns
+from netlift.effects.slate_accounts import component_columns
 from netlift.inference.balance import (
     _NO_SPREAD,
     DRAW_PLACES,

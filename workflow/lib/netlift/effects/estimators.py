@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats, Integers, sum_groups
 from netlift.core.errors import NetliftError
@@ -67,10 +66,10 @@ def difference(design: Design, outcomes: Floats, covariates: Floats | None = Non
         weights=design.weights,
         unit=design.unit_or_none,
     )
-    return _with_known(arms, design)
+    return with_known(arms, design)
 
 
-def _with_known(arms: ArmDifference, design: Design) -> ArmDifference:
+def with_known(arms: ArmDifference, design: Design) -> ArmDifference:
     """Return the comparison; in control slates an added focal item has no outcome, for sure."""
     if not design.adds_focal_item:
         return arms
@@ -86,7 +85,7 @@ def plain_difference(design: Design, outcomes: Floats) -> ArmDifference:
         In one experiment, an arm has too few units.
     """
     arms = ArmDifference.from_outcomes(outcomes, design.promoted, unit=design.unit_or_none)
-    return _with_known(arms, design)
+    return with_known(arms, design)
 
 
 def lin_difference(
@@ -117,7 +116,7 @@ def lin_difference(
             members.append(lin_difference(replace(design, promoted=promoted), values, covariates))
         except NetliftError:
             members.append(None)
-    return _with_known(ArmDifference.stacked(members, outcomes.shape[-1]), design)
+    return with_known(ArmDifference.stacked(members, outcomes.shape[-1]), design)
 
 
 def weighted_difference(design: Design, outcomes: Floats) -> ArmDifference:
@@ -333,9 +332,9 @@ ESTIMATORS: Mapping[str, Estimator] = {
 """Estimators by name, in the order of tables and figures."""
 
 
-def main_estimator(accounts: pd.DataFrame) -> str:
+def main_estimator(design: Design) -> str:
     """Return the estimator of statements and figures: Hajek's where probabilities differ."""
-    return MAIN if Design.from_table(accounts).weights is None else HAJEK
+    return MAIN if design.weights is None else HAJEK
 
 
 def label_of(name: str) -> str:

@@ -11,17 +11,17 @@ from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
 from netlift.effects.codes import GIVEN, LINES, MINIMUM, QUESTIONS
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.ledger import estimated
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.inference.power import minimum_detectable_effect, power, slates_needed
 
 
-def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataFrame:
+def power_table(accounts: SlateAccounts, *, effects: Sequence[float]) -> pd.DataFrame:
     """Compute which effects on observed clicks the experiment could have detected.
 
     Parameters
     ----------
     accounts
-        One row per slate.
+        Those of one experiment.
     effects
         True effects to compute the power for, in clicks per slate.
 
@@ -35,7 +35,7 @@ def power_table(accounts: pd.DataFrame, *, effects: Sequence[float]) -> pd.DataF
     rows = []
     n_slates = len(accounts)
     for estimator in ESTIMATORS:
-        arms, note = estimated(accounts, "observed_clicks", estimator)
+        arms, note = accounts.effects(estimator=estimator)
         for ledger_line in LINES:
             line = ledger_line.columns | {
                 "estimator": estimator,

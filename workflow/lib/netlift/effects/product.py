@@ -8,13 +8,14 @@ import pandas as pd
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000, PER_1000_CONTROL, RATIO
-from netlift.effects.claims import Claims, claim_columns
+from netlift.effects.claims import claim_columns
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     CONTROL_MEAN,
     DIRECT,
     FOCAL_GAIN,
     INDIRECT,
+    MAIN_OUTCOME,
     NET_CHANGE,
     OFFSET_RATIO,
     OTHER_CLUSTER_CHANGE,
@@ -25,13 +26,11 @@ from netlift.effects.codes import (
     SAME_CLUSTER_LINE,
     TOTAL,
 )
-from netlift.effects.estimators import main_estimator
 from netlift.effects.items_table import has_truth
-from netlift.effects.ledger import LedgerByUser, arm_difference, component_columns, known_effects
+from netlift.effects.slate_accounts import SlateAccounts, known_effects
 from netlift.effects.users import users_columns
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Estimate, Ratio, fieller
-from netlift.promotion.design import Design
 
 _WEIGHTS = {
     FOCAL_GAIN: DIRECT,
@@ -42,13 +41,13 @@ _WEIGHTS = {
 }
 
 
-def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
+def product_summary(accounts: SlateAccounts, *, outcome: Outcome = CLICKS) -> pd.DataFrame:
     """Return the effects on observed clicks in product units.
 
     Parameters
     ----------
     accounts
-        One row per slate.
+        Those of one experiment.
     outcome
         The outcome's names.
 
@@ -62,15 +61,13 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
     these, and ``users_errors`` says how they were found; ``claims_95``: see
     ``component_effects``. In a simulated world each row also has its ``known_value``.
     """
-    arms, by_user = arm_difference(accounts), LedgerByUser(accounts)
-    values = accounts[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
-    claims = Claims.from_outcomes(values, Design.from_table(accounts), list(_WEIGHTS.values()))
+    arms, claims = accounts.difference(), accounts.claims(lines=list(_WEIGHTS.values()))
     rows = []
     for number, (metric, weights) in enumerate(_WEIGHTS.items()):
         row = _effect_row(metric, PER_1000, arms.combination(weights).scaled(1000))
-        of_users = by_user.estimate("observed_clicks", main_estimator(accounts), arms, weights)
+        of_users = accounts.for_users(MAIN_OUTCOME, accounts.main, arms, weights)
         of_users = None if of_users is None else of_users.scaled(1000)
-        row |= users_columns(of_users, by_user.kind) | claim_columns(claims.part(number))
+        row |= users_columns(of_users, accounts.users[1]) | claim_columns(claims.part(number))
         rows.append(row)
     rows.append(_ratio_row(OFFSET_RATIO, ratio_to_direct(arms, INDIRECT)))
     rows.append(_ratio_row(RELATIVE_NET_CHANGE, _relative_to_control(arms)))
@@ -83,8 +80,8 @@ def product_summary(accounts: pd.DataFrame, *, outcome: Outcome = CLICKS) -> pd.
     )
     labels = {code: outcome.fill(label) for code, label in PRODUCT_METRICS.items()}
     table = with_labels(outcome.in_units(pd.DataFrame(rows)), metric=labels)
-    if has_truth(accounts):
-        table["known_value"] = _known_values(accounts)
+    if has_truth(accounts.table):
+        table["known_value"] = _known_values(accounts.table)
     return table
 
 

@@ -9,9 +9,11 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
 from netlift.effects.accounts import focal_depth
-from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL_LINE
-from netlift.effects.ledger import arm_difference, known_effects
+from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, MAIN_OUTCOME, TOTAL_LINE
+from netlift.effects.estimators import difference
 from netlift.effects.product import _numbers
+from netlift.effects.slate_accounts import component_columns, known_effects
+from netlift.inference.arms import ArmDifference
 from netlift.inference.estimate import MIN_PER_ARM, Estimate
 from netlift.promotion.design import Design
 
@@ -109,7 +111,7 @@ def _risk(
             continue
         known = known_effects(part)
         enough = min(treated, len(part) - treated) >= needed and has_units(part)
-        arms = arm_difference(part) if enough else None
+        arms = _compared(part) if enough else None
         for line in _FAMILIES:
             estimate = None if arms is None else arms.combination(line.weights)
             truth = {} if known is None else {"known_effect": float(np.dot(line.weights, known))}
@@ -122,6 +124,12 @@ def _risk(
                 | {"verdict": _verdict(estimate)}
             )
     return with_labels(CLICKS.in_units(pd.DataFrame(rows)), verdict=VERDICTS)
+
+
+def _compared(part: pd.DataFrame) -> ArmDifference:
+    """Compare the arms of some slates by their means, weighted where probabilities differ."""
+    values = part[component_columns(MAIN_OUTCOME)].to_numpy(dtype=np.float64)
+    return difference(Design.from_table(part), values)
 
 
 def has_units(accounts: pd.DataFrame) -> bool:

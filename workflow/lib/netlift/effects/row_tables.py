@@ -10,6 +10,7 @@ from netlift.effects.conclusions import conclusions
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.leakage import leakage
 from netlift.effects.observed import observed_effects
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.effects.spillover import spillover_sensitivity, spillover_support
 
 
@@ -47,7 +48,7 @@ def row_tables(
         "bootstrap_draws": draws,
     }
     made = {
-        "conclusions": lambda: conclusions(items, accounts),
+        "conclusions": lambda: conclusions(items, SlateAccounts.from_table(accounts)),
         "spillover_support": lambda: spillover_support(items, near_positions=near_positions),
         "spillover_sensitivity": lambda: spillover_sensitivity(
             items, near_positions=near_positions, **bootstrap

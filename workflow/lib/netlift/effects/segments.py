@@ -16,8 +16,8 @@ from netlift.core.streams import generator
 from netlift.core.units import PER_SLATE
 from netlift.effects.codes import LINES
 from netlift.effects.estimators import difference
-from netlift.effects.ledger import component_columns, known_effects
 from netlift.effects.risk import focal_clusters, position_buckets
+from netlift.effects.slate_accounts import component_columns, known_effects
 from netlift.effects.spillover import FEW_UNITS
 from netlift.inference.arms import ArmDifference
 from netlift.inference.cluster_robust import ClusteredFit

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000, RATIO
 from netlift.effects.codes import (
@@ -26,14 +26,13 @@ from netlift.effects.codes import (
     SHARE_MOVED_LABEL,
     TOTAL_LINE,
 )
-from netlift.effects.estimators import MAIN, main_estimator
-from netlift.effects.ledger import LedgerByUser, arm_difference, component_columns, outcome_types
+from netlift.effects.estimators import MAIN
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
+from netlift.effects.slate_accounts import SlateAccounts, component_columns
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Ratio, fieller
 from netlift.inference.holm import holm
 from netlift.inference.randomization import Statistics, assignments, closed_test
-from netlift.promotion.design import Design
 
 CONTROL = "control"
 ALL_LINES = (*LINES[:-1], INDIRECT_LINE, TOTAL_LINE)
@@ -73,6 +72,11 @@ class Contrast:
     variant: str
     against: str
     accounts: pd.DataFrame
+
+    @cached_property
+    def compared(self) -> SlateAccounts:
+        """The accounts with their comparisons."""
+        return SlateAccounts.from_table(self.accounts)
 
     @property
     def kind(self) -> str:
@@ -122,9 +126,9 @@ def _pair(
     first, second = (f"probability_{numbers[name]}" for name in (variant, against))
     of_slate = arms.set_index("slate_id").loc[pair["slate_id"].to_numpy()]
     p, q = (of_slate[column].to_numpy(dtype=np.float64) for column in (first, second))
+    pair["promotion_probability"] = p / (p + q)
     # Both variants show the focal item, also one that control does not show.
-    depth = pair["focal_seed_position"].fillna(0)
-    return pair.assign(promotion_probability=p / (p + q), focal_seed_position=depth)
+    return pair.fillna({"focal_seed_position": 0})
 
 
 def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.DataFrame:
@@ -163,20 +167,18 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
 
 def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
     """Yield the lines of the ledger of a contrast, for every outcome."""
-    accounts = contrast.accounts
-    estimator, by_user = main_estimator(accounts), LedgerByUser(accounts)
-    treated = int((accounts["promotion_applied"] == 1).sum())
-    for outcome in outcome_types(accounts):
-        arms = arm_difference(accounts, outcome)
+    accounts = contrast.compared
+    for outcome in accounts.outcomes:
+        arms = accounts.difference(outcome)
         for line in ALL_LINES:
             effect = arms.combination(line.weights).scaled(1000)
             lower, upper = effect.interval
-            of_users = by_user.columns(outcome, estimator, arms, line.weights)
+            of_users = accounts.users_columns(outcome, accounts.main, arms, line.weights)
             yield {
                 "outcome_type": outcome,
                 **contrast.names,
                 "line": line.code,
-                "estimator": estimator,
+                "estimator": accounts.main,
                 "unit_code": PER_1000,
                 "estimate": effect.value,
                 "se": effect.se,
@@ -186,8 +188,7 @@ def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
                 "interval_kind": "interval",
                 **{name: _per_1000(name, value) for name, value in of_users.items()},
                 "p_value": effect.p_value,
-                "treated_slates": treated,
-                "control_slates": len(accounts) - treated,
+                **accounts.arms,
             }
 
 
@@ -199,7 +200,7 @@ def _per_1000(name: str, value: object) -> object:
 def _shares(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:
     for contrast in compared:
         if contrast.kind == VARIANT:
-            moved = ratio_of(arm_difference(contrast.accounts), _negative(INDIRECT), DIRECT)
+            moved = ratio_of(contrast.compared.difference(), _negative(INDIRECT), DIRECT)
             yield _ratio_row(contrast.names, SHARE_MOVED, moved)
 
 
@@ -228,11 +229,11 @@ def _ratios(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:
     their covariance; with unequal probabilities contrasts weight these slates differently.
     """
     first, *others = (contrast for contrast in compared if contrast.kind == VARIANT)
-    if any(main_estimator(contrast.accounts) != MAIN for contrast in (first, *others)):
+    if any(contrast.compared.main != MAIN for contrast in (first, *others)):
         return
-    base = arm_difference(first.accounts)
+    base = first.compared.difference()
     for contrast in others:
-        arms = arm_difference(contrast.accounts)
+        arms = contrast.compared.difference()
         if not _same_control(first.accounts, contrast.accounts):
             continue
         names = contrast.names | {"kind": "multiple", "against": first.variant}
@@ -287,7 +288,7 @@ def arm_tests(
     for contrast in compared:
         found = tests.get(contrast.variant) if contrast.kind == VARIANT else None
         if contrast.kind == PAIR:
-            found = _tests_of_pair(contrast.accounts, permutations, seed, studentized)
+            found = _tests_of_pair(contrast.compared, permutations, seed, studentized)
         if found is not None:
             columns = ["hypothesis", "hypothesis_label", "p_value", "p_value_adjusted"]
             rows.append(found[columns].assign(**contrast.names))
@@ -301,12 +302,10 @@ def arm_tests(
 
 
 def _tests_of_pair(
-    accounts: pd.DataFrame, permutations: int, seed: int, studentized: bool
+    accounts: SlateAccounts, permutations: int, seed: int, studentized: bool
 ) -> pd.DataFrame:
     """Test that competitors have the same outcomes in both variants: all, and by cluster."""
-    design = Design.from_table(accounts)
-    columns = component_columns(MAIN_OUTCOME)[1:]
-    parts: Floats = accounts[columns].to_numpy(dtype=np.float64)
+    design, parts = accounts.design, accounts.values(component_columns(MAIN_OUTCOME)[1:])
     outcomes = parts @ _CELLS.T.astype(np.float64)
     statistics = Statistics.from_outcomes(outcomes, design, studentized=studentized)
     assigned = design.of_units(design.promoted).astype(np.float64)[None, :]
@@ -314,7 +313,7 @@ def _tests_of_pair(
     drawn = [
         np.abs(statistics(block)[1]) for block in assignments(design, seed=seed, draws=permutations)
     ]
-    present = [accounts[column].any() for column in ("n_same_cluster", "n_other")]
+    present = [accounts.table[column].any() for column in ("n_same_cluster", "n_other")]
     closed = closed_test(observed, np.concatenate(drawn), _CELLS & np.array(present))
     return pd.DataFrame(
         {

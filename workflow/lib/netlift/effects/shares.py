@@ -10,7 +10,7 @@ from netlift.core.outcome import CLICKS
 from netlift.core.units import RATIO
 from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, TOTAL
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.ledger import estimated, known_effects
+from netlift.effects.slate_accounts import SlateAccounts, known_effects
 from netlift.inference.arms import ratio_of
 from netlift.inference.estimate import Ratio
 
@@ -36,13 +36,13 @@ DENOMINATORS = {"direct": "the focal gain", "indirect": "the change of all compe
 """Labels of the denominators of shares."""
 
 
-def shares(accounts: pd.DataFrame) -> pd.DataFrame:
+def shares(accounts: SlateAccounts) -> pd.DataFrame:
     """Estimate the share of the focal gain that is taken from others, and the share left.
 
     Parameters
     ----------
     accounts
-        One row per slate.
+        Those of one experiment.
 
     Returns
     -------
@@ -54,10 +54,10 @@ def shares(accounts: pd.DataFrame) -> pd.DataFrame:
     gain: the share of all competitors and what is left add up to 1. Simulated worlds also have
     ``known_value``.
     """
-    known = known_effects(accounts)
+    known = known_effects(accounts.table)
     rows = []
     for estimator in ESTIMATORS:
-        arms, note = estimated(accounts, "observed_clicks", estimator)
+        arms, note = accounts.effects(estimator=estimator)
         for metric, numerator, line in SHARES:
             denominator = line.weights
             row: dict[str, object] = {

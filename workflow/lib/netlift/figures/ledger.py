@@ -76,7 +76,7 @@ def decomposition(effects: pd.DataFrame, *, source: str = "", outcome: Outcome =
     first = lines.iloc[0]
     figure = sheet(
         4.3,
-        title="What a promotion changes, from the promoted item to the whole slate",
+        title="What a promotion changes, part by part and in the whole slate",
         subtitle=f"{count(first['treated_slates'])} promoted and "
         f"{count(first['control_slates'])} control slates. Each bar starts where the one before it "
         "ends; the last one is their sum.",

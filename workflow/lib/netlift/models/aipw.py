@@ -21,9 +21,9 @@ from netlift.core.arrays import ROUNDING, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
-from netlift.effects.codes import LINES, TOTAL, TOTAL_LINE, Line
+from netlift.effects.codes import LINES, MAIN_OUTCOME, TOTAL, TOTAL_LINE, Line
 from netlift.effects.estimators import LIN, MAIN
-from netlift.effects.ledger import LedgerByUser, arm_difference
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.effects.users import BY_USER, CROSSED, users_columns
 from netlift.inference.arms import ArmMean
 from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
@@ -159,14 +159,14 @@ def efficiency_bound(accounts: pd.DataFrame, design: Design) -> float | None:
 
 
 def aipw_table(
-    accounts: pd.DataFrame, outcomes: Floats, repetitions: Sequence[Mapping[str, Predictions]]
+    accounts: SlateAccounts, outcomes: Floats, repetitions: Sequence[Mapping[str, Predictions]]
 ) -> pd.DataFrame:
     """Estimate the ledger by AIPW with each model, next to the estimators without one.
 
     Parameters
     ----------
     accounts
-        One row per slate.
+        Those of one experiment.
     outcomes
         Observed clicks by component, shape (N, 3), in the same order.
     repetitions
@@ -186,25 +186,23 @@ def aipw_table(
     NetliftError
         The probabilities of promotion are not known.
     """
-    design = Design.from_table(accounts)
-    bound = efficiency_bound(accounts, design)
-    by_user, table = LedgerByUser(accounts), []
+    bound, table = efficiency_bound(accounts.table, accounts.design), []
     for estimator in PLAIN:
         try:
-            arms = arm_difference(accounts, estimator=estimator)
+            arms = accounts.difference(estimator=estimator)
         except NetliftError as error:
-            missing = {**numbers(None), **users_columns(None, by_user.kind)}
+            missing = {**numbers(None), **users_columns(None, accounts.users[1])}
             missing["note"] = f"not estimated: {error}"
             table += [_row(estimator, line, missing) for line in LINES]
             continue
         for line in LINES:
             estimate = arms.combination(line.weights)
             measured = _measured(estimate, line, bound)
-            measured |= by_user.columns("observed_clicks", estimator, arms, line.weights)
+            measured |= accounts.users_columns(MAIN_OUTCOME, estimator, arms, line.weights)
             table.append(_row(estimator, line, measured))
     for model in repetitions[0]:
-        scores = [aipw_scores(outcomes, each[model], design) for each in repetitions]
-        table += _model_rows(f"{AIPW}{model}", scores, design, by_user, bound)
+        scores = [aipw_scores(outcomes, each[model], accounts.design) for each in repetitions]
+        table += _model_rows(f"{AIPW}{model}", scores, accounts, bound)
     frame = CLICKS.in_units(pd.DataFrame(table))
     return frame[[*[name for name in frame if name != "note"], "note"]]
 
@@ -212,14 +210,14 @@ def aipw_table(
 def _model_rows(
     estimator: str,
     scores: Sequence[Floats],
-    design: Design,
-    by_user: LedgerByUser,
+    accounts: SlateAccounts,
     bound: float | None,
 ) -> Iterator[dict[str, object]]:
     """Yield a model's row of each line, from the scores of each repetition, shape (N, 3)."""
-    means = [MeanScore.from_scores(each, design) for each in scores]
+    means = [MeanScore.from_scores(each, accounts.design) for each in scores]
+    user, kind = accounts.users
     chosen = median_repetition(means)
-    middle, of_users = means[chosen], mean_by_user(scores[chosen], by_user.user, by_user.kind)
+    middle, of_users = means[chosen], mean_by_user(scores[chosen], user, kind)
     users = middle if of_users is None else of_users
     for line in LINES:
         values = [repetition.combination(line.weights).value for repetition in means]
@@ -228,8 +226,8 @@ def _model_rows(
             "repetitions": len(means),
             "repetition_sd": float(np.std(values, ddof=1)) if len(means) > 1 else None,
         }
-        whole = None if by_user.kind == CROSSED else users.combination(line.weights)
-        yield _row(estimator, line, measured | users_columns(whole, by_user.kind))
+        whole = None if kind == CROSSED else users.combination(line.weights)
+        yield _row(estimator, line, measured | users_columns(whole, kind))
 
 
 def _row(estimator: str, line: Line, measured: Mapping[str, object]) -> dict[str, object]:

@@ -15,6 +15,7 @@ import pandas as pd
 from netlift.core.arrays import Integers
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.empty_lines import empty_lines, without_numbers
+from netlift.effects.slate_accounts import SlateAccounts
 from netlift.models.aipw import aipw_scores, aipw_table
 from netlift.models.effect_models import JUDGED, effect_models
 from netlift.models.fitted import feature_importance, fit_all
@@ -110,7 +111,7 @@ def fit_models(
     effects = _slate_effects(data, accounts, folds_by_repetition[0], cross_fitted[0], seed, threads)
     gains, toc = _evaluated_effects(data, effects, seed)
     fitted = fit_all(data, seed=seed, threads=threads)
-    ledger = aipw_table(accounts, data.outcomes, cross_fitted)
+    ledger = aipw_table(SlateAccounts.from_table(accounts), data.outcomes, cross_fitted)
     return ModelResults(
         outcome_models=model_scores(data, cross_fitted[0], accounts),
         calibration=calibration_table(data, cross_fitted[0]),

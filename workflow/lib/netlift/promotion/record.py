@@ -27,7 +27,8 @@ class Promotion:
         units, ``probability`` times their number, rounded; ``stratified`` does so among the
         slates of each focal position.
     focal_position_first, focal_position_last
-        The focal item's position is uniform from first to last; None is the last of the slate.
+        The focal item's position is uniform from first to last; None is the last of the slate. Not
+        used where the promotion adds an item.
     unit
         What is randomized: each ``slate``, or each ``user`` with all their slates.
     treatment
@@ -36,7 +37,7 @@ class Promotion:
 
     probability: float
     assignment: Assignment
-    focal_position_first: int
+    focal_position_first: int = 1
     focal_position_last: int | None = None
     unit: Unit = "slate"
     treatment: Treatment = MOVE_TO_FIRST
@@ -51,9 +52,12 @@ class Promotion:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The promotion as in the config: plain values, without those that are None."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        del values["treatment"]
+        """The promotion as in the config: plain values, without those that are not used."""
+        unused = {"treatment"}
+        if self.treatment.adds_focal_item:
+            unused |= {"focal_position_first", "focal_position_last"}
+        names = [field.name for field in fields(self) if field.name not in unused]
+        values = {name: getattr(self, name) for name in names}
         plain = {key: value for key, value in values.items() if value is not None}
         return plain | self.treatment.settings
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from netlift.core import units
 from netlift.core.formatting import signed
+from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.tables import read_json, read_table
 from netlift.effects.codes import (
     COMPETITOR_CHANGE,
@@ -20,6 +21,7 @@ from netlift.effects.codes import (
     NET_CHANGE,
     OFFSET_RATIO,
 )
+from netlift.promotion.treatment import Treatment
 from netlift.report.columns import (
     NOTE,
     UNIT,
@@ -176,8 +178,10 @@ def _summary(root: Path, name: str) -> Summary:
     folder = root / "results" / name
     effects = read_table(folder / "effects/component_effects.csv")
     rows = folder / "effects/observed_effects.csv"
-    views = ledger_views(effects, read_table(rows) if rows.exists() else None)
     settings = (decided := read_json(folder / "decision.json"))["settings"]
+    several = Treatment.from_config(settings.get("promotion", {})).focal_items
+    outcome = Outcome(CLICKS.unit, several)
+    views = ledger_views(effects, read_table(rows) if rows.exists() else None, outcome)
     keys = {
         "world": str(settings.get("world", settings.get("log"))),
         "promotion": str(settings.get("promotion", {}).get("name", "")),
@@ -237,7 +241,7 @@ def answers(front: Front) -> tuple[str, tuple[Answer, ...]]:
         Answer(
             "Create or move?",
             f"Moves in {moved} of {n}",
-            f"In {moved} of {n} {what} the promoted item is shown to gain and others to lose. On "
+            f"In {moved} of {n} {what} what is promoted is shown to gain and others to lose. On "
             f"balance clicks are shown to be created in {codes['creates']} and lost in "
             f"{codes['destroys']}.",
             "",

@@ -19,6 +19,7 @@ from netlift.effects.codes import MAIN_OUTCOME
 from netlift.effects.empty_lines import NOT_RECORDED
 from netlift.logs.entries import LogEntry
 from netlift.logs.sections import NO_ROWS
+from netlift.promotion.treatment import Treatment
 from netlift.workflow.outputs import (
     DELIVERY_RULES,
     EXPERIMENT,
@@ -132,7 +133,14 @@ class PageData:
     @property
     def outcome(self) -> Outcome:
         """The main outcome in words."""
-        return Outcome(self.units[MAIN_OUTCOME])
+        return Outcome(self.units[MAIN_OUTCOME], self._treatment.focal_items)
+
+    @property
+    def _treatment(self) -> Treatment:
+        """What a promotion does to a slate."""
+        if self.log is not None:
+            return self.log.treatment
+        return Treatment.from_config(self.settings.get("promotion", {}))
 
     def reason(self, output: Output) -> str:
         """Return why an output is missing; empty if it just does not exist."""

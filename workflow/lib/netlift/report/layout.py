@@ -205,7 +205,7 @@ def _of_main_outcome(frame: pd.DataFrame) -> pd.DataFrame:
 def _shares(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
-        "How much of the promoted item's gain is taken from the items around it, and how much is "
+        "How much of the focal gain is taken from the items around it, and how much is "
         "left for the slate. A share above 1 means that more is lost than gained."
     )
     part.figure("shares")
@@ -241,7 +241,7 @@ def _shares(experiment: PageData) -> Section:
 def _item_level(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
-        "A report that looks at single items sees the promoted item's gain and not what it costs "
+        "A report that looks at single items sees the focal gain and not what it costs "
         "elsewhere. This is what such reports would have claimed from the same "
         f"{experiment.outcome.unit}."
     )

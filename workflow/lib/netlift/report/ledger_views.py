@@ -19,7 +19,7 @@ from netlift.effects.empty_lines import with_items
 from netlift.report.columns import digits_of
 
 WORDS = {
-    "direct": "The promoted item",
+    "direct": "The {promoted_item}",
     "same_cluster": "Same-cluster items",
     "other": "Other items",
     "total": "Net: the whole slate",
@@ -167,7 +167,7 @@ def _view(estimator: str, unit_code: str, outcome: Outcome, lines: pd.DataFrame)
     labeled = [
         {
             **{str(key): value for key, value in line.items()},
-            "label": WORDS[name],
+            "label": outcome.fill(WORDS[name]),
             "color": _COLORS[name],
         }
         for line, name in zip(lines.to_dict("records"), names, strict=True)

@@ -9,7 +9,11 @@ from netlift.effects.estimators import HAJEK, HORVITZ_THOMPSON, LIN, MAIN, label
 
 GLOSSARY: list[tuple[str, str]] = [
     ("Slate", "The list of items that one user sees at once."),
-    ("Focal item", "The item of a slate that is promoted, or would be."),
+    (
+        "Focal item",
+        "The item of a slate that is promoted, or would be. Several focal items of a slate are a "
+        "promoted set: the direct effect is that of all of them together.",
+    ),
     (
         "Promotion",
         "What is done to a promoted slate: its focal item moves to a stated position; or it is "

@@ -33,12 +33,12 @@ _CREATE_OR_MOVE = {
     ("creates", False): ("Creates", "Promotion created {clicks}"),
     ("destroys", True): (
         "Moves, and loses some",
-        "Promotion moved {clicks} to the promoted item, and lost some on balance",
+        "Promotion moved {clicks} to the {promoted_item}, and lost some on balance",
     ),
     ("destroys", False): ("Loses", "Promotion lost {clicks}"),
     ("undecided", True): (
         "Moves; not shown to create",
-        "Promotion moved {clicks} to the promoted item; it is not shown to create any",
+        "Promotion moved {clicks} to the {promoted_item}; it is not shown to create any",
     ),
     ("undecided", False): (
         "Not shown either way",
@@ -222,7 +222,7 @@ def _taken(experiment: PageData) -> str:
     interval = f"95% interval {signed(lower, 1)} to {signed(upper, 1)}"
     has_error = varies(lower, upper)
     sentence = (
-        f"The promoted item changes by {signed(float(gain['estimate']), 1)} "
+        f"The {experiment.outcome.promoted_item} changes by {signed(float(gain['estimate']), 1)} "
         f"{experiment.outcome.of(PER_1000)} "
         f"({interval if has_error else NO_INTERVAL})."
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats
-from netlift.effects.ledger import component_columns
 from netlift.effects.segments import segments
+from netlift.effects.slate_accounts import component_columns
 from netlift.studies.replicate_estimates import Case
 
 OWN, SIMULTANEOUS, ON_AVERAGE = "own", "simultaneous", "shrunken"

@@ -16,7 +16,8 @@ import pandas as pd
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.codes import TOTAL
 from netlift.effects.conclusions import conclusions
-from netlift.effects.ledger import component_effects, known_effects
+from netlift.effects.ledger import component_effects
+from netlift.effects.slate_accounts import SlateAccounts, known_effects
 from netlift.studies.seed_blocks import each_seed
 from netlift.worlds.simulation import Simulation
 from netlift.worlds.world import Similarity
@@ -60,8 +61,9 @@ def sweep_block(
         items = Simulation.from_exposure(exposure, entry, similarity, seed=seed).items
         accounts = slate_outcomes(items)
         keys: dict[str, Any] = {"seed": seed, "size": size, "world": world}
-        ledger = experiment_rows(component_effects(accounts), accounts, **keys)
-        return ledger, conclusions(items, accounts).assign(**keys)
+        compared = SlateAccounts.from_table(accounts)
+        ledger = experiment_rows(component_effects(compared), accounts, **keys)
+        return ledger, conclusions(items, compared).assign(**keys)
 
     seeds = ((int(table["seed"].iloc[0]), table.drop(columns="seed")) for table in exposures)
     results = list(each_seed((seed, partial(experiment, seed, table)) for seed, table in seeds))

@@ -17,6 +17,7 @@ from netlift.effects.codes import MAIN_OUTCOME
 from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.variants import contrast_entries, contrast_name
 from netlift.promotion.record import Promotion
+from netlift.promotion.treatment import Treatment
 from netlift.studies.seed_blocks import seed_blocks
 from netlift.workflow.checks import check_sweep, check_validation
 from netlift.workflow.experiment import (
@@ -432,6 +433,17 @@ class Study:
     def unit(self, path: str) -> str:
         """Return the unit of the main outcome."""
         return self.units(path)[MAIN_OUTCOME]
+
+    def decision_settings(self, path: str) -> Json:
+        """Return the settings of the statements on an experiment."""
+        return settings(outcome=self.unit(path), focal_items=self._treatment(path).focal_items)
+
+    def _treatment(self, path: str) -> Treatment:
+        """Return what a promotion of an experiment does."""
+        experiment = Experiment.parse(path)
+        if experiment.log is not None:
+            return self.log(experiment.log).treatment
+        return self.promotion(str(experiment.promotion)).treatment
 
     def _inference(self, *keys: str) -> Json:
         return {key: self.config["inference"][key] for key in keys}
