@@ -173,17 +173,17 @@ def _sample_ratio(design: Design) -> dict[str, object]:
 
 def _focal_draw(items: pd.DataFrame | None) -> list[dict[str, object]]:
     """Compare the positions of focal items with the probabilities of their draw."""
-    known = items is not None and "focal_probability" in items
-    if items is None or not known or items["slate_position_seed"].isna().any():
+    if items is None or "focal_probability" not in items:
+        return []
+    if items[["focal_probability", "slate_position_seed"]].isna().any(axis=None):
         return []
     focal, slate = items["is_focal_item"].to_numpy(bool), numbered(items["slate_id"].to_numpy())
     n_slates = int(slate.max(initial=-1)) + 1
     if int(focal.sum()) != n_slates:
         return []
     place = np.minimum(items["slate_position_seed"].to_numpy(np.int64), DRAW_PLACES) - 1
-    cell, shape = slate * DRAW_PLACES + place, (n_slates, DRAW_PLACES)
-    q = np.bincount(cell, items["focal_probability"].to_numpy(float), n_slates * DRAW_PLACES)
-    q = q.astype(np.float64).reshape(shape)
+    q = np.zeros((n_slates, DRAW_PLACES))
+    np.add.at(q, (slate, place), items["focal_probability"].to_numpy(dtype=np.float64))
     expected = q.sum(axis=0)
     drawn = np.bincount(place[focal], minlength=DRAW_PLACES).astype(np.float64)
     p = draw_p_value(drawn - expected, expected, q.T @ q)
