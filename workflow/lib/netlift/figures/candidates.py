@@ -162,7 +162,8 @@ def _draw_shares(axes: Axes, part: pd.DataFrame) -> None:
     axes.barh(rows - 0.18, part["share_of_promotions"].fillna(0.0), 0.34, color=theme.focal)
     axes.barh(rows + 0.18, part["share_at_random"], 0.34, color=theme.control)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
 
 
 def _note(promoted: pd.DataFrame, groups: pd.DataFrame) -> str:
