@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from netlift.effects.estimators import DIFFERENCE
 from netlift.effects.slate_accounts import SlateAccounts
 from netlift.promotion.record import Promotion
 from netlift.studies.replicate_estimates import Case
@@ -21,7 +22,7 @@ COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 
 def compared(accounts: pd.DataFrame) -> SlateAccounts:
     """Return the accounts with their design, as the tables of effects need them."""
-    return SlateAccounts.from_table(accounts)
+    return SlateAccounts.from_table(accounts, DIFFERENCE)
 
 
 def exposure(

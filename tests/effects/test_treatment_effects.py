@@ -140,14 +140,15 @@ def test_the_error_of_a_gain_is_that_of_promoted_slates_where_control_shows_no_f
 ):
     accounts = slate_outcomes(experiment(treatment))
     promoted = accounts["promotion_applied"] == 1
-    clicks = accounts["observed_clicks_direct_focal"]
-    variance = [clicks[arm].var() / arm.sum() for arm in (promoted, ~promoted)]
-    assert (variance[1] == 0) == treatment.adds_focal_item
     table = component_effects(compared(accounts)).set_index(
         ["outcome_type", "estimator", "component"]
     )
-    line = table.loc[("observed_clicks", "difference_in_means", "Focal item")]
-    assert line["se"] == pytest.approx(np.sqrt(sum(variance)))
+    for outcome in ("observed_clicks", "expected_clicks"):
+        clicks = accounts[f"{outcome}_direct_focal"]
+        variance = [clicks[arm].var() / arm.sum() for arm in (promoted, ~promoted)]
+        assert (variance[1] == 0) == treatment.adds_focal_item
+        line = table.loc[(outcome, "difference_in_means", "Focal item")]
+        assert line["se"] == pytest.approx(np.sqrt(sum(variance)))
 
 
 @each_treatment

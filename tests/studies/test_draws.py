@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from builders import random_exposure
 
-from netlift.effects.estimators import HAJEK, MAIN
+from netlift.effects.estimators import DIFFERENCE, HAJEK
 from netlift.promotion.record import Promotion
 from netlift.studies.draws import Draws
 from netlift.studies.replicate_estimates import FOR_USERS, Case, replicate_ledgers
@@ -46,8 +46,8 @@ def test_probabilities_differ_by_randomized_unit_and_hajek_is_unbiased(unit):
     assert (lines["bias"].abs() < 3 * lines["bias_mc_error"]).all()
     assert (table.loc[HAJEK, "claimed"] > 0.5).all() or unit == "user"
     # Plain means are not claimed where probabilities differ.
-    assert (table.loc[MAIN, "claimed"] == 0).all()
-    assert (table.loc[MAIN, "verdict"] == "no_claim").all()
+    assert (table.loc[DIFFERENCE, "claimed"] == 0).all()
+    assert (table.loc[DIFFERENCE, "verdict"] == "no_claim").all()
 
 
 def test_users_of_unequal_size():
@@ -80,7 +80,7 @@ def test_only_errors_by_user_are_claimed_for_new_users():
     ledgers = replicate_ledgers(case(Draws(redraw_users=True)), range(150))
     table = coverage_table(ledgers, FACTS).set_index(["estimator", "line"])
     judged = table[table["verdict"] != "no_claim"]
-    assert set(judged.index.get_level_values(0)) == {f"{MAIN}{FOR_USERS}"}
+    assert set(judged.index.get_level_values(0)) == {f"{DIFFERENCE}{FOR_USERS}"}
     # Four Monte Carlo errors of 150 replicates around 95%.
     assert (judged["coverage_95"] - 0.95).abs().max() < 4 * (0.95 * 0.05 / 150) ** 0.5
 

@@ -97,7 +97,7 @@ def test_a_block_has_the_rows_of_its_experiments_and_names_the_seeds_that_fail()
     tables = {seed: random_exposure(seed, 80, 6) for seed in (3, 4)}
     entry, keys = {"model": "logit", "intercept": -1.0}, {"size": 6, "world": "w"}
     groups = [table.assign(seed=seed) for seed, table in tables.items()]
-    ledgers, judged = sweep_block(groups, entry, **keys)
+    ledgers, judged = sweep_block(groups, entry, **keys, main_estimator="difference_in_means")
     for seed, table in tables.items():
         items = Simulation.from_exposure(table, entry, seed=seed).items
         accounts = slate_outcomes(items)

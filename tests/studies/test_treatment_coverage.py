@@ -11,7 +11,7 @@ import pytest
 from builders import random_exposure
 from scipy.stats import binom, norm, t
 
-from netlift.effects.estimators import LIN, MAIN
+from netlift.effects.estimators import DIFFERENCE, LIN
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import Treatment
 from netlift.studies.replicate_estimates import Case, replicate_ledgers
@@ -53,7 +53,9 @@ def ledgers(treatment: Treatment, model: str) -> pd.DataFrame:
     entry = {"model": model, "promotion_badge": 0.4}
     case = Case.from_slates(slates, entry, Likeness(), promotion=promotion, seed=3)
     table = replicate_ledgers(case, range(REPLICATES))
-    return table[table["estimator"].isin([MAIN, LIN]) & (table["effect_family"] != "Item rows")]
+    return table[
+        table["estimator"].isin([DIFFERENCE, LIN]) & (table["effect_family"] != "Item rows")
+    ]
 
 
 @pytest.mark.parametrize("model", models())

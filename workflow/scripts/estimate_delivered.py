@@ -8,7 +8,8 @@ from netlift.workflow.job import job
 
 def main(accounts: str, path: str, settings: dict) -> None:
     """Read slate accounts; write the effects of the draw and of delivered promotions."""
-    write_table(delivered_effects(SlateAccounts.from_table(read_table(accounts)), **settings), path)
+    compared = SlateAccounts.from_table(read_table(accounts), settings["main_estimator"])
+    write_table(delivered_effects(compared, units=settings["units"]), path)
 
 
 if "snakemake" in globals():

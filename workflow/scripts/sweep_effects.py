@@ -16,6 +16,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
         item_similarity(entry, *tables),
         size=settings["size"],
         world=settings["name"],
+        main_estimator=settings["main_estimator"],
     )
     write_table(effects, outputs["effects"])
     write_table(conclusions, outputs["conclusions"])

@@ -9,6 +9,7 @@ import pandas as pd
 from netlift.core.outcome import Outcome
 from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
+from netlift.effects.estimators import LIN
 from netlift.effects.ledger import (
     additivity_checks,
     component_covariance,
@@ -32,6 +33,7 @@ def account_tables(
     seed: int,
     bootstrap_draws: int,
     power_effects: Sequence[float],
+    main_estimator: str = LIN,
 ) -> dict[str, pd.DataFrame]:
     """Estimate everything that needs only slate accounts.
 
@@ -47,6 +49,8 @@ def account_tables(
         Study seed and number of draws of the bootstrap of segments.
     power_effects
         Effects whose power is computed.
+    main_estimator
+        The declared main estimator.
 
     Returns
     -------
@@ -55,10 +59,9 @@ def account_tables(
     """
     outcome = Outcome(units["observed_clicks"])
     if not has_parts(accounts):
-        return _of_totals(
-            SlateAccounts.from_table(with_total_as_part(accounts)), outcome, power_effects
-        )
-    compared = SlateAccounts.from_table(accounts)
+        whole = SlateAccounts.from_table(with_total_as_part(accounts), main_estimator)
+        return _of_totals(whole, outcome, power_effects)
+    compared = SlateAccounts.from_table(accounts, main_estimator)
     by_segment, heterogeneity = segments(
         accounts,
         min_slates=min_slates,

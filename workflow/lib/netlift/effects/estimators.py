@@ -16,11 +16,12 @@ from netlift.core.arrays import Booleans, Floats, Integers, sum_groups
 from netlift.core.errors import NetliftError
 from netlift.effects.covariates import USED, Covariates
 from netlift.inference.arms import ArmDifference, ArmMean, need_units
+from netlift.inference.effective_units import effective_units_per_arm
 from netlift.inference.estimate import MIN_PER_ARM
 from netlift.inference.users import UserErrors
 from netlift.promotion.design import Design
 
-MAIN = "difference_in_means"
+DIFFERENCE = "difference_in_means"
 """The estimator of statements and figures where all slates have the same probability."""
 
 
@@ -281,7 +282,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     estimator.name: estimator
     for estimator in (
         Estimator(
-            MAIN,
+            DIFFERENCE,
             "Difference in means",
             "means of promoted minus means of control slates",
             "Neyman's S1/n1 + S0/n0 (Neyman 1923), whose diagonal is HC2's; the jackknife's where "
@@ -332,9 +333,42 @@ ESTIMATORS: Mapping[str, Estimator] = {
 """Estimators by name, in the order of tables and figures."""
 
 
-def main_estimator(design: Design) -> str:
-    """Return the estimator of statements and figures: Hajek's where probabilities differ."""
-    return MAIN if design.weights is None else HAJEK
+DECLARED = (LIN, DIFFERENCE)
+"""What may be declared as the main estimator, the estimator of statements and figures."""
+
+
+UNITS_OF_MAIN = 20
+"""Effective randomized units that each arm needs for every coefficient of Lin's regression, for it
+to be the main estimator: with fewer it may be less precise than the means (docs/methods.md)."""
+
+
+def main_estimator(declared: str, design: Design, covariates: Covariates) -> tuple[str, str]:
+    """Return the main estimator, and why it is not the declared one; "" if it is.
+
+    The rule looks at arms and covariates, never at outcomes. Where probabilities of promotion
+    differ, the difference in means is weighted by them (Hajek's).
+
+    Parameters
+    ----------
+    declared
+        One of ``DECLARED``.
+    """
+    means = DIFFERENCE if design.weights is None else HAJEK
+    if declared != LIN:
+        return means, ""
+    units = min(effective_units_per_arm(design))
+    used = covariates.chosen(design)[0].shape[1] if units >= UNITS_OF_MAIN else 0
+    if not used:
+        few = f", and an arm has {units:,.0f} effective units" if units < UNITS_OF_MAIN else ""
+        return means, f"{ESTIMATORS[LIN].label} was declared; no covariate can be used{few}"
+    coefficients = 1 + used
+    needed = UNITS_OF_MAIN * coefficients
+    if units >= needed:
+        return LIN, ""
+    return means, (
+        f"{ESTIMATORS[LIN].label} was declared; its {coefficients} coefficients need {needed:,} "
+        f"effective units in each arm, and one has {units:,.0f}"
+    )
 
 
 def label_of(name: str) -> str:

@@ -16,6 +16,9 @@ from netlift.core.errors import NetliftError
 from netlift.effects.items_table import has_truth, slates_of_rows
 from netlift.promotion.design import DESIGN_COLUMNS, Design
 
+BLOCK = "block"
+"""Column of the block of the page that an item is in; only some tables of items have it."""
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -58,8 +61,9 @@ def _displaced(items: pd.DataFrame, _: int) -> pd.Series:
     return items["exposure"] == "moved_down"
 
 
-def _below(items: pd.DataFrame, _: int) -> pd.Series:
-    return items["slate_position_seed"] > items["focal_seed_position"]
+def _below(items: pd.DataFrame, near: int) -> pd.Series:
+    below = items["slate_position_seed"] > items["focal_seed_position"]
+    return below & _same_block(items, near) if BLOCK in items else below
 
 
 def _near(items: pd.DataFrame, near: int) -> pd.Series:
@@ -75,6 +79,16 @@ def _near(items: pd.DataFrame, near: int) -> pd.Series:
 
 def _pushed_out(items: pd.DataFrame, _: int) -> pd.Series:
     return items["exposure"] == "pushed_out"
+
+
+def _same_block(items: pd.DataFrame, _: int) -> pd.Series:
+    slate, block = (pd.factorize(items[name])[0] for name in ("slate_id", BLOCK))
+    of_page = slate.astype(np.int64) * (block.max() + 1) + block
+    return ~items["is_focal_item"] & np.isin(of_page, of_page[items["is_focal_item"]])
+
+
+def _other_blocks(items: pd.DataFrame, near: int) -> pd.Series:
+    return ~items["is_focal_item"] & ~_same_block(items, near)
 
 
 FOCAL = Definition(
@@ -130,11 +144,23 @@ PUSHED_OUT = Definition(
 )
 """Only insertions and replacements have such rows."""
 
+SAME_BLOCK = Definition(
+    "same_block", "Same block", "non-focal items in the block of the focal item", _same_block
+)
+
+OTHER_BLOCKS = Definition(
+    "other_blocks", "Other blocks", "items in the other blocks of the page", _other_blocks
+)
+
+BLOCKS = (SAME_BLOCK, OTHER_BLOCKS)
+"""Only pages with several blocks have such rows."""
+
 DOSE = "position_change"
 """Code of the spillover per position moved down."""
 
 DEFINITIONS = {
-    definition.code: definition.label for definition in (*SPILLOVER_DEFINITIONS, PUSHED_OUT)
+    definition.code: definition.label
+    for definition in (*SPILLOVER_DEFINITIONS, PUSHED_OUT, *BLOCKS)
 }
 DEFINITIONS[DOSE] = "Position change"
 """Labels of the definitions of spillover, in order."""
@@ -142,9 +168,9 @@ DEFINITIONS[DOSE] = "Position change"
 
 def spillover_definitions(items: pd.DataFrame) -> tuple[Definition, ...]:
     """Return the definitions of spillover that apply to an items table."""
-    if (items["exposure"] == "pushed_out").any():
-        return (*SPILLOVER_DEFINITIONS, PUSHED_OUT)
-    return SPILLOVER_DEFINITIONS
+    pushed_out = (PUSHED_OUT,) if (items["exposure"] == "pushed_out").any() else ()
+    several = BLOCK in items and items[BLOCK].nunique() > 1
+    return (*SPILLOVER_DEFINITIONS, *pushed_out, *(BLOCKS if several else ()))
 
 
 @dataclass(frozen=True)

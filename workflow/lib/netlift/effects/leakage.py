@@ -16,6 +16,7 @@ from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
     DEFINITIONS,
     NON_FOCAL,
+    OTHER_BLOCKS,
     Definition,
     ItemRows,
     spillover_definitions,
@@ -61,6 +62,8 @@ def leakage(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
     table = [
         row
         for definition in spillover_definitions(items)
+        # What same block leaves out.
+        if definition is not OTHER_BLOCKS
         for row in _parts(rows, definition, near_positions)
     ]
     exposed = {row["definition"]: row["rows"] for row in table if row["row_group"] == EXPOSED}

@@ -10,6 +10,7 @@ import pandas as pd
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_SLATE_SQUARED
+from netlift.effects.agreement import p_value_of_difference
 from netlift.effects.claims import claim_columns
 from netlift.effects.codes import INDIRECT, LINES, TOTAL
 from netlift.effects.slate_accounts import SlateAccounts
@@ -36,8 +37,10 @@ def component_effects(accounts: SlateAccounts) -> pd.DataFrame:
     slate) are for users like these, and ``users_errors`` says how they were found (a code of
     ``users.USERS_ERRORS``). ``claims_95`` says whether the interval is promised to cover 95%, by
     ``effective_units`` and ``effective_terms`` (see ``claims``). ``is_main`` marks the
-    estimator of statements and figures. ``note`` names the covariates of Lin's regression and
-    those dropped, or states what is wrong with an estimator, or why it has no numbers.
+    estimator of statements and figures, and ``p_value_of_difference`` says whether an estimator
+    of means differs from it by more than chance (see ``agreement``). ``note`` names the covariates
+    of Lin's regression and those dropped, or states what is wrong with an estimator, or why it has
+    no numbers, or is not the declared one.
 
     Raises
     ------
@@ -61,10 +64,19 @@ def component_effects(accounts: SlateAccounts) -> pd.DataFrame:
                     **accounts.users_columns(outcome, estimator, arms, weights),
                     **claim_columns(None if arms is None else claims[outcome].part(number)),
                     "is_main": estimator == accounts.main,
-                    "note": note,
+                    "p_value_of_difference": p_value_of_difference(
+                        accounts, outcome, estimator, weights
+                    ),
+                    "note": _note(accounts, estimator, note),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _note(accounts: SlateAccounts, estimator: str, note: str | None) -> str | None:
+    """Return the note on an estimator; on the main one also why it is not the declared one."""
+    why = accounts.why_not_declared if estimator == accounts.main else ""
+    return "; ".join(filter(None, (why, note))) or None
 
 
 def component_covariance(

@@ -8,6 +8,7 @@ of the same-cluster rows over cells of what is known before promotion.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from netlift.core.arrays import Floats, Integers, numbered
 from netlift.core.errors import NetliftError
@@ -28,11 +29,17 @@ def cells(rows: ItemRows) -> Integers:
     """Return the number of the cell of each row, shape (R,).
 
     A cell has one position of the focal item and one of the row before promotion, moves down with
-    promotion or does not, and is in one fifth of relevance.
+    promotion or does not, and is in one fifth of relevance; on pages with blocks it has one
+    block of the row and one of the focal item.
     """
     names = ["focal_seed_position", "slate_position_seed", "promoted_position"]
     # Where an item is not shown it has no position, and 0 here.
     keys = [np.nan_to_num(rows.items[name].to_numpy(dtype=np.float64)) for name in names]
+    if item_rows.BLOCK in rows.items:
+        block = pd.factorize(rows.items[item_rows.BLOCK])[0]
+        focal = np.flatnonzero(rows.items["is_focal_item"])
+        of_focal = block[focal[np.searchsorted(rows.slate[focal], rows.slate)]]
+        keys += [block.astype(np.float64), of_focal.astype(np.float64)]
     if "relevance" in rows.items:
         relevance = rows.items["relevance"].to_numpy(dtype=np.float64)
         if np.isfinite(relevance).all():

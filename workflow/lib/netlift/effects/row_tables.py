@@ -7,6 +7,7 @@ import pandas as pd
 from netlift.core.left_out import table_or_reason, why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.conclusions import conclusions
+from netlift.effects.estimators import LIN
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.leakage import leakage
 from netlift.effects.observed import observed_effects
@@ -21,6 +22,7 @@ def row_tables(
     near_positions: int,
     seed: int,
     bootstrap_draws: int,
+    main_estimator: str = LIN,
     outcome: Outcome = CLICKS,
 ) -> dict[str, pd.DataFrame]:
     """Estimate effects on item rows, with clustered errors, and judge the conclusions.
@@ -33,6 +35,8 @@ def row_tables(
         Positions above the focal item that count as near.
     seed, bootstrap_draws
         Study seed and number of draws of the bootstrap.
+    main_estimator
+        The declared main estimator.
     outcome
         The outcome's names.
 
@@ -48,7 +52,9 @@ def row_tables(
         "bootstrap_draws": draws,
     }
     made = {
-        "conclusions": lambda: conclusions(items, SlateAccounts.from_table(accounts)),
+        "conclusions": lambda: conclusions(
+            items, SlateAccounts.from_table(accounts, main_estimator)
+        ),
         "spillover_support": lambda: spillover_support(items, near_positions=near_positions),
         "spillover_sensitivity": lambda: spillover_sensitivity(
             items, near_positions=near_positions, **bootstrap

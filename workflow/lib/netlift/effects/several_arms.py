@@ -26,7 +26,7 @@ from netlift.effects.codes import (
     SHARE_MOVED_LABEL,
     TOTAL_LINE,
 )
-from netlift.effects.estimators import MAIN
+from netlift.effects.estimators import DIFFERENCE, LIN
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
 from netlift.effects.slate_accounts import SlateAccounts, component_columns
 from netlift.inference.arms import ArmDifference, ratio_of
@@ -67,16 +67,19 @@ class Contrast:
         Names of the arms.
     accounts
         One row per slate of the two arms, ``promotion_applied`` is 1 in those of ``variant``.
+    declared
+        The declared main estimator.
     """
 
     variant: str
     against: str
     accounts: pd.DataFrame
+    declared: str
 
     @cached_property
     def compared(self) -> SlateAccounts:
         """The accounts with their comparisons."""
-        return SlateAccounts.from_table(self.accounts)
+        return SlateAccounts.from_table(self.accounts, self.declared)
 
     @property
     def kind(self) -> str:
@@ -90,7 +93,10 @@ class Contrast:
 
 
 def contrasts(
-    accounts: Mapping[str, pd.DataFrame], arms: pd.DataFrame, numbers: Mapping[str, int]
+    accounts: Mapping[str, pd.DataFrame],
+    arms: pd.DataFrame,
+    numbers: Mapping[str, int],
+    declared: str = LIN,
 ) -> list[Contrast]:
     """Return each variant against control, then each later variant against each earlier one.
 
@@ -102,10 +108,13 @@ def contrasts(
         ``slate_id``, and the probability of each arm, ``probability_0`` and so on, 0 is control.
     numbers
         The number of each variant among the arms.
+    declared
+        The declared main estimator.
     """
-    found = [Contrast(variant, CONTROL, table) for variant, table in accounts.items()]
+    found = [Contrast(variant, CONTROL, table, declared) for variant, table in accounts.items()]
     for earlier, later in combinations(accounts, 2):
-        found.append(Contrast(later, earlier, _pair(accounts, arms, numbers, later, earlier)))
+        pair = _pair(accounts, arms, numbers, later, earlier)
+        found.append(Contrast(later, earlier, pair, declared))
     return found
 
 
@@ -229,11 +238,11 @@ def _ratios(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:
     their covariance; with unequal probabilities contrasts weight these slates differently.
     """
     first, *others = (contrast for contrast in compared if contrast.kind == VARIANT)
-    if any(contrast.compared.main != MAIN for contrast in (first, *others)):
+    if any(contrast.compared.design.weights is not None for contrast in (first, *others)):
         return
-    base = first.compared.difference()
+    base = first.compared.difference(estimator=DIFFERENCE)
     for contrast in others:
-        arms = contrast.compared.difference()
+        arms = contrast.compared.difference(estimator=DIFFERENCE)
         if not _same_control(first.accounts, contrast.accounts):
             continue
         names = contrast.names | {"kind": "multiple", "against": first.variant}

@@ -17,7 +17,7 @@ from netlift.effects.accounts import OUTCOMES
 from netlift.effects.claims import Claims
 from netlift.effects.codes import LINES, MAIN_OUTCOME
 from netlift.effects.covariates import Covariates
-from netlift.effects.estimators import ESTIMATORS, MAIN, main_estimator, with_known
+from netlift.effects.estimators import DIFFERENCE, ESTIMATORS, LIN, main_estimator, with_known
 from netlift.effects.items_table import KNOWN_EFFECT
 from netlift.effects.users import BY_USER, CROSSED, user_clusters, users_columns
 from netlift.inference.arms import ArmDifference
@@ -66,16 +66,16 @@ class SlateAccounts:
         One row per slate (``slate_outcomes.parquet``).
     design
         How promotions were assigned.
-    main
-        The estimator of statements and figures, one of ``ESTIMATORS``.
+    declared
+        The declared main estimator, one of ``estimators.DECLARED``.
     """
 
     table: pd.DataFrame
     design: Design
-    main: str
+    declared: str
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame) -> Self:
+    def from_table(cls, table: pd.DataFrame, declared: str = LIN) -> Self:
         """Read the design of a table with one row per slate.
 
         Raises
@@ -83,8 +83,7 @@ class SlateAccounts:
         NetliftError
             The design contradicts itself (see ``Design.from_table``).
         """
-        design = Design.from_table(table)
-        return cls(table, design, main_estimator(design))
+        return cls(table, Design.from_table(table), declared)
 
     def __len__(self) -> int:
         """Return the number of slates."""
@@ -105,6 +104,20 @@ class SlateAccounts:
     def covariates(self) -> Covariates:
         """The covariates of Lin's regression."""
         return Covariates(self.table)
+
+    @property
+    def main(self) -> str:
+        """The estimator of statements and figures, one of ``ESTIMATORS``."""
+        return self._main[0]
+
+    @property
+    def why_not_declared(self) -> str:
+        """Why the main estimator is not the declared one; "" if it is."""
+        return self._main[1]
+
+    @cached_property
+    def _main(self) -> tuple[str, str]:
+        return main_estimator(self.declared, self.design, self.covariates)
 
     def values(self, columns: Sequence[str]) -> Floats:
         """Return columns of the table, shape (N, m)."""
@@ -135,7 +148,7 @@ class SlateAccounts:
             try:
                 arms = chosen.compare(self._components, self.design, self.covariates)
             except NetliftError as error:
-                if estimator in (MAIN, self.main):
+                if estimator in (DIFFERENCE, self.main):
                     raise
                 self._compared[estimator] = None, f"not estimated: {error}"
             else:

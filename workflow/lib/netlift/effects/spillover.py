@@ -13,6 +13,7 @@ from netlift.core.streams import generator
 from netlift.core.units import PER_POSITION, PER_ROW, PER_SLATE
 from netlift.effects.estimators import difference
 from netlift.effects.item_rows import (
+    BLOCKS,
     DEFINITIONS,
     DOSE,
     NON_FOCAL,
@@ -27,6 +28,14 @@ from netlift.inference.estimate import MIN_PER_ARM, Estimate, numbers
 FEW_UNITS = 50
 """With fewer randomized units in an arm an effect also has the wild bootstrap's p-value
 (Cameron and Miller 2015: few is fewer than 20 to 50)."""
+
+
+_STREAMS = (
+    *(definition.code for definition in SPILLOVER_DEFINITIONS),
+    DOSE,
+    *(definition.code for definition in (PUSHED_OUT, *BLOCKS)),
+)
+"""Codes by the number of their random stream, which does not depend on the others."""
 
 
 def spillover_support(items: pd.DataFrame, *, near_positions: int) -> pd.DataFrame:
@@ -90,10 +99,9 @@ def spillover_sensitivity(
     """
     rows = ItemRows.from_items(items)
     table = []
-    for number, definition in enumerate(spillover_definitions(items)):
+    for definition in spillover_definitions(items):
         member = rows.member(definition, near_positions)
-        # The dose has the number after the first definitions.
-        rng = generator(seed, "wild_bootstrap", number + (definition is PUSHED_OUT))
+        rng = generator(seed, "wild_bootstrap", _STREAMS.index(definition.code))
         arm = rows.promoted[member].astype(np.float64)
         known = None
         if rows.known is not None and member.any():
@@ -133,7 +141,7 @@ def _dose(rows: ItemRows, seed: int, bootstrap_draws: int) -> dict[str, object]:
     move = (after - before)[member]
     arm = rows.promoted[member].astype(np.float64)
     design = np.column_stack([np.ones(len(arm)), move, arm, change])
-    rng = generator(seed, "wild_bootstrap", len(SPILLOVER_DEFINITIONS))
+    rng = generator(seed, "wild_bootstrap", _STREAMS.index(DOSE))
     counts: dict[str, object] = dict(_counts(rows, member))
     known, moves = None, move > 0
     if rows.known is not None and moves.any() and not moves.all():

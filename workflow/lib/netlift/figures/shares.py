@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.empty_lines import with_items
-from netlift.effects.estimators import LIN, MAIN, label_of
+from netlift.effects.estimators import DIFFERENCE, LIN, label_of
 from netlift.figures.drawing.marks import (
     INTERVAL,
     draw_known,
@@ -33,7 +33,7 @@ from netlift.figures.drawing.style import (
 from netlift.figures.drawing.text import reasons, signed, with_interval
 from netlift.figures.drawing.themes import current_theme
 
-ESTIMATORS = {MAIN: ("o", True), LIN: ("s", False)}
+ESTIMATORS = {LIN: ("o", True), DIFFERENCE: ("s", False)}
 """The estimators drawn, with the marker of each and whether it is filled."""
 
 SHIFT = 0.17

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.effects.estimators import HAJEK, MAIN
+from netlift.effects.estimators import DIFFERENCE, HAJEK
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, band_key
 from netlift.figures.drawing.style import sheet, styled
 from netlift.figures.drawing.themes import current_theme
@@ -62,7 +62,7 @@ def validation_coverage(coverage: pd.DataFrame, *, source: str = "") -> Figure:
 def without_twins(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Leave Hajek's estimator out where it equals the difference in means, with a note."""
     keys = ["case", "world", "line"]
-    means = table[table["estimator"] == MAIN].set_index(keys)["mean_estimate"]
+    means = table[table["estimator"] == DIFFERENCE].set_index(keys)["mean_estimate"]
     hajek = table[table["estimator"] == HAJEK].set_index(keys)["mean_estimate"]
     if hajek.empty or not np.allclose(hajek, means.reindex(hajek.index), rtol=1e-9, atol=1e-12):
         return table, ""

@@ -11,7 +11,7 @@ _NO_SPREAD = 1e-8
 
 WRONG = 1e-4
 """A log whose assignment has a p-value below this is refused: among valid logs, one in 10,000 for
-each of the two checks, sample ratio and covariates."""
+each of the checks: sample ratio, covariates, and blocks of focal items."""
 
 
 def imbalance(difference: Floats, covariance: Floats) -> tuple[float, Floats]:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def alike_names(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Iterator[Problem]:
-    """Yield clusters, items and users that differ only by case, blanks, Unicode form or ``.0``.
+    """Yield clusters, blocks, items and users that differ only in how they are written.
+
+    That is by case, blanks, Unicode form or ``.0``.
 
     Parameters
     ----------
@@ -25,7 +27,7 @@ def alike_names(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Ite
     used
         The rows that are used, in SQL.
     """
-    columns = {role: log.columns.get(role) for role in ("cluster", "item", "user")}
+    columns = {role: log.columns.get(role) for role in ("cluster", "block", "item", "user")}
     if log.items is not None:
         columns["cluster"] = log.items.cluster
     types = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE rows)").fetchall())

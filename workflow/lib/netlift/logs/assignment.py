@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,16 +12,21 @@ from netlift.effects.covariates import COVARIATES, SAME_RANK
 from netlift.inference.balance import WRONG, imbalance, sample_ratio_p_value
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
-from netlift.logs.source import first_row, name
+from netlift.logs.source import first_row, name, text
 
 if TYPE_CHECKING:
     import duckdb
 
 
+MOST_BLOCKS, MANY_IN_BLOCK = 20, 30
+"""Blocks of focal items whose shares are compared between arms: the most frequent ones, with this
+many randomized units expected in each arm, so that their numbers are nearly normal."""
+
+
 def assignment_problems(
     con: duckdb.DuckDBPyConnection, log: LogEntry, aside: str
 ) -> Iterator[Problem]:
-    """Yield ``sample_ratio`` and ``covariate_imbalance`` where they contradict the design.
+    """Yield what contradicts the design: numbers of units, covariates, blocks of focal items.
 
     Parameters
     ----------
@@ -65,6 +70,8 @@ def assignment_problems(
                 f"{list(names)[worst]} (z = {z[worst]:.1f}; all covariates together p = {p:.2g})"
             )
             yield Problem("covariate_imbalance", examples=(message,))
+    if log.has_blocks and log.has_parts:
+        yield from block_problems(con, log, used, treated / expected)
 
 
 def _length(log: LogEntry) -> list[str]:
@@ -75,7 +82,64 @@ def _length(log: LogEntry) -> list[str]:
     """
     treatment = log.treatment
     takes_one_off = treatment.adds_focal_item and not treatment.grows
-    return ["n_items"] if log.has_parts and not takes_one_off else []
+    if not log.has_parts or takes_one_off:
+        return []
+    return ["n_items", "n_focal_block"] if log.has_blocks else ["n_items"]
+
+
+def block_problems(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str, ratio: float
+) -> Iterator[Problem]:
+    """Yield ``block_differs`` where the blocks of focal items are not those that a draw gives.
+
+    By the most frequent blocks, whose indicators are tested as covariates are.
+
+    Parameters
+    ----------
+    con
+        With the table ``slates``.
+    log
+        Its entry.
+    used
+        The slates that are used, in SQL.
+    ratio
+        The number of promoted units over the expected one.
+    """
+    rarer = "least(avg(promotion_probability), 1 - avg(promotion_probability))"
+    expected = f"count(DISTINCT randomization_unit) * {rarer}"
+    frequent = con.execute(
+        f"SELECT focal_block FROM {used} WHERE focal_block IS NOT NULL GROUP BY 1 "
+        f"HAVING {expected} >= {MANY_IN_BLOCK} ORDER BY count(*) DESC, 1 LIMIT {MOST_BLOCKS}"
+    ).fetchall()
+    blocks = [block for (block,) in frequent]
+    if not blocks:
+        return
+    named = ", ".join(text(block) for block in blocks)
+    others = first_row(con, f"SELECT {expected} FROM {used} WHERE focal_block NOT IN ({named})")
+    if (others[0] or 0) < MANY_IN_BLOCK:  # the most frequent block is all that the others are not
+        blocks = blocks[1:]
+    flags = {f"of_block_{number}": block for number, block in enumerate(blocks)}
+    if not flags:
+        return
+    columns = ", ".join(
+        f"coalesce(focal_block = {text(block)}, false)::TINYINT AS {flag}"
+        for flag, block in flags.items()
+    )
+    flagged = f"(SELECT *, {columns} FROM {used})"
+    spreads = _spreads(con, flagged, list(flags))
+    p, z = imbalance(*_sums(con, flagged, spreads, log.unit == "user", ratio))
+    if p < WRONG:
+        flag = list(spreads)[int(np.argmax(np.abs(z)))]
+        shares = first_row(
+            con,
+            f"SELECT avg({flag}) FILTER (promotion_applied = 1), "
+            f"avg({flag}) FILTER (promotion_applied = 0) FROM {flagged}",
+        )
+        message = (
+            f"the focal item is in block {flags[flag]} in {shares[0]:.1%} of promoted and in "
+            f"{shares[1]:.1%} of control slates (p = {p:.2g})"
+        )
+        yield Problem("block_differs", log.columns["block"], examples=(message,))
 
 
 def _covariates(con: duckdb.DuckDBPyConnection, used: str, known: list[str]) -> dict[str, float]:
@@ -83,8 +147,13 @@ def _covariates(con: duckdb.DuckDBPyConnection, used: str, known: list[str]) -> 
     existing = [row[0] for row in con.execute("DESCRIBE slates").fetchall()]
     prefixes = (SLATE_PREFIX, ITEM_PREFIX, f"focal_{ITEM_PREFIX}")
     candidates = [column for column in existing if column in known or column.startswith(prefixes)]
-    if not candidates:
-        return {}
+    return _spreads(con, used, candidates) if candidates else {}
+
+
+def _spreads(
+    con: duckdb.DuckDBPyConnection, used: str, candidates: Sequence[str]
+) -> dict[str, float]:
+    """Return the columns that vary and are complete, with their spread."""
     sums = ", ".join(
         f"count(*) - count({name(column)}), stddev_pop({name(column)}::DOUBLE), "
         f"max(abs({name(column)}))"

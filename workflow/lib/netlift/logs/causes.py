@@ -34,6 +34,9 @@ _MISSING = {
     "focal": "Log the flag in every row: 0 or false for the other items of the slate, in both "
     "arms. An empty flag is not 0.",
     "slate": "Every row needs the id of its slate. Rows outside slates do not belong in the log.",
+    "block": "Log in every row the block (carousel, row) that the item is in; of an item that is "
+    "not shown without promotion, the block in which promotion shows it. Where a page is one list, "
+    "leave out columns.block.",
     "stratum": "Log the stratum in which the arm was drawn, or leave out columns.stratum.",
     "probability": "Log the probability with which the slate was drawn to be promoted, in both "
     "arms: in control slates it is the probability of promotion, too.",
@@ -62,7 +65,7 @@ def name_causes(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     bits = sum(1 << SLATE_CODES.index(code) for code in _TWICE)
     some = first_row(con, f"SELECT count(*) FROM slates WHERE slate_problems & {bits} <> 0")
     if some[0]:
-        _mark_repeated(con, bits)
+        _mark_repeated(con, bits, "block, " if rows.treatment.in_block else "")
     unknown = [bit for bit, check in enumerate(rows.checks) if is_arm(check)]
     if rows.experiment and unknown:
         mask = sum(1 << bit for bit in unknown)
@@ -77,8 +80,11 @@ def is_arm(check: RowProblem) -> bool:
     return check.code == "unknown_flag" and "promoted_bad" in check.condition
 
 
-def _mark_repeated(con: duckdb.DuckDBPyConnection, bits: int) -> None:
-    """Mark slates in which most items and positions, or most positions, occur several times."""
+def _mark_repeated(con: duckdb.DuckDBPyConnection, bits: int, within: str) -> None:
+    """Mark slates in which most items and positions, or most positions, occur several times.
+
+    ``within`` is what else tells rows of a slate apart, in SQL.
+    """
     con.execute(
         "CREATE OR REPLACE TEMP TABLE suspects AS SELECT slate_id FROM slates "
         f"WHERE slate_problems & {bits} <> 0"
@@ -86,7 +92,8 @@ def _mark_repeated(con: duckdb.DuckDBPyConnection, bits: int) -> None:
     items, positions = (
         f"SELECT slate, min(n) AS fewest, max(n) AS most, count(*) AS kinds, "
         f"2 * count(*) FILTER (n > 1) > count(*) AS repeats FROM (SELECT slate, count(*) AS n "
-        f"FROM rows JOIN suspects ON slate = slate_id GROUP BY slate, {what}) GROUP BY slate"
+        f"FROM rows JOIN suspects ON slate = slate_id GROUP BY slate, {within}{what}) "
+        "GROUP BY slate"
         for what in ("item", "position")
     )
     con.execute(

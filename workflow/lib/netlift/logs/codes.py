@@ -269,15 +269,32 @@ CODES = (
     ),
     _slate(
         "duplicate_position",
-        "two items of a slate have the same position",
+        "two items of a slate (with columns.block: of a block) have the same position",
         "Log each item of a slate once, with its own position before any promotion. Rows that "
         "were logged twice cause this too.",
     ),
     _slate(
         "position_gap",
-        "the positions of a slate have a gap",
+        "the positions of a slate (with columns.block: of a block) have a gap",
         "Log every item of the slate, including those without an outcome, with its position before "
         "promotion.",
+    ),
+    _slate(
+        "page_position",
+        "the positions of a page with several blocks are numbered through the whole page",
+        "With columns.block, a position is the position in the block, which starts at 1 in each "
+        "block: subtract the number of items in the blocks above, from columns.final_position too "
+        "(in SQL: row_number() OVER (PARTITION BY slate, block ORDER BY position)). If the items "
+        "of all blocks move as one list, so that the last one of a row goes to the next row, leave "
+        "out columns.block.",
+    ),
+    _slate(
+        "focal_items_in_blocks",
+        "the focal items of a slate are in several blocks, and a move is within one",
+        "columns.block is the block in which the item is shown without promotion. A promotion that "
+        "moves items in several blocks has no single position: log both orders, with "
+        "promotion.rerank. If the items of all blocks move as one list, leave out columns.block, "
+        "and log positions over the page.",
     ),
     _slate(
         "promoted_order",
@@ -297,12 +314,13 @@ CODES = (
     ),
     _slate(
         "duplicate_item",
-        "a slate has the same item twice",
+        "a slate (with columns.block: a block) has the same item twice",
         "Log each item of a slate once. Rows that were logged twice cause this too.",
     ),
     _slate(
         "short_slate",
-        "a slate has fewer items than the position where promotion shows the focal item",
+        "a slate (with columns.block: the focal item's block) has fewer items than the position "
+        "where promotion shows the focal item",
         "Set promotion.move.to (insert.at, replace.at) to the position that promotion means. "
         "Slates too short for it were "
         "not in the experiment: set_aside: [short_slate] leaves them out of both arms.",
@@ -418,6 +436,15 @@ CODES = (
         "arms, or state the promotion that takes items off. "
         "accept: [covariate_imbalance] continues anyway.",
     ),
+    _log(
+        "block_differs",
+        "the block of the focal item depends on the arm (p < 0.0001)",
+        "columns.block is the block in which an item is shown without promotion, in both arms "
+        "(for insert and replace, the one in which promotion shows it); it is not the block in "
+        "which a promoted item was shown. A promotion that moves items from one block into another "
+        "cannot be described with columns.block: leave it out, and log positions over the page. "
+        "accept: [block_differs] continues anyway.",
+    ),
     Code(
         "one_arm_outcome",
         "log",
@@ -521,6 +548,14 @@ CODES = (
         "warning",
         "slates have only one item, so that nothing can be displaced",
         "Check that all items of the slate were logged.",
+    ),
+    Code(
+        "item_in_blocks",
+        "slate",
+        "warning",
+        "pages show an item in several blocks: each place is an item row of its own, and if the "
+        "focal item is elsewhere too, that row is a competitor of its cluster",
+        "Nothing, if the page showed it so. If rows were doubled (by a join), log each place once.",
     ),
     Code(
         "focal_item_on_top",

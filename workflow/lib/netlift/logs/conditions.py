@@ -31,6 +31,8 @@ SLATE_CODES = (
     "delivered_not_moved",
     "focal_probabilities_do_not_add_up",
     "several_own_promotions",
+    "page_position",
+    "focal_items_in_blocks",
 )
 """Problems of slates; the index of each is its bit in ``slate_problems``."""
 
@@ -51,6 +53,13 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
     if "item" not in log.columns:
         del conditions["duplicate_item"]
         conditions["repeated_slate"] = "n_items > 1"
+    page = ""
+    if log.has_blocks:
+        page = (
+            "blocks AND page_gap AND page_positions = n_positions "
+            "AND page_first = 1 AND page_last = n_positions"
+        )
+        conditions["page_position"] = page
     if rows.experiment:
         conditions |= {"promotion_differs": "promotions", "probability_differs": "probabilities"}
         if log.records_delivery:
@@ -61,9 +70,13 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         return conditions
     # Gaps are not reported for slates with missing or duplicate positions.
     gap = f"{placed} AND positions = n_positions"
-    gap += " AND (position_min > 1 OR position_max > n_positions)"
+    in_list = f"position_min > 1 OR position_max > {_n_in_list(log)}"
     if log.treatment.kind == "replace":
-        gap += f" AND NOT ({_replaced_unlogged(log)})"
+        in_list = f"({in_list}) AND NOT ({_replaced_unlogged(log)})"
+    if log.has_blocks:
+        in_list = f"({in_list}) OR blocks_gap"
+        gap += f" AND NOT coalesce({page}, false)"
+    gap += f" AND ({in_list})"
     several = log.treatment.focal_items
     conditions |= {
         "position_gap": gap,
@@ -77,7 +90,14 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         conditions["focal_probabilities_do_not_add_up"] = f"coalesce({off}, false)"
     if "own_rule" in log.columns:
         conditions["several_own_promotions"] = "own_promotions > 1"
+    if log.has_blocks and log.treatment.kind == "move":
+        conditions["focal_items_in_blocks"] = "focal_blocks"
     return conditions | _order_conditions(log, gap)
+
+
+def _n_in_list(log: LogEntry) -> str:
+    """Return the number of positions in the list that a promotion changes: the page or a block."""
+    return "n_block_positions" if log.has_blocks else "n_positions"
 
 
 def _order_conditions(log: LogEntry, gap: str) -> dict[str, str]:
@@ -90,9 +110,10 @@ def _order_conditions(log: LogEntry, gap: str) -> dict[str, str]:
         conditions["outcome_not_shown"] = f"outcome_hidden AND NOT coalesce({gap}, false)"
         conditions["missing_value"] = "outcome_missing"
     if log.treatment.kind == "rerank":
-        conditions["promoted_order"] = (
-            "promoted_positions < n_promoted_positions OR promoted_min > 1 "
-            "OR promoted_max > n_promoted_positions"
+        conditions["promoted_order"] = "promoted_positions < n_promoted_positions OR " + (
+            "blocks_order_gap"
+            if log.has_blocks
+            else "promoted_min > 1 OR promoted_max > n_promoted_positions"
         )
     return conditions
 
@@ -128,7 +149,8 @@ def _too_short(log: LogEntry, *, unlogged: bool) -> str:
     if treatment.to is None:
         return "false"
     if treatment.kind == "move":
-        return f"n_items < {treatment.to + treatment.focal_items - 1}"
+        n_items = "n_focal_block" if log.has_blocks else "n_items"
+        return f"{n_items} < {treatment.to + treatment.focal_items - 1}"
     if treatment.kind == "insert" and (treatment.grows or unlogged):
         # One place more: that of the inserted item, or, where it is not logged, of the last one.
         more = "1" if treatment.grows else f"coalesce({_applied(log)}, 0)"
@@ -142,7 +164,8 @@ def _too_short(log: LogEntry, *, unlogged: bool) -> str:
 def _replaced_unlogged(log: LogEntry) -> str:
     """Return the condition of a promoted slate without the row of the item that is replaced."""
     to = log.treatment.to or 0
+    n_positions = _n_in_list(log)
     places = f"positions = n_positions AND position_min = {2 if to == 1 else 1}"
-    inside = "position_max = n_positions + 1"
-    at_the_end = f"(position_max = {to - 1} AND n_positions = {to - 1})"
+    inside = f"position_max = {n_positions} + 1"
+    at_the_end = f"(position_max = {to - 1} AND {n_positions} = {to - 1})"
     return f"{_applied(log)} = 1 AND n_replaced = 0 AND {places} AND ({inside} OR {at_the_end})"

@@ -371,6 +371,8 @@ def _warnings(
     if low != high:
         message = f"between {low:,} and {high:,} items"
         yield Problem("slate_lengths_differ", None, int(total), int(slates), (message,))
+    if log.has_blocks:
+        yield from _repeated_items(con, log, used)
     if single and "item" in log.columns:
         yield Problem("single_item_slate", None, int(single), int(single))
     if no_cluster and not log.is_total_only:
@@ -388,6 +390,14 @@ def _warnings(
     if rows.experiment:
         yield from unit_warnings(con, log, aside)
         yield from delivery_warnings(con, log, aside)
+
+
+def _repeated_items(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Iterator[Problem]:
+    """Yield the warning that pages show an item in several blocks."""
+    repeated = first_row(con, f"SELECT sum(n_items), count(*) {used} AND different_items < n_items")
+    if repeated[1]:
+        column = log.columns["block"]
+        yield Problem("item_in_blocks", column, int(repeated[0]), int(repeated[1]))
 
 
 def row_warnings(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Iterator[Problem]:

@@ -69,7 +69,7 @@ def sum_arms(
     for number, condition in enumerate(ranges(con, n_rows)):
         verb = "CREATE OR REPLACE TABLE all_slates AS" if number == 0 else "INSERT INTO all_slates"
         facts = slate_facts(treatment, condition, unlogged=any(unlogged), arm=carried_out(log))
-        con.execute(f"{verb} {grouped_sql(columns, facts, condition)}")
+        con.execute(f"{verb} {grouped_sql(columns, facts, condition, treatment, scale)}")
     return stored, unlogged
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,9 @@ ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".duckdb": "duckdb", ".db": 
 SLATE_COVARIATES = ("user_activity", "user_liked_rate")
 ITEM_COVARIATES = ("relevance", "item_popularity", "item_liked_rate")
 """Covariates that the analysis knows by name; others get a prefix."""
+
+BLOCK = "block"
+"""Role of the column with the block of a page (carousel, row) that an item is in."""
 
 _WITH_FOCAL = ("promoted_position", "final_position")
 """Positions that a log without focal items cannot have: they follow from what is promoted."""
@@ -164,7 +167,7 @@ class LogEntry:
         Settings are sorted; ``outcome_order`` keeps the order of the outcomes.
         """
         path, promotion = entry.get("path", []), entry.get("promotion", {})
-        arms = arms_of(promotion)
+        arms = arms_of(promotion, in_block=BLOCK in entry["columns"])
         # All variants agree on whether control shows the focal item.
         treatments = [arm.treatment for arm in arms if arm.treatment is not None]
         order = entry.get("outcome_order", list(entry["outcomes"]))
@@ -179,7 +182,7 @@ class LogEntry:
             items=ItemsTable(**entry["items"]) if "items" in entry else None,
             unit=promotion.get("unit"),
             probability=promotion.get("probability"),
-            treatment=next(iter(treatments), Treatment.from_config(promotion)),
+            treatment=next(iter(treatments), treatment_of(entry)),
             candidates=tuple(promotion.get("candidates", {}).get("positions", ())),
             arms=arms,
             contrast=promotion.get("contrast", {}).get("number"),
@@ -199,6 +202,11 @@ class LogEntry:
     def has_parts(self) -> bool:
         """Whether it also records focal items: without them, only totals can be compared."""
         return self.is_experiment and "focal" in self.columns
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether slates are pages of several blocks, in which items have their positions."""
+        return BLOCK in self.columns
 
     @property
     def is_total_only(self) -> bool:
@@ -282,6 +290,12 @@ class LogEntry:
                 "begin with . or _ do not count in globs and folders."
             )
         return self.data_files() + tables
+
+
+def treatment_of(entry: Mapping[str, Any]) -> Treatment:
+    """Return what the promotion of an entry with two arms does."""
+    treatment = Treatment.from_config(entry.get("promotion", {}))
+    return replace(treatment, in_block=BLOCK in entry["columns"])
 
 
 def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> dict[str, str]:
@@ -413,7 +427,8 @@ def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             what = "columns.focal is given" if log.has_parts else "no promotion is recorded"
             yield f"columns.{role}", f"needed where {what}: one row per item of a slate"
     if "item" not in columns:
-        of_items = [role for role in ("cluster", "position", *_WITH_FOCAL) if role in columns]
+        of_items = ["cluster", "position", BLOCK, *_WITH_FOCAL]
+        of_items = [role for role in of_items if role in columns]
         if log.items:
             of_items.append("items")
         if log.is_experiment and not log.has_parts and of_items:
@@ -429,6 +444,8 @@ def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
                 "slates can be adjusted for; remove it, or name columns.focal",
             )
     yield from _candidate_problems(log)
+    if log.has_blocks and "position" not in columns:
+        yield "columns.position", "needed where columns.block is given: the position in the block"
     rerank = log.treatment.kind == "rerank"
     if log.has_parts and rerank != ("promoted_position" in columns):
         yield (
@@ -453,6 +470,8 @@ def _candidate_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         yield given, "slates with another order have no single item that was drawn; leave it out"
     if log.candidates and log.treatment.adds_focal_item:
         yield given, "an item that is not shown without promotion has no position; leave it out"
+    if log.candidates and log.has_blocks:
+        yield given, "positions are those of a block; log columns.focal_probability instead"
     if log.candidates and min(log.candidates) < log.first_position:
         yield given, f"positions are counted from {log.first_position} (first_position)"
     if "own_rule" in log.columns and not log.knows_candidates:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 500_000
 """Rows per row group."""
 
-_CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component", "exposure")
+_CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component", "exposure", "block")
 
 
 def item_batches(
@@ -108,6 +108,8 @@ def _items_sql(
         "slate_position_seed": "position::SMALLINT",
     }
     source = f"rows JOIN (SELECT {', '.join(_of_slates(rows))} FROM accounts) ON slate = slate_id"
+    if rows.treatment.in_block:
+        columns["block"] = "block::VARCHAR"
     if rows.parts:
         columns |= _exposure_columns(rows) | candidate_columns(log)
         if needs_facts(rows.treatment):
@@ -120,7 +122,8 @@ def _items_sql(
         columns[column] = f"{value}::{'INTEGER' if value in whole else 'DOUBLE'}"
     chosen = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     # Items that are not shown without promotion are the last ones of their slate.
-    order = "slate, position NULLS LAST" + (", item" if rows.treatment.kind == "rerank" else "")
+    order = "slate, rows.block, position" if rows.treatment.in_block else "slate, position"
+    order += " NULLS LAST" + (", item" if rows.treatment.kind == "rerank" else "")
     return f"SELECT {chosen} FROM {source} WHERE {condition} ORDER BY {order}"
 
 

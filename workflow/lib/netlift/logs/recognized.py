@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
 from netlift.logs.source import first_row
+from netlift.logs.treatment import rows_of_focal_blocks
 
 if TYPE_CHECKING:
     import duckdb
@@ -139,7 +140,8 @@ def cut_below(con: duckdb.DuckDBPyConnection, log: LogEntry, where: str) -> Prob
         "count(*) FILTER (NOT focal) AS n, max(position) FILTER (NOT focal) = "
         "count(*) FILTER (NOT focal) AND min(position) FILTER (NOT focal) = 1 AND "
         "max(position) FILTER (focal) > count(*) FILTER (NOT focal) + 1 AS beyond "
-        f"FROM rows WHERE slate IN (SELECT slate_id {where}) GROUP BY slate)",
+        f"FROM {rows_of_focal_blocks(log, 'rows')} WHERE slate IN (SELECT slate_id {where}) "
+        "GROUP BY slate)",
     )
     if not cut or cut < MOST * every:
         return None
@@ -176,7 +178,8 @@ def shown_positions(con: duckdb.DuckDBPyConnection, log: LogEntry, where: str) -
         "SELECT count(*) FILTER (as_shown), count(*), sum(n_rows) FROM (SELECT count(*) AS n_rows, "
         f"bool_and(promoted) AND count(*) FILTER (position = {at}) = 0 AND "
         "max(position) = count(position) + 1 AS as_shown "
-        f"FROM rows WHERE slate IN (SELECT slate_id {where}) GROUP BY slate)",
+        f"FROM {rows_of_focal_blocks(log, 'rows')} WHERE slate IN (SELECT slate_id {where}) "
+        "GROUP BY slate)",
     )
     if as_shown < MOST * every:
         return None

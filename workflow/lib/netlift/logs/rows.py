@@ -28,7 +28,7 @@ _EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}
 """Floating-point types, and the number up to which each whole number has its own value."""
 
 _NUMBERS = (*_WHOLE, *_WIDE, *_EXACT_BELOW)
-_IDS = ("slate", "user", "item", "cluster", "stratum")
+_IDS = ("slate", "user", "item", "cluster", "stratum", "block")
 _COUNTED = ("position", "promoted_position", "final_position", "focal", "promoted")
 _MEANT = {
     "promoted": ("promoted", "control"),
@@ -88,10 +88,10 @@ class Rows:
     ----------
     select
         A SELECT over the source: the roles as columns (``slate``, ``user``, ``item``,
-        ``cluster``, ``stratum``, ``position``, ``promoted_position``, ``final_position``,
-        ``promoted``, ``focal``, ``delivered``, ``probability``, in a log with several arms ``arm``
-        and ``probability_0`` and so on, outcomes ``o_NAME``, covariates by their names in items),
-        and for text columns ``NAME_bad``, the text where it cannot be parsed.
+        ``cluster``, ``stratum``, ``block``, ``position``, ``promoted_position``,
+        ``final_position``, ``promoted``, ``focal``, ``delivered``, ``probability``, in a log with
+        several arms ``arm`` and ``probability_0`` and so on, outcomes ``o_NAME``, covariates by
+        their names in items), and for text columns ``NAME_bad``, the text that cannot be parsed.
     checks
         Problems of single rows; their indices are the bits of ``problems``.
     outcomes
@@ -449,9 +449,9 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
         mapper.id("user", columns["user"])
     if "item" in columns:
         mapper.id("item", columns["item"])
-    for role in ("cluster", "stratum"):
+    for role in ("cluster", "stratum", "block"):
         if role in columns:
-            mapper.id(role, columns[role], needed=role == "stratum")
+            mapper.id(role, columns[role], needed=role != "cluster")
     _positions(mapper, log)
     if log.is_experiment:
         _design(mapper, log)

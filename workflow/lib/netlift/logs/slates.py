@@ -28,6 +28,8 @@ from netlift.logs.rows import (
 )
 from netlift.logs.source import Source, first_row, name
 from netlift.logs.treatment import (
+    IN_FOCAL_BLOCK,
+    block_facts,
     carried_out,
     is_hidden,
     may_be_hidden,
@@ -36,6 +38,7 @@ from netlift.logs.treatment import (
     slate_facts,
 )
 from netlift.logs.unlogged import is_unlogged
+from netlift.promotion.treatment import Treatment
 
 if TYPE_CHECKING:
     import duckdb
@@ -390,18 +393,23 @@ def _slates_sql(rows: Rows, log: LogEntry, scale: Scale, condition: str) -> str:
     facts = ""
     if rows.parts:
         facts = slate_facts(log.treatment, condition, unlogged=scale.unlogged, arm=carried_out(log))
-    summed = grouped_sql(slate_columns(rows, log, scale), facts, condition)
+    summed = grouped_sql(slate_columns(rows, log, scale), facts, condition, log.treatment, scale)
     bits = problem_bits(rows, log, unlogged=scale.unlogged)
     return f"SELECT *, {bits} AS slate_problems FROM ({summed}) ORDER BY slate_id"
 
 
-def grouped_sql(columns: Mapping[str, str], facts: str, condition: str) -> str:
+def grouped_sql(
+    columns: Mapping[str, str], facts: str, condition: str, treatment: Treatment, scale: Scale
+) -> str:
     """Return the query of one range of slates: some columns, by alias, of each slate id.
 
     ``facts`` is the query of what a row must know of its slate; empty if nothing.
     """
     aggregates = ", ".join(f"{sql} AS {name(alias)}" for alias, sql in columns.items())
     joined = f"LEFT JOIN ({facts}) ON rows.slate = focal_slate" if facts else ""
+    if treatment.in_block:
+        blocks = block_facts(treatment, condition, lambda place: _different(place, scale))
+        joined += f" LEFT JOIN ({blocks}) ON rows.slate = block_slate AND block = of_block"
     return f"SELECT {aggregates} FROM rows {joined} WHERE {condition} GROUP BY rows.slate"
 
 
@@ -430,6 +438,8 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
         "items": f"list_unique(list({'hash(item)' if scale.text_items else 'item'}))",
         "no_cluster": "(count(*) - count(cluster))::INTEGER",
     }
+    if log.has_blocks:
+        plain |= _blocks_sql(rows, scale)
     same, counted = same_cluster(log.treatment), ""
     promoted = f"({promoted_position(log.treatment)})"
     if rows.parts and scale.unlogged:
@@ -444,8 +454,40 @@ def slate_columns(rows: Rows, log: LogEntry, scale: Scale) -> dict[str, str]:
     return plain | _covariates_sql(rows, scale, counted)
 
 
+def _blocks_sql(rows: Rows, scale: Scale) -> dict[str, str]:
+    """Return what replaces, and what is added to, the aggregates of a slate that is one list.
+
+    A page may show one item in several blocks. The first and last position are those of the focal
+    item's block, which has ``n_focal_block`` items and ``n_block_positions`` positions; gaps in
+    other blocks are ``blocks_gap``.
+    """
+    columns = {
+        "items": "list_unique(list(hash(item, block)))",
+        "different_items": "list_unique(list(hash(item)))",
+        "blocks": "(min(block) IS DISTINCT FROM max(block))",
+        "positions": "count(position) - coalesce(max(block_repeats), 0)",
+        "page_positions": _different("position", scale),
+        "page_first": "min(position)",
+        "page_last": "max(position)",
+        "blocks_gap": "coalesce(bool_or(block_gap), false)",
+        "page_gap": "coalesce(bool_or(block_gap), false)",
+    }
+    if rows.parts:
+        inside = f"FILTER ({IN_FOCAL_BLOCK})"
+        columns |= {
+            "focal_block": "min(focal_block)::VARCHAR",
+            "focal_blocks": "(min(block) FILTER (focal) <> max(block) FILTER (focal))",
+            "n_focal_block": f"(count(*) {inside})::INTEGER",
+            "n_block_positions": f"count(position) {inside}",
+            "position_min": f"min(position) {inside}",
+            "position_max": f"max(position) {inside}",
+            "blocks_gap": f"coalesce(bool_or(block_gap AND NOT {IN_FOCAL_BLOCK}), false)",
+        }
+    return columns
+
+
 def _different(position: str, scale: Scale) -> str:
-    """Return the number of different positions of a slate."""
+    """Return the number of different positions of a list of items."""
     return _MASKED.format(position) if scale.masked else f"list_unique(list({position}))"
 
 
@@ -466,12 +508,18 @@ def _orders_sql(rows: Rows, log: LogEntry, scale: Scale, promoted: str) -> dict[
         unrecorded = f"unrecorded AND promoted IS NOT NULL AND NOT {hidden}"
         columns["outcome_missing"] = f"coalesce(bool_or({unrecorded}), false)"
     if log.treatment.kind == "replace":
-        columns["n_replaced"] = f"count(*) FILTER (position = {log.treatment.to})"
+        inside = f" AND {IN_FOCAL_BLOCK}" if log.has_blocks else ""
+        columns["n_replaced"] = f"count(*) FILTER (position = {log.treatment.to}{inside})"
     if log.treatment.kind == "rerank":
         columns["n_promoted_positions"] = "count(promoted_position)"
         columns["promoted_positions"] = _different("promoted_position", scale)
         columns["promoted_min"] = "min(promoted_position)"
         columns["promoted_max"] = "max(promoted_position)"
+        if log.has_blocks:
+            columns["blocks_order_gap"] = "coalesce(bool_or(block_order_gap), false)"
+            columns["promoted_positions"] = (
+                "count(promoted_position) - coalesce(max(block_order_repeats), 0)"
+            )
     return columns
 
 

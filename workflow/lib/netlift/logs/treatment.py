@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from netlift.logs.entries import LogEntry
 from netlift.promotion.treatment import Treatment
+
+IN_FOCAL_BLOCK = "block = focal_block"
+"""The condition of a row in the block of its slate's focal item."""
 
 
 def promoted_position(treatment: Treatment, focal_position: str = "focal_position") -> str:
@@ -21,11 +25,20 @@ def promoted_position(treatment: Treatment, focal_position: str = "focal_positio
     focal_position
         The focal item's position without promotion, in SQL.
     """
-    to, several = treatment.to, treatment.focal_items
     if treatment.kind == "badge":
         return "position"
     if treatment.kind == "rerank":
         return "promoted_position"
+    rule = _rule(treatment, focal_position)
+    # Other blocks of the page stay as they are.
+    return (
+        f"CASE WHEN {IN_FOCAL_BLOCK} THEN {rule} ELSE position END" if treatment.in_block else rule
+    )
+
+
+def _rule(treatment: Treatment, focal_position: str) -> str:
+    """Return the position of a row in the list that the promotion changes."""
+    to, several = treatment.to, treatment.focal_items
     if treatment.kind == "replace":
         return f"CASE WHEN focal THEN {to} WHEN position <> {to} THEN position END"
     if treatment.kind == "insert":
@@ -144,6 +157,8 @@ def slate_facts(
         The flag of slates that were shown with their promotion.
     """
     columns = ["slate AS focal_slate"]
+    if treatment.kind == "insert" and treatment.in_block:
+        return _block_of_insertion(condition, unlogged=unlogged, arm=arm)
     if treatment.kind == "insert":
         # Without the row of the last item, the last one that is logged is not the last.
         one_more = f" + CASE WHEN bool_or({arm}) THEN 1 ELSE 0 END" if unlogged else ""
@@ -153,10 +168,15 @@ def slate_facts(
             f"max(position){one_more} AS n_shown",
         ]
         return f"SELECT {', '.join(columns)} FROM rows WHERE {condition} GROUP BY slate"
-    columns.append("min(position) AS focal_position")
+    first, order = "min(position)", "position NULLS LAST"
+    if treatment.in_block:
+        order = f"block, {order}"
+        first = f"first(position ORDER BY {order})"
+        columns.append("min(block) AS focal_block")
+    columns.append(f"{first} AS focal_position")
     if treatment.focal_items > 1:
         columns += [
-            "first(cluster ORDER BY position NULLS LAST) AS focal_cluster",
+            f"first(cluster ORDER BY {order}) AS focal_cluster",
             "list(DISTINCT cluster) FILTER (cluster IS NOT NULL) AS focal_clusters",
             "list(position) AS focal_positions",
         ]
@@ -165,6 +185,60 @@ def slate_facts(
     return f"SELECT {', '.join(columns)} FROM rows WHERE focal AND {condition} GROUP BY slate"
 
 
+def _block_of_insertion(condition: str, *, unlogged: bool, arm: str) -> str:
+    """Return ``slate_facts`` of an insertion into a block: how many items that block shows."""
+    one_more = f" + CASE WHEN bool_or({arm}) THEN 1 ELSE 0 END" if unlogged else ""
+    blocks = (
+        "SELECT slate AS focal_slate, block AS focal_block, "
+        "min(cluster) FILTER (focal) AS focal_cluster, NULL::INTEGER AS focal_position, "
+        f"max(position){one_more} AS n_shown FROM rows WHERE {condition} "
+        "GROUP BY slate, block HAVING bool_or(focal)"
+    )
+    return f"SELECT DISTINCT ON (focal_slate) * FROM ({blocks}) ORDER BY focal_slate, focal_block"
+
+
+def block_facts(treatment: Treatment, condition: str, different: Callable[[str], str]) -> str:
+    """Return a SELECT of gaps in positions, and of repeated ones, by slate and block.
+
+    Parameters
+    ----------
+    treatment
+        What the promotion does.
+    condition
+        The rows to read, in SQL.
+    different
+        Returns the number of different values of a column of positions, in SQL.
+    """
+    orders = {"block": "position"}
+    if treatment.kind == "rerank":
+        orders["block_order"] = "promoted_position"
+    gaps = ", ".join(
+        f"coalesce(min({place}) > 1 OR max({place}) > count({place}), false) AS {alias}_gap, "
+        f"count({place}) - {different(place)} AS {alias}_repeats"
+        for alias, place in orders.items()
+    )
+    return (
+        f"SELECT slate AS block_slate, block AS of_block, {gaps} FROM rows WHERE {condition} "
+        "GROUP BY slate, block"
+    )
+
+
+def rows_of_focal_blocks(log: LogEntry, used: str) -> str:
+    """Return the rows that are in the block of a focal item of their slate; all without blocks.
+
+    Parameters
+    ----------
+    log
+        The log's entry.
+    used
+        Where the rows come from, in SQL.
+    """
+    if not (log.has_blocks and log.has_parts):
+        return used
+    focal = f"SELECT slate AS focal_slate, block AS focal_block FROM {used} WHERE focal"
+    return f"(SELECT * FROM {used} SEMI JOIN ({focal}) ON slate = focal_slate AND {IN_FOCAL_BLOCK})"
+
+
 def needs_facts(treatment: Treatment) -> bool:
     """Return whether a place with promotion depends on more than the focal item's position."""
-    return treatment.kind == "insert" or treatment.focal_items > 1
+    return treatment.kind == "insert" or treatment.focal_items > 1 or treatment.in_block

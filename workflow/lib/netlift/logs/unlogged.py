@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
-from netlift.logs.source import first_row
-from netlift.logs.treatment import carried_out
+from netlift.logs.source import first_row, name
+from netlift.logs.treatment import carried_out, rows_of_focal_blocks
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,11 +29,21 @@ NOT_ALIKE = (
 """Why nothing is compared row by row."""
 
 
+CLEAR = 0.1
+"""Error of the difference of mean lengths up to which they tell an item more from none."""
+
+
+MANY_EXPECTED = 5
+"""Slates with an outcome of the last item of which all are missing by chance in one of 100 logs."""
+
+
 def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> bool:
     """Return whether promoted slates have no row of the item that is pushed out or replaced.
 
     Slates of both arms are as long before a promotion. So, where the last item is pushed out,
     promoted slates have as many positions as control slates if it is logged, and one less if not.
+    Where lengths differ so much that their means do not tell, the last item that is logged does:
+    one that is not shown has no outcome.
 
     Parameters
     ----------
@@ -47,6 +57,7 @@ def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> boo
     treatment = log.treatment
     if not log.has_parts or treatment.kind not in NOT_LOGGED or treatment.grows:
         return False
+    used = rows_of_focal_blocks(log, used)
     if treatment.kind == "replace":
         found = first_row(
             con,
@@ -54,18 +65,48 @@ def is_unlogged(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> boo
             f"count(DISTINCT slate) FROM {used} WHERE {carried_out(log)}",
         )
         return bool(found[0] < found[1])
-    promoted, control = _positions(con, log, used)
-    return promoted is not None and control is not None and promoted - control < -0.5
+    lengths = _positions(con, log, used)
+    if lengths is None:
+        return False
+    promoted, control, error = lengths
+    shorter = promoted - control < -0.5
+    return shorter if error <= CLEAR else _last_has_outcomes(con, log, used, otherwise=shorter)
 
 
 def _positions(
     con: duckdb.DuckDBPyConnection, log: LogEntry, used: str
-) -> tuple[float | None, float | None]:
-    """Return the mean of the last position of promoted and of control slates."""
+) -> tuple[float, float, float] | None:
+    """Return the mean last position of promoted and of control slates, and the error of the change.
+
+    None where one of the arms has no slate.
+    """
     arm = f"bool_or({carried_out(log)}) AS arm"
     of_slates = f"SELECT {arm}, max(position) AS n FROM {used} GROUP BY slate"
-    row = first_row(con, f"SELECT avg(n) FILTER (arm), avg(n) FILTER (NOT arm) FROM ({of_slates})")
-    return row[0], row[1]
+    arms = ("arm", "NOT arm")
+    means = ", ".join(f"avg(n) FILTER ({of})" for of in arms)
+    error = " + ".join(f"var_pop(n) FILTER ({of}) / count(n) FILTER ({of})" for of in arms)
+    row = first_row(con, f"SELECT {means}, sqrt({error}) FROM ({of_slates})")
+    return None if None in row else (row[0], row[1], row[2])
+
+
+def _last_has_outcomes(
+    con: duckdb.DuckDBPyConnection, log: LogEntry, used: str, *, otherwise: bool
+) -> bool:
+    """Return whether the last item has outcomes in promoted slates: then it is shown.
+
+    ``otherwise`` is the answer where it has hardly any in control slates either.
+    """
+    some = " OR ".join(f"coalesce({name(f'o_{one.name}')} <> 0, false)" for one in log.outcomes)
+    of_slates = (
+        f"SELECT bool_or({carried_out(log)}) AS arm, arg_max(({some})::INTEGER, position) AS last "
+        f"FROM {used} WHERE position IS NOT NULL GROUP BY slate"
+    )
+    promoted, expected = first_row(
+        con,
+        "SELECT sum(last) FILTER (arm), avg(last) FILTER (NOT arm) * count(*) FILTER (arm) "
+        f"FROM ({of_slates})",
+    )
+    return bool(promoted) if promoted or expected > MANY_EXPECTED else otherwise
 
 
 def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -> Problem:
@@ -77,6 +118,8 @@ def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -
         As for ``is_unlogged``.
     """
     treatment, arm = log.treatment, carried_out(log)
+    used = rows_of_focal_blocks(log, used)
+    block = " of its block" if log.has_blocks else ""
     if treatment.kind == "replace":
         lacking = f"bool_and(position IS DISTINCT FROM {treatment.to})"
         slates = first_row(
@@ -84,13 +127,13 @@ def unlogged_warning(con: duckdb.DuckDBPyConnection, log: LogEntry, used: str) -
             f"SELECT count(*) FROM (SELECT {lacking} AS lacks FROM {used} WHERE {arm} "
             "GROUP BY slate) WHERE lacks",
         )[0]
-        words = f"no row at position {treatment.to}"
+        words = f"no row at position {treatment.to}{block}"
     else:
         slates = first_row(con, f"SELECT count(DISTINCT slate) FROM {used} WHERE {arm}")[0]
-        promoted, control = _positions(con, log, used)
+        promoted, control, _ = _positions(con, log, used) or (0.0, 0.0, 0.0)
         words = (
-            f"without the focal item, the last position of promoted slates is {promoted:.2f} on "
-            f"average, that of control slates {control:.2f}"
+            f"without the focal item, the last position{block} of promoted slates is "
+            f"{promoted:.2f} on average, that of control slates {control:.2f}"
         )
     return Problem("not_shown_not_logged", log.columns["position"], None, int(slates), (words,))
 

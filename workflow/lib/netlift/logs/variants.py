@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from netlift.core.errors import listed
@@ -55,25 +55,33 @@ class Arm:
     treatment: Treatment | None = None
 
     @classmethod
-    def from_config(cls, name: str, entry: Mapping[str, Any]) -> Self:
-        """Parse an entry of ``promotion.arms``, or ``promotion.control``."""
+    def from_config(cls, name: str, entry: Mapping[str, Any], *, in_block: bool = False) -> Self:
+        """Parse an entry of ``promotion.arms``, or ``promotion.control``.
+
+        ``in_block`` is whether slates are pages of several blocks.
+        """
         return cls(
             name,
             tuple(entry.get("values", (name,))),
             entry.get("probability"),
             entry.get("probability_column"),
-            None if name == CONTROL else Treatment.from_config(entry),
+            None if name == CONTROL else replace(Treatment.from_config(entry), in_block=in_block),
         )
 
 
-def arms_of(promotion: Mapping[str, Any]) -> tuple[Arm, ...]:
-    """Return the arms of a ``promotion`` of a log, control first; none without ``arms``."""
+def arms_of(promotion: Mapping[str, Any], *, in_block: bool = False) -> tuple[Arm, ...]:
+    """Return the arms of a ``promotion`` of a log, control first; none without ``arms``.
+
+    ``in_block`` is whether its slates are pages of several blocks.
+    """
     if "arms" not in promotion:
         return ()
     entries = {CONTROL: promotion.get(CONTROL, {})} | promotion["arms"]
     order = [CONTROL, *promotion.get(ARM_ORDER, promotion["arms"])]
     shared = {key: promotion[key] for key in ("focal_items",) if key in promotion}
-    return tuple(Arm.from_config(name, {**shared, **entries[name]}) for name in order)
+    return tuple(
+        Arm.from_config(name, {**shared, **entries[name]}, in_block=in_block) for name in order
+    )
 
 
 def contrast_name(log: str, variant: str) -> str:

@@ -22,7 +22,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
 from netlift.effects.codes import LINES, MAIN_OUTCOME, TOTAL, TOTAL_LINE, Line
-from netlift.effects.estimators import LIN, MAIN
+from netlift.effects.estimators import DIFFERENCE, LIN
 from netlift.effects.slate_accounts import SlateAccounts
 from netlift.effects.users import BY_USER, CROSSED, users_columns
 from netlift.inference.arms import ArmMean
@@ -34,7 +34,7 @@ AIPW = "aipw_"
 """Prefix of an AIPW estimator's code; the name of the model follows."""
 
 
-PLAIN = (MAIN, LIN)
+PLAIN = (DIFFERENCE, LIN)
 """Estimators without a model, listed next to AIPW."""
 
 

@@ -14,6 +14,7 @@ from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000_ELIGIBLE
+from netlift.effects.item_rows import BLOCK
 from netlift.models.aipw import MeanScore
 from netlift.models.candidate_codes import CANDIDATE_RULES, DIMENSIONS, GROUP, POSITION
 from netlift.models.candidate_rules import (
@@ -124,6 +125,11 @@ def compare_candidates(
         raise NetliftError(
             "slates with another order have no single item that is promoted, so there is none to "
             "choose"
+        )
+    if BLOCK in items:
+        raise NetliftError(
+            "rules for which item to promote are not compared on pages of several blocks, where a "
+            "promotion changes the block of its item only"
         )
     group = str(max_group_share["column"])
     limits = Limits(cost, max_share, float(max_group_share["share"]), top_k)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from netlift.core.arrays import Booleans, Floats, Integers
 from netlift.effects.accounts import ITEM_PREFIX, SLATE_PREFIX, focal_depth
+from netlift.effects.item_rows import BLOCK
 from netlift.effects.items_table import slates_of_rows
 from netlift.promotion.positions import NOT_SHOWN, from_column
 from netlift.worlds.attention import log2_discount
@@ -50,8 +51,9 @@ class RowFeatures:
     ``attention`` is 1 / log2(position + 1) at the row's position in the arm; ``relevance``,
     ``log_popularity`` and the liked rates are standardized over all rows; ``others_relevance`` is
     the sum of attention x relevance over the slate's other items before promotion;
-    ``same_cluster_above`` and ``others_above`` are the attention on items above it in the arm, of
-    its own cluster and of others; the four ``promoted_`` features are 0 in the control arm.
+    ``same_cluster_above`` and ``others_above`` are the attention on items above it in the arm (and
+    in its block, where a page has several), of its own cluster and of others; the four
+    ``promoted_`` features are 0 in the control arm.
 
     Attributes
     ----------
@@ -98,10 +100,11 @@ class RowFeatures:
             )
             if values is not None
         }
+        block = _blocks(items, slate)
         arms = {}
         for arm, position in (("control", seed), ("promoted", promoted_position)):
             attention = 1 / _discount(position)
-            own_cluster, others = _attention_above(slate, cluster, position, attention)
+            own_cluster, others = _attention_above(block, cluster, position, attention)
             shown = float(arm == "promoted")
             columns = {
                 "attention": attention,
@@ -126,6 +129,13 @@ class RowFeatures:
         return cls(names, arms["control"], arms["promoted"], in_control, in_promoted)
 
 
+def _blocks(items: pd.DataFrame, slate: Integers) -> Integers:
+    """Return the number of the list of each row, shape (R,): its slate, or its block of a page."""
+    if BLOCK not in items:
+        return slate
+    return np.asarray(slate * items[BLOCK].nunique() + pd.factorize(items[BLOCK])[0])
+
+
 def item_features(items: pd.DataFrame) -> dict[str, Floats]:
     """Return the item columns from which features are computed, shape (R,) each."""
     covariates = [name for name in items.columns if name.startswith(ITEM_PREFIX)]
@@ -144,14 +154,14 @@ def _of_others(slate: Integers, values: Floats) -> Floats:
 
 
 def _attention_above(
-    slate: Integers, cluster: Integers, position: Integers, attention: Floats
+    block: Integers, cluster: Integers, position: Integers, attention: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the attention on items above each row, of its own cluster and of others."""
+    """Return the attention on items above each row of its block: of its cluster, and of others."""
     above = []
     for group in (np.zeros_like(cluster), cluster):
-        order = np.lexsort((position, group, slate))
+        order = np.lexsort((position, group, block))
         sums = np.cumsum(attention[order]) - attention[order]
-        new = np.r_[True, (np.diff(slate[order]) != 0) | (np.diff(group[order]) != 0)]
+        new = np.r_[True, (np.diff(block[order]) != 0) | (np.diff(group[order]) != 0)]
         before = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
         attention_above = np.empty(len(order))
         attention_above[order] = sums - sums[before]

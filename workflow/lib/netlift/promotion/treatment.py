@@ -30,12 +30,16 @@ class Treatment:
         Whether an insertion makes the slate longer. If not, the last item is pushed out.
     focal_items
         Number of focal items of a slate.
+    in_block
+        Whether slates are pages of several blocks. Positions are then those within a block, and a
+        promotion changes the block of the focal item only.
     """
 
     kind: Kind
     to: int | None = None
     grows: bool = False
     focal_items: int = 1
+    in_block: bool = False
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Treatment:
@@ -70,20 +74,24 @@ class Treatment:
     def phrase(self) -> str:
         """What is done to the focal item, as the subject of a sentence."""
         one = self.focal_items == 1
+        block = " of its block" if self.in_block else ""
+        if block and not one:
+            block = " of their block"
         focal = "the focal item" if one else f"the {self.focal_items} focal items"
         if self.kind == "insert":
-            rest = "the slate grows by one" if self.grows else "the last item is pushed out"
-            return f"inserting {focal} at position {self.to}, where {rest}"
+            longer = "block" if self.in_block else "slate"
+            rest = f"the {longer} grows by one" if self.grows else "the last item is pushed out"
+            return f"inserting {focal} at position {self.to}{block}, where {rest}"
         if self.kind == "replace":
-            return f"showing {focal} in place of the item at position {self.to}"
+            return f"showing {focal} in place of the item at position {self.to}{block}"
         if self.kind == "badge":
             return f"marking {focal} with a badge"
         if self.kind == "rerank":
-            return "showing the slate in its other order"
+            return f"showing the {'page' if self.in_block else 'slate'} in its other order"
         if one:
-            return f"moving {focal} to position {self.to}"
+            return f"moving {focal} to position {self.to}{block}"
         last = (self.to or 1) + self.focal_items - 1
-        return f"moving {focal} to positions {self.to} to {last}"
+        return f"moving {focal} to positions {self.to} to {last}{block}"
 
 
 MOVE_TO_FIRST = Treatment("move", 1)

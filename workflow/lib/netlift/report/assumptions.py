@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from netlift.core.formatting import count, signed
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.codes import MINIMUM, TOTAL_LINE
-from netlift.effects.estimators import MAIN
+from netlift.effects.estimators import label_of
 from netlift.promotion.treatment import TREATMENTS, Treatment
 from netlift.report.gathering import PageData
+from netlift.report.ledger_views import main_estimator
 
 Line = tuple[str, str]
 """A short name and a sentence."""
@@ -66,7 +68,9 @@ def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:
     """Say what a promotion does; an entry without focal items need not state it."""
     if experiment.is_total_only and not any(kind in entry for kind in TREATMENTS):
         return "What a promotion does to a slate is not stated in the entry of this log."
-    return f"Promotion means {Treatment.from_config(entry).phrase}."
+    in_block = "block" in experiment.settings.get("entry", {}).get("columns", {})
+    treatment = replace(Treatment.from_config(entry), in_block=in_block)
+    return f"Promotion means {treatment.phrase}."
 
 
 def _delivery(experiment: PageData) -> list[Line]:
@@ -178,10 +182,11 @@ def _short_of_power(experiment: PageData) -> list[Line]:
     power = experiment.table("power")
     if power is None:
         return []
+    main = main_estimator(experiment.tables["component_effects"])
     rows = power[
         (power["question"] == MINIMUM)
         & (power["line"] == TOTAL_LINE.code)
-        & (power["estimator"] == MAIN)
+        & (power["estimator"] == main)
     ]
     if rows.empty or rows["effect_per_slate"].isna().all():
         return []
@@ -189,9 +194,9 @@ def _short_of_power(experiment: PageData) -> list[Line]:
     return [
         (
             "Small net changes cannot be detected",
-            f"With these slates and the difference in means, a net change smaller than "
-            f"{least:,.0f} {experiment.outcome.of(PER_1000)} is detected in less than 80% of such "
-            "experiments.",
+            f"With these slates and the main estimator ({label_of(main)}), a net change smaller "
+            f"than {least:,.0f} {experiment.outcome.of(PER_1000)} is detected in less than 80% of "
+            "such experiments.",
         )
     ]
 

@@ -145,8 +145,11 @@ def positions(log: PageData) -> list[Positions]:
 def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
     unit = outcome.of(PER_ROW)
     title = capitalized(unit) + (" (winsorized)" if kind.endswith("_winsorized") else "")
-    caption = f"{title}, by position, with 95% intervals clustered by user."
+    block = ["block"] if "block" in rows else []
+    where = "block and position in it" if block else "position"
+    caption = f"{title}, by {where}, with 95% intervals clustered by user."
     columns = [
+        *(text(name, "Block") for name in block),
         counted("position", "Position"),
         counted("rows", "Item rows"),
         effect("mean", "Mean (95% interval)", unit_code=PER_ROW, signs=False),
@@ -154,7 +157,8 @@ def _by_position(rows: pd.DataFrame, kind: str, outcome: Outcome) -> Positions:
     bars = side_by_side(
         [
             {
-                "label": f"Position {row['position']}",
+                "label": (f"{row['block']}, position " if block else "Position ")
+                + str(row["position"]),
                 "estimate": row["mean"],
                 "ci_95_lower": row["ci_95_lower"],
                 "ci_95_upper": row["ci_95_upper"],

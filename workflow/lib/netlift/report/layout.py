@@ -11,7 +11,6 @@ from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
 from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TOTAL_LINE, UNEXPOSED
-from netlift.effects.estimators import MAIN
 from netlift.report.columns import (
     KNOWN,
     NOT_SHOWN,
@@ -273,6 +272,12 @@ def _spillover(experiment: PageData) -> Section:
         "row (how much one such item changes) and per slate (how much all of them change). "
         "Leakage is the change on items that a definition calls unexposed."
     )
+    support = experiment.table("spillover_support")
+    if experiment.is_log and support is not None and "same_block" not in set(support["definition"]):
+        part.say(
+            "Each slate is one list of items: same block and other blocks are compared where a log "
+            "has pages of several blocks, with columns.block."
+        )
     part.figure("spillover_sensitivity", "leakage", "randomization_tests")
     _definitions(part)
     _effects_on_rows(part)
@@ -677,6 +682,7 @@ def _truth(experiment: PageData) -> Section:
 
 def _design(experiment: PageData) -> Section:
     part = _Part(experiment)
+    main = main_estimator(experiment.tables["component_effects"])
     part.say(
         "Was the promotion randomized as it should be, and what could this experiment have shown?"
     )
@@ -696,8 +702,8 @@ def _design(experiment: PageData) -> Section:
     )
     part.table(
         "power",
-        "Power for given effects and the smallest effect detected with 80% power, difference in "
-        "means; effects in {clicks} per slate.",
+        "Power for given effects and the smallest effect detected with 80% power, by the main "
+        "estimator; effects in {clicks} per slate.",
         [
             text("component", "Items"),
             text("question_label", "Question"),
@@ -706,7 +712,7 @@ def _design(experiment: PageData) -> Section:
             counted("slates_needed", "Slates needed for 80% power"),
             NOTE,
         ],
-        lambda frame: frame[frame["estimator"] == MAIN],
+        lambda frame: frame[frame["estimator"] == main],
     )
     part.table(
         "component_support",
@@ -771,12 +777,13 @@ def example_slates(
     outcome
         Its words.
     """
-    views = []
+    views, block = [], ["block"] if "block" in items else []
     for arm, word in ((1, "promoted"), (0, "control")):
         chosen = items.loc[items["promotion_applied"] == arm, "slate_id"]
         if chosen.empty:
             continue
-        slate = items[items["slate_id"] == chosen.iloc[0]].sort_values("final_position")
+        slate = items[items["slate_id"] == chosen.iloc[0]]
+        slate = slate.sort_values([*block, "final_position"])
         if movies is not None:
             slate = slate.merge(movies, on="item_id", how="left")
         elif "title" not in slate:
@@ -786,6 +793,7 @@ def example_slates(
             spillover_cluster=slate["spillover_cluster"].astype(object),
         )
         columns = [
+            *(text(name, "Block") for name in block),
             counted("final_position", "Position", missing=NOT_SHOWN),
             counted("slate_position_seed", "Before promotion", missing=NOT_SHOWN),
             text("title", "Item"),

@@ -14,8 +14,9 @@ from netlift.core import units
 from netlift.core.formatting import count, signed, varies
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import counted_by
-from netlift.effects.codes import TOTAL_LINE
+from netlift.effects.codes import MAIN_OUTCOME, TOTAL_LINE
 from netlift.effects.empty_lines import with_items
+from netlift.effects.estimators import label_of
 from netlift.report.columns import digits_of
 
 WORDS = {
@@ -35,6 +36,9 @@ UNITS = tuple(map(counted_by, (units.PER_1000, units.PER_SLATE, units.PER_ROW)))
 
 WIDE = 1000.0
 """Width of the drawing."""
+
+DISAGREES = 0.01
+"""P-value below which two estimators are said to differ by more than chance."""
 
 _NUMBERS = ("estimate", "ci_95_lower", "ci_95_upper")
 
@@ -149,6 +153,40 @@ def ledger_views(
 def main_estimator(effects: pd.DataFrame) -> str:
     """Return the estimator that statements use."""
     return str(effects.loc[effects["is_main"].astype(bool), "estimator"].iloc[0])
+
+
+def about_estimators(effects: pd.DataFrame, outcome: Outcome = CLICKS) -> list[str]:
+    """Say which estimator statements use, why, and where another differs by more than chance.
+
+    Parameters
+    ----------
+    effects
+        ``component_effects.csv``.
+    outcome
+        Its words.
+    """
+    totals = effects[
+        (effects["outcome_type"] == MAIN_OUTCOME) & (effects["line"] == TOTAL_LINE.code)
+    ]
+    rows = {str(row["estimator"]): row for row in totals.to_dict("records")}
+    chosen = rows[main_estimator(effects)]
+    note = "" if pd.isna(chosen["note"]) else f": {chosen['note']}"
+    main = label_of(str(chosen["estimator"]))
+    sentences = [f"Statements, figures and decisions use one estimator, {main}{note}."]
+    for name, row in rows.items():
+        p_value = row.get("p_value_of_difference", np.nan)
+        if pd.isna(p_value) or p_value >= DISAGREES:
+            continue
+        other, own = (
+            signed(float(each["estimate_per_1000_promoted_slates"]), 1) for each in (row, chosen)
+        )
+        sentences.append(
+            f"{label_of(name)} says {other} {outcome.of(units.PER_1000)} where {main} says {own}: "
+            f"they differ by more than the random draw explains (p = {p_value:.2g}), because the "
+            "arms differ in what is known before promotion. Look at the checks of the design "
+            "before you use either."
+        )
+    return sentences
 
 
 def _view(estimator: str, unit_code: str, outcome: Outcome, lines: pd.DataFrame) -> LedgerView:

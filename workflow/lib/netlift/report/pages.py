@@ -31,7 +31,7 @@ from netlift.report.front import Front, answers, experiments_table, net_changes
 from netlift.report.gathering import PageData, design_hash, records, versions
 from netlift.report.index import Index
 from netlift.report.layout import log_checks, sections
-from netlift.report.ledger_views import UNITS, ledger_views, main_estimator
+from netlift.report.ledger_views import UNITS, about_estimators, ledger_views, main_estimator
 from netlift.report.reference import GLOSSARY, METHODS
 from netlift.report.svg import Inlined, Letters, style_sheet
 from netlift.report.verdict import verdict_of
@@ -101,6 +101,7 @@ def experiment_page(experiment: PageData) -> str:
         statements=records(stated) if stated is not None else [],
         views=ledger_views(effects, experiment.table("observed_effects"), experiment.outcome),
         main=main_estimator(effects),
+        about_estimators=about_estimators(effects, experiment.outcome),
         sections=sections(experiment),
         figures=figures,
         assumptions=assumptions(experiment),

@@ -5,7 +5,7 @@ Texts are templates of ``netlift.core.outcome``.
 
 from __future__ import annotations
 
-from netlift.effects.estimators import HAJEK, HORVITZ_THOMPSON, LIN, MAIN, label_of
+from netlift.effects.estimators import DIFFERENCE, HAJEK, HORVITZ_THOMPSON, LIN, label_of
 
 GLOSSARY: list[tuple[str, str]] = [
     ("Slate", "The list of items that one user sees at once."),
@@ -64,7 +64,7 @@ GLOSSARY: list[tuple[str, str]] = [
 
 METHODS: list[tuple[str, str, str]] = [
     (
-        label_of(MAIN),
+        label_of(DIFFERENCE),
         "τ = mean(Y | D = 1) − mean(Y | D = 0), variance S₁²/n₁ + S₀²/n₀; one covariance of the "
         "three components, from which the total's is 1′V1",
         "Neyman 1923",

@@ -17,7 +17,7 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.claims import Claims
 from netlift.effects.codes import INDIRECT, LINES, Line
 from netlift.effects.covariates import Covariates
-from netlift.effects.estimators import ESTIMATORS, HAJEK, MAIN, OLS_ERROR
+from netlift.effects.estimators import DIFFERENCE, ESTIMATORS, LIN, OLS_ERROR, main_estimator
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.observed import MEMBERS, OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows
@@ -206,7 +206,7 @@ class Case:
         return float(np.sqrt(variance.mean() / len(accounts)))
 
 
-def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
+def replicate_ledgers(case: Case, replicates: range, declared: str = LIN) -> pd.DataFrame:
     """Estimate the ledger and the effects on item rows of every replicate.
 
     Returns
@@ -214,21 +214,22 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
     One row per replicate, estimator and line: estimate, error and degrees of freedom, clicks per
     slate (in the family ``Item rows`` clicks per item row), ``t``, the estimate minus the known
     effect over the error, and ``claimed``, whether the interval is claimed to cover 95%. For the
-    ratio of what is taken from others to the focal gain, ``t`` is Fieller's: its set contains the
-    known value where |t| is below the quantile.
+    ratio of what is taken from others to the focal gain, by the main estimator, ``t`` is Fieller's:
+    its set contains the known value where |t| is below the quantile.
     """
     parts = []
     covariates, truth = Covariates(case.accounts), np.r_[case.known, case.known.sum()]
+    main = _main(case, declared, covariates)
     for numbers, promoted, outcomes in case.replicates.blocks(replicates):
         design = replace(case.replicates.design, promoted=promoted)
         values = np.swapaxes(outcomes, -1, -2)
-        weighted, main = design.weights is not None, MAIN if design.weights is None else HAJEK
+        weighted = design.weights is not None
         claims = Claims.from_outcomes(values, design, WEIGHTS)
         for name, estimator in ESTIMATORS.items():
             arms = estimator.compare(values, design, covariates)
             # Plain means do not take differing probabilities into account; new users need errors
             # by user.
-            claimed = claims.kept & (name not in {MAIN, OLS_ERROR} or not weighted)
+            claimed = claims.kept & (name not in {DIFFERENCE, OLS_ERROR} or not weighted)
             claimed &= case.replicates.user is None
             parts.append(_long(numbers, name, arms.combinations(WEIGHTS), truth, claimed=claimed))
             if name == main:
@@ -249,6 +250,12 @@ def replicate_ledgers(case: Case, replicates: range) -> pd.DataFrame:
             of_rows = _long(numbers, name, effects, case.known_by_row, ROW_LINES, PER_ROW)
             parts.append(of_rows.assign(claimed=kept.ravel()))
     return pd.concat(parts, ignore_index=True)
+
+
+def _main(case: Case, declared: str, covariates: Covariates) -> str:
+    """Return the main estimator of a case; of redrawn users the covariates are not known."""
+    known = declared if case.replicates.user is None else DIFFERENCE
+    return main_estimator(known, case.replicates.design, covariates)[0]
 
 
 def _by_users(

@@ -16,6 +16,7 @@ import pandas as pd
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.codes import TOTAL
 from netlift.effects.conclusions import conclusions
+from netlift.effects.estimators import LIN
 from netlift.effects.ledger import component_effects
 from netlift.effects.slate_accounts import SlateAccounts, known_effects
 from netlift.studies.seed_blocks import each_seed
@@ -32,6 +33,7 @@ def sweep_block(
     *,
     size: int,
     world: str,
+    main_estimator: str = LIN,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run one world on the slates of a block of seeds.
 
@@ -45,6 +47,8 @@ def sweep_block(
         Similarity of items, for models that use it.
     size, world
         Items per slate and name of the world, for the rows.
+    main_estimator
+        The declared main estimator.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def sweep_block(
         items = Simulation.from_exposure(exposure, entry, similarity, seed=seed).items
         accounts = slate_outcomes(items)
         keys: dict[str, Any] = {"seed": seed, "size": size, "world": world}
-        compared = SlateAccounts.from_table(accounts)
+        compared = SlateAccounts.from_table(accounts, main_estimator)
         ledger = experiment_rows(component_effects(compared), accounts, **keys)
         return ledger, conclusions(items, compared).assign(**keys)
 

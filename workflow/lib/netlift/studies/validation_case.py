@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from netlift.effects.estimators import LIN
 from netlift.promotion.record import Promotion
 from netlift.studies.draws import Draws
 from netlift.studies.replicate_estimates import (
@@ -64,6 +65,7 @@ def validate_case(
     min_slates: int,
     folds: int,
     policy: Mapping[str, Any],
+    main_estimator: str = LIN,
     draws: Mapping[str, Any] | None = None,
 ) -> CaseResults:
     """Draw the replicates of a case in one world, and estimate each.
@@ -87,6 +89,8 @@ def validate_case(
         segments.
     permutations, near_positions, min_slates, folds, policy
         Options of ``replicate_tests``, ``replicate_segments`` and ``replicate_models``.
+    main_estimator
+        The declared main estimator.
     draws
         Values of ``Draws``.
     """
@@ -95,7 +99,7 @@ def validate_case(
     setup = Case.from_slates(
         slates, world, similarity, promotion=promotion, seed=seed, draws=drawing
     )
-    ledgers, judged = [replicate_ledgers(setup, range(replicates))], pd.DataFrame()
+    ledgers, judged = [replicate_ledgers(setup, range(replicates), main_estimator)], pd.DataFrame()
     drawn, near = range(test_replicates), near_positions
     tests = replicate_tests(setup, drawn, permutations=permutations, near_positions=near)
     if model_replicates:

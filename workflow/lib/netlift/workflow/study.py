@@ -453,17 +453,18 @@ class Study:
 
     def ledger_settings(self, path: str) -> Json:
         """Return the settings of the ledger of an experiment."""
-        used = self._inference("min_slates", "bootstrap_draws", "power_effects")
+        used = self._inference("min_slates", "bootstrap_draws", "power_effects", "main_estimator")
         return settings(seed=self.seed(path), units=self.units(path), **used)
 
     def delivered_settings(self, path: str) -> Json:
         """Return the settings of the effects of delivered promotions."""
-        return settings(units=self.units(path))
+        return settings(units=self.units(path), **self._inference("main_estimator"))
 
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
         return settings(
-            **self._seed_and_outcome(path), **self._inference("bootstrap_draws", "near_positions")
+            **self._seed_and_outcome(path),
+            **self._inference("bootstrap_draws", "near_positions", "main_estimator"),
         )
 
     def randomization_settings(self, path: str) -> Json:
@@ -532,7 +533,8 @@ class Study:
 
     def sweep_effect_settings(self, world: str, size: int) -> Json:
         """Return the settings of the ledgers of a block of seeds."""
-        return settings(name=world, world=self.world(world), size=size)
+        declared = self._inference("main_estimator")
+        return settings(name=world, world=self.world(world), size=size, **declared)
 
     def _slate_sources(self) -> Json:
         """Return the settings of all that is made before slates are built."""
@@ -612,7 +614,7 @@ class Study:
             policy=self._policy("cost", "max_share"),
             draws=case.draws,
             **{key: validation[key] for key in replicates},
-            **self._inference("near_positions", "min_slates"),
+            **self._inference("near_positions", "min_slates", "main_estimator"),
         )
 
     # --- Settings of logs and pages --------------------------------------------------------------
@@ -645,7 +647,7 @@ class Study:
         """Return the settings of the comparison of a log's variants, and of its page."""
         log = self.arm_logs[name]
         variants = log.arms[1:]
-        used = self._inference("permutations", "studentized")
+        used = self._inference("permutations", "studentized", "main_estimator")
         return settings(
             seed=self.seeds[0],
             units=log.units,
