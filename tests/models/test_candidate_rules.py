@@ -169,8 +169,9 @@ def test_the_own_rule_is_evaluated_as_it_is_logged():
 
 
 def test_known_values_regret_and_choices_fit_together():
-    found = compared(ITEMS, cost=0.05, max_share=0.5)
-    known = ITEMS.set_index(["slate_id", "item_id"])["known_candidate_effect"] - 0.05
+    items = simulated(8, 1200)
+    found = compared(items, cost=0.05, max_share=0.5)
+    known = items.set_index(["slate_id", "item_id"])["known_candidate_effect"] - 0.05
     choices, policies = found.choices, found.policies.set_index("rule")
     net = [
         known.loc[(row["slate_id"], row[BEST])] if pd.notna(row[BEST]) else 0.0
@@ -200,6 +201,27 @@ def test_a_margin_above_every_gain_leaves_nothing_to_recommend():
     found = compared(simulated(7, 3000, size=8), margin=2000.0)
     assert found.verdict["verdict"] == PROMOTE_NOTHING
     assert "more than the margin of 2,000.0" in found.verdict["statement"]
+
+
+def test_a_rule_on_which_the_draw_hardly_ever_fell_is_not_evaluated():
+    """Its value would be that of a model, with an error that is far too small."""
+    third = OWN_ITEMS["slate_position_seed"] == 3
+    drawn_there = OWN_ITEMS["is_focal_item"] & third
+    # In all but a few slates whose third item was drawn, the rule promotes nothing.
+    few = OWN_ITEMS.loc[drawn_there & (OWN_ITEMS["promotion_applied"] == 1), "slate_id"].iloc[:12]
+    own = third & (
+        OWN_ITEMS["slate_id"].isin(few)
+        | ~OWN_ITEMS["slate_id"].isin(OWN_ITEMS.loc[drawn_there, "slate_id"])
+    )
+    found = compared(OWN_ITEMS.assign(own_rule=own.astype(int)))
+    assert OWN not in set(found.policies["rule"])
+    assert 0 < found.verdict["not_evaluated"]["the team's own rule"] <= 12
+    support = found.policies.set_index("rule")["effective_slates"]
+    slates = OWN_ITEMS.drop_duplicates("slate_id").set_index("slate_id")["promotion_applied"]
+    assert support[AT_RANDOM] == slates.loc[found.choices["slate_id"]].sum()
+    matches = found.choices[BEST] == found.choices[AT_RANDOM]
+    promoted = slates.loc[found.choices["slate_id"]].to_numpy() == 1
+    assert support[BEST] == pytest.approx((matches & promoted).sum())
 
 
 def test_a_group_column_that_is_missing_is_named():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from netlift.core.arrays import Floats
+from netlift.core.arrays import Booleans, Floats
 from netlift.core.errors import NetliftError
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS, Outcome
@@ -37,6 +37,13 @@ from netlift.models.policies import (
 from netlift.promotion.design import Design
 from netlift.promotion.treatment import Treatment
 
+MIN_SUPPORT = 20
+"""Promoted slates in which the draw fell on what a rule chooses that its evaluation needs.
+
+Effective ones, (sum w)^2 / sum w^2 with the weight w of the drawn candidate in the rule over its
+probability: with fewer, the value is that of a model, and its error says little.
+"""
+
 CURVE_SHARES = np.arange(1, 21) / 20
 """Shares of slates promoted at which the curve of values is estimated."""
 
@@ -48,7 +55,8 @@ class CandidateComparison:
     Attributes
     ----------
     policies
-        One row per rule (see ``rule_values``), with ``description``.
+        One row per rule (see ``rule_values``), with ``description`` and ``effective_slates`` (see
+        ``MIN_SUPPORT``).
     curve
         Value of promoting the best predicted candidate in the share of slates where its predicted
         effect is largest, with simultaneous 95% bounds; with a truth ``known_value``.
@@ -60,7 +68,8 @@ class CandidateComparison:
         item that each rule promotes there, missing where it promotes none; of a rule that draws,
         the item that the experiment drew.
     verdict
-        Plain values (see ``policies.verdict``).
+        Plain values (see ``policies.verdict``), and of rules that are not evaluated for want of
+        slates the number of effective ones, by label.
     """
 
     policies: pd.DataFrame
@@ -147,7 +156,14 @@ def compare_candidates(
     scores = candidate_scores(data.outcomes.sum(axis=1), out_of_fold, candidates, data.design)
     about = CandidateData.from_items(items, candidates, scores, in_order.effect, fold, group=group)
     valued = _Valued.of(about, data.design, items, cost)
-    rules = candidate_rules(about, limits)
+    every = candidate_rules(about, limits)
+    support = {name: valued.support(chosen) for name, chosen in every.items()}
+    rules = {name: every[name] for name in every if valued.is_supported(every[name])}
+    if not rules:
+        raise NetliftError(
+            f"fewer than {MIN_SUPPORT} promoted slates are left to evaluate rules for which item "
+            "to promote"
+        )
     values = rule_values(
         {name: valued.gains(chosen) for name, chosen in rules.items()},
         {name: valued.share(chosen) for name, chosen in rules.items()},
@@ -163,7 +179,11 @@ def compare_candidates(
     values = with_labels(outcome.in_units(values), rule=CANDIDATE_RULES)
     descriptions = rule_descriptions(about, limits, group=group, outcome=outcome)
     values["description"] = values["rule"].map(descriptions)
+    values["effective_slates"] = values["rule"].map(support)
     found = verdict(values, margin=margin)
+    found["not_evaluated"] = {
+        CANDIDATE_RULES[name]: support[name] for name in every if name not in rules
+    }
     shown = _shown_rule(values, found)
     return CandidateComparison(
         values,
@@ -188,12 +208,16 @@ class _Valued:
         Scores less the cost of a promotion, 0 in empty places, of all slates; shape (N, M).
     known
         Known effects less the cost, 0 in empty places; None without a truth.
+    candidates, promoted
+        Of all slates, and which of these are promoted, shape (N,).
     """
 
-    later: np.ndarray[Any, np.dtype[np.bool_]]
+    later: Booleans
     design: Design
     net: Floats
     known: Floats | None
+    candidates: Candidates
+    promoted: Booleans
 
     @classmethod
     def of(cls, about: CandidateData, design: Design, items: pd.DataFrame, cost: float) -> _Valued:
@@ -202,7 +226,7 @@ class _Valued:
             effects = about.candidates.of(items["known_candidate_effect"].to_numpy(float))
             known = np.nan_to_num(effects - cost)
         net = np.nan_to_num(about.scores - cost)
-        return cls(later, design.subset(later), net, known)
+        return cls(later, design.subset(later), net, known, about.candidates, design.promoted)
 
     def gains(self, chosen: Floats) -> Floats:
         """Return what a rule gains in each slate, as scores say; chosen of shape (N, M)."""
@@ -216,6 +240,18 @@ class _Valued:
     def share(self, chosen: Floats) -> float:
         """Return the share of slates that a rule promotes."""
         return float(chosen[self.later].sum() / self.later.sum())
+
+    def support(self, chosen: Floats) -> float:
+        """Return the effective number of promoted slates that tell what a rule is worth."""
+        slates = np.flatnonzero(self.later & self.promoted)
+        drawn = self.candidates.drawn[slates]
+        weight = chosen[slates, drawn] / self.candidates.probability[slates, drawn]
+        squares = float((weight**2).sum())
+        return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
+
+    def is_supported(self, chosen: Floats) -> bool:
+        """Return whether a rule can be evaluated; one that promotes nothing can."""
+        return self.support(chosen) >= MIN_SUPPORT or self.share(chosen) == 0
 
     def oracle(self, max_share: float) -> float:
         """Return the value of the best candidate of each slate, where it gains."""

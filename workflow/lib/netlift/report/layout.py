@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -564,6 +564,17 @@ def _policies(experiment: PageData) -> Section:
     return part.done("policies", "Which slates to promote, if any")
 
 
+def _not_evaluated(rules: Mapping[str, float]) -> str:
+    """Return the sentence on rules that too few slates tell about; empty if there are none."""
+    names = [f"{label} ({slates:.0f} effective slates)" for label, slates in rules.items()]
+    if not names:
+        return ""
+    return (
+        f"Not evaluated: {', '.join(names)}. In too few promoted slates the draw fell on the item "
+        "that the rule chooses."
+    )
+
+
 def _candidates(experiment: PageData) -> Section:
     part = _Part(experiment)
     gate = experiment.records.get("candidate_verdict")
@@ -576,13 +587,15 @@ def _candidates(experiment: PageData) -> Section:
             "All control slates count for every item; of the promoted slates, a rule learns most "
             "from those in which the draw fell on the item that the rule chooses. So its value is "
             "less precise than the effect of promoting at random.",
+            _not_evaluated(gate["not_evaluated"]),
         )
     part.figure("candidate_policies", "candidate_curve", "promoted_candidates")
     part.table(
         "candidate_policies",
         "What each rule for which item to promote gains over promoting nothing, in {clicks} per "
-        "1,000 eligible slates.",
-        _VALUES,
+        "1,000 eligible slates. Effective slates: the promoted slates that tell about the rule, as "
+        "many as equally weighted ones would be.",
+        [*_VALUES, number("effective_slates", "Effective slates", 0)],
     )
     part.table(
         "promoted_candidates",
