@@ -68,8 +68,8 @@ rule compare_candidates:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory(330, slates=2500),
-        runtime=minutes(8, slates=200),
+        mem_mb=memory(275, slates=2000),
+        runtime=minutes(5, slates=155),
     params:
         settings=lambda wildcards: STUDY.candidate_settings(wildcards.experiment),
     message:
