@@ -19,6 +19,9 @@ from netlift.promotion.treatment import Treatment
 SLATE = "ABCDEF"
 """The items of the slate without promotion, in order."""
 
+SCORES = (3.0, 2.4, 2.1, 1.5, 1.2, 0.4)
+"""Their scores, for a boost."""
+
 COLORS = {
     "focal": LIGHT.focal,
     "moved_down": LIGHT.other,
@@ -112,6 +115,13 @@ EXAMPLES = (
         "move: {to: 1}\nfocal_items: 3",
         "BDF",
     ),
+    Example(
+        "rerank",
+        "raise the score of an item or a set, and let the ranker order the slate: a boosted "
+        f"campaign. Here the scores of A to F are {', '.join(f'{score:g}' for score in SCORES)}",
+        "rerank: {boost: 1}\nfocal_items: 2",
+        "DF",
+    ),
 )
 
 
@@ -120,7 +130,8 @@ def orders(example: Example) -> tuple[str, str, dict[str, str]]:
     treatment, items = example.treatment, example.items
     position = np.array([1 + SLATE.index(x) if x in SLATE else NOT_SHOWN for x in items])
     is_focal = np.array([x in example.focal for x in items])
-    promoted = promoted_positions(treatment, position, is_focal, np.array([0]))
+    scores = np.array(SCORES) if treatment.boost is not None else None
+    promoted = promoted_positions(treatment, position, is_focal, np.array([0]), scores)
     codes = exposures(position, promoted, is_focal)
     return (
         _in_order(items, position),

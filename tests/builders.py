@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from netlift.effects.estimators import DIFFERENCE
+from netlift.effects.codes import DIFFERENCE
 from netlift.effects.slate_accounts import SlateAccounts
 from netlift.promotion.record import Promotion
 from netlift.studies.replicate_estimates import Case

@@ -109,13 +109,14 @@ def test_the_table_has_the_agreed_columns_and_lines():
         "effective_terms",
         "claims_95",
         "is_main",
+        "p_value_of_difference",
         "note",
     ]
     keys = list(zip(effects["effect_family"], effects["line"], strict=True))
     families = ["Direct", "Indirect", "Indirect", "Total"]
     assert keys == list(zip(families, PARTS, strict=True)) * len(OUTCOMES) * len(ESTIMATORS)
     plain = effects["estimator"] == "difference_in_means_ols_error"
-    assert not effects[~plain].drop(columns="note").isna().any(axis=None)
+    assert not effects[~plain].drop(columns=["note", "p_value_of_difference"]).isna().any(axis=None)
     # Plain OLS errors are not claimed, so there are none for users like these.
     assert (effects.loc[plain, "users_errors"] == "not_estimated").all()
     assert effects.loc[plain, "se_users"].isna().all()

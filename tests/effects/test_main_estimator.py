@@ -8,7 +8,8 @@ from builders import random_items
 
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.agreement import p_value_of_difference
-from netlift.effects.estimators import DIFFERENCE, HAJEK, LIN
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import HAJEK, LIN
 from netlift.effects.ledger import component_effects
 from netlift.effects.product import product_summary
 from netlift.effects.slate_accounts import SlateAccounts

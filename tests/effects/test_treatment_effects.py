@@ -32,6 +32,8 @@ TREATMENTS = [
     Treatment("replace", 2),
     Treatment("move", 2, focal_items=3),
     Treatment("badge", focal_items=2),
+    Treatment("rerank", focal_items=2, boost=1.0),
+    Treatment("rerank", boost=-1.0),
 ]
 each_treatment = pytest.mark.parametrize("treatment", TREATMENTS, ids=str)
 SIZE, N_SLATES = 6, 400
@@ -45,7 +47,8 @@ def experiment(treatment: Treatment, seed: int = 5) -> pd.DataFrame:
     drawn = random_exposure(seed, N_SLATES, rows, n_users=90)
     names = ["slate_id", "user_id", "item_id", "spillover_cluster", "slate_position_seed"]
     names += ["relevance", "item_popularity", "item_liked_rate", "user_liked_rate"]
-    slates = drawn[[*names, "user_activity"]]
+    values = np.tile(np.linspace(2, 0, rows), N_SLATES)
+    slates = drawn[[*names, "user_activity"]].assign(ranker_value=values)
     exposure = assign_promotion(slates, promotion, seed=seed)
     return Simulation.from_exposure(exposure, LOGIT, seed=seed).items
 

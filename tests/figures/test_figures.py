@@ -98,7 +98,7 @@ def component_effects(estimates=(0.2, -0.05, -0.45), outcomes=("observed_clicks"
                         "estimate_per_1000_promoted_slates": 1000 * (value + 0.01 * shift),
                         "ci_95_lower_per_1000": 1000 * low,
                         "ci_95_upper_per_1000": 1000 * high,
-                        "is_main": estimator == estimators.MAIN,
+                        "is_main": estimator == "difference_in_means",
                     }
                 )
     return pd.DataFrame(rows)

@@ -163,14 +163,14 @@ def test_shares_show_bounded_and_unbounded_sets_and_known_values(experiment):
     assert right < 12
     lines = [(round(line.get_ydata()[0], 2), line) for line in figure.axes[0].lines]
     pieces = [(row, *line.get_xdata()) for row, line in lines if line.get_label() == INTERVAL]
-    for piece in [(-0.17, -3, right), (0.83, left, 0.2), (0.83, 0.7, right), (1.83, left, right)]:
+    for piece in [(0.17, -3, right), (1.17, left, 0.2), (1.17, 0.7, right), (2.17, left, right)]:
         assert any(piece == pytest.approx(found) for found in pieces), piece
     ends = [(line.get_marker(), row) for row, line in lines if line.get_label() == ARROW]
-    assert sorted(ends) == [("<", 0.83), ("<", 1.83), (">", -0.17), (">", 0.83), (">", 1.83)]
+    assert sorted(ends) == [("<", 1.17), ("<", 2.17), (">", 0.17), (">", 1.17), (">", 2.17)]
     assert drawn(figure.axes[0], KNOWN) == rows_of(table[:5], "known_value")
     assert {"−0.30 (below +0.20 or above +0.70)", "+99.00 (any number)"} <= set(texts(figure))
     assert "+0.50 (−3.00 to +40.00)" in texts(figure)
-    assert 1.83 not in drawn(figure.axes[0], ESTIMATE)
+    assert 2.17 not in drawn(figure.axes[0], ESTIMATE)
 
 
 def test_randomization_tests_show_the_range_under_the_null_and_the_p_values(experiment):

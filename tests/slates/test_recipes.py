@@ -148,6 +148,7 @@ def test_history_slates_are_the_recipe_user_by_user(size):
         ]
         assert slate["item_id"].tolist() == [row["item_id"] for row in best]
         assert slate["relevance"].tolist() == [row["rating"] for row in best]
+        assert slate["ranker_value"].tolist() == [row["rating"] for row in best]
         visits[user] += 1
     # Everyone was visited as often as their ratings allow.
     assert visits == Counter(
@@ -327,6 +328,7 @@ def test_the_ranker_orders_the_pool_by_weighted_standardized_score_and_log_popul
         value = 0.7 * (rows["relevance"] - rows["relevance"].mean()) / rows["relevance"].std(ddof=0)
         value += 0.4 * (log_popularity - log_popularity.mean()) / log_popularity.std(ddof=0)
         assert (value.diff().dropna() <= 1e-12).all()
+        np.testing.assert_allclose(rows["ranker_value"], value, atol=1e-12)
         assert slates[number].tolist() == rows["item_id"].tolist()[:5]
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from builders import random_exposure
 
-from netlift.effects.estimators import DIFFERENCE, HAJEK
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import HAJEK
 from netlift.promotion.record import Promotion
 from netlift.studies.draws import Draws
 from netlift.studies.replicate_estimates import FOR_USERS, Case, replicate_ledgers

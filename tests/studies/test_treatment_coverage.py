@@ -11,7 +11,8 @@ import pytest
 from builders import random_exposure
 from scipy.stats import binom, norm, t
 
-from netlift.effects.estimators import DIFFERENCE, LIN
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import LIN
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import Treatment
 from netlift.studies.replicate_estimates import Case, replicate_ledgers
@@ -29,6 +30,8 @@ TREATMENTS = [
     Treatment("insert", 3, grows=True),
     Treatment("replace", 3),
     Treatment("badge"),
+    Treatment("rerank", boost=1.0),
+    Treatment("rerank", focal_items=3, boost=1.0),
 ]
 COLUMNS = ["slate_id", "user_id", "item_id", "spillover_cluster", "slate_position_seed"]
 COLUMNS += ["relevance", "item_popularity", "item_liked_rate", "user_liked_rate", "user_activity"]
@@ -49,7 +52,10 @@ def ledgers(treatment: Treatment, model: str) -> pd.DataFrame:
     promotion = Promotion(
         probability=0.5, assignment="bernoulli", focal_position_first=5, treatment=treatment
     )
-    slates = random_exposure(11, SLATES, promotion.rows(SIZE))[COLUMNS]
+    rows = promotion.rows(SIZE)
+    slates = random_exposure(11, SLATES, rows)[COLUMNS]
+    # A boost of 1 overtakes items up to four places above.
+    slates["ranker_value"] = np.tile(np.linspace(3, 0.25, rows), SLATES)
     entry = {"model": model, "promotion_badge": 0.4}
     case = Case.from_slates(slates, entry, Likeness(), promotion=promotion, seed=3)
     table = replicate_ledgers(case, range(REPLICATES))

@@ -96,6 +96,14 @@ def test_a_typo_in_a_world_names_the_nearest_parameter_of_its_model():
         ),
         ({"study": {"sizes": [4]}}, "a slate of 4 has no position 5"),
         (promoted(focal_position_last=3), "promotions.to_first.focal_position_last"),
+        (promoted(rerank={}), "promotions.to_first.rerank: lacks boost"),
+        (promoted(rerank={"boost": float("inf")}), "promotions.to_first.rerank.boost: inf is not"),
+        (promoted(rerank={"boost": float("nan")}), "promotions.to_first.rerank.boost: nan is not"),
+        (promoted(rerank={"boost": 1}, badge={}), "remove all but one of badge, rerank"),
+        (
+            promoted(rerank={"boost": 1}, focal_items=9),
+            "study.sizes: a slate of 12 has no position 13, from which focal items are drawn",
+        ),
         (
             recipe(builder="history", history={"window": 5}),
             "slates.scorer.history.window: a window of 5 ratings",

@@ -98,6 +98,7 @@ def test_pictures_of_promotions_show_what_the_code_does(pictures):
         "replace": ("ABCDEF", "ABXDEF"),
         "badge": ("ABCDEF", "ABCDEF"),
         "several": ("ABCDEF", "BDFACE"),
+        "rerank": ("ABCDEF", "ADBCFE"),
     }
     exposed = {example.name: pictures.orders(example)[2] for example in pictures.EXAMPLES}
     assert exposed["insert_kept"] == dict(zip("ABCDEFX", DOWN, strict=True))

@@ -223,21 +223,23 @@ KEYS = {
     "build_case_slates": "builder clusters max_per_user n_slates n_users scorer seed size",
     "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
     "simulate_clicks": "seed treatment world",
-    "estimate_ledger": "bootstrap_draws min_slates power_effects seed units",
-    "estimate_delivered": "units",
-    "estimate_row_effects": "bootstrap_draws near_positions outcome seed",
+    "estimate_ledger": "bootstrap_draws main_estimator margins min_slates moved_share "
+    "power_effects seed units",
+    "estimate_delivered": "main_estimator units",
+    "estimate_row_effects": "bootstrap_draws main_estimator near_positions outcome seed",
     "test_randomization": "near_positions outcome permutations seed studentized",
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",
-    "sweep_effects": "name size world",
-    "validate_case": "case draws folds min_slates model_replicates n_slates name near_positions "
-    "permutations policy promotion replicates seed segment_replicates test_replicates world",
+    "sweep_effects": "main_estimator name size world",
+    "validate_case": "case draws folds main_estimator min_slates model_replicates n_slates name "
+    "near_positions permutations policy promotion replicates seed segment_replicates "
+    "test_replicates world",
     "analyse_log": "experiment parts row_stages",
-    "write_report": "dataset entry inference models policy promotion seed size slates world "
-    "world_entry",
-    "describe_log": "entry inference log models policy",
+    "write_report": "dataset decision entry inference models policy promotion seed size slates "
+    "world world_entry",
+    "describe_log": "decision entry inference log models policy",
     "compare_promotions": "experiments phrases",
-    "write_front_page": "arm_logs entry experiments grids logs other_results over_promotions "
+    "write_front_page": "arm_logs arms entry experiments grids logs other_results over_promotions "
     "over_worlds study sweeps validations",
 }
 

@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from builders import random_exposure
 from test_competition_models import LIKENESS, MODELS, REFERENCE, each_model
 
-from netlift.promotion.exposure import map_exposure
+from netlift.core.errors import NetliftError
+from netlift.promotion.exposure import assign_promotion, map_exposure
+from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 from netlift.worlds import registry as worlds
 from netlift.worlds import simulation
@@ -15,15 +18,24 @@ from netlift.worlds.slates import Slates
 
 PER_SLATE = {"n_control", "user_effect"}
 TREATMENTS = [Treatment("move", to) for to in (1, 2, 3, 6)]
+BOOSTS = [-0.7, 0.0, 0.3, 1.0, 1e6]
+RERANKS = [Treatment("rerank", boost=boost) for boost in BOOSTS]
 each_treatment = pytest.mark.parametrize("treatment", TREATMENTS, ids=lambda t: f"to {t.to}")
 each_size = pytest.mark.parametrize("size", [6, 12])
 
 
 def exposed_to(treatment, size=6, n_slates=40, seed=3):
-    drawn = random_exposure(seed, n_slates, size)
+    drawn = ranked(random_exposure(seed, n_slates, size))
     focal = drawn["is_focal_item"].to_numpy()
     promoted = drawn["promotion_applied"].to_numpy() == 1
     return map_exposure(drawn, focal, promoted, treatment)
+
+
+def ranked(slates, seed=3):
+    """Add values that fall from top to bottom of each slate, in steps of 0 to 0.6."""
+    steps = np.random.default_rng(seed).integers(0, 4, len(slates)) * 0.2
+    value = -pd.Series(steps).groupby(slates["slate_id"].to_numpy()).cumsum()
+    return slates.assign(ranker_value=value.to_numpy())
 
 
 def by_hand(order, focal, to):
@@ -60,7 +72,7 @@ def reordered(slates: Slates) -> Slates:
 
 
 @each_size
-@each_treatment
+@pytest.mark.parametrize("treatment", [*TREATMENTS, *RERANKS], ids=str)
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "reference"])
 def test_effects_are_those_of_the_order_alone(name, treatment, size):
     """A promoted slate is clicked as a slate that has this order without any promotion."""
@@ -262,3 +274,82 @@ def test_an_item_moved_to_its_own_position_moves_nothing():
     focal = table["slate_position_seed"].to_numpy() == 1
     still = map_exposure(table, focal, np.ones(len(table), dtype=bool))
     assert (still["promoted_position"] == still["slate_position_seed"]).all()
+
+
+# --- Boosts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("several", [1, 3])
+@pytest.mark.parametrize("boost", BOOSTS)
+def test_positions_of_a_boost_are_those_of_a_sorted_list(boost, several):
+    drawn = ranked(random_exposure(3, 60, 6))
+    chosen = np.argsort(np.random.default_rng(4).random((60, 6)), axis=1) < several
+    treatment = Treatment("rerank", focal_items=several, boost=boost)
+    table = map_exposure(drawn, chosen.ravel(), np.ones(len(drawn), bool), treatment)
+    names = set()
+    for _, slate in table.groupby("slate_id"):
+        before = slate.sort_values("slate_position_seed").to_dict("records")
+        # Sorting a list keeps the order of equal values.
+        after = sorted(
+            before, key=lambda item: -(item["ranker_value"] + boost * item["is_focal_item"])
+        )
+        shown = slate.sort_values("promoted_position")["item_id"].tolist()
+        assert shown == [item["item_id"] for item in after]
+        for item in before:
+            move = shown.index(item["item_id"]) + 1 - item["slate_position_seed"]
+            names.add(item["exposure"])
+            expected = "unchanged" if move == 0 else "moved_down" if move > 0 else "moved_up"
+            assert item["exposure"] == ("focal" if item["is_focal_item"] else expected)
+    moved = {-0.7: {"moved_up"}, 0.0: set()}.get(boost, {"moved_down"})
+    assert names - {"unchanged"} == {"focal"} | moved
+
+
+def drawn_with(treatment, entry, n_slates=60):
+    """Draw a promotion of ranked slates, and simulate their clicks."""
+    slates = ranked(random_exposure(5, n_slates, 6))
+    columns = ["relevance", "ranker_value", "item_popularity", "item_liked_rate", "user_liked_rate"]
+    columns += ["slate_id", "user_id", "item_id", "spillover_cluster", "slate_position_seed"]
+    promotion = Promotion(
+        probability=0.5, assignment="bernoulli", focal_position_first=2, treatment=treatment
+    )
+    exposure = assign_promotion(slates[columns], promotion, seed=8)
+    arrays = Slates.from_exposure(exposure, seed=8)
+    world = worlds.fit(entry, arrays, LIKENESS)
+    return simulation.simulate_clicks(exposure, arrays, world, seed=8)
+
+
+@each_model
+@pytest.mark.parametrize("several", [1, 3])
+def test_a_boost_above_all_differences_is_to_move_to_the_top(world, several):
+    """Value for value, whatever the scores: the largest difference in a slate is below 6 x 0.6."""
+    boosted = drawn_with(Treatment("rerank", focal_items=several, boost=3.7), world)
+    moved = drawn_with(Treatment("move", 1, focal_items=several), world)
+    pd.testing.assert_frame_equal(boosted, moved, check_exact=True)
+    barely = drawn_with(Treatment("rerank", focal_items=several, boost=0.5), world)
+    assert not barely["promoted_position"].equals(moved["promoted_position"])
+
+
+@each_model
+def test_a_boost_of_nothing_has_no_effect(world):
+    dull = world | (dict.fromkeys(DUMMIES, 0.0) if world["model"] == "reference" else {})
+    items = drawn_with(Treatment("rerank", boost=0), dull)
+    assert (items["p_control"] == items["p_promoted"]).all()
+    assert (items["click_control"] == items["click_promoted"]).all()
+    assert set(items["exposure"]) == {"focal", "unchanged"}
+    assert "ranker_value" not in items
+
+
+def test_a_boost_needs_the_values_that_slates_are_ordered_by():
+    drawn = ranked(random_exposure(3, 40, 6))
+    focal, promoted = drawn["is_focal_item"].to_numpy(), np.ones(len(drawn), bool)
+    treatment = Treatment("rerank", boost=1)
+    with pytest.raises(NetliftError, match="no column ranker_value"):
+        map_exposure(drawn.drop(columns="ranker_value"), focal, promoted, treatment)
+    disorder = drawn.assign(ranker_value=drawn["ranker_value"].where(drawn["slate_id"] != 7, 0.0))
+    rows = np.flatnonzero(disorder["slate_id"] == 7)
+    disorder.loc[rows[3], "ranker_value"] = 0.1
+    with pytest.raises(NetliftError, match=r"1 of 40 are not in the order.*first: slate 7"):
+        map_exposure(disorder, focal, promoted, treatment)
+    disorder.loc[rows[3], "ranker_value"] = np.nan
+    with pytest.raises(NetliftError, match="1 of 40 are not in the order"):
+        map_exposure(disorder, focal, promoted, treatment)

@@ -54,20 +54,27 @@ CHOICES = {
     "promotion": STUDY.promotions,
 }
 SLATE_CHOICES = {"study": STUDY.name, "size": STUDY.sizes, "seed": STUDY.seeds}
+
+
+def one_of(names):
+    """Return a regular expression of names."""
+    return f"(?:{'|'.join(map(re.escape, names)) or '(?!)'})"
+
+
 # The names that a path can have, as regular expressions.
 NAMES = {
-    wildcard: f"(?:{'|'.join(map(re.escape, STUDY.config[group]))})"
-    for wildcard, group in (
-        ("dataset", "datasets"),
-        ("slates", "slates"),
-        ("promotion", "promotions"),
-        ("world", "worlds"),
-    )
+    "dataset": one_of(STUDY.config["datasets"]),
+    "slates": one_of(STUDY.config["slates"]),
+    "promotion": one_of(STUDY.promotion_entries),
+    "world": one_of(STUDY.config["worlds"]),
 }
-# Logs with several arms: each of their variants is compared with control in a folder LOG.VARIANT,
-# as an experiment, and their own folder has what all of them say together.
-ARM_LOGS = "|".join(map(re.escape, STUDY.arm_logs)) or "(?!)"
-LOG = rf"(?!(?:{ARM_LOGS})/)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"
+# Logs and promotions with several arms: each of their variants is compared with control in a folder
+# NAME.VARIANT, as an experiment, and their own folder has what all of them say together.
+ARM_LOGS = one_of(STUDY.arm_logs)
+SIMULATED_ARMS = EXPERIMENT_PATH.format(
+    **NAMES | {"promotion": one_of(STUDY.arm_promotions)}, size=r"\d+", seed=r"\d+"
+)
+LOG = rf"(?!{ARM_LOGS}/)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?"
 
 
 wildcard_constraints:
@@ -77,6 +84,7 @@ wildcard_constraints:
     seed=r"\d+",
     grid="|".join(STUDY.config["grids"]) or "none",
     log=LOG,
+    several_arms=f"logs/{ARM_LOGS}|{SIMULATED_ARMS}",
     experiment=EXPERIMENT_PATH.format(**NAMES, size=r"\d+", seed=r"\d+") + f"|logs/{LOG}",
 
 
@@ -196,8 +204,10 @@ def state_of_log(log):
 
 def state_of_arm_log(log):
     files = [f"results/logs/{log}/{page}" for page in ("report.html", "decision.json")]
-    made = {rule: files_of(rule)[0].format(log=log) for rule in ("compare_arms", "plot_arms")}
-    return state_of(files, made | {"report_arms": files[0]}, {"log": log})
+    wildcards = {"several_arms": f"logs/{log}"}
+    rules = ("compare_arms", "plot_arms")
+    made = {rule: files_of(rule)[0].format(**wildcards) for rule in rules}
+    return state_of(files, made | {"report_arms": files[0]}, wildcards)
 
 
 def state_of(files, rules, wildcards):

@@ -47,7 +47,9 @@ if workflow.is_main_process:
                 study=STUDY.name,
                 promotion=STUDY.config["sweep"]["promotions"],
             ),
-            "validations": expand(named("validation_summary").path, **CHOICES),
+            "validations": expand(
+                named("validation_summary").path, study=STUDY.name, promotion=STUDY.validated
+            ),
         },
         RUN,
     )

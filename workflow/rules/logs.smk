@@ -8,8 +8,7 @@
 #                   (contract_refused.csv instead of them where the log is refused)
 #                   results/logs/{log}/items.parquet, outcome_by_position.csv, sections.csv
 #                   of a log with several arms the same of each variant, in results/logs/{log}.{variant};
-#                   and results/logs/{log}/arms.csv, arm_tests.csv, arm_statements.csv, arm_counts.csv,
-#                   arms.parquet, figures/arms.svg, report.html, decision.json, sections.csv
+#                   and results/logs/{log}/arm_counts.csv, arms.parquet; arms.smk has the rest
 
 
 # A simulated experiment as a team would have logged it: an example whose truth is known.
@@ -82,8 +81,8 @@ for arm_log in STUDY.arm_logs:
             ),
             contract=expand("results/logs/{log}/contract.csv", log=STUDY.contrasts(arm_log)),
             row_counts=expand("results/logs/{log}/row_counts.csv", log=STUDY.contrasts(arm_log)),
-            arm_counts=named("arm_counts").path.format(log=arm_log),
-            arm_slates=named("arm_slates").path.format(log=arm_log),
+            arm_counts=named("arm_counts").path.format(several_arms=f"logs/{arm_log}"),
+            arm_slates=named("arm_slates").path.format(several_arms=f"logs/{arm_log}"),
         log:
             f"logs/logs/{arm_log}/account_arms.log",
         benchmark:
@@ -175,61 +174,6 @@ rule analyse_log:
         "Listing the available and missing sections of the log {wildcards.log}"
     script:
         "../scripts/analyse_log.py"
-
-
-rule compare_arms:
-    input:
-        accounts=lambda wildcards: of_contrasts(wildcards.log, "slate_outcomes.parquet"),
-        arm_slates=named("arm_slates").path,
-        tests=lambda wildcards: tests_of_contrasts(wildcards.log),
-        code=code("compare_arms"),
-    output:
-        **makes("compare_arms"),
-    log:
-        "logs/logs/{log}/compare_arms.log",
-    benchmark:
-        "logs/logs/{log}/compare_arms.tsv"
-    wildcard_constraints:
-        log=ARM_LOGS,
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=memory(230, slates=360),
-        runtime=minutes(4, slates=80),
-    params:
-        settings=lambda wildcards: STUDY.arm_settings(wildcards.log),
-    message:
-        "Comparing the variants of the log {wildcards.log}"
-    script:
-        "../scripts/compare_arms.py"
-
-
-rule plot_arms:
-    input:
-        **needs("plot_arms"),
-        code=figure_code("plot_arms"),
-    output:
-        **makes("plot_arms"),
-    log:
-        "logs/logs/{log}/plot_arms.log",
-    benchmark:
-        "logs/logs/{log}/plot_arms.tsv"
-    wildcard_constraints:
-        log=ARM_LOGS,
-    localrule: True
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=memory(155),
-        runtime=minutes(2),
-    params:
-        settings=lambda wildcards: arm_drawing(wildcards.log),
-    message:
-        "Drawing the variants of the log {wildcards.log} side by side"
-    script:
-        "../scripts/plot_figures.py"
 
 
 rule analyse:

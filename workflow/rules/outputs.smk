@@ -2,6 +2,7 @@
 # needs and makes, and how Snakemake's report shows them.
 from netlift.core.outcome import CLICKS
 from netlift.core.tables import write_text
+from netlift.workflow.checks import with_two_arms
 from netlift.workflow.outputs import (
     DELIVERY_RULES,
     DESIGN,
@@ -46,23 +47,40 @@ def logs_with_delivery():
     return "|".join(f"logs/{log}" for log, e in STUDY.logs.items() if e.records_delivery) or "(?!)"
 
 
-def of_contrasts(log, file):
-    """Return a file of each contrast of a log with several arms."""
-    return expand("results/logs/{log}/{file}", log=STUDY.contrasts(log), file=file)
+def of_contrasts(several_arms, file):
+    """Return a file of each variant compared with control."""
+    return [f"results/{variant.path}/{file}" for variant in STUDY.variants(several_arms).values()]
 
 
-def tests_of_contrasts(log):
+def tests_of_contrasts(several_arms):
     """Return the randomization tests of each contrast; none where item rows are not kept."""
-    if not STUDY.arm_logs[log].row_stages:
+    folder = Path(several_arms)
+    if folder.parent.name == "logs" and not STUDY.arm_logs[folder.name].row_stages:
         return []
-    return of_contrasts(log, named("randomization_tests").file)
+    return of_contrasts(several_arms, named("randomization_tests").file)
+
+
+def exposure_of_arms(wildcards):
+    """Return the exposure table of one variant: it has the slates of all arms."""
+    first, *_ = STUDY.variants(wildcards.several_arms).values()
+    return f"results/{first.design}/{named('exposure').file}"
+
+
+def pages_of_arms():
+    """Return what all variants of each simulated experiment with several arms say together."""
+    folders = [experiment.path for experiment in STUDY.arm_experiments]
+    return expand(
+        ["results/{several_arms}/report.html", "results/{several_arms}/decision.json"]
+        + files_of("count_arms", "compare_arms", "plot_arms"),
+        several_arms=folders,
+    )
 
 
 def other_accounts(log):
     """Return the accounts of the other contrasts of a log with several arms."""
     if log_entry(log).contrast is None:
         return []
-    of_all = of_contrasts(log.split(".")[0], "slate_outcomes.parquet")
+    of_all = of_contrasts(f"logs/{log.split('.')[0]}", "slate_outcomes.parquet")
     return [path for path in of_all if f"/{log}/" not in path]
 
 
@@ -96,6 +114,15 @@ def over_promotions(*rules):
     """Return what rules make of all promotions of the same slates; nothing of a single one."""
     several = len(STUDY.promotions) > 1
     return expand(files_of(*rules), **SLATE_CHOICES) if several else []
+
+
+def validation_results(_):
+    """Return the results of the validation, of each promotion with two arms."""
+    return expand(
+        files_of("combine_validation", "plot_validation"),
+        study=STUDY.name,
+        promotion=plain_errors(with_two_arms)(STUDY.config),
+    )
 
 
 def needs(rule):
@@ -144,10 +171,10 @@ def drawing(rule, source):
     return settings(source=source, figures=drawings(rule), **outcome)
 
 
-def arm_drawing(log):
-    """Return the settings of the figure of a log with several arms."""
-    outcome = STUDY.arm_logs[log].units["observed_clicks"]
-    return settings(source=f"logs/{log}", figures=drawings("plot_arms"), outcome=outcome)
+def arm_drawing(several_arms):
+    """Return the settings of the figure of several arms."""
+    drawn = drawings("plot_arms")
+    return settings(source=several_arms, figures=drawn, outcome=unit_of(several_arms))
 
 
 def figure_code(rule):

@@ -10,6 +10,7 @@
 # OUTPUTS           results/{experiment}/report.html, decision.json
 #                   results/logs/{log}/report.html
 #                   of a log with several arms also decision.json and sections.csv
+#                   results/{several_arms}/report.html, decision.json of a promotion with several arms
 #                   results/studies/{study}/index.html, verdict.json
 #                   results/index.html
 
@@ -92,27 +93,27 @@ rule describe_log:
 # What the variants of a log with several arms say together.
 rule report_arms:
     input:
-        files_of("account_arms", "compare_arms", "plot_arms"),
-        decisions=lambda wildcards: of_contrasts(wildcards.log, "decision.json"),
-        sections=lambda wildcards: of_contrasts(wildcards.log, "sections.csv"),
+        files_of("count_arms", "compare_arms", "plot_arms"),
+        decisions=lambda wildcards: of_contrasts(wildcards.several_arms, "decision.json"),
+        sections=lambda wildcards: of_contrasts(wildcards.several_arms, "sections.csv"),
         templates=TEMPLATES,
         schema=local(os.path.relpath(f"{workflow.basedir}/schemas/arm_decision.schema.json")),
         code=code("report_arms"),
     output:
         page=report(
-            "results/logs/{log}/report.html",
+            "results/{several_arms}/report.html",
             caption="../report/page.rst",
             category="Pages",
-            labels={"experiment": "logs/{log}", "page": "Variants side by side"},
+            labels={"experiment": "{several_arms}", "page": "Variants side by side"},
         ),
-        decision="results/logs/{log}/decision.json",
-        sections="results/logs/{log}/sections.csv",
+        decision="results/{several_arms}/decision.json",
+        sections="results/{several_arms}/sections.csv",
     log:
-        "logs/logs/{log}/report_arms.log",
+        "logs/{several_arms}/report_arms.log",
     benchmark:
-        "logs/logs/{log}/report_arms.tsv"
+        "logs/{several_arms}/report_arms.tsv"
     wildcard_constraints:
-        log=ARM_LOGS,
+        several_arms=f"logs/{ARM_LOGS}",
     localrule: True
     conda:
         "../../environment.yml"
@@ -121,11 +122,35 @@ rule report_arms:
         mem_mb=memory(205),
         runtime=minutes(2),
     params:
-        settings=lambda wildcards: STUDY.arm_page_settings(wildcards.log),
+        settings=lambda wildcards: STUDY.arm_page_settings(wildcards.several_arms),
     message:
-        "Writing the page of all variants of the log {wildcards.log}"
+        "Writing the page of all variants of {wildcards.several_arms}"
     script:
         "../scripts/report_arms.py"
+
+
+# The same of a simulated experiment, whose variants have no lists of sections.
+use rule report_arms as report_simulated_arms with:
+    input:
+        files_of("count_arms", "compare_arms", "plot_arms"),
+        decisions=lambda wildcards: of_contrasts(wildcards.several_arms, "decision.json"),
+        templates=TEMPLATES,
+        schema=local(os.path.relpath(f"{workflow.basedir}/schemas/arm_decision.schema.json")),
+        code=code("report_arms"),
+    output:
+        page=report(
+            "results/{several_arms}/report.html",
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"experiment": "{several_arms}", "page": "Variants side by side"},
+        ),
+        decision="results/{several_arms}/decision.json",
+    log:
+        "logs/{several_arms}/report_simulated_arms.log",
+    benchmark:
+        "logs/{several_arms}/report_simulated_arms.tsv"
+    wildcard_constraints:
+        several_arms=SIMULATED_ARMS,
 
 
 rule write_front_page:
@@ -142,6 +167,7 @@ rule write_front_page:
             file=["robustness.csv", "decision_statements.csv", "figures/robustness.svg"],
         ),
         over_promotions=over_promotions("compare_promotions", "plot_promotions"),
+        arms=pages_of_arms(),
         grids=rules.grids.input,
         templates=TEMPLATES,
         code=code("write_front_page"),
@@ -210,4 +236,5 @@ rule pages:
             experiment=EXPERIMENTS,
             file=["report.html", "decision.json"],
         ),
+        pages_of_arms(),
         rules.write_index.output.page,

@@ -121,8 +121,4 @@ rule plot_validation:
 
 rule validate:
     input:
-        expand(
-            files_of("combine_validation", "plot_validation"),
-            study=STUDY.name,
-            promotion=STUDY.promotions,
-        ),
+        validation_results,

@@ -15,7 +15,7 @@ def main(
     variants = settings["variants"]
     tables = {name: read_table(file) for name, file in zip(variants, accounts, strict=True)}
     numbers = {name: number for number, name in enumerate(variants, start=1)}
-    compared = contrasts(tables, read_table(arms), numbers, settings["main_estimator"])
+    compared = contrasts(tables, read_table(arms), numbers)
     effects = arms_table(compared, units=settings["units"])
     write_table(effects, outputs["arms"])
     made = zip(variants, map(read_table, tests), strict=False)

@@ -4,6 +4,7 @@ from netlift.core.tables import read_table
 from netlift.figures.drawing.saving import save_figure
 from netlift.figures.exposure import exposure_mapping
 from netlift.figures.ratings import ratings_and_slates
+from netlift.promotion.exposure import compared
 from netlift.workflow.job import job
 
 COLUMNS = [
@@ -16,6 +17,7 @@ COLUMNS = [
     "focal_seed_position",
     "focal_spillover_cluster",
     "promotion_applied",
+    "arm",
     "promoted_position",
     "component",
     "position_change",
@@ -24,7 +26,7 @@ COLUMNS = [
 
 def main(ratings: str, movies: str, exposure: str, figures: dict[str, str], source: str) -> None:
     """Read ratings, movies and the exposure table; write the figures of one design."""
-    rows = read_table(exposure, COLUMNS)
+    rows = compared(read_table(exposure, COLUMNS))
     drawn = {
         "ratings_and_slates": ratings_and_slates(
             read_table(ratings, ["rating"]), read_table(movies), rows, source=source

@@ -1,6 +1,7 @@
 """Simulate a click for every row of an experiment in one world, with its true probabilities."""
 
 from netlift.core.tables import read_optional, read_table, write_json, write_table
+from netlift.promotion.exposure import compared
 from netlift.promotion.treatment import Treatment
 from netlift.workflow.job import job
 from netlift.worlds.item_similarity import item_similarity
@@ -19,7 +20,8 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
     )
     write_json(simulation.facts, outputs["world"])
     treatment = Treatment.from_config(settings["treatment"])
-    write_table(simulation.with_candidate_effects(treatment), outputs["slate_items"])
+    items = simulation.with_candidate_effects(treatment)
+    write_table(compared(items), outputs["slate_items"])
 
 
 if "snakemake" in globals():

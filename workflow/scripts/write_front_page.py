@@ -7,7 +7,8 @@ from netlift.report.front import answers, gather_front
 from netlift.report.pages import front_page
 from netlift.workflow.job import job
 
-GATHERED = ("over_promotions", "over_worlds", "grids", "sweeps", "validations", "logs", "arm_logs")
+GATHERED = ("arms", "over_promotions", "over_worlds", "grids", "sweeps", "validations")
+GATHERED += ("logs", "arm_logs")
 
 
 def main(settings: dict, page: str, verdict: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
+from netlift.core.left_out import why_left_out
 from netlift.core.outcome import Outcome
 from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
@@ -16,6 +18,7 @@ from netlift.effects.ledger import (
     component_effects,
     component_support,
 )
+from netlift.effects.margins import margin_table
 from netlift.effects.power_table import power_table
 from netlift.effects.product import product_summary
 from netlift.effects.risk import risk_by_cluster, risk_by_position
@@ -34,6 +37,8 @@ def account_tables(
     bootstrap_draws: int,
     power_effects: Sequence[float],
     main_estimator: str = LIN,
+    margins: Mapping[str, float] = MappingProxyType({}),
+    moved_share: float = 0.8,
 ) -> dict[str, pd.DataFrame]:
     """Estimate everything that needs only slate accounts.
 
@@ -51,6 +56,8 @@ def account_tables(
         Effects whose power is computed.
     main_estimator
         The declared main estimator.
+    margins, moved_share
+        Declared margins (see ``margin_table``).
 
     Returns
     -------
@@ -60,7 +67,10 @@ def account_tables(
     outcome = Outcome(units["observed_clicks"])
     if not has_parts(accounts):
         whole = SlateAccounts.from_table(with_total_as_part(accounts), main_estimator)
-        return _of_totals(whole, outcome, power_effects)
+        totals = {name: value for name, value in margins.items() if name == TOTAL_LINE.code}
+        return _of_totals(whole, outcome, power_effects) | {
+            "margins": margin_table(whole, totals, moved_share=moved_share, outcome=outcome)
+        }
     compared = SlateAccounts.from_table(accounts, main_estimator)
     by_segment, heterogeneity = segments(
         accounts,
@@ -79,8 +89,10 @@ def account_tables(
         "heterogeneity": heterogeneity,
         "power": outcome.in_units(power_table(compared, effects=power_effects)),
     }
+    declared = margin_table(compared, margins, moved_share=moved_share, outcome=outcome)
     empty = empty_lines(accounts)
     return {
+        "margins": declared if why_left_out(declared) else without_numbers(declared, empty),
         "component_support": component_support(accounts),
         "additivity_checks": additivity_checks(compared),
         "component_covariance": component_covariance(compared, units=units),

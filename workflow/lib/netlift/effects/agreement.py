@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from netlift.core.arrays import Booleans, Floats
-from netlift.effects.estimators import DIFFERENCE, HAJEK, LIN, difference
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import HAJEK, LIN, difference
 from netlift.effects.slate_accounts import SlateAccounts, component_columns
 
 COMPARABLE = (DIFFERENCE, HAJEK)

@@ -12,13 +12,13 @@ from netlift.core.outcome import Outcome, capitalized
 from netlift.core.units import PER_1000
 from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, MAIN_OUTCOME, TOTAL_LINE
 from netlift.effects.several_arms import (
-    CONTROL,
     DIRECT_RATIO,
     PAIR,
     TAKEN_RATIO,
     VARIANT,
 )
 from netlift.inference.estimate import CONFIDENCE
+from netlift.promotion.variants import CONTROL
 
 CREATES, DESTROYS, MOVES, UNDECIDED = "creates", "destroys", "moves", "undecided"
 _SHORT = {

@@ -46,6 +46,9 @@ SHARE_MOVED_LABEL = "Share of the focal gain that is taken from other items"
 MAIN_OUTCOME = "observed_clicks"
 """The outcome type of the main outcome, whatever it counts."""
 
+DIFFERENCE = "difference_in_means"
+"""The estimator of plain means."""
+
 LINES = (DIRECT_LINE, SAME_CLUSTER_LINE, OTHER_LINE, TOTAL_LINE)
 """The lines of the ledger, in order; all competitors together are the line ``indirect``."""
 

@@ -14,16 +14,13 @@ import numpy as np
 
 from netlift.core.arrays import Booleans, Floats, Integers, sum_groups
 from netlift.core.errors import NetliftError
+from netlift.effects.codes import DIFFERENCE
 from netlift.effects.covariates import USED, Covariates
 from netlift.inference.arms import ArmDifference, ArmMean, need_units
 from netlift.inference.effective_units import effective_units_per_arm
 from netlift.inference.estimate import MIN_PER_ARM
 from netlift.inference.users import UserErrors
 from netlift.promotion.design import Design
-
-DIFFERENCE = "difference_in_means"
-"""The estimator of statements and figures where all slates have the same probability."""
-
 
 OLS_ERROR = "difference_in_means_ols_error"
 """The estimator whose standard errors are not claimed to be valid."""

@@ -17,6 +17,7 @@ import pandas as pd
 from netlift.core.outcome import Outcome
 from netlift.core.units import PER_1000, RATIO
 from netlift.effects.codes import (
+    DIFFERENCE,
     DIRECT,
     INDIRECT,
     INDIRECT_LINE,
@@ -26,15 +27,14 @@ from netlift.effects.codes import (
     SHARE_MOVED_LABEL,
     TOTAL_LINE,
 )
-from netlift.effects.estimators import DIFFERENCE, LIN
 from netlift.effects.randomization_tests import LABELS, NO_SPILLOVER
-from netlift.effects.slate_accounts import SlateAccounts, component_columns
+from netlift.effects.slate_accounts import SlateAccounts, component_columns, known_effects
 from netlift.inference.arms import ArmDifference, ratio_of
 from netlift.inference.estimate import Ratio, fieller
 from netlift.inference.holm import holm
 from netlift.inference.randomization import Statistics, assignments, closed_test
+from netlift.promotion.variants import CONTROL
 
-CONTROL = "control"
 ALL_LINES = (*LINES[:-1], INDIRECT_LINE, TOTAL_LINE)
 
 DIRECT_RATIO, TAKEN_RATIO = "direct_ratio", "taken_ratio"
@@ -67,19 +67,16 @@ class Contrast:
         Names of the arms.
     accounts
         One row per slate of the two arms, ``promotion_applied`` is 1 in those of ``variant``.
-    declared
-        The declared main estimator.
     """
 
     variant: str
     against: str
     accounts: pd.DataFrame
-    declared: str
 
     @cached_property
     def compared(self) -> SlateAccounts:
-        """The accounts with their comparisons."""
-        return SlateAccounts.from_table(self.accounts, self.declared)
+        """The accounts, compared by means: pairs are then differences of variants."""
+        return SlateAccounts.from_table(self.accounts, DIFFERENCE)
 
     @property
     def kind(self) -> str:
@@ -96,7 +93,6 @@ def contrasts(
     accounts: Mapping[str, pd.DataFrame],
     arms: pd.DataFrame,
     numbers: Mapping[str, int],
-    declared: str = LIN,
 ) -> list[Contrast]:
     """Return each variant against control, then each later variant against each earlier one.
 
@@ -108,13 +104,11 @@ def contrasts(
         ``slate_id``, and the probability of each arm, ``probability_0`` and so on, 0 is control.
     numbers
         The number of each variant among the arms.
-    declared
-        The declared main estimator.
     """
-    found = [Contrast(variant, CONTROL, table, declared) for variant, table in accounts.items()]
+    found = [Contrast(variant, CONTROL, table) for variant, table in accounts.items()]
     for earlier, later in combinations(accounts, 2):
         pair = _pair(accounts, arms, numbers, later, earlier)
-        found.append(Contrast(later, earlier, pair, declared))
+        found.append(Contrast(later, earlier, pair))
     return found
 
 
@@ -148,7 +142,7 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     compared
         From ``contrasts``.
     units
-        Unit of each outcome, by outcome type.
+        Unit of each outcome, by outcome type. Others that a simulation has are left out.
 
     Returns
     -------
@@ -157,9 +151,10 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     ``p_value_holm`` over the family of ``holm_family``. Of the main outcome also the share of the
     focal gain that is taken from other items, and, where all slates have the same probabilities,
     each later variant's focal gain and what it takes as a multiple of the first variant's; these
-    ratios have Fieller's (1954) sets (see ``interval_kind``).
+    ratios have Fieller's (1954) sets (see ``interval_kind``). A simulation also has
+    ``known_value``, the effect of each variant against control by the exact probabilities.
     """
-    rows = [row for contrast in compared for row in _ledger(contrast)]
+    rows = [row for contrast in compared for row in _ledger(contrast, units)]
     table = pd.DataFrame(rows)
     groups = table.groupby(["outcome_type", "kind", "line"], sort=False)["p_value"]
     table["p_value_holm"] = groups.transform(lambda p: holm(p.to_numpy(dtype=np.float64)))
@@ -174,10 +169,11 @@ def arms_table(compared: Sequence[Contrast], *, units: Mapping[str, str]) -> pd.
     return table
 
 
-def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
-    """Yield the lines of the ledger of a contrast, for every outcome."""
+def _ledger(contrast: Contrast, units: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    """Yield the lines of the ledger of a contrast, for every outcome that has a unit."""
     accounts = contrast.compared
-    for outcome in accounts.outcomes:
+    known = known_effects(contrast.accounts) if contrast.kind == VARIANT else None
+    for outcome in filter(units.__contains__, accounts.outcomes):
         arms = accounts.difference(outcome)
         for line in ALL_LINES:
             effect = arms.combination(line.weights).scaled(1000)
@@ -196,6 +192,7 @@ def _ledger(contrast: Contrast) -> Iterator[dict[str, object]]:
                 "ci_95_upper": upper,
                 "interval_kind": "interval",
                 **{name: _per_1000(name, value) for name, value in of_users.items()},
+                **({} if known is None else {"known_value": 1000 * float(known @ line.weights)}),
                 "p_value": effect.p_value,
                 **accounts.arms,
             }
@@ -240,9 +237,9 @@ def _ratios(compared: Sequence[Contrast]) -> Iterator[dict[str, object]]:
     first, *others = (contrast for contrast in compared if contrast.kind == VARIANT)
     if any(contrast.compared.design.weights is not None for contrast in (first, *others)):
         return
-    base = first.compared.difference(estimator=DIFFERENCE)
+    base = first.compared.difference()
     for contrast in others:
-        arms = contrast.compared.difference(estimator=DIFFERENCE)
+        arms = contrast.compared.difference()
         if not _same_control(first.accounts, contrast.accounts):
             continue
         names = contrast.names | {"kind": "multiple", "against": first.variant}

@@ -15,9 +15,9 @@ from netlift.core.arrays import Floats
 from netlift.core.errors import NetliftError
 from netlift.effects.accounts import OUTCOMES
 from netlift.effects.claims import Claims
-from netlift.effects.codes import LINES, MAIN_OUTCOME
+from netlift.effects.codes import DIFFERENCE, LINES, MAIN_OUTCOME
 from netlift.effects.covariates import Covariates
-from netlift.effects.estimators import DIFFERENCE, ESTIMATORS, LIN, main_estimator, with_known
+from netlift.effects.estimators import ESTIMATORS, LIN, main_estimator, with_known
 from netlift.effects.items_table import KNOWN_EFFECT
 from netlift.effects.users import BY_USER, CROSSED, user_clusters, users_columns
 from netlift.inference.arms import ArmDifference
@@ -117,7 +117,12 @@ class SlateAccounts:
 
     @cached_property
     def _main(self) -> tuple[str, str]:
-        return main_estimator(self.declared, self.design, self.covariates)
+        name, why = main_estimator(self.declared, self.design, self.covariates)
+        if name == LIN:
+            note = self._compare(LIN)[1]
+            if self._compare(LIN)[0] is None:
+                return main_estimator(DIFFERENCE, self.design, self.covariates)[0], str(note)
+        return name, why
 
     def values(self, columns: Sequence[str]) -> Floats:
         """Return columns of the table, shape (N, m)."""
@@ -148,7 +153,7 @@ class SlateAccounts:
             try:
                 arms = chosen.compare(self._components, self.design, self.covariates)
             except NetliftError as error:
-                if estimator in (DIFFERENCE, self.main):
+                if estimator == DIFFERENCE or (estimator != LIN and estimator == self.main):
                     raise
                 self._compared[estimator] = None, f"not estimated: {error}"
             else:

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.core.units import PER_1000
 from netlift.effects.codes import DIRECT_LINE, INDIRECT_LINE, MAIN_OUTCOME, TOTAL_LINE
-from netlift.effects.several_arms import CONTROL, PAIR, VARIANT
+from netlift.effects.several_arms import PAIR, VARIANT
 from netlift.figures.drawing.marks import draw_row, estimate_key, interval_of
 from netlift.figures.drawing.style import ROW, row_axis, sheet, styled, wide_enough, zero_line
 from netlift.figures.drawing.text import shortened
 from netlift.figures.drawing.themes import current_theme
+from netlift.promotion.variants import CONTROL
 
 _PANELS = {
     DIRECT_LINE.code: "The focal item",

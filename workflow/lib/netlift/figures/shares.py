@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netlift.core.outcome import CLICKS, Outcome
+from netlift.effects.codes import DIFFERENCE
 from netlift.effects.empty_lines import with_items
-from netlift.effects.estimators import DIFFERENCE, LIN, label_of
+from netlift.effects.estimators import LIN, label_of
 from netlift.figures.drawing.marks import (
     INTERVAL,
     draw_known,

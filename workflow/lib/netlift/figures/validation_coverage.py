@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netlift.effects.estimators import DIFFERENCE, HAJEK
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import HAJEK
 from netlift.figures.drawing.marks import ESTIMATE, INTERVAL, band_key
 from netlift.figures.drawing.style import sheet, styled
 from netlift.figures.drawing.themes import current_theme

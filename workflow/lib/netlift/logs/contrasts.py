@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from netlift.core.errors import listed
-from netlift.inference.balance import WRONG, imbalance
+from netlift.effects.arm_counts import arm_counts
+from netlift.inference.balance import WRONG
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem
 from netlift.logs.rows import Rows, arm_probability
@@ -198,10 +199,6 @@ def assignment_of_arms(
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Compare the number of units in each arm with the probabilities, all arms together.
 
-    With n_k units in arm k and p_ik the probability of unit i, n - sum_i p_i has mean 0 and the
-    covariance sum_i diag(p_i) - p_i p_i'; where probabilities are the same for all units, the
-    statistic is Pearson's chi-squared.
-
     Parameters
     ----------
     con
@@ -211,8 +208,8 @@ def assignment_of_arms(
 
     Returns
     -------
-    One row per arm: slates and units that are used, their share and the expected one; and the
-    problems: ``promotion_differs_in_user`` and ``sample_ratio``.
+    One row per arm (see ``arm_counts``); and the problems: ``promotion_differs_in_user`` and
+    ``sample_ratio``.
     """
     aliases = [arm_probability(number) for number in range(len(log.arms))]
     units = (
@@ -228,23 +225,12 @@ def assignment_of_arms(
     sums += [f"sum({aliases[i]} * {aliases[j]})" for i, j in pairs]
     row = np.array(first_row(con, f"SELECT {', '.join(sums)} FROM {units}"), dtype=np.float64)
     drawn, slates, expected, products = np.split(row, [k, 2 * k, 3 * k])
-    covariance = np.diag(expected)
+    matrix = np.zeros((k, k))
     for value, (i, j) in zip(products, pairs, strict=True):
-        covariance[i, j] -= value
-        covariance[j, i] -= value if i != j else 0
-    n_units = drawn.sum()
-    p, _ = imbalance((drawn - expected)[1:], covariance[1:, 1:])
-    table = pd.DataFrame(
-        {
-            "arm": [arm.name for arm in log.arms],
-            "slates": slates.astype(np.int64),
-            "units": drawn.astype(np.int64),
-            "unit": f"{log.unit}s",
-            "share_of_units": drawn / n_units,
-            "expected_share": expected / n_units,
-            "sample_ratio_p_value": p,
-        }
-    )
+        matrix[i, j] = matrix[j, i] = value
+    names = [arm.name for arm in log.arms]
+    table = arm_counts(names, str(log.unit), slates, drawn, expected, matrix)
+    p = float(table["sample_ratio_p_value"].iloc[0])
     return table, [*_users_in_several_arms(con, log), *_sample_ratio(table, p)]
 
 

@@ -12,11 +12,9 @@ from typing import Any, Self
 
 from netlift.core.errors import listed
 from netlift.promotion.treatment import TREATMENTS, Treatment
+from netlift.promotion.variants import CONTROL, contrast_name
 
 Json = dict[str, Any]
-
-CONTROL = "control"
-"""The name of the arm without a promotion."""
 
 SUM_TOLERANCE = 1e-6
 """By how much the probabilities of all arms may miss 1."""
@@ -82,14 +80,6 @@ def arms_of(promotion: Mapping[str, Any], *, in_block: bool = False) -> tuple[Ar
     return tuple(
         Arm.from_config(name, {**shared, **entries[name]}, in_block=in_block) for name in order
     )
-
-
-def contrast_name(log: str, variant: str) -> str:
-    """Return the name of the log in which a variant is compared with control.
-
-    Names of logs have no point, so that no other log has this name.
-    """
-    return f"{log}.{variant}"
 
 
 def contrast_entries(name: str, entry: Mapping[str, Any]) -> dict[str, Json]:

@@ -21,8 +21,8 @@ from netlift.core.arrays import ROUNDING, Floats, Integers
 from netlift.core.errors import NetliftError
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
-from netlift.effects.codes import LINES, MAIN_OUTCOME, TOTAL, TOTAL_LINE, Line
-from netlift.effects.estimators import DIFFERENCE, LIN
+from netlift.effects.codes import DIFFERENCE, LINES, MAIN_OUTCOME, TOTAL, TOTAL_LINE, Line
+from netlift.effects.estimators import LIN
 from netlift.effects.slate_accounts import SlateAccounts
 from netlift.effects.users import BY_USER, CROSSED, users_columns
 from netlift.inference.arms import ArmMean

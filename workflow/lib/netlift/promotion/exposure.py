@@ -22,6 +22,12 @@ from netlift.promotion.positions import (
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
 
+RANKER_VALUE = "ranker_value"
+"""The column of slates that they are ordered by, highest first."""
+
+ARM = "arm"
+"""The column of exposure tables with the number of a slate's arm; 0 is control."""
+
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
 """The three parts of a slate: every row belongs to exactly one."""
 
@@ -44,13 +50,15 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     The slate table with the columns of the exposure table added (see ``map_exposure``), and of the
     design: ``focal_probability`` (see ``focal_probabilities``), ``promotion_probability``,
     ``randomization_unit`` (the slate's or the user's id) and ``randomization_stratum`` (0, or the
-    focal position).
+    focal position); without ``ranker_value``, which only orders slates. ``arm`` is the number of
+    the slate's arm, 0 is control; where several variants are drawn, the table has the slates of all
+    arms (see ``compared``) and the probability of each, ``probability_0`` and so on.
 
     Raises
     ------
     NetliftError
-        A fixed number of promoted units leaves an arm of a stratum empty, or users are to be
-        randomized within focal positions.
+        A fixed number of promoted units leaves an arm of a stratum empty, users are to be
+        randomized within focal positions, or slates lack the values that a boost needs.
     """
     stratified = promotion.assignment == "stratified"
     if promotion.unit == "user" and stratified:
@@ -61,23 +69,57 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     first = is_focal.argmax(axis=1) + 1
     units = ids[f"{promotion.unit}_id"].to_numpy()
     stratum = first if stratified else np.zeros(len(ids), dtype=np.int64)
-    promoted, probabilities = draw_promotions(
+    arm, shares = draw_arms(
         units,
-        promotion.probability,
+        promotion.probabilities or (promotion.probability,),
         "bernoulli" if promotion.assignment == "bernoulli" else "complete",
         seed,
         stratum,
     )
+    promoted, probabilities = arm == promotion.variant, shares[:, promotion.variant]
+    of_arms = {ARM: np.repeat(arm.astype(np.int8), rows)}
+    if promotion.probabilities:
+        probabilities = probabilities / (probabilities + shares[:, 0])
+        of_arms |= {
+            f"probability_{number}": np.repeat(share, rows) for number, share in enumerate(shares.T)
+        }
     if promotion.treatment.adds_focal_item:
         position = slates["slate_position_seed"]
         slates = slates.assign(slate_position_seed=position.where(position < rows))
     exposed = map_exposure(slates, is_focal.ravel(), np.repeat(promoted, rows), promotion.treatment)
-    return exposed.assign(
+    return exposed.drop(columns=RANKER_VALUE, errors="ignore").assign(
         focal_probability=np.tile(focal_probabilities(rows, promotion), len(ids)),
         promotion_probability=np.repeat(probabilities, rows),
         randomization_unit=np.repeat(units, rows),
         randomization_stratum=np.repeat(stratum, rows).astype(np.int16),
+        **of_arms,
     )
+
+
+def is_compared(exposure: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows are of an arm that an experiment compares: all, where there are two arms.
+
+    Where several variants are drawn at once, an exposure table has the slates of all arms, so that
+    a world is the same for each variant.
+    """
+    if ARM not in exposure:  # of an experiment with two arms that was not drawn here
+        return np.ones(len(exposure), dtype=bool)
+    promoted = exposure["promotion_applied"].to_numpy() == 1
+    return np.asarray(promoted | (exposure[ARM].to_numpy() == 0))
+
+
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the two arms that an experiment compares, without the columns of others.
+
+    Parameters
+    ----------
+    table
+        An exposure table, or one with further columns, and ``arm``.
+    """
+    others = [ARM, *(name for name in table if str(name).startswith("probability_"))]
+    chosen = is_compared(table)
+    kept = table if chosen.all() else table[chosen].reset_index(drop=True)
+    return kept.drop(columns=others, errors="ignore")
 
 
 def draw_focal_items(
@@ -126,14 +168,26 @@ def draw_promotions(
     seed: int,
     stratum: NDArray[np.int64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Draw which slates are promoted.
+    """Draw which slates are promoted, and with what probability: ``draw_arms`` with one variant."""
+    arm, shares = draw_arms(units, (probability,), assignment, seed, stratum)
+    return arm == 1, shares[:, 1]
+
+
+def draw_arms(
+    units: NDArray[np.int64],
+    probabilities: Sequence[float],
+    assignment: Literal["bernoulli", "complete"],
+    seed: int,
+    stratum: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Draw the arm of each slate: control, or one of the variants.
 
     Parameters
     ----------
     units
         Id of the unit that is randomized, by slate, shape (N,).
-    probability
-        Probability of promotion.
+    probabilities
+        Probability of each of A variants.
     assignment
         ``bernoulli``, a draw for each unit, or ``complete``, a fixed number within each stratum.
     seed
@@ -143,8 +197,9 @@ def draw_promotions(
 
     Returns
     -------
-    Whether each slate is promoted, and with what probability, shapes (N,). The probability
-    of a complete assignment is the share of the stratum's units that are promoted.
+    The number of each slate's arm, 0 is control, shape (N,); and the probability of each arm,
+    control first, shape (N, 1 + A). The probabilities of a complete assignment are the shares of
+    the stratum's units.
 
     Raises
     ------
@@ -153,27 +208,43 @@ def draw_promotions(
     """
     n_slates = len(units)
     _, first, unit = np.unique(units, return_index=True, return_inverse=True)
+    bounds = np.cumsum(probabilities)
     if assignment == "bernoulli":
         # A user's draw is that of the first slate, so that it does not depend on the others.
         uniforms = slate_uniforms(seed, "assignment", n_slates, 1)[:, 0]
-        return uniforms[first][unit] < probability, np.full(n_slates, probability)
+        everywhere = np.array([1 - bounds[-1], *probabilities])
+        return _arms(uniforms[first][unit], bounds), np.tile(everywhere, (n_slates, 1))
     # By first appearance, so that single slates keep their order.
     order = np.argsort(first)[generator(seed, "assignment").permutation(len(first))]
-    chosen, share = np.zeros(len(first), dtype=bool), np.zeros(len(first))
+    arm, shares = np.zeros(len(first), dtype=np.int64), np.zeros((len(first), len(bounds) + 1))
     of_unit = stratum[first]
     for number in np.unique(of_unit):
         members = order[of_unit[order] == number]
-        n_promoted = round(probability * len(members))
-        if not 0 < n_promoted < len(members):
-            raise NetliftError(
-                f"promotion: of {len(members)} randomized units"
-                + (f" with focal position {number}" if len(np.unique(of_unit)) > 1 else "")
-                + f", {n_promoted} would be promoted, which leaves an arm empty. Take more slates, "
-                "fewer focal positions, or promotions.NAME.assignment: bernoulli."
-            )
-        chosen[members[:n_promoted]] = True
-        share[members] = n_promoted / len(members)
-    return chosen[unit], share[unit]
+        ends = np.array([round(bound * len(members)) for bound in bounds])
+        arm[members] = _arms(np.arange(len(members)), ends)
+        counts = np.bincount(arm[members], minlength=len(bounds) + 1)
+        if not counts.all():
+            raise NetliftError(_empty_arm(counts, number if len(np.unique(of_unit)) > 1 else None))
+        shares[members] = counts / len(members)
+    return arm[unit], shares[unit]
+
+
+def _arms(values: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the arm of each value: variant k is below its end, control is not below the last."""
+    variant = np.searchsorted(ends, values, side="right") + 1
+    return np.where(variant > len(ends), 0, variant)
+
+
+def _empty_arm(counts: NDArray[np.int64], focal_position: int | None) -> str:
+    """Say that a fixed number of units leaves an arm without any."""
+    control, *variants = (f"{count}" for count in counts)
+    where = "" if focal_position is None else f" with focal position {focal_position}"
+    several = f" by the variants, and {control} would be in control" if len(variants) > 1 else ""
+    return (
+        f"promotion: of {counts.sum()} randomized units{where}, {', '.join(variants)} would be "
+        f"promoted{several}, which leaves an arm empty. Take more slates, fewer focal positions, "
+        "or promotions.NAME.assignment: bernoulli."
+    )
 
 
 def map_exposure(
@@ -189,6 +260,7 @@ def map_exposure(
     slates
         One row per slate item, sorted by slate and seed position; slates may differ in length.
         The seed position is missing for items that are not shown without promotion; they are last.
+        A boost needs ``ranker_value``, by which the slates were ordered, highest first.
     is_focal
         Whether the item is a focal item of its slate, for each row.
     promoted
@@ -208,7 +280,8 @@ def map_exposure(
     Raises
     ------
     NetliftError
-        A slate has another number of focal items, or rows are not in order.
+        A slate has another number of focal items, rows are not in order, or a boost lacks the
+        values by which they are.
     """
     seed_position = from_column(slates["slate_position_seed"].to_numpy())
     starts, slate = _slates(slates["slate_id"].to_numpy(), seed_position)
@@ -217,7 +290,8 @@ def map_exposure(
     codes = cluster.cat.codes.to_numpy().astype(np.int64)
     rows = np.flatnonzero(is_focal)
     first = rows[np.append(True, slate[rows][1:] != slate[rows][:-1])]
-    promoted_position = promoted_positions(treatment, seed_position, is_focal, starts)
+    value = None if treatment.boost is None else _ranker_values(slates, slate)
+    promoted_position = promoted_positions(treatment, seed_position, is_focal, starts, value)
     final = np.where(promoted, promoted_position, seed_position)
     same_cluster = _of_focal_cluster(codes, slate, rows) & ~is_focal
     exposure = exposures(seed_position, promoted_position, is_focal)
@@ -252,6 +326,26 @@ def _slates(
     ):
         raise NetliftError("slates: rows must be sorted by slate and position, each position once")
     return starts, np.cumsum(new) - 1
+
+
+def _ranker_values(slates: pd.DataFrame, slate: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what slates are ordered by, shape (R,); refuse it where their order is another one."""
+    if RANKER_VALUE not in slates:
+        raise NetliftError(
+            f"slates: they have no column {RANKER_VALUE}, to which a boost is added; build them "
+            "again"
+        )
+    value = slates[RANKER_VALUE].to_numpy(dtype=np.float64)
+    lower = value[1:] <= value[:-1]
+    wrong = np.unique(slate[1:][~lower & (slate[1:] == slate[:-1])])
+    if len(wrong):
+        raise NetliftError(
+            f"slates: {len(wrong):,} of {slate[-1] + 1:,} are not in the order of {RANKER_VALUE}, "
+            "to which a boost is added (first: slate "
+            f"{slates['slate_id'].to_numpy()[slate == wrong[0]][0]}); a boost of 0 would reorder "
+            "them"
+        )
+    return value
 
 
 def _check_focal_items(

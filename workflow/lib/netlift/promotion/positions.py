@@ -16,14 +16,18 @@ NOT_SHOWN = 0
 
 
 def promoted_positions(
-    treatment: Treatment, position: Integers, is_focal: Booleans, starts: Integers
+    treatment: Treatment,
+    position: Integers,
+    is_focal: Booleans,
+    starts: Integers,
+    value: Floats | None = None,
 ) -> Integers:
     """Return the position of each item if its slate is promoted, shape (R,).
 
     Parameters
     ----------
     treatment
-        What the promotion does; not ``rerank``, whose orders are given.
+        What the promotion does; not ``rerank`` without a boost, whose orders are given.
     position
         Position without promotion, from 1 on, or ``NOT_SHOWN``; shape (R,). Rows are sorted by
         slate and position, items that are not shown last.
@@ -31,9 +35,15 @@ def promoted_positions(
         Whether the item is a focal item of its slate, shape (R,).
     starts
         First row of each slate, shape (N,).
+    value
+        What the ranker ordered the items of each slate by, highest first, shape (R,); needed for a
+        boost.
     """
     if treatment.kind == "badge":
         return position.copy()
+    if treatment.boost is not None:
+        assert value is not None, "a boost needs the ranker's values"
+        return _in_order_of(value + treatment.boost * is_focal, starts)
     to = treatment.to
     assert to is not None, "a rerank gives its orders"
     length = np.diff(np.append(starts, len(position)))
@@ -53,6 +63,15 @@ def promoted_positions(
     rank = position - focal_before
     rest = rank + treatment.focal_items * (rank >= first)
     return np.where(is_focal, first + focal_before, rest)
+
+
+def _in_order_of(value: Floats, starts: Integers) -> Integers:
+    """Return the position of each row in its slate by value, highest first; equal rows stay."""
+    length = np.diff(np.append(starts, len(value)))
+    order = np.lexsort((-value, np.repeat(starts, length)))
+    position = np.empty(len(value), dtype=np.int64)
+    position[order] = 1 + np.arange(len(value)) - np.repeat(starts, length)
+    return position
 
 
 def exposures(position: Integers, promoted: Integers, is_focal: Booleans) -> Integers:

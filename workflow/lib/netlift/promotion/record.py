@@ -33,6 +33,9 @@ class Promotion:
         What is randomized: each ``slate``, or each ``user`` with all their slates.
     treatment
         What is done to a promoted slate.
+    probabilities, variant
+        Where several variants are drawn at once: the probability of each, and the number of the one
+        that is compared with control, from 1 on; ``probability`` is then that among these two.
     """
 
     probability: float
@@ -41,23 +44,29 @@ class Promotion:
     focal_position_last: int | None = None
     unit: Unit = "slate"
     treatment: Treatment = MOVE_TO_FIRST
+    probabilities: tuple[float, ...] = ()
+    variant: int = 1
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Self:
         """Parse the entry of a promotion."""
+        others = (*_OF_THE_TREATMENT, "probabilities")
         return cls(
             treatment=Treatment.from_config(entry),
-            **{key: value for key, value in entry.items() if key not in _OF_THE_TREATMENT},
+            probabilities=tuple(entry.get("probabilities", ())),
+            **{key: value for key, value in entry.items() if key not in others},
         )
 
     @property
     def settings(self) -> dict[str, Any]:
         """The promotion as in the config: plain values, without those that are not used."""
-        unused = {"treatment"}
+        unused = {"treatment", "probabilities", "variant"}
         if self.treatment.adds_focal_item:
             unused |= {"focal_position_first", "focal_position_last"}
         names = [field.name for field in fields(self) if field.name not in unused]
         values = {name: getattr(self, name) for name in names}
+        if self.probabilities:
+            values |= {"probabilities": list(self.probabilities), "variant": self.variant}
         plain = {key: value for key, value in values.items() if value is not None}
         return plain | self.treatment.settings
 

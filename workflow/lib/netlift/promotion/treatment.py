@@ -22,7 +22,8 @@ class Treatment:
         one place. ``insert``: the focal item, not shown without promotion, is shown at ``to``,
         and the items from there on move down. ``replace``: it is shown in the place of the item
         at ``to``, which is not shown. ``badge``: nothing moves, and the focal item is marked.
-        ``rerank``: the slate has another order, which a log gives.
+        ``rerank``: ``boost`` is added to the ranker's value of the focal items, and the slate is
+        ordered by value again; in a log the slate has any other order, which the log gives.
     to
         The position of the focal item with promotion, from 1 on; None for ``badge`` and
         ``rerank``. Of several focal items it is that of the first, and the others follow it.
@@ -33,6 +34,9 @@ class Treatment:
     in_block
         Whether slates are pages of several blocks. Positions are then those within a block, and a
         promotion changes the block of the focal item only.
+    boost
+        Of a ``rerank`` by rule, in the unit of the column ``ranker_value`` of slates; None for any
+        other treatment, and for the orders of a log.
     """
 
     kind: Kind
@@ -40,6 +44,7 @@ class Treatment:
     grows: bool = False
     focal_items: int = 1
     in_block: bool = False
+    boost: float | None = None
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> Treatment:
@@ -50,7 +55,8 @@ class Treatment:
             return cls("move", 1, focal_items=several)
         values = entry[kind]
         to = values.get("to", values.get("at"))
-        return cls(kind, to, values.get("length") == "grows", several)
+        grows = values.get("length") == "grows"
+        return cls(kind, to, grows, several, boost=values.get("boost"))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -63,6 +69,8 @@ class Treatment:
             values = {"to" if self.kind == "move" else "at": self.to}
         if self.grows:
             values["length"] = "grows"
+        if self.boost is not None:
+            values["boost"] = self.boost
         return {self.kind: values} | several
 
     @property
@@ -86,6 +94,9 @@ class Treatment:
             return f"showing {focal} in place of the item at position {self.to}{block}"
         if self.kind == "badge":
             return f"marking {focal} with a badge"
+        if self.boost is not None:
+            each = "" if one else "each of "
+            return f"reordering the slate with {self.boost:+g} on the score of {each}{focal}"
         if self.kind == "rerank":
             return f"showing the {'page' if self.in_block else 'slate'} in its other order"
         if one:

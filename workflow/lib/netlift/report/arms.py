@@ -1,7 +1,8 @@
-"""The page of a log with several arms: its variants side by side, and its ``decision.json``."""
+"""The page of several arms: variants side by side, and its ``decision.json``."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from netlift.report.gathering import File, checked, records
 from netlift.report.ledger_views import LedgerView, side_by_side
 
 FORMAT = 1
-"""Version of the format of the decision of a log with several arms."""
+"""Version of the format of the decision of an experiment with several arms."""
 
 SCHEMA = Path(__file__).parents[3] / "schemas/arm_decision.schema.json"
 
@@ -57,12 +58,12 @@ PANELS = {
 
 @dataclass(frozen=True)
 class ArmsData:
-    """The results of a log with several arms.
+    """The results of a log or a simulated experiment with several arms.
 
     Attributes
     ----------
-    log
-        Its name.
+    experiment
+        Its path below ``results/``.
     settings
         Its entry, the phrase of each variant, and units.
     tables
@@ -70,14 +71,14 @@ class ArmsData:
     decisions
         ``decision.json`` of each contrast, by variant.
     pages
-        The page of each contrast, by variant, relative to the page of the log.
+        The page of each contrast, by variant, relative to its page.
     figure
         The text of the SVG file.
     files
         Every file read, by name.
     """
 
-    log: str
+    experiment: str
     settings: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
     decisions: Mapping[str, Mapping[str, Any]]
@@ -92,8 +93,21 @@ class ArmsData:
 
     @property
     def title(self) -> str:
-        """The title of the log."""
-        return str(self.settings["entry"].get("title") or f"Log {self.log}")
+        """The title of the log, or of the simulated experiment."""
+        if self.is_log:
+            return str(self.settings["entry"].get("title") or f"Log {self.settings['log']}")
+        words = "Promotion {promotion} in the world {world}, slates of {size}, seed {seed}"
+        return words.format_map(self.settings)
+
+    @property
+    def is_log(self) -> bool:
+        """Whether it is a team's own log, and no simulation."""
+        return "log" in self.settings
+
+    @property
+    def home(self) -> str:
+        """The list of all studies and logs, relative to its page."""
+        return "../" * len(self.experiment.split("/")) + "index.html"
 
     @property
     def headline(self) -> str:
@@ -123,26 +137,26 @@ class ArmsData:
 
 
 def gather_arms(
-    log: str, settings: Mapping[str, Any], contrasts: Mapping[str, str], *, root: str | Path = "."
+    experiment: str, settings: Mapping[str, Any], *, root: str | Path = "."
 ) -> ArmsData:
-    """Read the results of a log with several arms.
+    """Read the results of a log or a simulated experiment with several arms.
 
     Parameters
     ----------
-    log
-        Its name.
+    experiment
+        Its path below ``results/``.
     settings
-        Its settings (``Study.arm_settings``).
-    contrasts
-        The name of the contrast of each variant.
+        Its settings (``Study.arm_page_settings``).
     root
         Folder of the study.
     """
-    folder = Path(root) / "results/logs" / log
-    makers = {"arm_counts": "account_arms"}
+    results = Path(root) / "results"
+    folder = results / experiment
+    makers = {"arm_counts": "account_arms" if "log" in settings else "count_arms"}
     names = ("arms", "arm_tests", "arm_statements", "arm_counts")
     paths = {name: folder / f"{name}.csv" for name in names}
-    decisions = {v: folder.with_name(name) / "decision.json" for v, name in contrasts.items()}
+    contrasts = {variant: settings["contrasts"][variant] for variant in settings["variants"]}
+    decisions = {v: results / path / "decision.json" for v, path in contrasts.items()}
     files = {
         name: checked(path, Path(root), makers.get(name, "compare_arms"))
         for name, path in paths.items()
@@ -154,11 +168,11 @@ def gather_arms(
     figure = folder / "figures/arms.svg"
     files["figure/arms"] = checked(figure, Path(root), "plot_arms")
     return ArmsData(
-        log,
+        experiment,
         settings,
         {name: read_table(path) for name, path in paths.items()},
         {variant: read_json(path) for variant, path in decisions.items()},
-        {variant: f"../{name}/report.html" for variant, name in contrasts.items()},
+        {v: os.path.relpath(f"{path}/report.html", experiment) for v, path in contrasts.items()},
         figure.read_text(encoding="utf-8"),
         files,
     )
@@ -262,13 +276,13 @@ def statements_of(data: ArmsData, kind: str) -> list[dict[str, Any]]:
 
 
 def settings_text(data: ArmsData) -> str:
-    """Return the entry of the log as YAML."""
+    """Return the entry of the log or the promotion as YAML."""
     entry = dict(data.settings["entry"])
     return yaml.safe_dump(entry, sort_keys=True, allow_unicode=True, default_flow_style=False)
 
 
 def arms_decision(data: ArmsData) -> dict[str, Any]:
-    """Return what a log with several arms decides, as plain values.
+    """Return what an experiment with several arms decides, as plain values.
 
     Raises
     ------
@@ -279,7 +293,7 @@ def arms_decision(data: ArmsData) -> dict[str, Any]:
         "format": FORMAT,
         "kind": SEVERAL_ARMS,
         "netlift_version": __version__,
-        "experiment": f"logs/{data.log}",
+        "experiment": data.experiment,
         "unit": data.outcome.of(PER_1000),
         "verdict": {"in_words": data.headline, "action": data.action},
         "adjustment": ADJUSTMENT,

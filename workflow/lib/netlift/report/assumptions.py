@@ -59,9 +59,20 @@ def _randomized(experiment: PageData) -> list[Line]:
             f"{_treatment(experiment, entry)} "
             f"The randomized unit is {unit}; the probability of promotion is {chance}. "
             f"{count(promoted)} slates were promoted and {count(len(accounts) - promoted)} were "
-            "not. Standard errors are computed for this unit.",
+            "not. Standard errors are computed for this unit." + _one_of_several(entry),
         )
     ]
+
+
+def _one_of_several(entry: Mapping[str, Any]) -> str:
+    """Say of a variant of a simulated promotion that others were drawn with it."""
+    variants = len(entry.get("probabilities", ()))
+    if not variants:
+        return ""
+    return (
+        f" This is one of {variants} variants that were drawn at once: slates of the others are "
+        "left out, and the probability is that among the slates of this variant and of control."
+    )
 
 
 def _treatment(experiment: PageData, entry: Mapping[str, Any]) -> str:

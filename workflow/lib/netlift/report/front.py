@@ -104,6 +104,7 @@ class Front:
 def gather_front(
     experiments: Sequence[str],
     *,
+    arms: Sequence[str] = (),
     over_promotions: Sequence[str] = (),
     over_worlds: Sequence[str] = (),
     grids: Sequence[str] = (),
@@ -120,6 +121,9 @@ def gather_front(
     ----------
     experiments
         Their paths below ``results/``.
+    arms
+        Paths below ``results/`` of experiments with several arms, whose variants are among
+        ``experiments``.
     over_promotions
         Folders below ``results/`` of comparisons of promotions, one for each size and seed.
     over_worlds
@@ -147,6 +151,8 @@ def gather_front(
     for log in (*arm_logs, *logs):
         reason = state.get("logs", {}).get(log, {}).get("reason", "")
         _log(front, root, log, reason, "report_arms" if log in arm_logs else "write_report")
+    for folder in arms:
+        _arms(front, root, folder, alone=len(arms) == 1)
     for folder in over_promotions:
         _over_promotions(front, root, folder, alone=len(over_promotions) == 1)
     for folder in over_worlds:
@@ -339,6 +345,42 @@ def _figures(front: Front, root: Path, folder: Path, rule: str) -> list[str]:
     return [name for name in names if name in front.figures]
 
 
+def _arms(front: Front, root: Path, name: str, *, alone: bool) -> None:
+    """Add the section that compares the variants of one promotion."""
+    folder = root / "results" / name
+    statements = _take(front, root, folder / "arm_statements.csv", "compare_arms")
+    front.files[f"decision/{name}"] = checked(folder / "decision.json", root, "report_arms")
+    *_, promotion, world = name.split("/")
+    columns = [
+        text("variant", "Variant"),
+        text("against", "Against"),
+        text("line_label", "Items"),
+        UNIT,
+        effect(),
+        number("known_value", "Known", signs=True),
+    ]
+    caption = (
+        "The effect on each part of the slate of each variant against control, and of each against "
+        "each other, with shares and multiples; units are given per row."
+    )
+    lead = [
+        f"The promotion {promotion} draws control or one of several variants for each slate, here "
+        f"in the world {world}. An effect is called shown if its 95% interval excludes zero and "
+        "its p-value, adjusted by Holm's method over all variants (or over all pairs), is below "
+        "0.05."
+    ]
+    front.sections.append(
+        Section(
+            "variants" if alone else f"variants-{len(front.sections)}",
+            "Variants side by side" + ("" if alone else f": {'/'.join(name.split('/')[2:])}"),
+            lead + ([] if statements is None else [str(row) for row in statements["statement"]]),
+            _figures(front, root, folder, "plot_arms"),
+            _shown(front, root, folder, "compare_arms", {"arms": (caption, columns)}),
+            page=f"../../{name}/report.html",
+        )
+    )
+
+
 def _over_promotions(front: Front, root: Path, name: str, *, alone: bool) -> None:
     """Add the section that compares the promotions of the same slates."""
     folder = root / "results" / name
@@ -363,6 +405,12 @@ def _over_promotions(front: Front, root: Path, name: str, *, alone: bool) -> Non
         "between two promotions is called shown only where their 95% intervals have no number in "
         "common."
     ]
+    if statements is not None and statements["promotion"].str.contains(".", regex=False).any():
+        lead.append(
+            "A name with a point is a variant of a promotion with several arms, which has the "
+            "slates of its own arm and of control only; variants are compared with each other "
+            "above."
+        )
     front.sections.append(
         Section(
             "promotions" if alone else f"promotions-{len(front.sections)}",

@@ -11,6 +11,7 @@ from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
 from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TOTAL_LINE, UNEXPOSED
+from netlift.effects.margins import margin_sentences
 from netlift.report.columns import (
     KNOWN,
     NOT_SHOWN,
@@ -48,6 +49,8 @@ class Section:
         Names of figures, and tables as shown.
     missing
         Files of this section that are not shown, with the rule that makes each, and the reason.
+    page
+        Address of the page that has more; empty if there is none.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Section:
     figures: Sequence[str] = ()
     tables: Sequence[TableView] = ()
     missing: Sequence[tuple[str, str, str]] = ()
+    page: str = ""
 
 
 @dataclass
@@ -117,6 +121,7 @@ def sections(experiment: PageData) -> list[Section]:
         _other_outcomes(experiment),
         _delivered(experiment),
         _shares(experiment),
+        _margins(experiment),
         _item_level(experiment),
         _spillover(experiment),
         _risk(experiment),
@@ -235,6 +240,30 @@ def _shares(experiment: PageData) -> Section:
         ],
     )
     return part.done("shares", "What is taken, and what is left")
+
+
+def _margins(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    table = experiment.table("margins")
+    if table is not None:
+        part.say(*margin_sentences(table, experiment.outcome))
+    part.table(
+        "margins",
+        "Effects compared with margins that were declared before the data, by the main estimator, "
+        "with 95% intervals (for ratios Fieller's sets). Shown at 97.5%, one-sided. Slates needed: "
+        "for 80% power if the true change is zero, or for superiority if it is the margin.",
+        [
+            text("component", "Items"),
+            text("question_label", "Question"),
+            number("margin", "Margin", 2),
+            UNIT,
+            effect(),
+            p_values("p_value", "p-value"),
+            text("verdict_label", "Verdict"),
+            counted("slates_needed", "Slates needed"),
+        ],
+    )
+    return part.done("margins", "Is a loss within the margin?")
 
 
 def _item_level(experiment: PageData) -> Section:

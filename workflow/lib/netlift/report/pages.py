@@ -170,7 +170,7 @@ def front_page(front: Front, study: str, entry: Mapping[str, Any]) -> str:
 
 
 def arms_page(data: ArmsData) -> str:
-    """Return the page of a log with several arms, self-contained: its variants side by side."""
+    """Return the page of several arms, self-contained: variants side by side."""
     letters = Letters()
     return _render(
         "arms.html.j2",

@@ -5,7 +5,8 @@ Texts are templates of ``netlift.core.outcome``.
 
 from __future__ import annotations
 
-from netlift.effects.estimators import DIFFERENCE, HAJEK, HORVITZ_THOMPSON, LIN, label_of
+from netlift.effects.codes import DIFFERENCE
+from netlift.effects.estimators import HAJEK, HORVITZ_THOMPSON, LIN, label_of
 
 GLOSSARY: list[tuple[str, str]] = [
     ("Slate", "The list of items that one user sees at once."),

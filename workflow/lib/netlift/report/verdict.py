@@ -18,8 +18,11 @@ from netlift.effects.codes import (
     NET_CHANGE,
     OFFSET_RATIO,
     POLICY,
+    SHARE_MOVED,
     SLATE_LEVEL,
+    TOTAL_LINE,
 )
+from netlift.effects.margins import margin_sentences
 from netlift.effects.users import users_sentence
 from netlift.promotion.design import Design
 from netlift.report.columns import plain
@@ -147,7 +150,7 @@ def verdict_of(experiment: PageData) -> Verdict:
         Answer(
             "How much?",
             f"{signed(estimate, 1)} {outcome.unit}",
-            f"is the net change per 1,000 promoted slates, {interval}.",
+            f"is the net change per 1,000 promoted slates, {interval}.{_margin(experiment)}",
             "product_summary",
         ),
         Answer(
@@ -175,6 +178,15 @@ def verdict_of(experiment: PageData) -> Verdict:
         _truth(experiment, lower, upper),
         tuple(caveats),
     )
+
+
+def _margin(experiment: PageData) -> str:
+    """Say what is shown about the declared margin of the net change, if there is one."""
+    table = experiment.table("margins")
+    if table is None:
+        return ""
+    of_total = table[table["line"].isin([TOTAL_LINE.code, SHARE_MOVED])]
+    return "".join(f" {sentence}" for sentence in margin_sentences(of_total, experiment.outcome))
 
 
 def caveats_of(experiment: PageData) -> list[Caveat]:

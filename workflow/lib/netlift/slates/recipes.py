@@ -31,6 +31,7 @@ COLUMNS = [
     "spillover_cluster",
     "slate_position_seed",
     "relevance",
+    "ranker_value",
     "item_popularity",
     "item_liked_rate",
     "user_liked_rate",
@@ -56,7 +57,8 @@ def history_slates(
     """Build slates from windows of each user's own ratings (the reference study's recipe).
 
     A user's r-th slate takes the r-th ``window`` of their ratings, most recent first, sorts it by
-    rating and then recency, and shows the first ``size``. Relevance is the user's own rating.
+    rating and then recency, and shows the first ``size``. Relevance is the user's own rating, in
+    stars; it is also ``ranker_value``, by which slates are ordered.
 
     Parameters
     ----------
@@ -101,7 +103,8 @@ def history_slates(
     start = first[owner] + window * visit
     length = np.minimum(window, n_ratings[owner] - window * visit)
     shown = _best_rated(recent, start, length, rating, window, size)
-    return _table(users, items, clusters, owner, item[shown], rating[shown].astype(np.float64))
+    stars = rating[shown].astype(np.float64)
+    return _table(users, items, clusters, owner, item[shown], stars, stars)
 
 
 def _need_long_windows(window: int, size: int) -> None:
@@ -175,7 +178,8 @@ def scorer_slates(
     A candidate pool is drawn by popularity, without replacement, from movies that the user has
     not rated in training. The ranker adds, each standardized within the pool and times its
     weight, the score, the log of popularity, and normal noise. Relevance is the score alone, the
-    predicted rating in stars.
+    predicted rating in stars; ``ranker_value`` is that sum, without a unit: where the weight of the
+    score is 1, one more is one standard deviation of the scores of a slate's pool.
 
     Parameters
     ----------
@@ -213,8 +217,8 @@ def scorer_slates(
     seen = _Seen.from_ratings(training, scorer)
     eligible = [np.flatnonzero(n_items - seen.count >= pool)] * max_per_user
     owner, _ = _rounds(eligible, n_slates, n_users, seed, _too_few_sessions(pool, max_per_user))
-    shown, relevance = _top_of_pools(owner, seen, scorer, ranker, pool, size, seed)
-    return _table(scorer.users, scorer.items, clusters, owner, shown, relevance)
+    shown, relevance, value = _top_of_pools(owner, seen, scorer, ranker, pool, size, seed)
+    return _table(scorer.users, scorer.items, clusters, owner, shown, relevance, value)
 
 
 def _top_of_pools(
@@ -225,10 +229,10 @@ def _top_of_pools(
     pool: int,
     size: int,
     seed: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the item rows that slates show and their scores, shape (N, size) each."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the items that slates show, their scores and the ranker's values, shape (N, size)."""
     shown = np.empty((len(owner), size), dtype=np.int64)
-    relevance = np.empty((len(owner), size))
+    relevance, shown_value = np.empty((len(owner), size)), np.empty((len(owner), size))
     popularity = scorer.items["item_popularity"].to_numpy(dtype=np.float64)
     cumulative = np.cumsum(popularity) / popularity.sum()
     for block, rows in blocks(len(owner)):
@@ -238,7 +242,8 @@ def _top_of_pools(
         top = np.argsort(-value, axis=1, kind="stable")[:, :size]
         shown[rows] = np.take_along_axis(candidates, top, axis=1)
         relevance[rows] = np.take_along_axis(score, top, axis=1)
-    return shown, relevance
+        shown_value[rows] = np.take_along_axis(value, top, axis=1)
+    return shown, relevance, shown_value
 
 
 def _ranker_values(
@@ -450,8 +455,9 @@ def _table(
     owner: NDArray[np.int64],
     shown: NDArray[np.integer[Any]],
     relevance: NDArray[np.float64],
+    value: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Return slates as a table from user rows (N,), item rows and relevance (N, K)."""
+    """Return slates as a table from user rows (N,), item rows, relevance and values (N, K)."""
     n_slates, size = shown.shape
     rows, flat = np.repeat(owner, size), shown.ravel()
     item_id = items["item_id"].to_numpy()[flat]
@@ -463,6 +469,7 @@ def _table(
             "spillover_cluster": pd.Categorical(clusters.reindex(item_id).to_numpy()),
             "slate_position_seed": np.tile(np.arange(1, size + 1, dtype=np.int16), n_slates),
             "relevance": relevance.ravel(),
+            "ranker_value": value.ravel(),
             "item_popularity": items["item_popularity"].to_numpy()[flat],
             "item_liked_rate": items["item_liked_rate"].to_numpy()[flat],
             "user_liked_rate": users["user_liked_rate"].to_numpy()[rows],

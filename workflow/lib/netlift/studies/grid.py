@@ -19,7 +19,7 @@ from netlift.effects.estimators import difference
 from netlift.effects.item_rows import DEFINITIONS, SPILLOVER_DEFINITIONS
 from netlift.effects.product import ratio_to_direct
 from netlift.promotion.design import Design
-from netlift.promotion.exposure import COMPONENTS
+from netlift.promotion.exposure import COMPONENTS, is_compared
 from netlift.worlds.registry import set_parameter
 from netlift.worlds.simulation import Outcomes, fit_world, simulate
 from netlift.worlds.slates import Slates
@@ -102,15 +102,17 @@ def grid_effects(
     ratio (-(same + other) / direct) and the share of slates whose known total effect is above zero.
     """
     slates = Slates.from_exposure(exposure, seed=seed)
-    design = Design.from_table(exposure.iloc[:: slates.size])
+    chosen = is_compared(exposure)[:: slates.size]
+    design = Design.from_table(exposure.iloc[:: slates.size][chosen])
     masks = _masks(exposure, slates, definitions, near_positions)
+    masks = {name: mask[chosen] for name, mask in masks.items()}
     sheets = None
     tables = []
     for number, (point, entry) in enumerate(grid_points(world, parameters)):
         fitted, _ = fit_world(entry, slates, similarity)
         if sheets is None or len(sheets) != fitted.SHEETS:
             sheets = outcome_uniforms(seed, len(slates), slates.size, fitted.SHEETS)
-        outcomes = simulate(slates, fitted, sheets)
+        outcomes = simulate(slates, fitted, sheets).of(chosen)
         rows = pd.DataFrame(_point_rows(outcomes, masks, design))
         keys = {"point": number, "size": slates.size, "seed": seed, **point}
         for column, (name, value) in enumerate(keys.items()):

@@ -15,9 +15,9 @@ from netlift.core.streams import generator
 from netlift.core.units import PER_ROW, PER_SLATE, RATIO
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.claims import Claims
-from netlift.effects.codes import INDIRECT, LINES, Line
+from netlift.effects.codes import DIFFERENCE, INDIRECT, LINES, Line
 from netlift.effects.covariates import Covariates
-from netlift.effects.estimators import DIFFERENCE, ESTIMATORS, LIN, OLS_ERROR, main_estimator
+from netlift.effects.estimators import ESTIMATORS, LIN, OLS_ERROR, main_estimator
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.observed import MEMBERS, OBSERVED_EFFECTS
 from netlift.effects.randomization_tests import HYPOTHESES, DrawnTests, hypothesis_rows

@@ -12,6 +12,7 @@ from netlift.logs.entries import LogEntry, log_problems
 from netlift.logs.variants import arm_problems
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import TREATMENTS
+from netlift.promotion.variants import two_arm_entries, variant_problems
 from netlift.studies.seed_blocks import expanded_seeds
 from netlift.workflow.plain import shown
 from netlift.workflow.schema import Json, changed_world, schema_problems
@@ -117,9 +118,11 @@ def cross_problems(config: Json, spoiled: Spoiled) -> Iterator[str]:
     if not spoiled.any_of("dataset", "datasets") and config["dataset"] not in config["datasets"]:
         yield _unknown_name("dataset", config["dataset"], config["datasets"])
     if not spoiled.any_of("promotions"):
-        for name, entry in config["promotions"].items():
-            yield from _two_treatments(f"promotions.{name}", entry)
-            yield from _promotion_problems(f"promotions.{name}", Promotion.from_config(entry))
+        yield from _promotions_problems(config["promotions"])
+        several = [entry for entry in config["promotions"].values() if "arms" in entry]
+        if any(problem for entry in several for problem in variant_problems(entry)):
+            # What chooses from promotions cannot be checked.
+            spoiled = Spoiled([*spoiled.keys, "promotions"])
     chosen_from = ("study", "slates", "promotions", "worlds")
     if not spoiled.any_of(*chosen_from):
         yield from _study_problems(config)
@@ -134,6 +137,17 @@ def cross_problems(config: Json, spoiled: Spoiled) -> Iterator[str]:
                 yield from _entry_problems(name, entry)
 
 
+def _promotions_problems(promotions: Json) -> Iterator[str]:
+    """Check the entries of promotions; of one with several arms, each arm as a promotion."""
+    for name, entry in promotions.items():
+        key = f"promotions.{name}"
+        of_arms = list(variant_problems(entry)) if "arms" in entry else []
+        yield from (f"{key}.{part}: {problem}" for part, problem in of_arms)
+        for contrast, own in {} if of_arms else two_arm_entries({name: entry}).items():
+            yield from _two_treatments(f"promotions.{contrast}", own)
+            yield from _promotion_problems(key, Promotion.from_config(own))
+
+
 def _study_problems(config: Json) -> Iterator[str]:
     """Check that what a study chooses exists and goes together."""
     unknown = list(_unknown_choices(config, "study"))
@@ -141,8 +155,25 @@ def _study_problems(config: Json) -> Iterator[str]:
     if unknown:
         return
     yield from _world_problems(config, config["study"]["worlds"], "study.worlds")
+    yield from _matched_worlds(config)
     for size in config["study"]["sizes"]:
         yield from _size_problems(config, size, "study")
+
+
+def _matched_worlds(config: Json) -> Iterator[str]:
+    """Check that no world is matched to the effects of a promotion with several variants.
+
+    It would be another world for each of them.
+    """
+    study = config["study"]
+    several = [name for name in study["promotions"] if "arms" in config["promotions"][name]]
+    for world in study["worlds"]:
+        if several and "match" in config["worlds"].get(world, {}):
+            yield (
+                f"worlds.{world}.match: it would give each variant of the promotion {several[0]} a "
+                "world of its own, so that variants cannot be compared; take the world out of "
+                "study.worlds, or write down the parameters that match finds (world.json)"
+            )
 
 
 def _entry_problems(name: str, entry: Json) -> Iterator[str]:
@@ -215,10 +246,9 @@ def _recipe_problems(name: str, recipe: Json, size: int) -> Iterator[str]:
 def _size_problems(config: Json, size: int, group: str, key: str = "sizes") -> Iterator[str]:
     """Check that slates of a size can be built, and that every promotion and world can use them."""
     recipe = config["study"]["slates"]
-    promotions = {
-        name: Promotion.from_config(config["promotions"][name])
-        for name in config[group if group == "sweep" else "study"]["promotions"]
-    }
+    chosen = config[group if group == "sweep" else "study"]["promotions"]
+    entries = two_arm_entries({name: config["promotions"][name] for name in chosen})
+    promotions = {name: Promotion.from_config(entry) for name, entry in entries.items()}
     rows = max(promotion.rows(size) for promotion in promotions.values())
     yield from _recipe_problems(recipe, config["slates"][recipe], rows)
     grows = any(promotion.treatment.grows for promotion in promotions.values())
@@ -282,9 +312,35 @@ def _sweep_problems(config: Json) -> Iterator[str]:
     yield from unknown
     if unknown:
         return
+    for name in sweep["promotions"]:
+        if "arms" in config["promotions"][name]:
+            yield (
+                f"sweep.promotions: {name} has several arms, and a sweep compares two; list "
+                "promotions that do what each of its variants does"
+            )
     yield from _world_problems(config, sweep["worlds"], "sweep.worlds")
     for size in sweep["sizes"]:
         yield from _size_problems(config, size, "sweep")
+
+
+def with_two_arms(config: Mapping[str, Any]) -> list[str]:
+    """Return the promotions of a study that have two arms; the others are not validated.
+
+    Raises
+    ------
+    NetliftError
+        There are none.
+    """
+    promotions = config["study"]["promotions"]
+    two = [name for name in promotions if "arms" not in config["promotions"][name]]
+    if not two:
+        refuse(
+            [
+                f"study.promotions: {', '.join(promotions)}: the validation redraws two arms, and "
+                "these have several; add a promotion that does what one variant does"
+            ]
+        )
+    return two
 
 
 def check_validation(config: Mapping[str, Any]) -> None:
@@ -299,7 +355,7 @@ def check_validation(config: Mapping[str, Any]) -> None:
     for name, case in config["validation"]["cases"].items():
         key = f"validation.cases.{name}"
         case_worlds = case.get("worlds", config["study"]["worlds"])
-        for promotion in config["study"]["promotions"]:
+        for promotion in with_two_arms(config):
             changed = config["promotions"][promotion] | case["promotion"]
             problems += _promotion_problems(f"{key}.promotion", Promotion.from_config(changed))
         missing = list(_world_problems(dict(config), case_worlds, f"{key}.worlds"))

@@ -49,6 +49,7 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
     schema = read_schema("config", schemas)
     given, problems = plain(config)
     complete: Json = completed(given, schema)
+    problems += _probabilities_of_arms(given, complete)
     problems += [*name_problems(complete), *schema_problems(complete, schema)]
     for group, schema_of in (
         ("worlds", world_schema),
@@ -66,6 +67,20 @@ def check_config(config: Mapping[str, Any], schemas: Path = SCHEMAS) -> Json:
         ]
     refuse(problems)
     return complete
+
+
+def _probabilities_of_arms(given: Json, complete: Json) -> list[str]:
+    """Take the default probability from promotions with several arms; refuse one that is given."""
+    problems = []
+    for name, entry in _entries(complete, "promotions"):
+        if "arms" in entry:
+            del entry["probability"]
+            if given["promotions"][name].get("probability") is not None:
+                problems.append(
+                    f"promotions.{name}.probability: each arm has its own: write it under "
+                    f"promotions.{name}.arms.NAME"
+                )
+    return problems
 
 
 def _entries(config: Json, group: str) -> list[tuple[str, Json]]:

@@ -6,10 +6,11 @@ A path below ``results/`` is the list of choices that made the file. Standard li
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from netlift.core.errors import NetliftError
+from netlift.promotion.variants import contrast_name
 
 RECIPE_PATH = "{dataset}/{slates}"
 """What one recipe of slates makes of one data set."""
@@ -85,6 +86,12 @@ class Experiment:
 
     def _filled(self, pattern: str) -> str:
         return pattern.format(**vars(self))
+
+    def contrast(self, variant: str) -> Self:
+        """Return the experiment that compares a variant with control, of one with several arms."""
+        if self.log is not None:
+            return replace(self, log=contrast_name(self.log, variant))
+        return replace(self, promotion=contrast_name(str(self.promotion), variant))
 
     @property
     def slate_set(self) -> str:

@@ -31,7 +31,7 @@ EXPERIMENT = "results/{experiment}"
 STUDY = f"results/{STUDY_PATH}"
 OVER_PROMOTIONS = f"results/{OVER_PROMOTIONS_PATH}"
 OVER_WORLDS = f"results/{OVER_WORLDS_PATH}"
-ARM_LOG = "results/logs/{log}"
+SEVERAL_ARMS = "results/{several_arms}"
 FOLDERS = {
     "dataset": "resources/datasets/{dataset}",
     "scorer": f"results/{RECIPE_PATH}/scorer",
@@ -40,7 +40,7 @@ FOLDERS = {
     "experiment": EXPERIMENT,
     "over_promotions": OVER_PROMOTIONS,
     "over_worlds": OVER_WORLDS,
-    "arm_log": ARM_LOG,
+    "several_arms": SEVERAL_ARMS,
     "sweep": f"{STUDY}/sweep/{{promotion}}",
     "validation": f"{STUDY}/validation/{{promotion}}",
 }
@@ -331,7 +331,7 @@ def outputs_reference() -> str:
         "effects": "Tables of effects of one experiment, in the order in which to read them",
         "models": "Models and policies",
         "over_worlds": "All worlds of one design together",
-        "arms": "A log with several arms, in its folder",
+        "arms": "All variants together, in the folder of a log or a promotion with several arms",
         "over_promotions": "All promotions of the same slates together, in a study of several",
         "studies": "Sweep and validation",
     }
@@ -346,6 +346,6 @@ def outputs_reference() -> str:
 def _within(output: Output) -> str:
     """Return an output's path within the folder of its experiment, design or study."""
     path = output.path
-    for folder in (EXPERIMENT, OVER_WORLDS, OVER_PROMOTIONS, ARM_LOG, STUDY):
+    for folder in (EXPERIMENT, OVER_WORLDS, OVER_PROMOTIONS, SEVERAL_ARMS, STUDY):
         path = path.removeprefix(f"{folder}/")
     return path.replace("{promotion}", "PROMOTION")

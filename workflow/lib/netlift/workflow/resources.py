@@ -74,7 +74,7 @@ def slates_share(study: Study, wildcards: Mapping[str, str]) -> float:
 
     The length of a log is not known before it is read, so the share is taken to be 1.
     """
-    path = wildcards.get("experiment")
+    path = wildcards.get("experiment", wildcards.get("several_arms"))
     if "log" in wildcards or (path and path.startswith("logs/")):
         return 1
     if "case" in wildcards:

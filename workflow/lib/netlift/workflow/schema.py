@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlift.core.errors import listed
 from netlift.logs.variants import OF_VARIANTS
+from netlift.promotion.treatment import TREATMENTS
 from netlift.workflow.plain import MAX_INTEGER, shown
 from netlift.worlds import registry as worlds
 
@@ -60,15 +61,18 @@ def read_schema(name: str, schemas: Path = SCHEMAS) -> Json:
     """Read a schema of the project: ``config``, ``datasets`` or ``logs``."""
     schema: Json = json.loads((schemas / f"{name}.schema.json").read_text(encoding="utf-8"))
     if name == "logs":
-        _let_arms_say_what_they_do(schema)
+        _let_arms_say_what_they_do(schema["properties"]["promotion"], OF_VARIANTS)
+    if name == "config":
+        promotions = schema["properties"]["promotions"]
+        _let_arms_say_what_they_do(promotions["additionalProperties"], TREATMENTS)
     return schema
 
 
-def _let_arms_say_what_they_do(schema: Json) -> None:
-    """Give each arm of a log the keys by which a promotion says what it does."""
-    promotion = schema["properties"]["promotion"]["properties"]
-    arm = promotion["arms"]["additionalProperties"]["properties"]
-    arm |= {key: promotion[key] for key in OF_VARIANTS if key in promotion}
+def _let_arms_say_what_they_do(promotion: Json, treatments: Iterable[str]) -> None:
+    """Give each arm the keys by which a promotion says what it does."""
+    keys = promotion["properties"]
+    arm = keys["arms"]["additionalProperties"]["properties"]
+    arm |= {key: keys[key] for key in treatments if key in keys}
 
 
 def completed(value: Any, schema: Mapping[str, Any]) -> Any:

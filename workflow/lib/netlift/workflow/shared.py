@@ -42,7 +42,8 @@ def _shared(study: Study, other: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if (study.dataset, study.slates) != (other["dataset"], chosen["slates"]):
         return
     yield "slates", study.slates
-    promotions = [name for name in study.promotions if name in chosen["promotions"]]
+    own = study.config["study"]["promotions"]
+    promotions = [name for name in own if name in chosen["promotions"]]
     yield from (("promotions", name) for name in promotions)
     if promotions:
         yield from (("worlds", name) for name in study.worlds if name in chosen["worlds"])

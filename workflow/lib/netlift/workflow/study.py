@@ -13,11 +13,12 @@ from typing import Any, Self
 
 from netlift.core.errors import NetliftError
 from netlift.datasets.entries import import_settings, input_files
-from netlift.effects.codes import MAIN_OUTCOME
+from netlift.effects.codes import DIFFERENCE, MAIN_OUTCOME
 from netlift.logs.entries import LogEntry, log_settings
-from netlift.logs.variants import contrast_entries, contrast_name
+from netlift.logs.variants import contrast_entries
 from netlift.promotion.record import Promotion
 from netlift.promotion.treatment import Treatment
+from netlift.promotion.variants import contrast_name, contrast_names, two_arm_entries
 from netlift.studies.seed_blocks import seed_blocks
 from netlift.workflow.checks import check_sweep, check_validation
 from netlift.workflow.experiment import (
@@ -106,7 +107,8 @@ class Study:
     dataset, slates
         The data set and the recipe of the study's experiments.
     seeds, sizes, promotions, worlds
-        An experiment is made for each combination.
+        An experiment is made for each combination. Of a promotion with several arms, each variant
+        compared with control is one of ``promotions``.
     grids
         The sensitivity grids that are computed.
     log_entries
@@ -114,6 +116,9 @@ class Study:
         has one for each variant, which is compared with control.
     arm_entries
         The entry of each log with several arms, by name.
+    promotion_entries
+        The entry of each promotion with two arms, by name; a promotion with several has one for
+        each variant, which is compared with control.
     """
 
     config: Json
@@ -127,12 +132,13 @@ class Study:
     grids: tuple[str, ...]
     log_entries: Mapping[str, Json]
     arm_entries: Mapping[str, Json]
+    promotion_entries: Mapping[str, Json]
 
     @classmethod
     def from_config(cls, config: Json) -> Self:
         """Parse a configuration that ``check_config`` returned."""
         study = config["study"]
-        lists = ("seeds", "sizes", "promotions", "worlds", "grids")
+        lists = ("seeds", "sizes", "worlds", "grids")
         entries, several = _log_entries(config["logs"])
         return cls(
             config=config,
@@ -141,6 +147,8 @@ class Study:
             slates=study["slates"],
             log_entries=entries,
             arm_entries=several,
+            promotion_entries=two_arm_entries(config["promotions"]),
+            promotions=contrast_names(study["promotions"], config["promotions"]),
             **{key: tuple(study[key]) for key in lists},
         )
 
@@ -171,6 +179,37 @@ class Study:
         return [contrast_name(log, arm.name) for arm in self.arm_logs[log].arms[1:]]
 
     @property
+    def arm_promotions(self) -> dict[str, Json]:
+        """The entry of each promotion with several arms, by name."""
+        return {name: e for name, e in self.config["promotions"].items() if "arms" in e}
+
+    @property
+    def arm_experiments(self) -> list[Experiment]:
+        """The simulated experiments with several arms, world by world in each design."""
+        chosen = [
+            name for name in self.config["study"]["promotions"] if name in self.arm_promotions
+        ]
+        return [
+            Experiment(self.dataset, self.slates, size, seed, promotion, world)
+            for size, seed, promotion, world in product(self.sizes, self.seeds, chosen, self.worlds)
+        ]
+
+    def variants(self, path: str) -> dict[str, Experiment]:
+        """Return the experiment of each variant against control, of one with several arms.
+
+        Parameters
+        ----------
+        path
+            The path of a simulated experiment or of a log below ``results/``.
+        """
+        experiment = Experiment.parse(path)
+        if experiment.log is not None:
+            names = [arm.name for arm in self.arm_logs[experiment.log].arms[1:]]
+        else:
+            names = list(self.arm_promotions[str(experiment.promotion)]["arms"])
+        return {name: experiment.contrast(name) for name in names}
+
+    @property
     def designs(self) -> list[str]:
         """The folders below ``results/`` of slates with a promotion drawn, each once."""
         return list(dict.fromkeys(experiment.design for experiment in self.experiments))
@@ -199,7 +238,7 @@ class Study:
 
     def promotion(self, name: str) -> Promotion:
         """Return how focal items and promotions are drawn."""
-        return Promotion.from_config(self.config["promotions"][name])
+        return Promotion.from_config(self.promotion_entries[name])
 
     def rows(self, size: int, promotion: str) -> int:
         """Return the size of the slates on which a promotion of slates of ``size`` is drawn.
@@ -235,10 +274,13 @@ class Study:
 
     def names(self, experiment: Experiment) -> bool:
         """Whether the configuration names the parts of an experiment; of a log, it need not."""
-        groups = ("datasets", "slates", "promotions", "worlds")
-        parts = (experiment.dataset, experiment.slates, experiment.promotion, experiment.world)
-        pairs = zip(groups, parts, strict=True)
-        return experiment.log is not None or all(name in self.config[key] for key, name in pairs)
+        parts = (
+            (experiment.dataset, self.config["datasets"]),
+            (experiment.slates, self.config["slates"]),
+            (experiment.promotion, self.promotion_entries),
+            (experiment.world, self.config["worlds"]),
+        )
+        return experiment.log is not None or all(name in known for name, known in parts)
 
     def world(self, name: str) -> Json:
         """Return the entry of a world."""
@@ -448,24 +490,36 @@ class Study:
     def _inference(self, *keys: str) -> Json:
         return {key: self.config["inference"][key] for key in keys}
 
+    def _estimator(self, path: str) -> Json:
+        """Return the declared main estimator of an experiment.
+
+        Variants of one promotion are compared by means, so that the difference of two variants'
+        effects is the effect of one against the other.
+        """
+        experiment = Experiment.parse(path)
+        group, name = ("promotions", experiment.promotion)
+        if experiment.log is not None:
+            group, name = ("logs", experiment.log)
+        declared = self._inference("main_estimator")
+        return declared if name in self.config[group] else {"main_estimator": DIFFERENCE}
+
     def _seed_and_outcome(self, path: str) -> Json:
         return {"seed": self.seed(path), "outcome": self.unit(path)}
 
     def ledger_settings(self, path: str) -> Json:
         """Return the settings of the ledger of an experiment."""
-        used = self._inference("min_slates", "bootstrap_draws", "power_effects", "main_estimator")
+        used = self._inference("min_slates", "bootstrap_draws", "power_effects")
+        used |= self.config["decision"] | self._estimator(path)
         return settings(seed=self.seed(path), units=self.units(path), **used)
 
     def delivered_settings(self, path: str) -> Json:
         """Return the settings of the effects of delivered promotions."""
-        return settings(units=self.units(path), **self._inference("main_estimator"))
+        return settings(units=self.units(path), **self._estimator(path))
 
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
-        return settings(
-            **self._seed_and_outcome(path),
-            **self._inference("bootstrap_draws", "near_positions", "main_estimator"),
-        )
+        used = self._inference("bootstrap_draws", "near_positions") | self._estimator(path)
+        return settings(**self._seed_and_outcome(path), **used)
 
     def randomization_settings(self, path: str) -> Json:
         """Return the settings of randomization tests."""
@@ -484,17 +538,9 @@ class Study:
 
     def candidate_settings(self, path: str) -> Json:
         """Return the settings of rules for which item to promote."""
-        experiment = Experiment.parse(path)
-        source = (
-            self.promotion(str(experiment.promotion))
-            if experiment.log is None
-            else self.log(experiment.log)
-        )
-        return settings(
-            **self._seed_and_outcome(path),
-            **self.config["policy"],
-            treatment=source.treatment.settings,
-        )
+        treatment = self._treatment(path).settings
+        used = self._seed_and_outcome(path) | self.config["policy"]
+        return settings(treatment=treatment, **used)
 
     def _policy(self, *keys: str) -> Json:
         return {key: self.config["policy"][key] for key in keys}
@@ -643,24 +689,39 @@ class Study:
             **delivery,
         )
 
-    def arm_settings(self, name: str) -> Json:
-        """Return the settings of the comparison of a log's variants, and of its page."""
-        log = self.arm_logs[name]
-        variants = log.arms[1:]
-        used = self._inference("permutations", "studentized", "main_estimator")
+    def arm_settings(self, path: str) -> Json:
+        """Return the settings of the comparison of variants, and of its page."""
+        contrasts = self.variants(path)
+        used = self._inference("permutations", "studentized")
         return settings(
-            seed=self.seeds[0],
-            units=log.units,
+            seed=self.seed(path),
+            units=self.units(path),
             # A list keeps the order, which a mapping with sorted keys would not.
-            variants=[arm.name for arm in variants],
-            phrases={arm.name: arm.treatment.phrase for arm in variants if arm.treatment},
-            contrasts={arm.name: contrast_name(name, arm.name) for arm in variants},
+            variants=list(contrasts),
+            phrases={name: self._treatment(run.path).phrase for name, run in contrasts.items()},
+            contrasts={name: contrast.path for name, contrast in contrasts.items()},
             **used,
         )
 
-    def arm_page_settings(self, name: str) -> Json:
-        """Return the settings of the page of a log with several arms."""
-        return settings(**self.arm_settings(name), log=name, entry=self.arm_entries[name])
+    def arm_count_settings(self, path: str) -> Json:
+        """Return the settings of the count of slates in each arm of a simulated experiment."""
+        experiment = Experiment.parse(path)
+        unit = self.arm_promotions[str(experiment.promotion)]["unit"]
+        return settings(variants=list(self.variants(path)), unit=unit)
+
+    def arm_page_settings(self, path: str) -> Json:
+        """Return the settings of the page of all variants of a log or a simulated experiment."""
+        experiment = Experiment.parse(path)
+        if experiment.log is not None:
+            entry = self.arm_entries[experiment.log]
+            return settings(**self.arm_settings(path), log=experiment.log, entry=entry)
+        return settings(
+            **self.arm_settings(path),
+            entry=self.arm_promotions[str(experiment.promotion)],
+            promotion=experiment.promotion,
+            world=experiment.world,
+            size=experiment.size,
+        )
 
     def page_settings(self, path: str) -> Json:
         """Return the choices that define one experiment, and no others.
@@ -668,7 +729,7 @@ class Study:
         For a log that is not in this study, the entry is empty.
         """
         experiment = Experiment.parse(path)
-        analysis = {key: self.config[key] for key in ("inference", "models", "policy")}
+        analysis = {key: self.config[key] for key in ("decision", "inference", "models", "policy")}
         if experiment.log is not None:
             entry = dict(self.log_entries.get(experiment.log, {}))
             # A rule's settings are sorted; the first outcome is the main one.
@@ -699,6 +760,7 @@ class Study:
             grids=self.grid_paths,
             sweeps=self.sweep_folders,
             validations=self.validation_folders,
+            arms=[experiment.path for experiment in self.arm_experiments],
             logs=list(self.logs),
             arm_logs=list(self.arm_logs),
             entry=self.config["datasets"][self.dataset],
@@ -712,8 +774,13 @@ class Study:
 
     @property
     def validation_folders(self) -> list[str]:
-        """Folders below ``results/`` of the study's validations, one for each promotion."""
-        return [f"{self.folder}/validation/{name}" for name in self.promotions]
+        """Folders below ``results/`` of the study's validations: of each promotion of two arms."""
+        return [f"{self.folder}/validation/{name}" for name in self.validated]
+
+    @property
+    def validated(self) -> list[str]:
+        """The study's promotions with two arms, which can be validated."""
+        return [name for name in self.promotions if name in self.config["promotions"]]
 
     @property
     def over_promotions(self) -> list[str]:

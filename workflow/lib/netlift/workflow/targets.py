@@ -52,8 +52,12 @@ def _candidates(path: str, patterns: Sequence[str], study: Study) -> Iterator[st
     """Yield what the rules make, with the names that are nearest to the parts of a path."""
     chosen = _nearest_choices(path, study)
     for pattern in patterns:
-        for experiment in (EXPERIMENT_PATH, "logs/{log}"):
-            whole = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", pattern).replace("{experiment}", experiment)
+        for experiment, several in (
+            (EXPERIMENT_PATH, EXPERIMENT_PATH.replace("{promotion}", "{arm_promotion}")),
+            ("logs/{log}", "logs/{arm_log}"),
+        ):
+            whole = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", pattern)
+            whole = whole.replace("{experiment}", experiment).replace("{several_arms}", several)
             if set(re.findall(r"\{(\w+)\}", whole)) <= set(chosen):
                 yield whole.format(**chosen)
 
@@ -64,7 +68,9 @@ def _nearest_choices(path: str, study: Study) -> Mapping[str, str]:
     names: dict[str, tuple[Iterable[str], str | None]] = {
         "dataset": (config["datasets"], study.dataset),
         "slates": (config["slates"], study.slates),
-        "promotion": (config["promotions"], study.promotions[0]),
+        "promotion": (study.promotion_entries, study.promotions[0]),
+        "arm_promotion": (study.arm_promotions, None),
+        "arm_log": (study.arm_logs, None),
         "world": (config["worlds"], study.worlds[0]),
         "grid": (config["grids"], None),
         "case": (config["validation"]["cases"], None),

@@ -81,6 +81,12 @@ class Outcomes:
     click_control: Booleans
     click_promoted: Booleans
 
+    def of(self, chosen: Booleans) -> Outcomes:
+        """Return those of some of the slates, shape (N,)."""
+        if chosen.all():
+            return self
+        return Outcomes(*(values[chosen] for values in vars(self).values()))
+
 
 def simulate(slates: Slates, world: World, uniforms: Floats) -> Outcomes:
     """Compute both arms' probabilities and clicks, block by block.
@@ -255,9 +261,10 @@ class Simulation:
     def with_candidate_effects(self, treatment: Treatment) -> pd.DataFrame:
         """Return the items with ``known_candidate_effect`` (see ``candidate_effects``).
 
-        Without that column if slates have several focal items, so that no item has its own effect.
+        Without that column if slates have several focal items, so that no item has its own effect,
+        or a boost reorders them.
         """
-        if treatment.focal_items > 1:
+        if treatment.focal_items > 1 or treatment.kind == "rerank":
             return self.items
         shape = self.slates.is_focal.shape
         candidates = self.items["focal_probability"].to_numpy().reshape(shape) > 0
