@@ -484,9 +484,14 @@ def simultaneous_quantile(covariance: Floats, df: float, seed: int) -> float:
     return float(np.quantile(np.abs(drawn).max(axis=1), CONFIDENCE))
 
 
-def rule_label(rule: pd.Series) -> str:
-    """Return the label of a rule, a row of policies; for a rule that a user added, its code."""
-    return str(rule.get("rule_label", RULES.get(rule["rule"], rule["rule"])))
+def rule_label(rule: str) -> str:
+    """Return the label of a rule; for a rule that a user added, its code."""
+    return RULES.get(rule, rule)
+
+
+def _label(row: pd.Series) -> str:
+    """Return the label that a row of policies has, or that of its code."""
+    return str(row.get("rule_label", rule_label(str(row["rule"]))))
 
 
 def _promote(rule: pd.Series, n_compared: int) -> str:
@@ -496,7 +501,7 @@ def _promote(rule: pd.Series, n_compared: int) -> str:
         "" if lower > 0 else " How much it gains is not shown: measure it in a further experiment."
     )
     return (
-        f"Promote by the rule '{rule_label(rule)}', the best of {n_compared} that "
+        f"Promote by the rule '{_label(rule)}', the best of {n_compared} that "
         f"were compared. Corrected for that choice, its value is {rule['corrected_value']:+,.1f} "
         f"{rule['unit']} (95% interval, given that it was chosen: {lower:+,.1f} to {upper:+,.1f}; "
         f"not corrected: {rule['naive_value']:+,.1f}).{unsure} Where no rule gains, one is "
@@ -520,7 +525,7 @@ def _promote_nothing(compared: pd.DataFrame, largest: float, margin: float) -> s
     if len(contradicted):
         rule = contradicted.iloc[0]
         return (
-            f"Promote nothing: of the {len(compared)} rules compared, '{rule_label(rule)}' "
+            f"Promote nothing: of the {len(compared)} rules compared, '{_label(rule)}' "
             "was chosen on a part of the randomized units, but the others contradict it: corrected "
             f"for the choice, its value is {rule['corrected_value']:+,.1f} {rule['unit']} (95% "
             f"interval {rule['corrected_ci_95_lower']:+,.1f} to "
@@ -528,7 +533,7 @@ def _promote_nothing(compared: pd.DataFrame, largest: float, margin: float) -> s
         )
     return (
         f"Promote nothing: none of the {len(compared)} rules compared is shown to gain{more} (best "
-        f"lower bound {best['lower_bound']:+,.1f} {best['unit']}, '{rule_label(best)}'). "
+        f"lower bound {best['lower_bound']:+,.1f} {best['unit']}, '{_label(best)}'). "
         f"{excluded}"
     )
 
@@ -558,7 +563,7 @@ def verdict(policies: pd.DataFrame, *, margin: float = 0.0) -> dict[str, Any]:
     result = {
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
-        "rule_label": rule_label(row),
+        "rule_label": _label(row),
         "statement": _promote(row, len(compared))
         if shipped
         else _promote_nothing(compared, largest, margin),
