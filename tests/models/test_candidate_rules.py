@@ -1,6 +1,8 @@
 """Rules for which item to promote: by hand, under caps, and learned on earlier folds only."""
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,8 @@ import pytest
 from test_candidates import ITEMS, simulated
 
 from netlift.core.errors import NetliftError
+from netlift.core.left_out import why_left_out
+from netlift.core.tables import read_json, read_table, write_table
 from netlift.models.candidate_codes import AT_RANDOM, BEST, MOST_RELEVANT, OWN, SLOT
 from netlift.models.candidate_comparison import compare_candidates
 from netlift.models.candidate_rules import (
@@ -20,6 +24,9 @@ from netlift.models.candidates import Candidates
 from netlift.models.folds import user_folds
 from netlift.models.policies import PROMOTE, PROMOTE_NOTHING
 from netlift.models.trees import best_tree
+from netlift.workflow.outputs import made_by
+
+ROOT = Path(__file__).parents[2]
 
 SETTINGS = {
     "treatment": {},
@@ -246,3 +253,21 @@ def test_rules_are_described_with_their_limits():
     assert "items of the same seller in at most 10% of slates" in words[BEST]
     assert "at most 50% of slates" in words[SLOT]
     assert "of the 4 most relevant" in words[MOST_RELEVANT]
+
+
+def test_without_a_random_candidate_the_files_say_what_one_would_add(tmp_path):
+    items = ITEMS.drop(columns=["focal_probability", "known_candidate_effect"])
+    slates = items.drop_duplicates("slate_id").reset_index(drop=True)
+    fold = user_folds(slates["user_id"].to_numpy(), n_folds=5, seed=1)
+    tables = {"slate_items": items, "accounts": slates, "slate_effects": slates.assign(fold=fold)}
+    inputs = {name: str(tmp_path / f"{name}.parquet") for name in tables}
+    for name, table in tables.items():
+        write_table(table, inputs[name])
+    made = {output.name: str(tmp_path / output.file) for output in made_by("compare_candidates")}
+    script = runpy.run_path(str(ROOT / "workflow/scripts/compare_candidates.py"))["main"]
+    script(inputs, made, SETTINGS | {"outcome": "clicks"}, 1)
+    for name, path in made.items():
+        content = read_json(path) if path.endswith(".json") else read_table(path)
+        reason = why_left_out(content)
+        assert "only whether to promote the chosen item can be said" in reason, name
+        assert "drawn at random from known candidates" in reason
