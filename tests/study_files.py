@@ -225,7 +225,7 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
         items,
         accounts,
         made("estimate_row_effects"),
-        settings | chosen("bootstrap_draws near_positions"),
+        settings | chosen("bootstrap_draws near_positions min_slates"),
     )
     script("test_randomization").main(
         items,

@@ -10,7 +10,7 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
 from netlift.effects.power_table import power_table
 from netlift.inference.estimate import Estimate
-from netlift.inference.power import minimum_detectable_effect, power, slates_needed
+from netlift.inference.power import exaggeration, minimum_detectable_effect, power, slates_needed
 
 MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
 EFFECTS = [0.05, 0.2]
@@ -171,7 +171,7 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
         (estimator, component, question)
         for estimator in estimators
         for component in lines
-        for question in (MINIMUM, GIVEN, GIVEN)
+        for question in (MINIMUM, GIVEN, GIVEN, "known_effect")
     ]
     given = table[table["question"] == GIVEN]
     assert given["effect_per_slate"].tolist() == EFFECTS * 20
@@ -192,6 +192,8 @@ def test_every_estimator_and_line_has_a_row_for_each_question():
         "se",
         "effect_per_slate",
         "power",
+        "exaggeration",
+        "wrong_sign_probability",
         "slates_needed",
         "note",
     ]
@@ -233,7 +235,7 @@ def test_sixteen_times_the_slates_show_a_quarter_of_the_effect_as_had_been_said(
 
 
 def test_without_questions_only_the_minimum_is_answered():
-    assert set(table_of(ragged_accounts(), [])["question"]) == {MINIMUM}
+    assert set(table_of(ragged_accounts(), [])["question"]) == {MINIMUM, "known_effect"}
 
 
 def test_an_estimator_without_numbers_says_why():
@@ -268,3 +270,28 @@ def test_a_sum_that_does_not_vary_though_its_parts_do_is_noted_too():
     total = table[(table["line"] == "total") & table["se"].notna()]
     assert total["power"].isna().all()
     assert total["note"].str.contains("does not vary").all()
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.5, 1.0, 2.0, 2.8, 5.0])
+def test_exaggeration_is_that_of_simulated_significant_estimates(shift):
+    """Of 2 million draws; a difference beyond 5 errors is one in two million."""
+    draws = np.random.default_rng(3).normal(-shift, 1, 2_000_000)
+    significant = draws[np.abs(draws) > stats.norm.isf(0.025)]
+    size, wrong = exaggeration(-3 * shift, 3.0, np.inf)
+    share = np.abs(significant) / shift
+    assert abs(size - share.mean()) < 5 * share.std() / np.sqrt(len(share))
+    error = np.sqrt(max(wrong * (1 - wrong), 1e-6) / len(significant))
+    assert abs(wrong - (significant > 0).mean()) < 5 * error
+
+
+def test_an_effect_of_zero_is_not_exaggerated():
+    assert exaggeration(0.0, 1.0, np.inf) is None
+
+
+def test_known_effects_have_their_power():
+    accounts = slate_outcomes(random_items(3, 300, 6))
+    table = table_of(accounts, [])
+    row = table[(table["question"] == "known_effect") & (table["line"] == "total")].iloc[0]
+    known = accounts["known_effect_total"].mean()
+    assert row["effect_per_slate"] == pytest.approx(known)
+    assert row["power"] == pytest.approx(power(known, row["se"], 298.0), rel=0.05)

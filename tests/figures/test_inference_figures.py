@@ -16,6 +16,7 @@ from matplotlib.text import Text
 
 from netlift.core.tables import read_table, write_table
 from netlift.effects import design_checks as diagnostics
+from netlift.effects import diversion as matrices
 from netlift.effects import item_level, ledger
 from netlift.effects import leakage as audit
 from netlift.effects import power_table as power_module
@@ -26,6 +27,7 @@ from netlift.effects import spillover as row_effects
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.estimators import label_of
 from netlift.figures.diagnostics import WORDS, design_diagnostics
+from netlift.figures.diversion import diversion, largest_takings
 from netlift.figures.drawing.marks import BAND, ESTIMATE, INTERVAL, KNOWN
 from netlift.figures.drawing.style import SMALL
 from netlift.figures.drawing.text import p_value, signed, with_interval
@@ -52,6 +54,8 @@ DRAWN_FROM = {
         design_diagnostics,
         item_level_claim,
         segments,
+        diversion,
+        largest_takings,
         spillover_sensitivity,
     )
 }
@@ -64,6 +68,7 @@ def tables_of(items, folder):
     accounts, near, chance = slate_outcomes(items), {"near_positions": 2}, {"seed": 1}
     by_segment, heterogeneity = segment_effects.segments(accounts, min_slates=10)
     tables = {
+        "diversion": matrices.diversion(items, min_slates=2),
         "component_effects": ledger.component_effects(compared(accounts)),
         "component_covariance": ledger.component_covariance(compared(accounts)),
         "shares": share_sets.shares(compared(accounts)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from netlift.inference.shrinkage import MIN_SHRUNKEN, Shrunken, shrunken
+from netlift.inference.shrinkage import MIN_SHRUNKEN, Shrunken, shrunken, shrunken_jointly
 
 
 def posterior(values: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,3 +109,36 @@ def test_a_value_far_from_the_others_is_held_less_often_than_said_as_documented(
         [(one.lower <= true) & (true <= one.upper) for one in simulated(true, np.ones(8), 200)]
     )
     assert 0.7 < held[:, 7].mean() < 0.92 < held[:, :7].mean()
+
+
+def test_correlated_errors_agree_with_a_sum_over_mean_and_spread():
+    """Sum the posterior over a grid of mu and A, with the joint normal density of the errors."""
+    values = np.array([1.0, -0.5, 2.0, 0.3, 1.5])
+    errors = np.array([1.0, 0.7, 1.2, 0.5, 0.9])
+    covariance = np.outer(errors, errors) * (0.6 + 0.4 * np.eye(5))
+    found = shrunken_jointly(values, covariance)
+    means = np.linspace(-30, 30, 3001)
+    share = (np.arange(3000) + 0.5) / 3000
+    total = first = second = 0.0
+    for tau, step in zip(share / (1 - share), 1 / (1 - share) ** 2, strict=True):
+        inverse = np.linalg.inv(covariance + tau**2 * np.eye(5))
+        left = values - means[:, None]
+        density = np.exp(-np.einsum("mi,ij,mj->m", left, inverse, left) / 2)
+        density *= np.sqrt(np.linalg.det(inverse)) * 2 * tau * step
+        pull = covariance @ inverse
+        center = values - left @ pull.T
+        variance = np.diag(covariance - pull @ covariance)
+        total += density.sum()
+        first += density @ center
+        second += density @ (center**2 + variance)
+    mean = first / total
+    np.testing.assert_allclose(found.value, mean, rtol=2e-3)
+    np.testing.assert_allclose(found.se, np.sqrt(second / total - mean**2), rtol=2e-3)
+
+
+def test_uncorrelated_errors_are_the_independent_case():
+    rng = np.random.default_rng(1)
+    values, errors = rng.normal(size=7), rng.uniform(0.3, 2.0, 7)
+    apart, jointly = shrunken(values, errors), shrunken_jointly(values, np.diag(errors**2))
+    for name in ("value", "se", "lower", "upper"):
+        np.testing.assert_allclose(getattr(jointly, name), getattr(apart, name), rtol=1e-9)

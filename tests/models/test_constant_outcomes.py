@@ -55,7 +55,7 @@ def test_every_table_is_made(name, truth):
         accounts,
         seed=1,
         outcome=CLICKS,
-        **{key: inference[key] for key in ("bootstrap_draws", "near_positions")},
+        **{key: inference[key] for key in ("bootstrap_draws", "near_positions", "min_slates")},
     )
     assert all(np.isfinite(rows["spillover_sensitivity"]["estimate"].dropna()))
     tests = randomization_tests(

@@ -20,6 +20,7 @@ import netlift
 from netlift.__main__ import main
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table, write_table
+from netlift.effects.margins import NO_MARGINS
 from netlift.figures.drawing.themes import DARK, LIGHT
 from netlift.logs.entries import LogEntry
 from netlift.logs.problems import Problem, contract_table
@@ -364,7 +365,7 @@ class TestPage:
         assert "segments" in page.tables
         assert not {"outcome_models", "observed_effects", "slate_items"} & set(page.tables)
         assert page.figures == {}
-        assert set(page.reasons.values()) == {NO_ROWS}
+        assert set(page.reasons.values()) == {NO_ROWS, NO_MARGINS}
         shown = experiment_page(page)
         assert f"Not shown ({NO_ROWS}):" in shown
         assert check_decision(decision(page)) is None
@@ -380,7 +381,8 @@ class TestPage:
         page = gather("logs/watch", settings, root=tmp_path)
         assert "observed_effects" not in page.tables
         assert page.reasons == {
-            "observed_effects": "made from an earlier results/logs/watch/slate_outcomes.parquet"
+            "margins": NO_MARGINS,
+            "observed_effects": "made from an earlier results/logs/watch/slate_outcomes.parquet",
         }
         assert "Not shown (made from an earlier" in experiment_page(page)
 

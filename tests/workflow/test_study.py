@@ -226,7 +226,8 @@ KEYS = {
     "estimate_ledger": "bootstrap_draws main_estimator margins min_slates moved_share "
     "power_effects seed units",
     "estimate_delivered": "main_estimator units",
-    "estimate_row_effects": "bootstrap_draws main_estimator near_positions outcome seed",
+    "estimate_row_effects": "bands bootstrap_draws main_estimator min_slates near_positions "
+    "outcome seed",
     "test_randomization": "near_positions outcome permutations seed studentized",
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",

@@ -8,7 +8,7 @@ names it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,16 @@ def table_or_reason(make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         return make()
     except NetliftError as error:
         return reason_table(str(error))
+
+
+def tables_or_reason(
+    make: Callable[[], Sequence[pd.DataFrame]], number: int
+) -> Sequence[pd.DataFrame]:
+    """Return tables that are made together; where the data do not allow it, as many reasons."""
+    try:
+        return make()
+    except NetliftError as error:
+        return [reason_table(str(error))] * number
 
 
 def need_made(*contents: pd.DataFrame | Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from netlift.core.left_out import why_left_out
+from netlift.core.left_out import tables_or_reason, why_left_out
 from netlift.core.outcome import Outcome
 from netlift.effects.codes import TOTAL_LINE
 from netlift.effects.empty_lines import empty_lines, without_numbers
@@ -25,6 +25,7 @@ from netlift.effects.risk import risk_by_cluster, risk_by_position
 from netlift.effects.segments import segments
 from netlift.effects.shares import shares
 from netlift.effects.slate_accounts import SlateAccounts
+from netlift.effects.user_segments import user_segments
 from netlift.effects.whole_slates import PARTS, has_parts, reasons_of_parts, with_total_as_part
 
 
@@ -72,13 +73,8 @@ def account_tables(
             "margins": margin_table(whole, totals, moved_share=moved_share, outcome=outcome)
         }
     compared = SlateAccounts.from_table(accounts, main_estimator)
-    by_segment, heterogeneity = segments(
-        accounts,
-        min_slates=min_slates,
-        seed=seed,
-        bootstrap_draws=bootstrap_draws,
-        outcome=outcome,
-    )
+    options = {"min_slates": min_slates, "seed": seed, "bootstrap_draws": bootstrap_draws}
+    by_segment, heterogeneity = segments(accounts, **options, outcome=outcome)
     of_lines = {
         "component_effects": component_effects(compared),
         "shares": shares(compared),
@@ -89,6 +85,11 @@ def account_tables(
         "heterogeneity": heterogeneity,
         "power": outcome.in_units(power_table(compared, effects=power_effects)),
     }
+    by_user, users_differ = tables_or_reason(
+        lambda: user_segments(accounts, **options, outcome=outcome), 2
+    )
+    if not why_left_out(by_user):
+        of_lines |= {"user_segments": by_user, "user_heterogeneity": users_differ}
     declared = margin_table(compared, margins, moved_share=moved_share, outcome=outcome)
     empty = empty_lines(accounts)
     return {
@@ -96,6 +97,8 @@ def account_tables(
         "component_support": component_support(accounts),
         "additivity_checks": additivity_checks(compared),
         "component_covariance": component_covariance(compared, units=units),
+        "user_segments": by_user,
+        "user_heterogeneity": users_differ,
         **{name: without_numbers(table, empty) for name, table in of_lines.items()},
     }
 

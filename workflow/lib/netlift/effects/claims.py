@@ -72,11 +72,11 @@ class Claims:
             parts.append(added)
         if user is None:
             squares = [(part**2).sum(axis=-1) for part in parts]
-            fourths = sum((part**4).sum(axis=-1) for part in parts)
+            fourths = sum(((part**2) ** 2).sum(axis=-1) for part in parts)
             total = squares[0] + squares[1]
         else:
             both = parts[0] - parts[1]
-            total, fourths = (both**2).sum(axis=-1), (both**4).sum(axis=-1)
+            total, fourths = (both**2).sum(axis=-1), ((both**2) ** 2).sum(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(fourths > 0, total**2 / fourths, 0.0)
         return cls(np.minimum(*units), terms)

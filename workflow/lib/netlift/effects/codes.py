@@ -94,8 +94,12 @@ TOPICS = {
 }
 """Labels of the topics, in their order."""
 
-MINIMUM, GIVEN = "minimum_detectable_effect", "given_effect"
-QUESTIONS = {MINIMUM: "minimum detectable effect", GIVEN: "given effect"}
+MINIMUM, GIVEN, KNOWN = "minimum_detectable_effect", "given_effect", "known_effect"
+QUESTIONS = {
+    MINIMUM: "minimum detectable effect",
+    GIVEN: "given effect",
+    KNOWN: "known effect of this world",
+}
 """Labels of the questions."""
 
 FIRST_STAGE, OF_DRAW, OF_DELIVERED = "first_stage", "of_draw", "of_delivered"
@@ -108,3 +112,26 @@ DELIVERED_MEASURES = {
 
 EXPOSED, UNEXPOSED = "exposed", "unexposed"
 """Groups of item rows in the audit of leakage."""
+
+ALL_SLATES, OF_GROUP, OF_RARER, OF_SEVERAL = "all", "group", "rarer", "several"
+"""Kinds of rows of the diversion matrix: all slates; those whose focal item is of one group, or of
+a rarer one; those whose focal items are of several groups."""
+
+FOCAL_PART, OWN_PART, GROUP_PART, RARER_PART = "focal", "own_group", "group", "rarer"
+OWN_SUM, OTHER_SUM, OTHERS_PART, TOTAL_PART = "own_groups", "other_groups", "others", "total"
+"""Kinds of columns: the focal item, the other items of its group, the items of another group, those
+of rarer groups; and sums: of the items of the focal items' own groups, of all other groups, of all
+items but the focal one, of all items."""
+
+SUMS = (OWN_SUM, OTHER_SUM, OTHERS_PART, TOTAL_PART)
+"""Kinds of columns that are sums over groups."""
+
+TAKINGS = (OWN_PART, GROUP_PART, RARER_PART)
+"""Kinds of columns that add up with the focal item to the total."""
+
+CLUSTER, ATTRIBUTE = "cluster", "item_attribute_"
+"""The attribute of items that every experiment has, and the prefix of the columns of further ones
+in items: seller, brand, price."""
+
+NO_GROUP = "(none)"
+"""Name of the group of items whose attribute is missing."""

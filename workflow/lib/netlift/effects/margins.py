@@ -196,7 +196,9 @@ def _moved(
     return [taken, both]
 
 
-def margin_sentences(table: pd.DataFrame, outcome: Outcome = CLICKS) -> list[str]:
+def margin_sentences(
+    table: pd.DataFrame, outcome: Outcome = CLICKS, *, intervals: bool = True
+) -> list[str]:
     """Say for each line with a margin what is shown, and for the total whether it is moved.
 
     Parameters
@@ -205,6 +207,8 @@ def margin_sentences(table: pd.DataFrame, outcome: Outcome = CLICKS) -> list[str
         From ``margin_table``.
     outcome
         The outcome's names.
+    intervals
+        Whether each sentence ends with its interval.
     """
     sentences = []
     for row in table[table["question"] == NO_WORSE].to_dict("records"):
@@ -227,7 +231,8 @@ def margin_sentences(table: pd.DataFrame, outcome: Outcome = CLICKS) -> list[str
         }[str(row["verdict"])]
         if same["verdict"] == SHOWN:
             claim = f"the change is shown to be within plus and minus {loss}"
-        sentences.append(f"{row['component']}: {claim} (95% interval {interval}).")
+        end = f" (95% interval {interval})" if intervals else ""
+        sentences.append(f"{row['component']}: {claim}{end}.")
     moved = table[table["question"] == MOVED]
     if len(moved) and moved.iloc[0]["verdict"] == SHOWN:
         share = float(table.loc[table["question"] == TAKEN, "margin"].iloc[0])

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import PER_SLATE
-from netlift.effects.codes import GIVEN, LINES, MINIMUM, QUESTIONS
+from netlift.effects.codes import GIVEN, KNOWN, LINES, MINIMUM, QUESTIONS
 from netlift.effects.estimators import ESTIMATORS
-from netlift.effects.slate_accounts import SlateAccounts
-from netlift.inference.power import minimum_detectable_effect, power, slates_needed
+from netlift.effects.slate_accounts import SlateAccounts, known_effects
+from netlift.inference.power import exaggeration, minimum_detectable_effect, power, slates_needed
+
+_NUMBERS = (
+    "effect_per_slate",
+    "power",
+    "exaggeration",
+    "wrong_sign_probability",
+    "slates_needed",
+)
 
 
 def power_table(accounts: SlateAccounts, *, effects: Sequence[float]) -> pd.DataFrame:
@@ -28,12 +37,15 @@ def power_table(accounts: SlateAccounts, *, effects: Sequence[float]) -> pd.Data
     Returns
     -------
     For every estimator and line of the ledger one row for the effect that is detected with 80%
-    power, and one for each given effect: ``effect_per_slate``, ``power`` (the chance that the 95%
-    interval excludes zero) with the available slates, and ``slates_needed`` for 80% power. A
+    power, one for each given effect, and in a simulated world one for the known effect:
+    ``effect_per_slate``, ``power`` (the chance that the 95% interval excludes zero) with the
+    available slates, ``slates_needed`` for 80% power, and, of estimates whose interval excludes
+    zero, the ``exaggeration`` (their mean size over the effect's) and the
+    ``wrong_sign_probability`` (see ``inference.power``). A
     line without an error has one row without numbers and the reason in ``note``.
     """
     rows = []
-    n_slates = len(accounts)
+    n_slates, known = len(accounts), known_effects(accounts.table)
     for estimator in ESTIMATORS:
         arms, note = accounts.effects(estimator=estimator)
         for ledger_line in LINES:
@@ -42,7 +54,7 @@ def power_table(accounts: SlateAccounts, *, effects: Sequence[float]) -> pd.Data
                 "unit_code": PER_SLATE,
                 "slates": n_slates,
             }
-            missing = dict.fromkeys(("effect_per_slate", "power", "slates_needed"))
+            missing = dict.fromkeys(_NUMBERS)
             if arms is None:
                 rows.append(line | {"question": MINIMUM, "se": None, **missing, "note": note})
                 continue
@@ -53,13 +65,19 @@ def power_table(accounts: SlateAccounts, *, effects: Sequence[float]) -> pd.Data
                 rows.append(line | {"question": MINIMUM, **missing, "note": why})
                 continue
             smallest = minimum_detectable_effect(estimate.se, estimate.df)
-            for question, effect in ((MINIMUM, smallest), *((GIVEN, effect) for effect in effects)):
+            asked = [(MINIMUM, smallest), *((GIVEN, effect) for effect in effects)]
+            if known is not None:
+                asked.append((KNOWN, float(np.dot(ledger_line.weights, known))))
+            for question, effect in asked:
+                exaggerated = exaggeration(effect, estimate.se, estimate.df)
                 rows.append(
                     line
                     | {
                         "question": question,
                         "effect_per_slate": effect,
                         "power": power(effect, estimate.se, estimate.df),
+                        "exaggeration": None if exaggerated is None else exaggerated[0],
+                        "wrong_sign_probability": None if exaggerated is None else exaggerated[1],
                         "slates_needed": n_slates
                         if question == MINIMUM
                         else slates_needed(effect, estimate, n_slates),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -135,26 +135,98 @@ def segments(
     line: Cochran's Q and p-value, and ``tau``, the standard deviation of the true effects over
     segments, where these are independent.
     """
+    kinds = (Segmentation(*kind, label=SEGMENT_TYPES[kind[0]]) for kind in _segmentations(accounts))
+    return effects_by_segment(
+        accounts,
+        kinds,
+        min_slates=min_slates,
+        seed=seed,
+        bootstrap_draws=bootstrap_draws,
+        outcome=outcome,
+    )
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One way to divide slates.
+
+    Attributes
+    ----------
+    code
+        Its code.
+    segment_of
+        Each slate's segment, shape (N,).
+    order
+        The segments in order; those without slates are left out.
+    why_not
+        Why there are none, if so.
+    label
+        Its name for people.
+    about
+        Further columns of each segment.
+    """
+
+    code: str
+    segment_of: pd.Series
+    order: Sequence[str]
+    why_not: str | None
+    label: str
+    about: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+def effects_by_segment(
+    accounts: pd.DataFrame,
+    kinds: Iterable[Segmentation],
+    *,
+    min_slates: int,
+    seed: int,
+    bootstrap_draws: int,
+    outcome: Outcome,
+    lines_before: int = 0,
+    at_once: int = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Estimate the ledger in each segment of several segmentations.
+
+    Parameters
+    ----------
+    accounts, min_slates, seed, bootstrap_draws, outcome
+        As in ``segments``.
+    kinds
+        The segmentations.
+    lines_before
+        Number of lines whose draws are those of other tables.
+    at_once
+        Number of segmentations for whose segments simultaneous intervals hold at once.
+
+    Returns
+    -------
+    Segments, and heterogeneity: see ``segments``.
+    """
     table: list[dict[str, object]] = []
     heterogeneity: list[dict[str, object]] = []
+    labels: dict[str, str] = {}
     design = Design.from_table(accounts)
-    for segment_type, segment_of, order, why_not in _segmentations(accounts):
-        if why_not:
-            row: dict[str, object] = {"segment_type": segment_type, "unit_code": PER_SLATE}
-            table.append(row | {"note": why_not})
+    for kind in kinds:
+        labels[kind.code] = kind.label
+        if kind.why_not:
+            row: dict[str, object] = {"segment_type": kind.code, "unit_code": PER_SLATE}
+            table.append(row | {"note": kind.why_not})
             continue
-        members = {name: (segment_of == name).to_numpy() for name in order}
+        members = {name: (kind.segment_of == name).to_numpy() for name in kind.order}
         parts = [
             _Segment.from_accounts(name, accounts[member], min_slates)
             for name, member in members.items()
             if member.any()
         ]
-        shared = design.unit_name if design.mixed_units(pd.factorize(segment_of)[0]) else None
-        lines, rows = _lines(parts, shared, len(heterogeneity), seed, bootstrap_draws, outcome)
-        heterogeneity += [{"segment_type": segment_type} | line for line in lines]
-        table += [{"segment_type": segment_type} | row for row in rows]
+        mixed = design.mixed_units(pd.factorize(kind.segment_of)[0])
+        shared, before = design.unit_name if mixed else None, lines_before + len(heterogeneity)
+        lines, rows = _lines(parts, shared, before, seed, bootstrap_draws, outcome, at_once)
+        heterogeneity += [{"segment_type": kind.code} | line for line in lines]
+        about = [kind.about.get(str(row["segment"]), {}) for row in rows]
+        pairs = zip(rows, about, strict=True)
+        table += [{"segment_type": kind.code, **row, **more} for row, more in pairs]
     frame, heterogeneity_table = (
-        with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=SEGMENT_TYPES)
+        with_labels(outcome.in_units(pd.DataFrame(rows)), segment_type=labels)
         for rows in (table, heterogeneity)
     )
     return frame[[*[name for name in frame if name != "note"], "note"]], heterogeneity_table
@@ -167,6 +239,7 @@ def _lines(
     seed: int,
     draws: int,
     outcome: Outcome,
+    at_once: int,
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Return the heterogeneity of each line of the ledger, and the segments' rows of all lines.
 
@@ -178,8 +251,8 @@ def _lines(
         Name of the randomized units that segments share, if any.
     lines_before
         Lines of earlier segmentations: each segment of each line has separate draws.
-    seed, draws, outcome
-        As in ``segments``.
+    seed, draws, outcome, at_once
+        As in ``effects_by_segment``.
     """
     heterogeneity, rows = [], []
     for line_number, ledger_line in enumerate(LINES, lines_before + 1):
@@ -191,7 +264,7 @@ def _lines(
         towards_mean = _shrunken(effects, spread)
         for number, (part, estimate) in enumerate(zip(parts, effects, strict=True)):
             row = {"segment": part.name} | line | part.counts
-            row |= _numbers(estimate, len(estimated))
+            row |= _numbers(estimate, at_once * len(estimated))
             row |= towards_mean.get(number, dict.fromkeys(_SHRUNKEN))
             rng = generator(seed, "wild_bootstrap", (line_number << 20) + number)
             row |= part.other_columns(weights, estimate, rng, draws, outcome)
@@ -224,7 +297,7 @@ class _Segment:
     def from_accounts(cls, name: str, accounts: pd.DataFrame, min_slates: int) -> _Segment:
         clicks = accounts[component_columns("observed_clicks")].to_numpy(dtype=np.float64)
         design = Design.from_table(accounts)
-        return cls(name, clicks, design, known_effects(accounts), _too_few(design, min_slates))
+        return cls(name, clicks, design, known_effects(accounts), too_few(design, min_slates))
 
     @property
     def counts(self) -> dict[str, object]:
@@ -297,7 +370,8 @@ def _segmentations(
     yield RELEVANCE, pd.Series(np.array(names, dtype=object)[tercile]), names, None
 
 
-def _too_few(design: Design, min_slates: int) -> str | None:
+def too_few(design: Design, min_slates: int) -> str | None:
+    """Return why some slates get no numbers: an arm has too few; None if both have enough."""
     treated = int(design.promoted.sum())
     control = len(design.promoted) - treated
     if min(treated, control) < min_slates:
@@ -313,11 +387,11 @@ def _too_few(design: Design, min_slates: int) -> str | None:
     return None
 
 
-def _numbers(estimate: Estimate | None, segments_with_numbers: int) -> dict[str, float | None]:
+def _numbers(estimate: Estimate | None, at_once: int) -> dict[str, float | None]:
     row: dict[str, float | None] = dict.fromkeys(_NUMBERS)
     if estimate is None:
         return row
-    lower, upper = simultaneous_interval(estimate, segments_with_numbers)
+    lower, upper = simultaneous_interval(estimate, at_once)
     return (
         row
         | numbers(estimate)
@@ -347,15 +421,19 @@ def _shrunken(
 
 
 def shrunken_effects(effects: Sequence[Estimate]) -> Shrunken:
-    """Shrink the effects of segments towards their mean.
+    """Shrink the effects of segments towards their mean."""
+    errors = np.array([effect.se for effect in effects])
+    wider = np.array([wider_error(effect.df) for effect in effects])
+    return shrunken(np.array([effect.value for effect in effects]), errors * wider)
 
-    With few degrees of freedom an error counts as larger, by the ratio of quantiles of t to those
-    of the normal distribution.
+
+def wider_error(df: float) -> float:
+    """Return the factor by which an error counts as larger where its df are few.
+
+    The ratio of a quantile of t to that of the normal distribution.
     """
     tail = (1 + CONFIDENCE) / 2
-    wider = [quantile_t(tail, effect.df) / quantile_t(tail, np.inf) for effect in effects]
-    errors = np.array([effect.se for effect in effects]) * wider
-    return shrunken(np.array([effect.value for effect in effects]), errors)
+    return quantile_t(tail, df) / quantile_t(tail, np.inf)
 
 
 def _heterogeneity(

@@ -22,6 +22,8 @@ ABOUT_PARTS = (
     "risk_by_cluster",
     "segments",
     "heterogeneity",
+    "user_segments",
+    "user_heterogeneity",
     "component_support",
     "component_covariance",
     "additivity_checks",

@@ -28,7 +28,14 @@ from numpy.typing import ArrayLike
 from netlift.core.arrays import ROUNDING, Booleans, Floats, Integers, sum_groups
 from netlift.core.errors import NetliftError
 from netlift.inference.cluster_robust import ClusteredFit, SingleRowFit, jackknife_factor
-from netlift.inference.estimate import MIN_PER_ARM, Estimate, Estimates, Ratio, fieller
+from netlift.inference.estimate import (
+    CONFIDENCE,
+    MIN_PER_ARM,
+    Estimate,
+    Estimates,
+    Ratio,
+    fieller,
+)
 
 
 @dataclass(frozen=True)
@@ -432,7 +439,12 @@ def _of_arms_that_vary(
     )
 
 
-def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) -> Ratio:
+def ratio_of(
+    arms: ArmDifference,
+    numerator: ArrayLike,
+    denominator: ArrayLike,
+    confidence: float = CONFIDENCE,
+) -> Ratio:
     """Return the ratio of two weighted sums of differences, with Fieller's set.
 
     A sum that differs by no more than rounding errors is 0; so is its error, if it is no larger.
@@ -450,7 +462,7 @@ def ratio_of(arms: ArmDifference, numerator: ArrayLike, denominator: ArrayLike) 
             values[part] = 0.0
             if covariance[part, part] <= of_variance:
                 covariance[part], covariance[:, part] = 0.0, 0.0
-    return fieller(float(values[0]), float(values[1]), covariance, df)
+    return fieller(float(values[0]), float(values[1]), covariance, df, confidence)
 
 
 def clustered_coefficient(

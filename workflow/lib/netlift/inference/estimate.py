@@ -93,6 +93,13 @@ def quantile_t(probability: float, df: float) -> float:
     return float(ndtri(probability) if np.isinf(df) else stdtrit(df, probability))
 
 
+def quantiles_t(probability: float, df: Floats) -> Floats:
+    """Return a quantile of t distributions, as ``quantile_t``, for each of several ``df``."""
+    from scipy.special import ndtri, stdtrit
+
+    return np.where(np.isinf(df), ndtri(probability), stdtrit(df, probability))
+
+
 @dataclass(frozen=True)
 class Ratio:
     """A ratio of two estimates with Fieller's confidence set.
@@ -117,8 +124,14 @@ class Ratio:
     df: float
 
 
-def fieller(numerator: float, denominator: float, covariance: Floats, df: float) -> Ratio:
-    """Return a ratio with Fieller's (1954) 95% confidence set.
+def fieller(
+    numerator: float,
+    denominator: float,
+    covariance: Floats,
+    df: float,
+    confidence: float = CONFIDENCE,
+) -> Ratio:
+    """Return a ratio with Fieller's (1954) confidence set.
 
     The set of r with (a - r b)^2 <= t^2 (Vaa - 2 r Vab + r^2 Vbb).
 
@@ -130,8 +143,10 @@ def fieller(numerator: float, denominator: float, covariance: Floats, df: float)
         Their covariance, shape (2, 2).
     df
         Degrees of freedom of t.
+    confidence
+        Of the set, 0.95 unless it is one of several that hold at once.
     """
-    t2 = quantile_t(0.5 + CONFIDENCE / 2, df) ** 2
+    t2 = quantile_t(0.5 + confidence / 2, df) ** 2
     (vaa, vab), (_, vbb) = covariance
     square = denominator**2 - t2 * vbb
     middle = numerator * denominator - t2 * vab

@@ -49,6 +49,35 @@ def power(effect: float, se: float, df: float) -> float:
     return float(powers[0] if len(powers) == 1 else _WEIGHTS @ powers)
 
 
+def exaggeration(effect: float, se: float, df: float) -> tuple[float, float] | None:
+    """Return what a significant estimate would be, if an effect were true (Gelman and Carlin 2014).
+
+    Parameters
+    ----------
+    effect
+        The true effect, not zero.
+    se
+        Standard error of its estimate, above 0, in the same unit.
+    df
+        Degrees of freedom of t.
+
+    Returns
+    -------
+    Over the experiments whose 95% interval excludes zero: the expected size of the estimate as a
+    multiple of the effect's, and the probability that it has the wrong sign. By the normal
+    distribution of the estimate with a known error (Lu, Qiu and Deng 2019). None where the effect
+    is zero.
+    """
+    if effect == 0:
+        return None
+    critical = quantile_t(0.5 + CONFIDENCE / 2, df)
+    shift = abs(effect) / se
+    right, wrong = float(ndtr(shift - critical)), float(ndtr(-shift - critical))
+    density = np.exp(-((critical + np.array([-shift, shift])) ** 2) / 2) / np.sqrt(2 * np.pi)
+    size = shift * (right - wrong) + float(density.sum())
+    return size / (shift * (right + wrong)), wrong / (right + wrong)
+
+
 def minimum_detectable_effect(se: float, df: float) -> float:
     """Return the effect that is detected with 80% power, in the unit of ``se``."""
     wide = 10.0

@@ -1,4 +1,4 @@
-"""Shrinkage of independent estimates towards their mean, with intervals that hold on average."""
+"""Shrinkage of estimates towards their mean, with intervals that hold on average."""
 
 from __future__ import annotations
 
@@ -41,12 +41,7 @@ class Shrunken:
 
 
 def shrunken(values: Floats, errors: Floats) -> Shrunken:
-    """Shrink estimates towards their mean, with the uncertainty of the mean and of the spread.
-
-    True values are taken as normal with mean mu and variance A. Morris (1983) integrates over mu
-    and A with a flat prior on both, by approximations in closed form; here the integral over A is
-    computed numerically, for any errors. It is the flat prior on A that makes intervals hold on
-    average over the estimates, whatever A is: a point estimate of A makes them too short.
+    """Shrink independent estimates towards their mean: see ``shrunken_jointly``.
 
     Parameters
     ----------
@@ -54,23 +49,50 @@ def shrunken(values: Floats, errors: Floats) -> Shrunken:
         Independent estimates and their standard errors, all above zero, shape (K,); K at least
         ``MIN_SHRUNKEN``.
     """
-    variance = errors**2
+    return _posterior(values, errors**2, errors**2, np.eye(len(values)))
+
+
+def shrunken_jointly(values: Floats, covariance: Floats) -> Shrunken:
+    """Shrink estimates towards their mean, with the uncertainty of the mean and of the spread.
+
+    True values are taken as normal with mean mu and variance A. Morris (1983) integrates over mu
+    and A with a flat prior on both, by approximations in closed form; here the integral over A is
+    computed numerically, for any errors. It is the flat prior on A that makes intervals hold on
+    average over the estimates, whatever A is: a point estimate of A makes them too short.
+
+    With the covariance V = Q L Q' of the estimates' errors, V + A I has the same Q for every A, so
+    that Q'y are independent, with variances L + A and means mu Q'1.
+
+    Parameters
+    ----------
+    values, covariance
+        Estimates, shape (K,), and the covariance of their errors, shape (K, K), of which every
+        variance is above zero; K at least ``MIN_SHRUNKEN``.
+    """
+    own, axes = np.linalg.eigh(covariance)
+    return _posterior(values, np.diag(covariance), np.maximum(own, 0.0), axes)
+
+
+def _posterior(values: Floats, errors2: Floats, variance: Floats, axes: Floats) -> Shrunken:
+    """Return the posterior of values whose errors have variances along axes Q, shape (K, K)."""
     share = (np.arange(_NODES) + 0.5) / _NODES
     # Tau from 0 to infinity, most densely where it is about as large as the errors or the spread.
-    usual = np.median(variance) + np.median((values - np.median(values)) ** 2)
+    usual = np.median(errors2) + np.median((values - np.median(values)) ** 2)
     tau = np.sqrt(usual) * share / (1 - share)
+    turned, ones = axes.T @ values, axes.sum(axis=0)
     weight = 1 / (tau[:, None] ** 2 + variance)
-    total = weight.sum(axis=1)
-    mean = weight @ values / total
-    misfit = (weight * (values - mean[:, None]) ** 2).sum(axis=1)
+    total = weight @ ones**2
+    mean = weight @ (ones * turned) / total
+    misfit = (weight * (turned - mean[:, None] * ones) ** 2).sum(axis=1)
     # dA = 2 tau d tau, and d tau is in proportion to d share / (1 - share)^2.
     log_density = np.log(weight).sum(axis=1) / 2 - np.log(total) / 2 - misfit / 2
     log_density += np.log(tau) - 2 * np.log1p(-share)
     density = np.exp(log_density - log_density.max())
     density /= density.sum()
     pulled = variance * weight
-    centers = pulled * mean[:, None] + (1 - pulled) * values
-    variances = (1 - pulled) * variance + pulled**2 / total[:, None]
+    centers = (pulled * mean[:, None] * ones + (1 - pulled) * turned) @ axes.T
+    variances = ((1 - pulled) * variance) @ (axes**2).T
+    variances += ((pulled * ones) @ axes.T) ** 2 / total[:, None]
     value = density @ centers
     se = np.sqrt(density @ (variances + (centers - value) ** 2))
     tail = (1 - CONFIDENCE) / 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from netlift.core.errors import NetliftError, listed
-from netlift.effects.codes import MAIN_OUTCOME
+from netlift.effects.codes import ATTRIBUTE, CLUSTER, MAIN_OUTCOME
 from netlift.logs.codes import CODES, DELIVERY
 from netlift.logs.variants import ARM_ORDER, Arm, arms_of
 from netlift.promotion.treatment import MOVE_TO_FIRST, Treatment
@@ -131,6 +131,10 @@ class LogEntry:
         with several arms; else None.
     slate_covariates, item_covariates
         The log's column by the name of the covariate's column in the tables.
+    attributes
+        The log's column by the name of the attribute's column in items.
+    bands
+        Of the attributes that are numbers, by name: ``edges``, or the number of ``bands``.
     set_aside, accept
         Codes of problems whose slates are left out, and of those that become warnings.
     row_stages
@@ -156,6 +160,8 @@ class LogEntry:
     contrast: int | None = None
     slate_covariates: Mapping[str, str] = field(default_factory=dict)
     item_covariates: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    bands: Mapping[str, Json] = field(default_factory=dict)
     set_aside: tuple[str, ...] = ()
     accept: tuple[str, ...] = ()
     row_stages: bool = True
@@ -171,7 +177,7 @@ class LogEntry:
         # All variants agree on whether control shows the focal item.
         treatments = [arm.treatment for arm in arms if arm.treatment is not None]
         order = entry.get("outcome_order", list(entry["outcomes"]))
-        covariates = entry.get("covariates", {})
+        covariates, diversion = entry.get("covariates", {}), entry.get("diversion", {})
         copied = ("table", "query", "delimiter", "first_position", "meanings", "row_stages")
         return cls(
             columns=entry["columns"],
@@ -188,6 +194,8 @@ class LogEntry:
             contrast=promotion.get("contrast", {}).get("number"),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
             item_covariates=_named("item", ITEM_COVARIATES, covariates.get("item", {})),
+            attributes={f"{ATTRIBUTE}{name}": diversion[name]["column"] for name in diversion},
+            bands=_bands(diversion),
             set_aside=tuple(entry.get("set_aside", ())),
             accept=tuple(entry.get("accept", ())),
             **{key: entry[key] for key in copied if key in entry},
@@ -251,7 +259,8 @@ class LogEntry:
         """The log's columns that the entry names, without duplicates, in its order."""
         columns = [*self.columns.values(), *(outcome.column for outcome in self.outcomes)]
         columns += [arm.column for arm in self.arms if arm.column is not None]
-        return list(dict.fromkeys([*columns, *self.covariate_columns]))
+        columns += self.covariate_columns
+        return list(dict.fromkeys([*columns, *self.attributes.values()]))
 
     @property
     def covariate_columns(self) -> list[str]:
@@ -304,6 +313,15 @@ def _named(level: str, known: tuple[str, ...], columns: Mapping[str, str]) -> di
         name if name in known else f"{level}_covariate_{name}": column
         for name, column in columns.items()
     }
+
+
+def _bands(diversion: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the keys of the attributes that are numbers, by name, without their columns."""
+    keys = {
+        name: {key: value for key, value in values.items() if key != "column"}
+        for name, values in diversion.items()
+    }
+    return {name: values for name, values in keys.items() if values}
 
 
 def file_format(path: str) -> str:
@@ -361,6 +379,12 @@ def log_settings(entry: Mapping[str, Any]) -> Json:
         name: {key: value for key, value in values.items() if key != "unit"}
         for name, values in entry["outcomes"].items()
     }
+    if "diversion" in used:
+        # Rows hold the numbers themselves, so that other edges do not read the log again.
+        used["diversion"] = {
+            name: {"column": values["column"], **({"bands": 0} if len(values) > 1 else {})}
+            for name, values in used["diversion"].items()
+        }
     promotion = entry.get("promotion", {})
     if "arms" in promotion:
         used["promotion"] = promotion | {ARM_ORDER: list(promotion["arms"])}
@@ -391,6 +415,7 @@ def log_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
         yield "items", "clusters already come from columns.cluster; give only one of the two"
     yield from _source_problems(log)
     yield from _columns_used_twice(log)
+    yield from _diversion_problems(log)
     names = [outcome.name for outcome in log.outcomes]
     taken = [name for name in names if name in RESERVED or f"{name}{WINSORIZED}" in names]
     if taken:
@@ -495,11 +520,13 @@ def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
         for role in ("promoted", "delivered", "final_position")
         if role in log.columns
     }
-    for column in log.covariate_columns:
+    before = [("covariates", column, "a covariate") for column in log.covariate_columns]
+    before += [("diversion", column, "an attribute") for column in log.attributes.values()]
+    for key, column, what in before:
         if column in after:
             yield (
-                "covariates",
-                f"the column {column!r} is also {after[column]}; a covariate is known before the "
+                key,
+                f"the column {column!r} is also {after[column]}; {what} is known before the "
                 "promotion, and does not depend on it",
             )
     if log.is_experiment and log.columns["promoted"] == log.columns.get("focal"):
@@ -508,6 +535,23 @@ def _columns_used_twice(log: LogEntry) -> Iterator[tuple[str, str]]:
             "it is the same column as columns.promoted; the focal item is flagged in both arms",
         )
     yield from _delivery_problems(log)
+
+
+def _diversion_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield what keeps a matrix of who pays from being made by an attribute."""
+    if log.attributes and not log.has_parts:
+        yield (
+            "diversion",
+            "who pays needs the promoted item: name columns.promoted and columns.focal, or remove "
+            "it",
+        )
+    if f"{ATTRIBUTE}{CLUSTER}" in log.attributes:
+        yield "diversion.cluster", "the matrix by cluster is always made; remove it, or rename it"
+    for name, bands in log.bands.items():
+        if "edges" in bands and "bands" in bands:
+            yield f"diversion.{name}", "give edges or bands, not both"
+        elif list(bands.get("edges", ())) != sorted(bands.get("edges", ())):
+            yield f"diversion.{name}.edges", "give the edges from low to high"
 
 
 def _delivery_problems(log: LogEntry) -> Iterator[tuple[str, str]]:

@@ -52,13 +52,14 @@ def item_batches(
     import pyarrow as pa
 
     short = _short(con, rows, used)
+    categories = [*_CATEGORIES, *(name for name, number in rows.attributes.items() if not number)]
     for condition in ranges(con, n_rows):
         sql = _items_sql(rows, log, limits, condition, short)
         batches = con.sql(sql).to_arrow_reader(BATCH_ROWS)
         assert batches is not None, "a SELECT has a result"
         for batch in batches:
             table = pa.Table.from_batches([batch])
-            for column in _CATEGORIES:
+            for column in categories:
                 if column in table.column_names:
                     index = table.column_names.index(column)
                     values = table[column].cast(pa.string()).dictionary_encode()
@@ -117,6 +118,8 @@ def _items_sql(
             source += f" JOIN ({facts}) ON slate = focal_slate"
     for column in (*rows.slate_covariates, *rows.item_covariates):
         columns[column] = f"rows.{name(column)}::DOUBLE"
+    for column, is_number in rows.attributes.items():
+        columns[column] = f"rows.{name(column)}::{'DOUBLE' if is_number else 'VARCHAR'}"
     whole = {name(alias) for alias in short}
     for column, (_, value, _) in outcome_columns(rows, limits).items():
         columns[column] = f"{value}::{'INTEGER' if value in whole else 'DOUBLE'}"

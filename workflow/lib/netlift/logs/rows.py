@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from netlift.effects.codes import ATTRIBUTE
 from netlift.logs.entries import LogEntry
 from netlift.logs.source import FILE, Source, first_row, name, text
 from netlift.logs.treatment import may_be_hidden, may_lack_position
@@ -98,6 +99,8 @@ class Rows:
         Names of the outcomes, in order.
     slate_covariates, item_covariates
         Names of the covariates' columns.
+    attributes
+        For each column of an attribute, whether it is a number.
     experiment
         Whether the log records promotions.
     parts
@@ -126,6 +129,7 @@ class Rows:
     item_covariates: list[str]
     experiment: bool
     parts: bool
+    attributes: dict[str, bool] = field(default_factory=dict)
     treatment: Treatment = MOVE_TO_FIRST
     records_delivery: bool = False
     whole: set[str] = field(default_factory=set)
@@ -459,6 +463,10 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
     for alias, column in [*log.slate_covariates.items(), *log.item_covariates.items()]:
         mapper.number(alias, column, needed=False)
         mapper.logged[alias] = column
+    attributes = {alias: alias.removeprefix(ATTRIBUTE) in log.bands for alias in log.attributes}
+    for alias, is_number in attributes.items():
+        read = mapper.number if is_number else mapper.id
+        read(alias, log.attributes[alias], needed=False)
     if source.files:
         mapper.add(FILE, f"r.{name(FILE)}")
     return Rows(
@@ -469,6 +477,7 @@ def map_rows(source: Source, log: LogEntry, integers: set[str]) -> Rows:
         list(log.item_covariates),
         log.is_experiment,
         log.has_parts,
+        attributes,
         log.treatment,
         log.records_delivery,
         mapper.whole,

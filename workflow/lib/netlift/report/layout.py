@@ -10,7 +10,14 @@ import pandas as pd
 from netlift.core import units
 from netlift.core.outcome import CLICKS, Outcome, capitalized
 from netlift.effects.accounts import DELIVERED
-from netlift.effects.codes import FIRST_STAGE, MAIN_OUTCOME, TOTAL_LINE, UNEXPOSED
+from netlift.effects.codes import (
+    ALL_SLATES,
+    FIRST_STAGE,
+    MAIN_OUTCOME,
+    TAKINGS,
+    TOTAL_LINE,
+    UNEXPOSED,
+)
 from netlift.effects.margins import margin_sentences
 from netlift.report.columns import (
     KNOWN,
@@ -30,8 +37,10 @@ from netlift.report.columns import (
     users_effect,
 )
 from netlift.report.delivery import delivery_sentences
+from netlift.report.diversion import diversion_sentences
 from netlift.report.gathering import PageData
 from netlift.report.ledger_views import main_estimator
+from netlift.report.user_segments import user_sentences
 from netlift.workflow.outputs import FIGURES, OUTPUTS, Figure, maker
 
 
@@ -122,11 +131,13 @@ def sections(experiment: PageData) -> list[Section]:
         _delivered(experiment),
         _shares(experiment),
         _margins(experiment),
+        _who_pays(experiment),
         _item_level(experiment),
         _spillover(experiment),
         _risk(experiment),
         _models(experiment),
         _who_gains(experiment),
+        _users(experiment),
         _policies(experiment),
         _candidates(experiment),
         _conclusions(experiment),
@@ -240,6 +251,66 @@ def _shares(experiment: PageData) -> Section:
         ],
     )
     return part.done("shares", "What is taken, and what is left")
+
+
+def _who_pays(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "What promoting items of one group takes from the items of every other group. Whether a "
+        "taking is real is judged by simultaneous intervals: one set for all slates together, one "
+        "for all cells of single groups, so that the largest of many numbers is not taken for a "
+        "finding. Effects are differences of means, so that sums may differ from a ledger by Lin's "
+        "regression."
+    )
+    table = experiment.table("diversion")
+    if table is not None:
+        part.say(*diversion_sentences(table, experiment.outcome))
+    part.figure("diversion", "largest_takings")
+    part.table(
+        "diversion",
+        f"The cells with the {MOST_CELLS} largest changes of each matrix by the pooled estimate, "
+        "and all sums over all slates, in {clicks} per 1,000 promoted slates; all cells are in "
+        "diversion.csv. "
+        "Raw numbers add up along a row of the matrix, pooled ones do not.",
+        [
+            text("attribute_label", "By"),
+            text("focal_group", "Promoted items of"),
+            text("group", "Items that gain or lose"),
+            effect(
+                heading="Raw (simultaneous 95% interval)",
+                lower="simultaneous_ci_95_lower",
+                upper="simultaneous_ci_95_upper",
+            ),
+            effect(
+                "pooled_estimate",
+                "Pooled (95% interval, on average)",
+                lower="pooled_ci_95_lower",
+                upper="pooled_ci_95_upper",
+            ),
+            KNOWN,
+            number("share", "Share of the focal gain", 2),
+            text("share_text", "95% set of the share"),
+            *SLATES,
+            NOTE,
+        ],
+        _largest_cells,
+    )
+    return part.done("who-pays", "Who pays")
+
+
+MOST_CELLS = 20
+"""Cells of a diversion matrix that the page shows, besides sums."""
+
+
+def _largest_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the sums of all slates and the largest cells, in the order of the table."""
+    if "part" not in frame:
+        return frame
+    size = frame["pooled_estimate"].fillna(frame["estimate"]).abs()
+    cells = frame[frame["part"].isin(TAKINGS)].assign(size=size)
+    largest = cells.sort_values("size", ascending=False).groupby("attribute").head(MOST_CELLS)
+    sums = ~frame["part"].isin(TAKINGS) & (frame["focal_kind"] == ALL_SLATES)
+    return frame[sums | frame["focal_kind"].isna() | frame.index.isin(largest.index)]
 
 
 def _margins(experiment: PageData) -> Section:
@@ -455,16 +526,20 @@ def _segments(part: _Part) -> None:
         "heterogeneity",
         "Do segments differ at all? Cochran's Q; tau is the standard deviation of true effects "
         "in {clicks} per slate.",
-        [
-            text("segment_type_label", "Kind"),
-            text("component", "Items"),
-            counted("segments_compared", "Segments"),
-            number("q", "Q", 1),
-            p_values("p_value", "p-value"),
-            number("tau", "Tau", 3),
-            NOTE,
-        ],
+        _HETEROGENEITY,
     )
+
+
+_HETEROGENEITY = [
+    text("segment_type_label", "Kind"),
+    text("component", "Items"),
+    counted("segments_compared", "Segments"),
+    number("q", "Q", 1),
+    p_values("p_value", "p-value"),
+    number("tau", "Tau", 3),
+    NOTE,
+]
+"""Columns of a table of heterogeneity."""
 
 
 def _models(experiment: PageData) -> Section:
@@ -569,6 +644,57 @@ _VALUES = (
     counted("slates", "Slates evaluated"),
 )
 """Columns of the value of rules."""
+
+
+def _users(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    part.say(
+        "Do some users gain and others lose? Slates are divided into quarters by what is known of "
+        "their user, or by value where there are at most four. Simultaneous intervals hold for all "
+        "groups of all covariates at once, in each line of the ledger; p-values are adjusted by "
+        "Holm's method for all covariates and lines."
+    )
+    table, differ = (experiment.table(f"user_{name}") for name in ("segments", "heterogeneity"))
+    if table is not None and differ is not None:
+        part.say(*user_sentences(table, differ, experiment.outcome))
+    part.figure("user_segments")
+    part.table(
+        "user_segments",
+        "Every line of the ledger by group of users, in {clicks} per slate: raw with simultaneous "
+        "intervals, and shrunken towards the mean of the groups, with intervals that hold on "
+        "average over them.",
+        [
+            text("segment_type_label", "By"),
+            text("segment", "Group of slates"),
+            number("lowest", "From", 2),
+            number("highest", "To", 2),
+            counted("users", "Users"),
+            text("component", "Items"),
+            effect(
+                heading="Raw (simultaneous 95% interval)",
+                lower="simultaneous_ci_95_lower",
+                upper="simultaneous_ci_95_upper",
+                unit_code=units.PER_SLATE,
+            ),
+            effect(
+                "shrunken_estimate",
+                "Shrunken (95% interval, on average)",
+                lower="shrunken_ci_95_lower",
+                upper="shrunken_ci_95_upper",
+                unit_code=units.PER_SLATE,
+            ),
+            KNOWN,
+            *SLATES,
+            NOTE,
+        ],
+    )
+    part.table(
+        "user_heterogeneity",
+        "Do groups of users differ at all? Cochran's Q; tau is the standard deviation of true "
+        "effects in {clicks} per slate.",
+        [*_HETEROGENEITY[:-1], p_values("p_value_adjusted", "p-value, adjusted"), NOTE],
+    )
+    return part.done("users", "Who gains among users")
 
 
 def _policies(experiment: PageData) -> Section:
@@ -751,6 +877,8 @@ def _design(experiment: PageData) -> Section:
             text("question_label", "Question"),
             number("effect_per_slate", "Effect", 3),
             percent("power", "Power", digits=0),
+            number("exaggeration", "Significant estimates, as a multiple of the effect", 1),
+            percent("wrong_sign_probability", "Of them with the wrong sign", digits=1),
             counted("slates_needed", "Slates needed for 80% power"),
             NOTE,
         ],

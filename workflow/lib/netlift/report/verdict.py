@@ -15,6 +15,8 @@ from netlift.effects.codes import (
     COMPETITOR_CHANGE,
     FOCAL_GAIN,
     ITEM_LEVEL,
+    KNOWN,
+    MINIMUM,
     NET_CHANGE,
     OFFSET_RATIO,
     POLICY,
@@ -27,6 +29,7 @@ from netlift.effects.users import users_sentence
 from netlift.promotion.design import Design
 from netlift.report.columns import plain
 from netlift.report.gathering import PageData, records
+from netlift.report.ledger_views import main_estimator
 
 _CREATE_OR_MOVE = {
     ("creates", True): (
@@ -159,7 +162,15 @@ def verdict_of(experiment: PageData) -> Verdict:
             if has_error
             else "Nothing is shown: no variation",
             " ".join(
-                filter(None, (_certainty(code, lower, upper, outcome, claim), *about, limits))
+                filter(
+                    None,
+                    (
+                        _certainty(code, lower, upper, outcome, claim),
+                        _could_show(experiment),
+                        *about,
+                        limits,
+                    ),
+                )
                 if has_error
                 else filter(None, (outcome.fill(_NO_VARIATION), limits))
             ),
@@ -186,7 +197,8 @@ def _margin(experiment: PageData) -> str:
     if table is None:
         return ""
     of_total = table[table["line"].isin([TOTAL_LINE.code, SHARE_MOVED])]
-    return "".join(f" {sentence}" for sentence in margin_sentences(of_total, experiment.outcome))
+    sentences = margin_sentences(of_total, experiment.outcome, intervals=False)
+    return "".join(f" {sentence}" for sentence in sentences)
 
 
 def caveats_of(experiment: PageData) -> list[Caveat]:
@@ -275,6 +287,33 @@ def _certainty(code: str, lower: float, upper: float, outcome: Outcome, claim: s
     return (
         f"The whole 95% interval is on one side of zero: the {word} is at least "
         f"{abs(least):,.1f} {outcome.of(PER_1000)}."
+    )
+
+
+def _could_show(experiment: PageData) -> str:
+    """Say which net change the experiment could have shown, and how much it would exaggerate."""
+    power = experiment.table("power")
+    if power is None:
+        return ""
+    main = main_estimator(experiment.tables["component_effects"])
+    rows = power[(power["line"] == TOTAL_LINE.code) & (power["estimator"] == main)]
+    of_question = {str(row["question"]): row for row in records(rows)}
+    least = of_question.get(MINIMUM, {}).get("effect_per_slate")
+    if least is None:
+        return ""
+    unit = experiment.outcome.of(PER_1000)
+    sentence = (
+        f"With these slates a net change of {1000 * least:,.0f} {unit}, up or down, is shown in "
+        "80% of such experiments."
+    )
+    known = of_question.get(KNOWN)
+    if known is None or known["exaggeration"] is None:
+        return sentence
+    return (
+        f"{sentence} The known change of this world "
+        f"({signed(1000 * known['effect_per_slate'], 1)}) is shown in {known['power']:.0%} of "
+        f"them, and the estimates that show it are {known['exaggeration']:.1f} times as large on "
+        "average."
     )
 
 
