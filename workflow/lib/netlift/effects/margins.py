@@ -219,7 +219,7 @@ def margin_sentences(
         interval = f"{signed(row['ci_95_lower'], 1)} to {signed(row['ci_95_upper'], 1)}"
         same = table[(table["line"] == row["line"]) & (table["question"] == EQUIVALENT)].iloc[0]
         claim = {
-            SHOWN: f"a loss of {loss} or more is ruled out at 97.5%",
+            SHOWN: f"a loss of {loss} or more is ruled out",
             NOT_SHOWN: f"it is not shown that the loss is below {loss}"
             + (
                 ""
