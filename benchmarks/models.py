@@ -92,7 +92,8 @@ def measured(items: pd.DataFrame, config: dict, seed: int, folder: Path) -> dict
     start = time.process_time()
     parameters = {"seed": seed, "outcome": "clicks"}
     fit(files["slate_items"], files["accounts"], outputs, parameters | config["models"], 1)
-    compare(files, files, parameters | config["policy"])
+    policy = {key: config["policy"][key] for key in ("cost", "max_share", "margin")}
+    compare(files, files, parameters | policy)
     seconds = time.process_time() - start
     models = read_table(files["outcome_models"]).set_index("model")
     aipw = read_table(files["aipw"]).set_index(["estimator", "line"])

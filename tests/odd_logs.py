@@ -323,6 +323,13 @@ class Analysis:
             self.made("compare_policies"),
             study.policy_settings(name),
         )
+        needs = outputs.needs_of("compare_candidates")
+        script("compare_candidates").main(
+            {output.name: str(self.folder / output.file) for output in needs},
+            self.made("compare_candidates"),
+            study.candidate_settings(name),
+            1,
+        )
 
     def draw(self, rule: str) -> None:
         settings = {"source": self.name, "outcome": self.study.unit(self.name)}

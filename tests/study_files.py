@@ -32,6 +32,7 @@ WORLDS = ("reference", "logit")
 NASTY = '<script>document.title="hacked"</script> "quoted" & \'single\' שלום עולם 🎬 (1999)'
 TRUTH = ["p_control", "p_promoted", "expected_click", "known_lift", "click_control"]
 TRUTH += ["click_promoted", "slate_variance_control", "slate_variance_promoted"]
+TRUTH += ["known_candidate_effect"]
 
 UNIT = "minutes <b>&</b>"
 LOGS = {
@@ -197,7 +198,7 @@ def _simulate(study: dict, design: Path, world: str) -> None:
             "slate_items": str(design / world / "items.parquet"),
             "world": str(design / world / "world.json"),
         },
-        {"seed": 20260428, "world": study["worlds"][world]},
+        {"seed": 20260428, "world": study["worlds"][world], "treatment": {}},
     )
 
 
@@ -245,18 +246,24 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
 
 def _models(study: dict, folder: Path, unit: str = "clicks") -> None:
     items, accounts = str(folder / "items.parquet"), str(folder / "slate_outcomes.parquet")
-    fitted, compared = (
+    fitted, compared, candidates = (
         {output.name: str(folder / output.file) for output in outputs.made_by(rule)}
         for rule in outputs.MODEL_RULES
     )
-    inputs = {
-        output.name: str(folder / output.file) for output in outputs.needs_of("compare_policies")
-    }
+
+    def needed(rule: str) -> dict:
+        return {output.name: str(folder / output.file) for output in outputs.needs_of(rule)}
+
     script("fit_models").main(
         items, accounts, fitted, {"seed": 20260428, "outcome": unit, **study["models"]}, 1
     )
     settings = {"seed": 20260428, "outcome": unit, **study["policy"]}
-    script("compare_policies").main(inputs, compared, settings)
+    script("compare_candidates").main(
+        needed("compare_candidates"), candidates, settings | {"treatment": {}}, 1
+    )
+    for key in ("top_k", "max_group_share"):
+        del settings[key]
+    script("compare_policies").main(needed("compare_policies"), compared, settings)
 
 
 def _figures(folder: Path, name: str, unit: str = "clicks") -> None:

@@ -640,6 +640,14 @@ def test_every_code_has_a_damaged_log_or_a_warning():
         "focal_has_position",
     }
     elsewhere |= {"position_too_high", "nothing_moves"}  # test_positions
+    elsewhere |= {  # test_candidate_draws
+        "focal_draw",
+        "focal_probability_out_of_range",
+        "focal_probabilities_do_not_add_up",
+        "impossible_focal_item",
+        "impossible_own_promotion",
+        "several_own_promotions",
+    }
     elsewhere |= {"probabilities_do_not_add_up"}  # test_arms
     assert errors - shown - elsewhere == {
         "probability_differs_in_user",

@@ -9,6 +9,7 @@ from netlift.effects.accounts import slate_outcomes
 from netlift.effects.design_checks import design_diagnostics
 from netlift.effects.randomization_tests import randomization_tests
 from netlift.effects.row_tables import row_tables
+from netlift.models.candidate_comparison import compare_candidates
 from netlift.models.policy_comparison import compare_policies
 from netlift.models.protocol import fit_models
 from netlift.workflow.schema import completed, read_schema
@@ -28,7 +29,7 @@ def items_of(name, *, truth):
     items = random_items(5, 120, 6, n_users=60)
     items = items.assign(
         promotion_probability=0.5,
-        focal_probability=0.2,
+        focal_probability=1 / 6,
         randomization_unit=items["slate_id"],
         randomization_stratum=0,
         click=CONSTANT[name],
@@ -67,9 +68,13 @@ def test_every_table_is_made(name, truth):
     assert len(design_diagnostics(accounts, permutations=99, seed=1))
     models = fit_models(items, accounts, threads=1, seed=1, outcome=CLICKS, **settings("models"))
     tables = [models.tables[name] for name in ("slate_effects", "aipw", "who_gains")]
-    compared = compare_policies(
-        items, accounts, *tables, seed=1, outcome=CLICKS, **settings("policy")
-    )
+    policy = settings("policy")
+    candidates = compare_candidates(items, accounts, tables[0], treatment={}, seed=1, **policy)
+    assert candidates.verdict["verdict"] == "promote_nothing"
+    assert "is ruled out" not in candidates.verdict["statement"]
+    for key in ("top_k", "max_group_share"):
+        del policy[key]
+    compared = compare_policies(items, accounts, *tables, seed=1, outcome=CLICKS, **policy)
     verdict = compared.verdict
     assert verdict["verdict"] == "promote_nothing"
     assert "is ruled out" not in verdict["statement"]

@@ -190,13 +190,14 @@ def every_setting(study):
         "build_slates": study.slate_settings(study.slates, size=6, seed=1),
         "build_case_slates": study.case_slate_settings("many_per_user", 12),
         "assign_promotion": study.promotion_settings(study.promotions[0], 1),
-        "simulate_clicks": study.click_settings(world, 1),
+        "simulate_clicks": study.click_settings(world, study.promotions[0], 1),
         "estimate_ledger": study.ledger_settings(path),
         "estimate_delivered": study.delivered_settings(path),
         "estimate_row_effects": study.row_effect_settings(path),
         "test_randomization": study.randomization_settings(path),
         "fit_models": study.model_settings(path),
         "compare_policies": study.policy_settings(path),
+        "compare_candidates": study.candidate_settings(path),
         "compute_grid": study.grid_settings(grid, 20260428),
         "sweep_slates": study.sweep_slate_settings(study.slates, "to_first", 6, "1-2"),
         "sweep_effects": study.sweep_effect_settings(world, 6),
@@ -221,7 +222,7 @@ KEYS = {
     "build_slates": "builder clusters max_per_user n_slates scorer seed size",
     "build_case_slates": "builder clusters max_per_user n_slates n_users scorer seed size",
     "assign_promotion": "assignment focal_position_first focal_position_last probability seed unit",
-    "simulate_clicks": "seed world",
+    "simulate_clicks": "seed treatment world",
     "estimate_ledger": "bootstrap_draws main_estimator margins min_slates moved_share "
     "power_effects seed units",
     "estimate_delivered": "main_estimator units",
@@ -264,7 +265,11 @@ def test_settings_are_those_of_the_configuration(default):
     assert values["write_config"] == {key: config[key] for key in config if key != "archives"}
     assert values["assign_promotion"] == config["promotions"]["to_first"] | {"seed": 1}
     assert values["fit_models"] == config["models"] | {"seed": 20260428, "outcome": "clicks"}
-    assert values["compare_policies"] == config["policy"] | {"seed": 20260428, "outcome": "clicks"}
+    used = config["policy"] | {"seed": 20260428, "outcome": "clicks"}
+    assert values["compare_candidates"] == used | {"treatment": {}}
+    assert values["compare_policies"] == {
+        key: value for key, value in used.items() if key not in ("top_k", "max_group_share")
+    }
     assert values["simulate_clicks"]["world"] == config["worlds"]["reference"]
     assert values["import_ratings"]["entry"].keys().isdisjoint({"title", "license"})
 
@@ -292,7 +297,9 @@ def test_one_world_s_parameters_are_in_its_own_settings_alone(default):
         "write_config",
         "compute_grid",
     }
-    assert default.click_settings("logit", 1) != changed.click_settings("logit", 1)
+    assert default.click_settings("logit", "to_first", 1) != changed.click_settings(
+        "logit", "to_first", 1
+    )
 
 
 def test_the_order_of_a_log_s_outcomes_and_of_a_grid_s_parameters_is_kept(default):

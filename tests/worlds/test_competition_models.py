@@ -93,8 +93,8 @@ RIVALS = {
         "attention": {"curve": "geometric", "g": 0.8},
     },
 }
-NO_ADD_ONS = {"promotion_badge": 0.0, "user_sd": 0.0}
-ADDED = {"promotion_badge": 0.6, "user_sd": 0.5}
+NO_ADD_ONS = {"promotion_badge": 0.0, "popularity": 0.0, "user_sd": 0.0}
+ADDED = {"promotion_badge": 0.6, "popularity": -0.7, "user_sd": 0.5}
 WORLDS |= RIVALS | {f"{name}, badge and users": w | ADDED for name, w in RIVALS.items()}
 WORLDS |= {"reference, badge and users": REFERENCE | ADDED, "logit, badge": LOGIT | ADDED}
 MODELS = {name: WORLDS[name] for name in ("reference", "logit", "logit, above", *RIVALS)}
@@ -148,6 +148,12 @@ def scale_of(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
     scale = {column: mean_and_spread(table[column].tolist()) for column in columns}
     log_count = [math.log(1 + count) for count in table["item_popularity"]]
     return scale | {"log_count": mean_and_spread(log_count)}
+
+
+def popularity(item: dict, scale: dict) -> float:
+    """Return the standardized log popularity of an item."""
+    mean, spread = scale["log_count"]
+    return (math.log(1 + item["item_popularity"]) - mean) / spread
 
 
 def reference_click(
@@ -306,7 +312,12 @@ def test_probabilities_are_the_formula_item_by_item_in_both_arms(world):
     for (_, slate), effect in zip(table.groupby("slate_id"), effects, strict=True):
         for arm in ARMS:
             shown = order_shown(slate, arm)
-            base = [world["intercept"] + world.get("user_sd", 0.0) * effect] * len(shown)
+            base = [
+                world["intercept"]
+                + world.get("user_sd", 0.0) * effect
+                + world.get("popularity", 0.0) * popularity(item, scale)
+                for item in shown
+            ]
             if arm == "promoted":
                 base[0] += world.get("promotion_badge", 0.0)
             expected = FORMULAS[world["model"]](shown, base, arm, world, scale)

@@ -25,7 +25,9 @@ rule simulate_clicks:
         mem_mb=memory(210, slates=300),
         runtime=minutes(1, slates=4),
     params:
-        settings=lambda wildcards: STUDY.click_settings(wildcards.world, int(wildcards.seed)),
+        settings=lambda wildcards: STUDY.click_settings(
+            wildcards.world, wildcards.promotion, int(wildcards.seed)
+        ),
     message:
         "Simulating clicks in world {wildcards.world}, size {wildcards.size}, seed {wildcards.seed}"
     script:

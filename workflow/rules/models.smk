@@ -1,8 +1,9 @@
-# Outcome models, effect models, AIPW, and policies of one experiment.
+# Outcome models, effect models, AIPW, policies, and which item to promote, of one experiment.
 #
 # REQUIRED INPUTS   results/{experiment}/items.parquet, slate_outcomes.parquet
 # OUTPUTS           results/{experiment}/models/*.csv, slate_effects.parquet,
-#                   slate_policies.parquet, verdict.json, fitted/*: the models themselves
+#                   slate_policies.parquet, verdict.json, fitted/*: the models themselves,
+#                   candidate_choices.parquet, candidate_verdict.json
 
 
 rule fit_models:
@@ -51,6 +52,30 @@ rule compare_policies:
         "Comparing policies: {wildcards.experiment}"
     script:
         "../scripts/compare_policies.py"
+
+
+rule compare_candidates:
+    input:
+        **needs("compare_candidates"),
+        code=code("compare_candidates"),
+    output:
+        **makes("compare_candidates"),
+    log:
+        "logs/{experiment}/compare_candidates.log",
+    benchmark:
+        "logs/{experiment}/compare_candidates.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(275, slates=2000),
+        runtime=minutes(5, slates=155),
+    params:
+        settings=lambda wildcards: STUDY.candidate_settings(wildcards.experiment),
+    message:
+        "Comparing rules for which item to promote: {wildcards.experiment}"
+    script:
+        "../scripts/compare_candidates.py"
 
 
 rule models:

@@ -2,6 +2,7 @@
 
 from netlift.core.tables import read_optional, read_table, write_json, write_table
 from netlift.promotion.exposure import compared
+from netlift.promotion.treatment import Treatment
 from netlift.workflow.job import job
 from netlift.worlds.item_similarity import item_similarity
 from netlift.worlds.simulation import Simulation
@@ -18,7 +19,9 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
         seed=settings["seed"],
     )
     write_json(simulation.facts, outputs["world"])
-    write_table(compared(simulation.items), outputs["slate_items"])
+    treatment = Treatment.from_config(settings["treatment"])
+    items = simulation.with_candidate_effects(treatment)
+    write_table(compared(items), outputs["slate_items"])
 
 
 if "snakemake" in globals():

@@ -1,6 +1,6 @@
 """Run randomization tests for spillover, and check the design in the same way."""
 
-from netlift.core.left_out import leaving_out, need_made
+from netlift.core.left_out import leaving_out, need_made, why_left_out
 from netlift.core.outcome import Outcome
 from netlift.core.tables import read_table, write_table
 from netlift.effects.design_checks import design_diagnostics
@@ -17,8 +17,9 @@ def main(items: str, accounts: str, outputs: dict[str, str], settings: dict) -> 
         need_made(rows)
         tests = randomization_tests(rows, **settings | {"outcome": outcome})
         write_table(tests, outputs["randomization_tests"])
+    known = None if why_left_out(rows) else rows
     with leaving_out("checks of the design", [outputs["design_diagnostics"]]):
-        diagnostics = outcome.in_units(design_diagnostics(slates, **draws))
+        diagnostics = outcome.in_units(design_diagnostics(slates, items=known, **draws))
         write_table(diagnostics, outputs["design_diagnostics"])
 
 

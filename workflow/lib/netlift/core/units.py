@@ -23,6 +23,7 @@ SHARE_OF_SPLITS = "share_of_splits"
 EFFECTIVE_SLATES = "effective_slates"
 EFFECTIVE_USERS = "effective_users"
 EFFECTIVE_UNITS = "effective_units"
+POSITIONS = "positions"
 STANDARD_DEVIATIONS = "standard_deviations"
 SQUARED_DISTANCE = "squared_distance"
 
@@ -44,6 +45,7 @@ WORDS = {
     EFFECTIVE_SLATES: "effective slates",
     EFFECTIVE_USERS: "effective users",
     EFFECTIVE_UNITS: "effective units",
+    POSITIONS: "positions",
     STANDARD_DEVIATIONS: "standard deviations",
     SQUARED_DISTANCE: "Mahalanobis distance, squared",
 }

@@ -11,6 +11,7 @@ from netlift.core.labels import with_labels
 from netlift.core.outcome import CLICKS
 from netlift.core.units import (
     PER_SLATE,
+    POSITIONS,
     SHARE_OF_SPLITS,
     SHARE_OF_USERS,
     SQUARED_DISTANCE,
@@ -22,7 +23,9 @@ from netlift.effects.estimators import difference
 from netlift.effects.slate_accounts import component_columns
 from netlift.inference.balance import (
     _NO_SPREAD,
+    DRAW_PLACES,
     TINY,
+    draw_p_value,
     few_split_p_value,
     sample_ratio_p_value,
 )
@@ -31,8 +34,9 @@ from netlift.inference.estimate import MIN_PER_ARM, quantile_t
 from netlift.inference.randomization import Statistics, assignments, p_value
 from netlift.promotion.design import Design
 
-SAMPLE_RATIO, SPLIT, EFFECTIVE, BALANCE, OMNIBUS, PLACEBO = (
+SAMPLE_RATIO, FOCAL_DRAW, SPLIT, EFFECTIVE, BALANCE, OMNIBUS, PLACEBO = (
     "sample_ratio",
+    "focal_draw",
     "users_in_both_arms",
     "effective_units",
     "covariate_balance",
@@ -41,6 +45,7 @@ SAMPLE_RATIO, SPLIT, EFFECTIVE, BALANCE, OMNIBUS, PLACEBO = (
 )
 CHECKS = {
     SAMPLE_RATIO: "sample ratio",
+    FOCAL_DRAW: "draw of focal items",
     SPLIT: "users in both arms",
     EFFECTIVE: "effective units",
     BALANCE: "covariate balance",
@@ -74,7 +79,9 @@ FEW_UNITS = (
 """What follows from few effective units."""
 
 
-def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) -> pd.DataFrame:
+def design_diagnostics(
+    accounts: pd.DataFrame, *, permutations: int, seed: int, items: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Check the randomization.
 
     Parameters
@@ -85,6 +92,8 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
         Assignments drawn for the omnibus test and for the A/A test.
     seed
         Study seed.
+    items
+        Items of the same slates, for the draw of focal items; None if they are not at hand.
 
     Returns
     -------
@@ -94,6 +103,8 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
 
     - Sample ratio: promoted units compared with the design's probability (exact binomial test;
       where probabilities differ, the normal approximation of their sum).
+    - Draw of focal items, where its probabilities are known: draws of each position compared with
+      the probabilities (chi-squared).
     - Users in both arms, where slates were drawn: the share of users with several slates that have
       slates of both arms. Too few are a sign that users were drawn.
     - Effective units of each arm, (sum w)^2 / sum w^2; with fewer than 30, too few.
@@ -105,7 +116,8 @@ def design_diagnostics(accounts: pd.DataFrame, *, permutations: int, seed: int) 
       for each component.
     """
     design = Design.from_table(accounts)
-    rows = [_sample_ratio(design), *_split_users(accounts, design), *_effective(design)]
+    rows = [_sample_ratio(design), *_focal_draw(items)]
+    rows += [*_split_users(accounts, design), *_effective(design)]
     rows += _balance(accounts, design, permutations, seed)
     rows += _placebo(accounts, design, permutations, seed)
     table = CLICKS.in_units(pd.DataFrame(rows))
@@ -157,6 +169,33 @@ def _sample_ratio(design: Design) -> dict[str, object]:
         p_value=p,
         verdict=_verdict(p),
     )
+
+
+def _focal_draw(items: pd.DataFrame | None) -> list[dict[str, object]]:
+    """Compare the positions of focal items with the probabilities of their draw."""
+    if items is None or "focal_probability" not in items:
+        return []
+    if items[["focal_probability", "slate_position_seed"]].isna().any(axis=None):
+        return []
+    focal, slate = items["is_focal_item"].to_numpy(bool), numbered(items["slate_id"].to_numpy())
+    n_slates = int(slate.max(initial=-1)) + 1
+    if int(focal.sum()) != n_slates:
+        return []
+    place = np.minimum(items["slate_position_seed"].to_numpy(np.int64), DRAW_PLACES) - 1
+    q = np.zeros((n_slates, DRAW_PLACES))
+    np.add.at(q, (slate, place), items["focal_probability"].to_numpy(dtype=np.float64))
+    expected = q.sum(axis=0)
+    drawn = np.bincount(place[focal], minlength=DRAW_PLACES).astype(np.float64)
+    p = draw_p_value(drawn - expected, expected, q.T @ q)
+    positions = np.arange(1, DRAW_PLACES + 1)
+    numbers: dict[str, object] = {
+        "value": drawn @ positions / n_slates,
+        "expected": expected @ positions / n_slates,
+        "p_value": p,
+        "verdict": _verdict(p),
+        "note": "value: mean position; the test compares all positions at once",
+    }
+    return [_row(FOCAL_DRAW, "focal positions", POSITIONS, **numbers)]
 
 
 def _split_users(accounts: pd.DataFrame, design: Design) -> list[dict[str, object]]:

@@ -67,12 +67,30 @@ def policies(
         The outcome's unit and wording, for labels.
     """
     ships = verdict["verdict"] == PROMOTE
+    return draw_policies(
+        policies,
+        verdict,
+        title=promoting(verdict) if ships else "Promote nothing: no rule is shown to gain",
+        source=source,
+        outcome=outcome,
+    )
+
+
+def promoting(verdict: Mapping[str, Any]) -> str:
+    """Return the title of a figure of rules of which one is recommended."""
+    return (
+        f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule_label']}"
+        "\N{RIGHT SINGLE QUOTATION MARK}"
+    )
+
+
+def draw_policies(
+    policies: pd.DataFrame, verdict: Mapping[str, Any], *, title: str, source: str, outcome: Outcome
+) -> Figure:
+    """Draw the value of each rule under a title; arguments as of ``policies``."""
     figure = sheet(
         _ROW * len(policies) + 0.85,
-        title=f"Promote by the rule \N{LEFT SINGLE QUOTATION MARK}{verdict['rule_label']}"
-        "\N{RIGHT SINGLE QUOTATION MARK}"
-        if ships
-        else "Promote nothing: no rule is shown to gain",
+        title=title,
         subtitle=printable(verdict["statement"]),
         legend=_legend(policies),
         note="Bounds: simultaneous 95% intervals for all rules, the lower end from the units on "

@@ -41,6 +41,32 @@ def imbalance(difference: Floats, covariance: Floats) -> tuple[float, Floats]:
     return float(chdtrc(rank, float(z @ inverse @ z))), z
 
 
+DRAW_PLACES = 12
+"""Places of a slate that are told apart where draws of candidates are tested; the rest are one."""
+
+
+def draw_p_value(difference: Floats, expected: Floats, products: Floats) -> float:
+    """Test whether candidates were drawn with the stated probabilities, with a large-sample test.
+
+    The number of draws of each place, less its expectation, has for independent draws mean 0 and
+    covariance sum diag(q) - qq' over slates, so that the test is that of ``imbalance``.
+
+    Parameters
+    ----------
+    difference
+        Draws of each place less their expectation, shape (k,).
+    expected
+        Expected draws, the sum of q over slates, shape (k,).
+    products
+        The sum of qq' over slates, shape (k, k).
+    """
+    covariance = np.diag(expected) - products
+    varies = np.diag(covariance) > _NO_SPREAD * max(float(expected.max(initial=0.0)), 1.0)
+    if not varies.any():
+        return 1.0
+    return imbalance(difference[varies], covariance[np.ix_(varies, varies)])[0]
+
+
 def sample_ratio_p_value(treated: int, n_units: int, expected: float, sd: float | None) -> float:
     """Return the p-value of the number of promoted units.
 

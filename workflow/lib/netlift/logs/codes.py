@@ -171,6 +171,38 @@ CODES = (
         "Log the probability of every arm in every row; an arm that is not analyzed needs an entry "
         "under promotion.arms, too.",
     ),
+    _row(
+        "focal_probability_out_of_range",
+        "a probability of an item to be the focal one is not from 0 to 1",
+        "Log for each item of a slate the probability with which it was chosen as the candidate "
+        "for promotion, in both arms, and 0 for items that could not be chosen.",
+    ),
+    _row(
+        "impossible_focal_item",
+        "a focal item has the probability 0, or is not at one of promotion.candidates.positions, "
+        "so that it could not have been drawn",
+        "Correct columns.focal_probability, or list under promotion.candidates.positions every "
+        "position from which focal items are drawn (counted as in the log). If focal items were "
+        "not drawn at random, leave both out: then whether to promote can be said, and not what.",
+    ),
+    _row(
+        "impossible_own_promotion",
+        "columns.own_rule promotes an item that could not have been drawn, so that the log does "
+        "not tell what promoting it is worth",
+        "Log 0 for it, so that the rule promotes nothing there; or leave these slates out.",
+    ),
+    _slate(
+        "focal_probabilities_do_not_add_up",
+        "the probabilities of a slate's items to be focal do not add up to 1 (to "
+        "promotion.focal_items, if there are several)",
+        "Every item that could be chosen needs its own probability in the slate, and other items "
+        "0; log all items of the slate, also where another item was chosen.",
+    ),
+    _slate(
+        "several_own_promotions",
+        "columns.own_rule promotes several items of a slate",
+        "Log 1 for the one item that the rule would promote, and 0 for the others.",
+    ),
     _slate(
         "no_focal_item",
         "a slate has no focal item",
@@ -388,6 +420,13 @@ CODES = (
         "the number of promoted units does not fit the stated probability (p < 0.0001)",
         "Correct the probability, or find out which slates are missing from an arm: until then, "
         "estimates cannot be trusted. accept: [sample_ratio] continues anyway.",
+    ),
+    _log(
+        "focal_draw",
+        "focal items are not at the positions that their stated probabilities give (p < 0.0001)",
+        "Correct columns.focal_probability or promotion.candidates, or find out which slates are "
+        "missing. If focal items were not drawn at random, leave both out: then whether to promote "
+        "can be said, and not what. accept: [focal_draw] continues anyway.",
     ),
     _log(
         "covariate_imbalance",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netlift.logs.entries import LogEntry
 from netlift.logs.rows import Rows
 from netlift.logs.treatment import may_be_hidden
+from netlift.logs.variants import SUM_TOLERANCE
 
 SLATE_CODES = (
     "no_focal_item",
@@ -28,6 +29,8 @@ SLATE_CODES = (
     "delivery_differs",
     "moved_without_delivery",
     "delivered_not_moved",
+    "focal_probabilities_do_not_add_up",
+    "several_own_promotions",
     "page_position",
     "focal_items_in_blocks",
 )
@@ -82,6 +85,11 @@ def slate_conditions(log: LogEntry, rows: Rows, *, unlogged: bool) -> dict[str, 
         "few_focal_items": f"n_focal BETWEEN 1 AND {several - 1}",
         "short_slate": _too_short(log, unlogged=unlogged),
     }
+    if "focal_probability" in log.columns:
+        off = f"abs(focal_chances - {several}) > {SUM_TOLERANCE!r}"
+        conditions["focal_probabilities_do_not_add_up"] = f"coalesce({off}, false)"
+    if "own_rule" in log.columns:
+        conditions["several_own_promotions"] = "own_promotions > 1"
     if log.has_blocks and log.treatment.kind == "move":
         conditions["focal_items_in_blocks"] = "focal_blocks"
     return conditions | _order_conditions(log, gap)

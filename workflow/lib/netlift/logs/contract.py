@@ -24,6 +24,7 @@ from netlift.logs.causes import (
 from netlift.logs.codes import CODES
 from netlift.logs.conditions import SLATE_CODES
 from netlift.logs.delivery import delivery_problems, delivery_warnings
+from netlift.logs.draws import draw_problems
 from netlift.logs.entries import LogEntry
 from netlift.logs.outcomes import constant_outcomes, constant_parts, unanswerable_outcomes
 from netlift.logs.problems import Problem, refusal
@@ -128,7 +129,13 @@ def check_slates(
             problems += _problems_of_users(con, log, reasons)
         aside = _either(reasons)
         # A later check means nothing where an earlier one finds errors.
-        for check in (_empty_arms, users_in_one_arm, assignment_problems, delivery_problems):
+        for check in (
+            _empty_arms,
+            users_in_one_arm,
+            assignment_problems,
+            draw_problems,
+            delivery_problems,
+        ):
             if not _errors(problems, log, reasons):
                 problems += check(con, log, aside)
         if not _errors(problems, log, reasons):

@@ -121,6 +121,9 @@ class LogEntry:
         Probability of promotion; None where it is in a column.
     treatment
         What the promotion does.
+    candidates
+        Positions, as logged, from which the focal item was drawn, each with the same probability;
+        empty if the entry states none.
     arms
         The arms of a log with several, control first; empty for a log with two.
     contrast
@@ -152,6 +155,7 @@ class LogEntry:
     unit: str | None = None
     probability: float | None = None
     treatment: Treatment = MOVE_TO_FIRST
+    candidates: tuple[int, ...] = ()
     arms: tuple[Arm, ...] = ()
     contrast: int | None = None
     slate_covariates: Mapping[str, str] = field(default_factory=dict)
@@ -185,6 +189,7 @@ class LogEntry:
             unit=promotion.get("unit"),
             probability=promotion.get("probability"),
             treatment=next(iter(treatments), treatment_of(entry)),
+            candidates=tuple(promotion.get("candidates", {}).get("positions", ())),
             arms=arms,
             contrast=promotion.get("contrast", {}).get("number"),
             slate_covariates=_named("slate", SLATE_COVARIATES, covariates.get("slate", {})),
@@ -225,6 +230,11 @@ class LogEntry:
     def records_delivery(self) -> bool:
         """Whether the log records in which slates a promotion was carried out."""
         return "delivered" in self.columns
+
+    @property
+    def knows_candidates(self) -> bool:
+        """Whether the log, or its entry, says with what probability each item is focal."""
+        return bool(self.candidates) or "focal_probability" in self.columns
 
     @property
     def analysis(self) -> dict[str, bool]:
@@ -458,6 +468,7 @@ def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
                 "without columns.focal the items of both arms may differ, so only covariates of "
                 "slates can be adjusted for; remove it, or name columns.focal",
             )
+    yield from _candidate_problems(log)
     if log.has_blocks and "position" not in columns:
         yield "columns.position", "needed where columns.block is given: the position in the block"
     rerank = log.treatment.kind == "rerank"
@@ -467,6 +478,32 @@ def _role_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
             "needed for promotion.rerank: the item's position with promotion, in both arms"
             if rerank
             else "only for promotion.rerank; the position that was shown is columns.final_position",
+        )
+
+
+def _candidate_problems(log: LogEntry) -> Iterator[tuple[str, str]]:
+    """Yield what keeps an entry from telling which items could have been promoted."""
+    if log.candidates and "focal_probability" in log.columns:
+        yield (
+            "promotion.candidates",
+            "the probabilities already come from columns.focal_probability; give one of the two",
+        )
+    given = "promotion.candidates" if log.candidates else "columns.focal_probability"
+    if log.knows_candidates and not log.has_parts:
+        yield given, "it is about the draw of the focal item: name columns.focal, too"
+    if log.knows_candidates and log.treatment.kind == "rerank":
+        yield given, "slates with another order have no single item that was drawn; leave it out"
+    if log.candidates and log.treatment.adds_focal_item:
+        yield given, "an item that is not shown without promotion has no position; leave it out"
+    if log.candidates and log.has_blocks:
+        yield given, "positions are those of a block; log columns.focal_probability instead"
+    if log.candidates and min(log.candidates) < log.first_position:
+        yield given, f"positions are counted from {log.first_position} (first_position)"
+    if "own_rule" in log.columns and not log.knows_candidates:
+        yield (
+            "columns.own_rule",
+            "what your rule would promote can be evaluated if the focal item was drawn at random: "
+            "name columns.focal_probability, or promotion.candidates",
         )
 
 

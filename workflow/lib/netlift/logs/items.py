@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from netlift.logs.entries import LogEntry
 from netlift.logs.rows import Rows
 from netlift.logs.slates import outcome_columns, ranges
 from netlift.logs.source import first_row, name
@@ -28,6 +29,7 @@ _CATEGORIES = ("spillover_cluster", "focal_spillover_cluster", "component", "exp
 def item_batches(
     con: duckdb.DuckDBPyConnection,
     rows: Rows,
+    log: LogEntry,
     limits: Mapping[str, float],
     n_rows: int,
     used: str,
@@ -38,8 +40,8 @@ def item_batches(
     ----------
     con
         With the views ``rows`` and ``accounts`` (the slates that are used).
-    rows
-        The mapping of the log.
+    rows, log
+        The mapping of the log, and its entry.
     limits
         The values at which outcomes are capped, by name.
     n_rows
@@ -52,7 +54,8 @@ def item_batches(
     short = _short(con, rows, used)
     categories = [*_CATEGORIES, *(name for name, number in rows.attributes.items() if not number)]
     for condition in ranges(con, n_rows):
-        batches = con.sql(_items_sql(rows, limits, condition, short)).to_arrow_reader(BATCH_ROWS)
+        sql = _items_sql(rows, log, limits, condition, short)
+        batches = con.sql(sql).to_arrow_reader(BATCH_ROWS)
         assert batches is not None, "a SELECT has a result"
         for batch in batches:
             table = pa.Table.from_batches([batch])
@@ -62,6 +65,26 @@ def item_batches(
                     values = table[column].cast(pa.string()).dictionary_encode()
                     table = table.set_column(index, column, values)
             yield table
+
+
+def candidate_columns(log: LogEntry) -> dict[str, str]:
+    """Return the probability of each row to be focal, and what the team's own rule promotes."""
+    columns = {}
+    if "focal_probability" in log.columns:
+        columns["focal_probability"] = "focal_probability::DOUBLE"
+    elif log.candidates:
+        columns["focal_probability"] = uniform_probability(log)
+    if "own_rule" in log.columns:
+        columns["own_rule"] = "own_rule::TINYINT"
+    return columns
+
+
+def uniform_probability(log: LogEntry) -> str:
+    """Return the probability of an item drawn uniformly from the stated positions of its slate."""
+    positions = ", ".join(str(place - log.first_position + 1) for place in log.candidates)
+    number = f"count(*) FILTER (position IN ({positions})) OVER (PARTITION BY slate)"
+    drawn = f"{float(log.treatment.focal_items)!r} / {number}"
+    return f"CASE WHEN position IN ({positions}) THEN {drawn} ELSE 0.0 END::DOUBLE"
 
 
 def _short(con: duckdb.DuckDBPyConnection, rows: Rows, used: str) -> set[str]:
@@ -75,7 +98,9 @@ def _short(con: duckdb.DuckDBPyConnection, rows: Rows, used: str) -> set[str]:
     return rows.short | {alias for alias, fit in zip(wide, fits, strict=True) if fit}
 
 
-def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: set[str]) -> str:
+def _items_sql(
+    rows: Rows, log: LogEntry, limits: Mapping[str, float], condition: str, short: set[str]
+) -> str:
     columns = {
         "slate_id": "slate",
         "user_id": "user_id",
@@ -87,7 +112,7 @@ def _items_sql(rows: Rows, limits: Mapping[str, float], condition: str, short: s
     if rows.treatment.in_block:
         columns["block"] = "block::VARCHAR"
     if rows.parts:
-        columns |= _exposure_columns(rows)
+        columns |= _exposure_columns(rows) | candidate_columns(log)
         if needs_facts(rows.treatment):
             facts = slate_facts(rows.treatment, condition, unlogged=False)
             source += f" JOIN ({facts}) ON slate = focal_slate"

@@ -359,4 +359,4 @@ def map_log(
         files = ", ".join(text(path) for path in read)
         of_all = f"(SELECT * FROM rows SEMI JOIN read_parquet([{files}]) ON slate = slate_id)"
         limits = winsor_limits(con, log, of_all)
-        write_arrow(item_batches(con, rows, limits, n_rows, used), items)
+        write_arrow(item_batches(con, rows, log, limits, n_rows, used), items)

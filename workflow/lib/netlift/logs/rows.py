@@ -322,7 +322,7 @@ class _Mapper:
             self.text_number(alias, column, kind)
         if needed:
             self.missing(alias, column, bad=bad, unless=unless)
-        if alias not in self.whole and alias != "probability":
+        if alias not in self.whole and alias not in ("probability", "focal_probability"):
             value = name(alias)
             code = "wrong_type" if alias.endswith("position") else "infinite_outcome"
             fits = f"isfinite({value}::DOUBLE) AND abs({value}) <= {LARGEST!r}"
@@ -509,12 +509,33 @@ def _design(mapper: _Mapper, log: LogEntry) -> None:
         mapper.arm_probabilities(log.arms)
     else:
         mapper.flag("promoted", columns["promoted"], log.meanings)
+    _candidates(mapper, log)
     if "probability" in columns:
         mapper.number("probability", columns["probability"])
         condition = "NOT (probability > 0 AND probability < 1)"
         mapper.check(
             "probability_out_of_range", columns["probability"], condition, "probability::VARCHAR"
         )
+
+
+def _candidates(mapper: _Mapper, log: LogEntry) -> None:
+    """Map the probability of each item to be focal, and what the team's own rule promotes."""
+    columns, impossible = log.columns, ""
+    if "focal_probability" in columns:
+        column = columns["focal_probability"]
+        mapper.number("focal_probability", column)
+        shown, inside = "focal_probability::VARCHAR", "focal_probability BETWEEN 0 AND 1"
+        mapper.check("focal_probability_out_of_range", column, f"NOT ({inside})", shown)
+        impossible = "focal_probability <= 0"
+    elif log.candidates:
+        column, shown = columns["position"], "position::VARCHAR"
+        impossible = f"position NOT IN ({', '.join(map(str, log.candidates))})"
+    if impossible:
+        mapper.check("impossible_focal_item", column, f"focal AND {impossible}", shown)
+    if "own_rule" in columns:
+        mapper.flag("own_rule", columns["own_rule"], log.meanings)
+        promoted = f"own_rule AND {impossible}"
+        mapper.check("impossible_own_promotion", columns["own_rule"], promoted, shown)
 
 
 def _outcomes(mapper: _Mapper, log: LogEntry) -> None:

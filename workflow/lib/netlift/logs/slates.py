@@ -557,6 +557,10 @@ def _focal_sql(log: LogEntry, same: str, promoted: str, counted: str) -> dict[st
         "n_displaced": f"count(*) FILTER ({displaced})",
         "n_same_cluster_displaced": f"count(*) FILTER ({displaced} AND {same})",
     }
+    if "focal_probability" in log.columns:
+        columns["focal_chances"] = "sum(focal_probability)"
+    if "own_rule" in log.columns:
+        columns["own_promotions"] = "count(*) FILTER (own_rule)"
     return {
         alias: f"({sql})::INTEGER" if alias.startswith("n_") else sql
         for alias, sql in columns.items()

@@ -203,7 +203,7 @@ def cross_fit(
     for train, test in splits(fold, sequential=sequential):
         if by_row:
             in_test = test[data.slate]
-            predict = _row_fit(data, train[data.slate], model, seed, threads)
+            predict = row_fit(data, train[data.slate], model, seed, threads)
             arms = (
                 (data.rows.control, data.rows.shown_control),
                 (data.rows.promoted, data.rows.shown_promoted),
@@ -244,7 +244,7 @@ def cross_fit_all(
     return predictions | {STACKED: stack(data, predictions, fold, sequential=sequential)}
 
 
-def _row_fit(
+def row_fit(
     data: ModelData, train: Booleans, model: str, seed: int, threads: int
 ) -> Callable[[Floats], Floats]:
     """Fit a model of single clicks on some rows; return its prediction function."""

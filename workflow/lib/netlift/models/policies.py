@@ -190,6 +190,7 @@ def compare_rules(
     cost: float,
     max_share: float,
     seed: int,
+    margin: float = 0.0,
     known: Floats | None = None,
     user_id: pd.Series | None = None,
     outcome: Outcome = CLICKS,
@@ -202,7 +203,7 @@ def compare_rules(
         See ``rules``; N slates.
     features
         Pre-treatment features of slates in their own units, shape (N, k).
-    design, seed, known, user_id
+    design, seed, margin, known, user_id
         See ``policy_values``; N slates.
     outcome
         Its words.
@@ -222,6 +223,7 @@ def compare_rules(
         design.subset(valued),
         **options,
         seed=seed,
+        margin=margin,
         known=None if known is None else known[valued],
         user_id=None if user_id is None else user_id[valued],
     )
@@ -244,13 +246,14 @@ def policy_values(
     cost: float,
     max_share: float,
     seed: int,
+    margin: float = 0.0,
     known: Floats | None = None,
     user_id: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Estimate what rules gain over promoting nothing, and recommend one if it is shown to gain.
 
-    Of the rules whose lower bound is above zero, the one with the largest value on the units of the
-    choice is chosen; it is recommended unless its corrected interval is below zero.
+    Of the rules whose lower bound is above the margin, the one with the largest value on the units
+    of the choice is chosen; it is recommended unless its corrected interval is below the margin.
 
     Parameters
     ----------
@@ -262,6 +265,8 @@ def policy_values(
         The assignment; the study seed, for the units of the choice and the simultaneous bounds.
     cost, max_share
         Cost of a promotion, in clicks, and the most slates that may be promoted, as a share.
+    margin
+        What a rule must gain to be worth its introduction, per 1,000 eligible slates.
     known, user_id
         Known total effects, and users, for errors for users like these; shape (N,).
 
@@ -281,30 +286,76 @@ def policy_values(
     NetliftError
         There are fewer than two randomized units in the choice.
     """
-    gains = np.column_stack([promoted * (scores - cost) for promoted in chosen.values()])
-    mean, choice = MeanScore.from_scores(1000 * gains, design), _Choice.of(gains, design, seed)
+    known_gains = None if known is None else known - cost
+    return rule_values(
+        {name: promoted * (scores - cost) for name, promoted in chosen.items()},
+        {name: float(promoted.mean()) for name, promoted in chosen.items()},
+        design,
+        seed=seed,
+        margin=margin,
+        known=None if known_gains is None else {n: p * known_gains for n, p in chosen.items()},
+        oracle=None if known_gains is None else best_value(known_gains, max_share),
+        user_id=user_id,
+    )
+
+
+def rule_values(
+    gains: Mapping[str, Floats],
+    shares: Mapping[str, float],
+    design: Design,
+    *,
+    seed: int,
+    margin: float = 0.0,
+    known: Mapping[str, Floats] | None = None,
+    oracle: float | None = None,
+    user_id: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Estimate the value of rules from what each gains in each slate, and recommend one.
+
+    Parameters
+    ----------
+    gains
+        What each rule gains in each slate over promoting nothing, as scores say; shape (N,) each.
+    shares
+        Share of slates that each rule promotes.
+    design, seed, margin, user_id
+        See ``policy_values``.
+    known
+        What each rule is known to gain in each slate, shape (N,) each.
+    oracle
+        Known value of the best possible rule.
+
+    Returns
+    -------
+    See ``policy_values``.
+
+    Raises
+    ------
+    NetliftError
+        There are fewer than two randomized units in the choice.
+    """
+    of_rules = np.column_stack(list(gains.values()))
+    mean = MeanScore.from_scores(1000 * of_rules, design)
+    choice = _Choice.of(of_rules, design, seed, margin)
     upper = mean.value + simultaneous_quantile(mean.covariance, mean.df, seed) * mean.errors
-    oracle = None if known is None else _oracle(known - cost, max_share)
-    of_users, kind = _by_user(1000 * gains, mean, design, user_id)
-    table = [_none(oracle, len(scores))]
-    for k, name in enumerate(chosen):
-        row = {"rule": name, "slates": len(scores)} | _value(mean.each(k), chosen[name])
+    of_users, kind = _by_user(1000 * of_rules, mean, design, user_id)
+    table = [_none(oracle, len(of_rules))]
+    for k, name in enumerate(gains):
+        row = {"rule": name, "slates": len(of_rules)} | _value(mean.each(k), shares[name])
         row |= {"choice_value": choice.mean.value[k], "lower_bound": choice.lower[k]}
         row |= {"upper_bound": upper[k], "recommended": False}
-        row |= _corrected(choice.correct(mean.each(k))) if k == choice.rule else {}
+        row |= _corrected(choice.correct(mean.each(k)), margin) if k == choice.rule else {}
         if kind is not None:
             row |= users_columns(None if of_users is None else of_users.each(k), kind)
-        table.append(row | _known(chosen[name], known, cost, oracle))
+        table.append(row | _known(None if known is None else known[name], oracle))
     return CLICKS.in_units(pd.DataFrame(table))
 
 
-def _known(
-    chosen: Booleans, known: Floats | None, cost: float, oracle: float | None
-) -> dict[str, float]:
+def _known(gains: Floats | None, oracle: float | None) -> dict[str, float]:
     """Return a rule's known value and what it leaves of the oracle's; empty without a truth."""
-    if known is None or oracle is None:
+    if gains is None or oracle is None:
         return {}
-    value = 1000 * float((chosen * (known - cost)).mean())
+    value = 1000 * float(gains.mean())
     return {"known_value": value, "oracle_value": oracle, "regret": oracle - value}
 
 
@@ -333,20 +384,23 @@ class _Choice:
         Errors that simultaneous bounds extend.
     left_out
         Slates left out per slate of the choice.
+    margin
+        What lower bounds must exceed.
     """
 
     mean: MeanScore
     critical: float
     left_out: float
+    margin: float
 
     @classmethod
-    def of(cls, gains: Floats, design: Design, seed: int) -> _Choice:
+    def of(cls, gains: Floats, design: Design, seed: int, margin: float) -> _Choice:
         """Draw the units; ``gains`` of shape (N, m), per slate."""
         order = generator(seed, "policy_choice").permutation(design.n_units)
         within = (order < round(CHOICE_SHARE * design.n_units))[design.unit]
         mean = MeanScore.from_scores(1000 * gains[within], design.subset(within))
         critical = simultaneous_quantile(mean.covariance, mean.df, seed)
-        return cls(mean, critical, float((~within).sum() / within.sum()))
+        return cls(mean, critical, float((~within).sum() / within.sum()), margin)
 
     @property
     def lower(self) -> Floats:
@@ -357,27 +411,27 @@ class _Choice:
     def rule(self) -> int | None:
         """Number of the rule with the largest value of those that pass the gate; None if none."""
         # A value without variation has no error, and so no evidence.
-        passes = (self.lower > ROUNDING) & (self.mean.errors > 1000 * ROUNDING)
+        passes = (self.lower > self.margin + ROUNDING) & (self.mean.errors > 1000 * ROUNDING)
         return int(np.where(passes, self.mean.value, -np.inf).argmax()) if passes.any() else None
 
     def correct(self, estimate: Estimate) -> Corrected:
         """Correct the value of the recommended rule, from all units."""
         if self.rule is None or estimate.se <= ROUNDING or self.left_out == 0:
             return Corrected(estimate.value, *estimate.interval)
-        values, thresholds = self.mean.value, self.critical * self.mean.errors
+        values = self.mean.value
+        thresholds = self.margin + self.critical * self.mean.errors
         where = chosen_where(self.rule, values, self.mean.covariance, thresholds)
         return corrected(estimate, self.left_out, where)
 
 
-def _corrected(value: Corrected) -> dict[str, object]:
+def _corrected(value: Corrected, margin: float) -> dict[str, object]:
     """Return the columns of the chosen rule; units outside the choice may contradict it."""
     names = ("corrected_value", "corrected_ci_95_lower", "corrected_ci_95_upper")
-    return dict(zip(names, astuple(value), strict=True)) | {"recommended": value.upper >= 0}
+    return dict(zip(names, astuple(value), strict=True)) | {"recommended": value.upper >= margin}
 
 
-def _value(estimate: Estimate, chosen: Booleans) -> dict[str, object]:
+def _value(estimate: Estimate, share: float) -> dict[str, object]:
     """Return the numbers of a rule's value, uncorrected."""
-    share = float(chosen.mean())
     lower, upper = estimate.interval
     return {
         "share_promoted": share,
@@ -405,7 +459,7 @@ def _none(oracle: float | None, n_slates: int) -> dict[str, object]:
     return row
 
 
-def _oracle(gains: Floats, max_share: float) -> float:
+def best_value(gains: Floats, max_share: float) -> float:
     """Return the most that a rule can gain per 1,000 eligible slates, under the cap."""
     best = np.sort(np.maximum(gains, 0))[::-1]
     return 1000 * float(best[: round(max_share * len(best))].sum()) / len(best)
@@ -435,6 +489,11 @@ def rule_label(rule: str) -> str:
     return RULES.get(rule, rule)
 
 
+def _label(row: pd.Series) -> str:
+    """Return the label that a row of policies has, or that of its code."""
+    return str(row.get("rule_label", rule_label(str(row["rule"]))))
+
+
 def _promote(rule: pd.Series, n_compared: int) -> str:
     """Return the statement that recommends a rule, with its corrected value."""
     lower, upper = rule["corrected_ci_95_lower"], rule["corrected_ci_95_upper"]
@@ -442,7 +501,7 @@ def _promote(rule: pd.Series, n_compared: int) -> str:
         "" if lower > 0 else " How much it gains is not shown: measure it in a further experiment."
     )
     return (
-        f"Promote by the rule '{rule_label(str(rule['rule']))}', the best of {n_compared} that "
+        f"Promote by the rule '{_label(rule)}', the best of {n_compared} that "
         f"were compared. Corrected for that choice, its value is {rule['corrected_value']:+,.1f} "
         f"{rule['unit']} (95% interval, given that it was chosen: {lower:+,.1f} to {upper:+,.1f}; "
         f"not corrected: {rule['naive_value']:+,.1f}).{unsure} Where no rule gains, one is "
@@ -451,10 +510,11 @@ def _promote(rule: pd.Series, n_compared: int) -> str:
     )
 
 
-def _promote_nothing(compared: pd.DataFrame, largest: float) -> str:
+def _promote_nothing(compared: pd.DataFrame, largest: float, margin: float) -> str:
     """Return the statement that recommends no rule, with the largest gain not ruled out."""
     contradicted = compared[compared["corrected_value"].notna()]
     best = compared.iloc[int(compared["lower_bound"].argmax())]
+    more = f" more than the margin of {margin:,.1f}" if margin > 0 else ""
     varies = compared["upper_bound"] - compared["lower_bound"] > 1000 * ROUNDING
     excluded = (
         f"A gain above {largest:+,.1f} is ruled out for each of these rules, and for all at once: "
@@ -465,26 +525,28 @@ def _promote_nothing(compared: pd.DataFrame, largest: float) -> str:
     if len(contradicted):
         rule = contradicted.iloc[0]
         return (
-            f"Promote nothing: of the {len(compared)} rules compared, '{rule_label(rule['rule'])}' "
+            f"Promote nothing: of the {len(compared)} rules compared, '{_label(rule)}' "
             "was chosen on a part of the randomized units, but the others contradict it: corrected "
             f"for the choice, its value is {rule['corrected_value']:+,.1f} {rule['unit']} (95% "
             f"interval {rule['corrected_ci_95_lower']:+,.1f} to "
             f"{rule['corrected_ci_95_upper']:+,.1f}). {excluded}"
         )
     return (
-        f"Promote nothing: none of the {len(compared)} rules compared is shown to gain (best lower "
-        f"bound {best['lower_bound']:+,.1f} {best['unit']}, '{rule_label(str(best['rule']))}'). "
+        f"Promote nothing: none of the {len(compared)} rules compared is shown to gain{more} (best "
+        f"lower bound {best['lower_bound']:+,.1f} {best['unit']}, '{_label(best)}'). "
         f"{excluded}"
     )
 
 
-def verdict(policies: pd.DataFrame) -> dict[str, Any]:
+def verdict(policies: pd.DataFrame, *, margin: float = 0.0) -> dict[str, Any]:
     """Recommend a rule, or promoting nothing, by the simultaneous lower bounds.
 
     Parameters
     ----------
     policies
-        From ``compare_rules`` or ``policy_values``.
+        From ``compare_rules``, ``policy_values`` or ``rule_values``.
+    margin
+        What a rule had to gain, per 1,000 eligible slates.
 
     Returns
     -------
@@ -501,10 +563,10 @@ def verdict(policies: pd.DataFrame) -> dict[str, Any]:
     result = {
         "verdict": PROMOTE if shipped else PROMOTE_NOTHING,
         "rule": str(row["rule"]),
-        "rule_label": rule_label(str(row["rule"])),
+        "rule_label": _label(row),
         "statement": _promote(row, len(compared))
         if shipped
-        else _promote_nothing(compared, largest),
+        else _promote_nothing(compared, largest, margin),
         "unit_code": str(row["unit_code"]),
         "unit": str(row["unit"]),
         "value": float(row["corrected_value"]) if shipped else 0.0,

@@ -48,6 +48,7 @@ def compare_policies(
     *,
     cost: float,
     max_share: float,
+    margin: float = 0.0,
     seed: int,
     outcome: Outcome = CLICKS,
 ) -> PolicyComparison:
@@ -59,7 +60,7 @@ def compare_policies(
         See ``fit_models``.
     slate_effects, aipw, who_gains
         Tables of its ``ModelResults``.
-    cost, max_share, seed, outcome
+    cost, max_share, margin, seed, outcome
         See ``compare_rules``.
     """
     known = slate_effects.get("known_effect")
@@ -71,13 +72,15 @@ def compare_policies(
         Design.from_table(accounts),
         cost=cost,
         max_share=max_share,
+        margin=margin,
         seed=seed,
         known=None if known is None else known.to_numpy(),
         user_id=slate_effects["user_id"],
         outcome=outcome,
     )
     identity = slate_effects[["slate_id", "user_id", "fold", "aipw_score"]].loc[chosen.index]
-    advised = verdict(values) | {"advice": advice(aipw), "who_gains": detectability(who_gains)}
+    advised = verdict(values, margin=margin)
+    advised |= {"advice": advice(aipw), "who_gains": detectability(who_gains)}
     if advised["verdict"] == PROMOTE:
         rule = values.loc[values["rule"] == advised["rule"]].iloc[0]
         sentence = users_sentence({str(name): value for name, value in rule.items()})

@@ -48,11 +48,11 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
     Returns
     -------
     The slate table with the columns of the exposure table added (see ``map_exposure``), and of the
-    design: ``promotion_probability``, ``randomization_unit`` (the slate's or the user's id) and
-    ``randomization_stratum`` (0, or the focal position); without ``ranker_value``, which only
-    orders slates. ``arm`` is the number of the slate's arm, 0 is control; where several variants
-    are drawn, the table has the slates of all arms (see ``compared``) and the probability of each,
-    ``probability_0`` and so on.
+    design: ``focal_probability`` (see ``focal_probabilities``), ``promotion_probability``,
+    ``randomization_unit`` (the slate's or the user's id) and ``randomization_stratum`` (0, or the
+    focal position); without ``ranker_value``, which only orders slates. ``arm`` is the number of
+    the slate's arm, 0 is control; where several variants are drawn, the table has the slates of all
+    arms (see ``compared``) and the probability of each, ``probability_0`` and so on.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def assign_promotion(slates: pd.DataFrame, promotion: Promotion, *, seed: int) -
         slates = slates.assign(slate_position_seed=position.where(position < rows))
     exposed = map_exposure(slates, is_focal.ravel(), np.repeat(promoted, rows), promotion.treatment)
     return exposed.drop(columns=RANKER_VALUE, errors="ignore").assign(
+        focal_probability=np.tile(focal_probabilities(rows, promotion), len(ids)),
         promotion_probability=np.repeat(probabilities, rows),
         randomization_unit=np.repeat(units, rows),
         randomization_stratum=np.repeat(stratum, rows).astype(np.int16),
@@ -140,6 +141,18 @@ def draw_focal_items(
     is_focal = np.zeros((n_slates, rows), dtype=bool)
     np.put_along_axis(is_focal, chosen, True, axis=1)
     return is_focal
+
+
+def focal_probabilities(rows: int, promotion: Promotion) -> NDArray[np.float64]:
+    """Return the probability that each item of a slate is chosen as a focal item, shape (rows,).
+
+    They add up to the number of focal items; items that cannot be chosen have 0.
+    """
+    if promotion.treatment.adds_focal_item:
+        return (np.arange(rows) == rows - 1).astype(np.float64)
+    position, last = np.arange(1, rows + 1), promotion.focal_position_last or rows
+    candidate = (position >= promotion.focal_position_first) & (position <= last)
+    return candidate * (promotion.treatment.focal_items / candidate.sum())
 
 
 def draw_focal_positions(n_slates: int, first: int, last: int, seed: int) -> NDArray[np.int64]:

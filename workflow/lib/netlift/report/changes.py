@@ -182,7 +182,12 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for label in tests[0]:
         if label in tests[1] and tests[0][label] != tests[1][label]:
             yield f"{label}: p-value {tests[0][label]} -> {tests[1][label]}"
-    policies = [run["policy"] or {} for run in (old, new)]
+    for part, name in (("policy", "Policy"), ("which_item", "Which item")):
+        yield from _policy_changes(name, *(run.get(part) or {} for run in (old, new)))
+
+
+def _policy_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs between the verdicts on rules of two runs."""
     for key in (
         "value",
         "lower_bound",
@@ -190,11 +195,11 @@ def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         "best_lower_bound",
         "largest_gain_not_ruled_out",
     ):
-        values = [policy.get(key) for policy in policies]
+        values = [policy.get(key) for policy in (old, new)]
         if values[0] != values[1]:
-            unit = policies[0].get("unit") or policies[1].get("unit")
+            unit = old.get("unit") or new.get("unit")
             value_before, value_after = ("none" if v is None else signed(v, 1) for v in values)
-            yield f"Policy, {key.replace('_', ' ')}: {value_before} -> {value_after} {unit}"
+            yield f"{name}, {key.replace('_', ' ')}: {value_before} -> {value_after} {unit}"
 
 
 def _with_interval(row: Mapping[str, Any]) -> str:

@@ -70,6 +70,7 @@ def decision(experiment: PageData) -> dict[str, Any]:
         "spillover_tests": _spillover_tests(experiment),
         "conclusions": _conclusions(experiment),
         "policy": experiment.records.get("verdict"),
+        "which_item": experiment.records.get("candidate_verdict"),
         "design": _design(experiment),
         "settings": dict(experiment.settings),
         "files": [

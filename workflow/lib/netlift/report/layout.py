@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -139,6 +139,7 @@ def sections(experiment: PageData) -> list[Section]:
         _who_gains(experiment),
         _users(experiment),
         _policies(experiment),
+        _candidates(experiment),
         _conclusions(experiment),
         _estimators(experiment),
         _truth(experiment),
@@ -625,6 +626,26 @@ def _who_gains(experiment: PageData) -> Section:
     return part.done("who-gains", "Who gains")
 
 
+_VALUES = (
+    text("rule_label", "Rule"),
+    text("description", "In words"),
+    percent("share_promoted", "Slates promoted"),
+    effect("naive_value", "Naive value (95% interval)"),
+    effect("naive_value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
+    effect(
+        "corrected_value",
+        "Corrected for the choice (95% interval, given the recommendation)",
+        lower="corrected_ci_95_lower",
+        upper="corrected_ci_95_upper",
+    ),
+    users_effect(),
+    number("known_value", "Known", signs=True),
+    number("oracle_value", "Best possible", signs=True),
+    counted("slates", "Slates evaluated"),
+)
+"""Columns of the value of rules."""
+
+
 def _users(experiment: PageData) -> Section:
     part = _Part(experiment)
     part.say(
@@ -693,25 +714,56 @@ def _policies(experiment: PageData) -> Section:
     part.table(
         "policies",
         "What each rule gains over promoting nothing, in {clicks} per 1,000 eligible slates.",
-        [
-            text("rule_label", "Rule"),
-            text("description", "In words"),
-            percent("share_promoted", "Slates promoted"),
-            effect("naive_value", "Naive value (95% interval)"),
-            effect("naive_value", "Bounds for all rules", lower="lower_bound", upper="upper_bound"),
-            effect(
-                "corrected_value",
-                "Corrected for the choice (95% interval, given the recommendation)",
-                lower="corrected_ci_95_lower",
-                upper="corrected_ci_95_upper",
-            ),
-            users_effect(),
-            number("known_value", "Known", signs=True),
-            number("oracle_value", "Best possible", signs=True),
-            counted("slates", "Slates evaluated"),
-        ],
+        _VALUES,
     )
     return part.done("policies", "Which slates to promote, if any")
+
+
+def _not_evaluated(rules: Mapping[str, float]) -> str:
+    """Return the sentence on rules that too few slates tell about; empty if there are none."""
+    names = [f"{label} ({slates:.0f} effective slates)" for label, slates in rules.items()]
+    if not names:
+        return ""
+    return (
+        f"Not evaluated: {', '.join(names)}. In too few promoted slates the draw fell on the item "
+        "that the rule chooses."
+    )
+
+
+def _candidates(experiment: PageData) -> Section:
+    part = _Part(experiment)
+    gate = experiment.records.get("candidate_verdict")
+    if gate is not None:
+        part.say(
+            "The promoted item of a slate was drawn at random with known probabilities. So the "
+            "same experiment can say which item to promote, and not only whether to promote the "
+            "one that was drawn.",
+            str(gate["statement"]),
+            "All control slates count for every item; of the promoted slates, a rule learns most "
+            "from those in which the draw fell on the item that the rule chooses. So its value is "
+            "less precise than the effect of promoting at random.",
+            _not_evaluated(gate["not_evaluated"]),
+        )
+    part.figure("candidate_policies", "candidate_curve", "promoted_candidates")
+    part.table(
+        "candidate_policies",
+        "What each rule for which item to promote gains over promoting nothing, in {clicks} per "
+        "1,000 eligible slates. Effective slates: the promoted slates that tell about the rule, as "
+        "many as equally weighted ones would be.",
+        [*_VALUES, number("effective_slates", "Effective slates", 0)],
+    )
+    part.table(
+        "promoted_candidates",
+        "What the rule promotes, next to what a random draw of the item promotes.",
+        [
+            text("dimension_label", "By"),
+            text("value", "Value"),
+            counted("promotions", "Promotions"),
+            percent("share_of_promotions", "Of its promotions"),
+            percent("share_at_random", "At random"),
+        ],
+    )
+    return part.done("candidates", "Which item to promote, if any")
 
 
 def _conclusions(experiment: PageData) -> Section:

@@ -318,8 +318,14 @@ def _could_show(experiment: PageData) -> str:
 
 
 def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]]) -> Answer:
-    """Return what to do: the gate's verdict on policies, or that on promoting every slate."""
-    gate = experiment.records.get("verdict")
+    """Return what to do: the gate's verdict on policies, or that on promoting every slate.
+
+    A recommended rule for which item to promote comes before one for the item that was drawn.
+    """
+    gate, source = experiment.records.get("verdict"), "verdict"
+    which = experiment.records.get("candidate_verdict")
+    if which is not None and which["verdict"] == "promote":
+        gate, source = which, "candidate_verdict"
     if gate is None and not statements:
         return Answer(
             "Do what?",
@@ -340,7 +346,7 @@ def _what_to_do(experiment: PageData, statements: Mapping[str, Mapping[str, Any]
     else:
         words = str(gate["description"])
         answer = words[:1].upper() + words[1:]
-    return Answer("Do what?", answer, str(gate["statement"]), "verdict")
+    return Answer("Do what?", answer, str(gate["statement"]), source)
 
 
 def _truth(experiment: PageData, lower: float, upper: float) -> str:

@@ -57,6 +57,6 @@ def _of(study: Study, experiment: Experiment) -> dict[str, Json]:
         "build_slates": study.slate_settings(slates, size=size, seed=seed),
         "assign_promotion": study.promotion_settings(promotion, seed),
         "plot_slates": settings(source=design),
-        "simulate_clicks": study.click_settings(world, seed),
+        "simulate_clicks": study.click_settings(world, promotion, seed),
         TRUTH_RULE: settings(source=experiment.path, figures=drawings(TRUTH_RULE)),
     }

@@ -55,7 +55,7 @@ WITHOUT_ROWS = ("estimate_ledger", "state_decisions")
 DELIVERY_RULES = ("estimate_delivered", "plot_delivered")
 """Rules for logs that record in which slates promotions were delivered, and for nothing else."""
 
-MODEL_RULES = ("fit_models", "compare_policies")
+MODEL_RULES = ("fit_models", "compare_policies", "compare_candidates")
 """Rules that make the tables of models and policies."""
 
 FIGURE_RULES = ("plot_effects", "plot_inference", "plot_models")

@@ -455,9 +455,10 @@ class Study:
         """Return the settings of the draw of promotions."""
         return settings(seed=seed, **self.promotion(promotion).settings)
 
-    def click_settings(self, world: str, seed: int) -> Json:
+    def click_settings(self, world: str, promotion: str, seed: int) -> Json:
         """Return the settings of the simulation of one world."""
-        return settings(seed=seed, world=self.world(world))
+        treatment = self.promotion(promotion).treatment.settings
+        return settings(seed=seed, world=self.world(world), treatment=treatment)
 
     # --- Settings of the rules that analyze experiments ------------------------------------------
 
@@ -537,7 +538,18 @@ class Study:
 
     def policy_settings(self, path: str) -> Json:
         """Return the settings of policies."""
-        return settings(**self._seed_and_outcome(path), **self.config["policy"])
+        return settings(
+            **self._seed_and_outcome(path), **self._policy("cost", "max_share", "margin")
+        )
+
+    def candidate_settings(self, path: str) -> Json:
+        """Return the settings of rules for which item to promote."""
+        treatment = self._treatment(path).settings
+        used = self._seed_and_outcome(path) | self.config["policy"]
+        return settings(treatment=treatment, **used)
+
+    def _policy(self, *keys: str) -> Json:
+        return {key: self.config["policy"][key] for key in keys}
 
     def promotions_settings(self) -> Json:
         """Return the settings of the comparison of promotions."""
@@ -651,7 +663,7 @@ class Study:
             model_replicates=case.model_replicates,
             segment_replicates=case.segment_replicates,
             folds=self.config["models"]["folds"],
-            policy=self.config["policy"],
+            policy=self._policy("cost", "max_share"),
             draws=case.draws,
             **{key: validation[key] for key in replicates},
             **self._inference("near_positions", "min_slates", "main_estimator"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -11,6 +11,8 @@ import pandas as pd
 
 from netlift.core.arrays import Booleans, Floats
 from netlift.core.streams import outcome_uniforms
+from netlift.promotion.positions import promoted_positions
+from netlift.promotion.treatment import Treatment
 from netlift.worlds import registry as worlds
 from netlift.worlds.matching import Match, match
 from netlift.worlds.slates import Arm, Slates
@@ -115,6 +117,44 @@ def _total_variance(slates: Slates, world: World, arm: Arm) -> Floats:
     return np.concatenate([world.total_variance(block, arm) for _, block in slates.split()])
 
 
+def candidate_effects(
+    slates: Slates, world: World, treatment: Treatment, candidates: Booleans
+) -> Floats:
+    """Return what promoting each candidate changes in its slate's expected clicks, exactly.
+
+    Parameters
+    ----------
+    slates
+        N slates of K items, of which each has one focal item.
+    world
+        Fitted to the slates.
+    treatment
+        What the promotion does.
+    candidates
+        Which items could be the focal item of their slate, shape (N, K).
+
+    Returns
+    -------
+    Clicks per slate, missing for items that are no candidates; shape (N, K).
+    """
+    effects = np.full(candidates.shape, np.nan)
+    for rows, block in slates.split():
+        control = world.probabilities(block, "control").sum(axis=1)
+        for column in np.flatnonzero(candidates[rows].any(axis=0)):
+            promoted = world.probabilities(_promoting(block, int(column), treatment), "promoted")
+            effects[rows, column] = promoted.sum(axis=1) - control
+    return np.where(candidates, effects, np.nan)
+
+
+def _promoting(slates: Slates, column: int, treatment: Treatment) -> Slates:
+    """Return slates whose focal item is the one in a column."""
+    position = slates.position("control")
+    focal = np.broadcast_to(np.arange(slates.size) == column, position.shape)
+    starts = slates.size * np.arange(len(slates))
+    promoted = promoted_positions(treatment, position.ravel(), focal.ravel(), starts)
+    return replace(slates, is_focal=focal, promoted_position=promoted.reshape(position.shape))
+
+
 def simulate_clicks(
     exposure: pd.DataFrame, slates: Slates, world: World, *, seed: int
 ) -> pd.DataFrame:
@@ -217,3 +257,16 @@ class Simulation:
         world, matched = fit_world(entry, slates, similarity)
         items = simulate_clicks(exposure, slates, world, seed=seed)
         return cls(slates, world, items, world_description(entry, world, matched))
+
+    def with_candidate_effects(self, treatment: Treatment) -> pd.DataFrame:
+        """Return the items with ``known_candidate_effect`` (see ``candidate_effects``).
+
+        Without that column if slates have several focal items, so that no item has its own effect,
+        or a boost reorders them.
+        """
+        if treatment.focal_items > 1 or treatment.kind == "rerank":
+            return self.items
+        shape = self.slates.is_focal.shape
+        candidates = self.items["focal_probability"].to_numpy().reshape(shape) > 0
+        effects = candidate_effects(self.slates, self.world, treatment, candidates)
+        return self.items.assign(known_candidate_effect=effects.ravel())

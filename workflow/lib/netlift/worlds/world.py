@@ -52,6 +52,12 @@ ADD_ONS: dict[str, Any] = {
         "Bonus for the focal item in promoted slates, as from a badge on the item (logit scale).",
         low=-10,
     ),
+    "popularity": parameter(
+        0.0,
+        "Effect of one standard deviation of the item's log popularity in both arms, below 0 where "
+        "users have seen what is popular (logit scale).",
+        low=-10,
+    ),
     "user_sd": parameter(
         0.0,
         "Standard deviation of a normal random intercept, shared by a user's slates and by both "
@@ -155,11 +161,14 @@ class World(ABC):
         return world if target is None else world._with_click_rate(float(target), slates)
 
     def base(self, slates: Slates, arm: Arm) -> Floats:
-        """Return what is added to each item's logit (or utility): intercept, user, badge.
+        """Return what is added to each item's logit (or utility): intercept, user, add-ons.
 
-        Shape (N, 1), or (N, K) where promoted slates have a badge.
+        Shape (N, 1), or (N, K) where items differ by popularity or promoted slates have a badge.
         """
         base = self.intercept + self.parameters["user_sd"] * slates.user_effect[:, None]
+        if self.parameters["popularity"] != 0:
+            centered = slates.log_popularity - self.scale.log_popularity_mean
+            base = base + self.parameters["popularity"] / self.scale.log_popularity_sd * centered
         if arm == "promoted" and self.parameters["promotion_badge"] != 0:
             return base + self.parameters["promotion_badge"] * slates.is_focal
         return np.asarray(base)
