@@ -640,6 +640,7 @@ def test_every_code_has_a_damaged_log_or_a_warning():
         "focal_has_position",
     }
     elsewhere |= {"position_too_high", "nothing_moves"}  # test_positions
+    elsewhere |= {"block_differs", "page_position", "focal_items_in_blocks"}  # test_log_blocks
     elsewhere |= {  # test_candidate_draws
         "focal_draw",
         "focal_probability_out_of_range",
@@ -648,7 +649,6 @@ def test_every_code_has_a_damaged_log_or_a_warning():
         "impossible_own_promotion",
         "several_own_promotions",
     }
-    elsewhere |= {"probabilities_do_not_add_up"}  # test_arms
     assert errors - shown - elsewhere == {
         "probability_differs_in_user",
         "duplicate_in_items_table",

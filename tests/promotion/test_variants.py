@@ -185,7 +185,7 @@ def study_tables(variants=SLOTS, **changes):
     accounts = {name: slate_outcomes(table) for name, table in items.items()}
     numbers = {name: number for number, name in enumerate(variants, start=1)}
     slates = arm_slates(next(iter(exposed.values())))
-    pairs = contrasts(accounts, slates, numbers, DIFFERENCE)
+    pairs = contrasts(accounts, slates, numbers)
     return exposed, items, arms_table(pairs, units={"observed_clicks": "clicks"})
 
 
@@ -233,9 +233,7 @@ def test_a_log_of_the_same_slates_has_the_same_numbers(arms, unit, tmp_path):
     accounts = {v: pd.read_parquet(path / "slate_outcomes.parquet") for v, path in folders.items()}
     slates = pd.read_parquet(tmp_path / "shop/arms.parquet")
     numbers = {name: number for number, name in enumerate(arms, start=1)}
-    found = arms_table(
-        contrasts(accounts, slates, numbers, DIFFERENCE), units={"observed_clicks": "clicks"}
-    )
+    found = arms_table(contrasts(accounts, slates, numbers), units={"observed_clicks": "clicks"})
     known = expected["known_value"]
     assert known[(expected["kind"] == "variant") & expected["p_value"].notna()].notna().all()
     pd.testing.assert_frame_equal(
