@@ -123,10 +123,10 @@ def test_a_line_without_items_is_not_compared():
 
 @pytest.mark.parametrize(("question", "effect"), [(NO_WORSE, -0.02), (EQUIVALENT, 0.02)])
 def test_the_size_at_the_margin_is_at_most_a_twentieth(question, effect):
-    """2,000 experiments at the margin: more than 5% + 4 errors with probability below 1e-4."""
+    """600 experiments at the margin: more than the bound with probability below 1e-4 at 5%."""
     rng = np.random.default_rng(5)
     false = 0
-    for _ in range(2000):
+    for _ in range(600):
         promoted = np.arange(200) % 2
         clicks = effect * promoted + rng.normal(0, 0.05, 200)
         table = pd.DataFrame(
@@ -136,8 +136,8 @@ def test_the_size_at_the_margin_is_at_most_a_twentieth(question, effect):
         table = table.assign(promotion_applied=promoted, promotion_probability=0.5)
         rows = margin_table(compared(table), {"direct": 20.0}, moved_share=0.8)
         false += rows.set_index("question").loc[question, "verdict"] == SHOWN
-    assert false <= binom.ppf(0.9999, 2000, 0.05)
-    assert false >= 10  # The test is not empty: 2.5% are expected.
+    assert false <= binom.ppf(0.9999, 600, 0.05)
+    assert false >= 3  # The test is not empty: 2.5% are expected.
 
 
 def test_the_slates_needed_have_the_stated_power():

@@ -58,6 +58,7 @@ def lines(table, variant, against):
     return table[(table["variant"] == variant) & (table["against"] == against)].set_index("line")
 
 
+@pytest.mark.long
 def test_intervals_of_multiples_hold_the_truth():
     """Of 60 logs, the 95% interval of each multiple misses the truth in at most 10.
 
