@@ -74,32 +74,42 @@ def account_tables(
         }
     compared = SlateAccounts.from_table(accounts, main_estimator)
     options = {"min_slates": min_slates, "seed": seed, "bootstrap_draws": bootstrap_draws}
-    by_segment, heterogeneity = segments(accounts, **options, outcome=outcome)
     of_lines = {
         "component_effects": component_effects(compared),
         "shares": shares(compared),
         "product_summary": product_summary(compared, outcome=outcome),
-        "risk_by_position": outcome.in_units(risk_by_position(accounts, min_slates=min_slates)),
-        "risk_by_cluster": outcome.in_units(risk_by_cluster(accounts, min_slates=min_slates)),
-        "segments": by_segment,
-        "heterogeneity": heterogeneity,
+        "margins": margin_table(compared, margins, moved_share=moved_share, outcome=outcome),
         "power": outcome.in_units(power_table(compared, effects=power_effects)),
+        **_of_groups(accounts, outcome, options),
     }
-    by_user, users_differ = tables_or_reason(
-        lambda: user_segments(accounts, **options, outcome=outcome), 2
-    )
-    if not why_left_out(by_user):
-        of_lines |= {"user_segments": by_user, "user_heterogeneity": users_differ}
-    declared = margin_table(compared, margins, moved_share=moved_share, outcome=outcome)
     empty = empty_lines(accounts)
     return {
-        "margins": declared if why_left_out(declared) else without_numbers(declared, empty),
         "component_support": component_support(accounts),
         "additivity_checks": additivity_checks(compared),
         "component_covariance": component_covariance(compared, units=units),
+        **{
+            name: table if why_left_out(table) else without_numbers(table, empty)
+            for name, table in of_lines.items()
+        },
+    }
+
+
+def _of_groups(
+    accounts: pd.DataFrame, outcome: Outcome, options: Mapping[str, int]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of the ledger by groups of slates and of users."""
+    least = options["min_slates"]
+    by_segment, heterogeneity = segments(accounts, **options, outcome=outcome)
+    by_user, users_differ = tables_or_reason(
+        lambda: user_segments(accounts, **options, outcome=outcome), 2
+    )
+    return {
+        "risk_by_position": outcome.in_units(risk_by_position(accounts, min_slates=least)),
+        "risk_by_cluster": outcome.in_units(risk_by_cluster(accounts, min_slates=least)),
+        "segments": by_segment,
+        "heterogeneity": heterogeneity,
         "user_segments": by_user,
         "user_heterogeneity": users_differ,
-        **{name: without_numbers(table, empty) for name, table in of_lines.items()},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from netlift.core.units import PER_SLATE
 from netlift.effects.codes import GIVEN, KNOWN, LINES, MINIMUM, QUESTIONS
 from netlift.effects.estimators import ESTIMATORS
 from netlift.effects.slate_accounts import SlateAccounts, known_effects
+from netlift.inference.estimate import Estimate
 from netlift.inference.power import exaggeration, minimum_detectable_effect, power, slates_needed
 
 _NUMBERS = (
@@ -44,49 +45,52 @@ def power_table(accounts: SlateAccounts, *, effects: Sequence[float]) -> pd.Data
     ``wrong_sign_probability`` (see ``inference.power``). A
     line without an error has one row without numbers and the reason in ``note``.
     """
+    known = known_effects(accounts.table)
     rows = []
-    n_slates, known = len(accounts), known_effects(accounts.table)
     for estimator in ESTIMATORS:
         arms, note = accounts.effects(estimator=estimator)
-        for ledger_line in LINES:
-            line = ledger_line.columns | {
+        for line in LINES:
+            estimate = None if arms is None else arms.combination(line.weights)
+            asked = [(GIVEN, effect) for effect in effects]
+            if known is not None:
+                asked.append((KNOWN, float(np.dot(line.weights, known))))
+            about = line.columns | {
                 "estimator": estimator,
                 "unit_code": PER_SLATE,
-                "slates": n_slates,
+                "slates": len(accounts),
+                "se": None if estimate is None else estimate.se,
             }
-            missing = dict.fromkeys(_NUMBERS)
-            if arms is None:
-                rows.append(line | {"question": MINIMUM, "se": None, **missing, "note": note})
-                continue
-            estimate = arms.combination(ledger_line.weights)
-            line["se"] = estimate.se
-            if estimate.se == 0:
-                why = "the outcome does not vary, so its error is 0 and power has no meaning"
-                rows.append(line | {"question": MINIMUM, **missing, "note": why})
-                continue
-            smallest = minimum_detectable_effect(estimate.se, estimate.df)
-            asked = [(MINIMUM, smallest), *((GIVEN, effect) for effect in effects)]
-            if known is not None:
-                asked.append((KNOWN, float(np.dot(ledger_line.weights, known))))
-            for question, effect in asked:
-                exaggerated = exaggeration(effect, estimate.se, estimate.df)
-                rows.append(
-                    line
-                    | {
-                        "question": question,
-                        "effect_per_slate": effect,
-                        "power": power(effect, estimate.se, estimate.df),
-                        "exaggeration": None if exaggerated is None else exaggerated[0],
-                        "wrong_sign_probability": None if exaggerated is None else exaggerated[1],
-                        "slates_needed": n_slates
-                        if question == MINIMUM
-                        else slates_needed(effect, estimate, n_slates),
-                        "note": None,
-                    }
-                )
+            rows += [about | row for row in _rows(estimate, note, asked, len(accounts))]
     table = pd.DataFrame(rows)
     first = ["line", "effect_family", "component", "estimator", "question", "unit_code"]
     first += ["slates", "se"]
     table["slates_needed"] = table["slates_needed"].astype("Int64")
     table = table[first + [name for name in table if name not in first]]
     return with_labels(CLICKS.in_units(table), question=QUESTIONS)
+
+
+def _rows(
+    estimate: Estimate | None, note: str | None, asked: Sequence[tuple[str, float]], n_slates: int
+) -> Iterator[dict[str, object]]:
+    """Yield the minimum detectable effect of a line and the power of each effect, or why not."""
+    if estimate is None or estimate.se == 0:
+        constant = "the outcome does not vary, so its error is 0 and power has no meaning"
+        yield {
+            "question": MINIMUM,
+            **dict.fromkeys(_NUMBERS),
+            "note": note if estimate is None else constant,
+        }
+        return
+    smallest = minimum_detectable_effect(estimate.se, estimate.df)
+    for question, effect in ((MINIMUM, smallest), *asked):
+        size, wrong = exaggeration(effect, estimate.se, estimate.df) or (None, None)
+        needed = n_slates if question == MINIMUM else slates_needed(effect, estimate, n_slates)
+        yield {
+            "question": question,
+            "effect_per_slate": effect,
+            "power": power(effect, estimate.se, estimate.df),
+            "exaggeration": size,
+            "wrong_sign_probability": wrong,
+            "slates_needed": needed,
+            "note": None,
+        }

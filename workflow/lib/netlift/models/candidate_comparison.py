@@ -130,16 +130,7 @@ def compare_candidates(
         Candidates or probabilities are not known (see ``Candidates.from_items``), or the log's own
         rule cannot be evaluated.
     """
-    if treatment.get("rerank") is not None:
-        raise NetliftError(
-            "slates with another order have no single item that is promoted, so there is none to "
-            "choose"
-        )
-    if BLOCK in items:
-        raise NetliftError(
-            "rules for which item to promote are not compared on pages of several blocks, where a "
-            "promotion changes the block of its item only"
-        )
+    _need_single_items(items, treatment)
     group = str(max_group_share["column"])
     limits = Limits(cost, max_share, float(max_group_share["share"]), top_k)
     candidates, data = Candidates.from_items(items), ModelData.from_items(items)
@@ -159,23 +150,8 @@ def compare_candidates(
     every = candidate_rules(about, limits)
     support = {name: valued.support(chosen) for name, chosen in every.items()}
     rules = {name: every[name] for name in every if valued.is_supported(every[name])}
-    if not rules:
-        raise NetliftError(
-            f"fewer than {MIN_SUPPORT} promoted slates are left to evaluate rules for which item "
-            "to promote"
-        )
-    values = rule_values(
-        {name: valued.gains(chosen) for name, chosen in rules.items()},
-        {name: valued.share(chosen) for name, chosen in rules.items()},
-        valued.design,
-        seed=seed,
-        margin=margin,
-        known=None
-        if valued.known is None
-        else {name: valued.known_gains(chosen) for name, chosen in rules.items()},
-        oracle=None if valued.known is None else valued.oracle(max_share),
-        user_id=accounts["user_id"][valued.later],
-    )
+    users = accounts["user_id"][valued.later]
+    values = _values(rules, valued, users, seed=seed, margin=margin, max_share=max_share)
     values = with_labels(outcome.in_units(values), rule=CANDIDATE_RULES)
     descriptions = rule_descriptions(about, limits, group=group, outcome=outcome)
     values["description"] = values["rule"].map(descriptions)
@@ -191,6 +167,50 @@ def compare_candidates(
         _promoted(about, items, shown, rules[shown], valued, group),
         _choices(accounts, items, about, rules, valued),
         found,
+    )
+
+
+def _need_single_items(items: pd.DataFrame, treatment: Mapping[str, Any]) -> None:
+    """Check that a promotion is that of one item of a list."""
+    if treatment.get("rerank") is not None:
+        raise NetliftError(
+            "slates with another order have no single item that is promoted, so there is none to "
+            "choose"
+        )
+    if BLOCK in items:
+        raise NetliftError(
+            "rules for which item to promote are not compared on pages of several blocks, where a "
+            "promotion changes the block of its item only"
+        )
+
+
+def _values(
+    rules: dict[str, Floats],
+    valued: _Valued,
+    users: pd.Series,
+    *,
+    seed: int,
+    margin: float,
+    max_share: float,
+) -> pd.DataFrame:
+    """Return the value of each rule on the slates that come after those it was learned on."""
+    if not rules:
+        raise NetliftError(
+            f"fewer than {MIN_SUPPORT} promoted slates are left to evaluate rules for which item "
+            "to promote"
+        )
+    truth = valued.known is not None
+    return rule_values(
+        {name: valued.gains(chosen) for name, chosen in rules.items()},
+        {name: valued.share(chosen) for name, chosen in rules.items()},
+        valued.design,
+        seed=seed,
+        margin=margin,
+        known={name: valued.known_gains(chosen) for name, chosen in rules.items()}
+        if truth
+        else None,
+        oracle=valued.oracle(max_share) if truth else None,
+        user_id=users,
     )
 
 
