@@ -448,6 +448,7 @@ def held(seeds: range) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+@pytest.mark.long
 def test_intervals_of_cells_cover_the_known_effects():
     shares = held(range(REPLICATES)).mean(axis=1)
     slack = stats.norm.isf(0.0005) * shares.std() / np.sqrt(len(shares))

@@ -301,6 +301,7 @@ def boxes(figure):
     return [(text, text.get_window_extent(renderer)) for text in seen if text.get_text()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "theme"), [("known", LIGHT), ("observed", DARK), ("few", LIGHT)])
 def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
     experiment, kind, theme

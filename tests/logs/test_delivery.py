@@ -161,6 +161,7 @@ def test_deliveries_against_the_draw_are_refused(sound, tmp_path, flag):
     assert "Without columns.delivered" in str(error.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", ["slate", "user"])
 def test_deliveries_that_do_not_depend_on_the_draw_are_read(tmp_path, unit):
     """Of ten such logs, one is refused with probability 0.001, and none with these seeds."""

@@ -294,6 +294,7 @@ def test_the_other_order_is_checked_by_block(tmp_path):
         assert "1 slates" in message
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", ["slate", "user"])
 def test_blocks_of_a_valid_draw_are_refused_as_rarely_as_stated(unit, monkeypatch):
     """With a limit of .05 for p-values, at most .05 of the draws, within three errors."""

@@ -258,6 +258,7 @@ def test_the_verdict_tells_the_value_corrected_for_the_choice_and_names_the_othe
     assert "best lower bound +0.0" in none["statement"]
 
 
+@pytest.mark.long
 def test_rules_are_chosen_on_four_fifths_of_the_units_and_valued_on_all():
     rng = np.random.default_rng(9)
     unit = np.repeat(np.arange(100), 5)

@@ -277,6 +277,7 @@ def test_a_log_of_a_boost_has_the_same_numbers(tmp_path):
     pd.testing.assert_frame_equal(one, other, rtol=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_estimates_of_each_variant_are_unbiased(assignment):

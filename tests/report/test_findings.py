@@ -22,6 +22,7 @@ def run(small_study, monkeypatch):
     }
 
 
+@pytest.mark.long
 def test_a_study_speaks_of_its_own_experiments(run):
     said = findings(run, [])
     assert said == findings(run, ["all"])
