@@ -453,6 +453,7 @@ def test_every_axis_says_what_it_shows_in_letters_that_can_be_read(figures):
         assert min(text.get_fontsize() for text in figure.findobj(Text)) >= SMALL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_clusters", [4, 40])
 @pytest.mark.parametrize("size", [6, 24])
 def test_no_text_is_cut_off_or_lies_on_another_in_a_table(size, n_clusters):

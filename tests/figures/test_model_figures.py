@@ -349,6 +349,7 @@ def test_many_slates_are_thinned_and_what_cannot_correlate_is_said(experiment):
     assert texts(figure).count("Stacked known effects are all equal") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "theme"), [("known", LIGHT), ("observed", DARK), ("poor", DARK)])
 def test_no_text_is_cut_off_or_lies_on_another_or_speaks_of_what_is_not_known(
     experiment, kind, theme, tmp_path

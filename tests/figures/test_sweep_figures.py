@@ -46,6 +46,7 @@ def cell(rows, size, world, component="total"):
     return found[found["line"] == component]
 
 
+@pytest.mark.long
 def test_every_seed_has_its_interval_and_those_that_miss_stand_out():
     rows = swept()[0].copy()
     first = cell(rows, 6, "mnl").index[0]
