@@ -12,6 +12,8 @@ from test_candidates import simulated
 from netlift.models.candidate_codes import AT_RANDOM, BEST
 from netlift.models.policies import PROMOTE
 
+pytestmark = pytest.mark.long
+
 NO_EFFECT = {
     "model": "reference",
     "attention": 0.0,

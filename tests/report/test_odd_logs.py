@@ -93,6 +93,7 @@ def quick(kinds):
     return [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.long) for kind in kinds]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", quick(KINDS))
 def test_every_sound_log_has_a_page(kind, tmp_path):
     analysis, gathered, page = analyzed(tmp_path, kind)

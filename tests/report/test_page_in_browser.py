@@ -110,6 +110,7 @@ def shown_numbers(page):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_it_opens_fast_and_is_whole(opened, name):
     page = opened(name)
@@ -123,6 +124,7 @@ def test_it_opens_fast_and_is_whole(opened, name):
         assert len(section.inner_text().strip()) > len(heading.strip()) + 20, heading
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_problem(opened, name, scheme):

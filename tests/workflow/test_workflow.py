@@ -142,6 +142,7 @@ def test_a_second_run_finds_nothing_to_do(study):
     assert "Nothing to be done" in run(study)
 
 
+@pytest.mark.long
 def test_asking_for_more_memory_rebuilds_nothing(study):
     more = [f"{rule}:mem_mb=9999" for rule in ("import_ratings", "build_slates", "fit_models")]
     assert stale(study, "--set-resources", *more) == set()
@@ -190,6 +191,7 @@ class TestStaleness:
         edit(self.config(edited), self.logit, swapped)
         assert f"{BELOW}/logit/items" in stale(edited)
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("file", "old", "new"),
         [
@@ -209,18 +211,21 @@ class TestStaleness:
         edit(edited / f"config/{file}.yaml", old, new)
         assert stale(edited) == set()
 
+    @pytest.mark.long
     def test_an_unrelated_key_rebuilds_only_the_written_config(self, edited):
         with self.config(edited).open("a") as file:
             file.write("\n# a comment\n")
         edit(self.config(edited), "window: 50", "window: 40")
         assert stale(edited) == {CONFIG}
 
+    @pytest.mark.long
     def test_a_title_of_a_data_set_rewrites_the_pages_alone(self, edited):
         old = "title: A tiny synthetic data set"
         edit(edited / "config/datasets.yaml", old, "title: A small one")
         pages = {f"{BELOW}/{world}/{file}" for world in WORLDS for file in ("report", "decision")}
         assert stale(edited) == pages | PAGES | {CONFIG}
 
+    @pytest.mark.long
     def test_a_template_rewrites_the_pages_alone(self, edited):
         with (edited / "workflow/report/page.css").open("a") as file:
             file.write("\n/* an edit */\n")
@@ -228,6 +233,7 @@ class TestStaleness:
             *("report", "decision", "index", "verdict")
         }
 
+    @pytest.mark.long
     def test_a_sweep_that_was_run_rewrites_the_front_page_alone(self, edited):
         sweep = edited / STUDY / "sweep/from_third"
         sweep.mkdir(parents=True)
@@ -237,6 +243,7 @@ class TestStaleness:
         finally:
             shutil.rmtree(sweep.parent)
 
+    @pytest.mark.long
     def test_another_study_of_the_same_experiments_has_its_own_front_page_alone(self, edited):
         files = stale(edited, "--config", "study={name: other, worlds: [logit]}")
         own = self.below("studies/other/")(files)
@@ -244,6 +251,7 @@ class TestStaleness:
         assert "studies/other/size=6/seed=20260428/from_third/robustness" in own
         assert files == own | {"index"}
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("choice", "own"),
         [
@@ -290,6 +298,7 @@ class TestStaleness:
         assert f"{BELOW}/logit/items" in files
         assert files == self.below(f"{BELOW}/logit/")(files)
 
+    @pytest.mark.long
     def test_a_grid_rebuilds_with_its_world_or_its_values_and_nothing_else_does(self, edited):
         edit(edited / "config/studies/tiny.yaml", "g: [0.0, 3.0]", "g: [0.0, 4.0]")
         assert stale(edited) == PAGES | {f"{BELOW}/grid/tiny", CONFIG}
