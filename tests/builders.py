@@ -12,12 +12,21 @@ import pandas as pd
 
 from netlift.effects.codes import DIFFERENCE
 from netlift.effects.slate_accounts import SlateAccounts
+from netlift.promotion.exposure import draw_arms
 from netlift.promotion.record import Promotion
 from netlift.studies.replicate_estimates import Case
 from netlift.workflow.schema import completed
 from netlift.worlds.registry import schema
 
 COMPONENTS = ("direct_focal", "same_cluster_competitor", "other_competitor")
+
+
+def draw_promotions(
+    units: np.ndarray, probability: float, assignment: str, seed: int, stratum: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw which slates are promoted, and with what probability: arms with one variant."""
+    arm, shares = draw_arms(units, (probability,), assignment, seed, stratum)
+    return arm == 1, shares[:, 1]
 
 
 def compared(accounts: pd.DataFrame) -> SlateAccounts:

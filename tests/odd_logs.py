@@ -297,6 +297,9 @@ class Analysis:
                 ("test_randomization", study.randomization_settings(name)),
             ):
                 script(rule).main(items, accounts, self.made(rule), of_rule)
+            script("estimate_diversion").main(
+                items, self.made("estimate_diversion"), study.diversion_settings(name)
+            )
 
     def state(self) -> None:
         script("state_decisions").main(

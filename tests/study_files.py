@@ -225,7 +225,12 @@ def analyse(study: dict, folder: Path, unit: str = "clicks") -> None:
         items,
         accounts,
         made("estimate_row_effects"),
-        settings | chosen("bootstrap_draws near_positions min_slates"),
+        settings | chosen("bootstrap_draws near_positions"),
+    )
+    script("estimate_diversion").main(
+        items,
+        made("estimate_diversion"),
+        {"outcome": unit, "bands": {}} | chosen("min_slates"),
     )
     script("test_randomization").main(
         items,

@@ -7,6 +7,7 @@ from builders import random_items
 from netlift.core.outcome import CLICKS
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.design_checks import design_diagnostics
+from netlift.effects.diversion import diversion_with_covariance
 from netlift.effects.randomization_tests import randomization_tests
 from netlift.effects.row_tables import row_tables
 from netlift.models.candidate_comparison import compare_candidates
@@ -55,8 +56,10 @@ def test_every_table_is_made(name, truth):
         accounts,
         seed=1,
         outcome=CLICKS,
-        **{key: inference[key] for key in ("bootstrap_draws", "near_positions", "min_slates")},
+        **{key: inference[key] for key in ("bootstrap_draws", "near_positions")},
     )
+    matrices, _ = diversion_with_covariance(items, min_slates=inference["min_slates"])
+    assert np.isfinite(matrices["estimate"].dropna()).all()
     assert all(np.isfinite(rows["spillover_sensitivity"]["estimate"].dropna()))
     tests = randomization_tests(
         items,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from builders import exposure, items, random_items, slates_of
+from builders import draw_promotions, exposure, items, random_items, slates_of
 from scipy import stats
 
 from netlift.core.errors import NetliftError
@@ -15,7 +15,7 @@ from netlift.effects.estimators import difference, plain_difference, weighted_di
 from netlift.effects.item_rows import ItemRows
 from netlift.effects.items_table import slates_of_rows
 from netlift.promotion.design import DESIGN_COLUMNS, Design
-from netlift.promotion.exposure import assign_promotion, draw_promotions, map_exposure
+from netlift.promotion.exposure import assign_promotion, map_exposure
 from netlift.promotion.record import Promotion
 
 SIZE = 6

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from builders import COMPONENTS, exposure, random_exposure, slates_of
+from builders import COMPONENTS, draw_promotions, exposure, random_exposure, slates_of
 
 from netlift.promotion.exposure import (
     assign_promotion,
     draw_focal_positions,
-    draw_promotions,
     map_exposure,
 )
 from netlift.promotion.record import Promotion

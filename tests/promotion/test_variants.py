@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from builders import random_exposure
+from builders import draw_promotions, random_exposure
 from configs import merged
 from scipy.stats import chisquare
 
@@ -19,7 +19,7 @@ from netlift.effects.slate_accounts import SlateAccounts
 from netlift.logs.entries import LogEntry, log_settings
 from netlift.logs.reading import account_arms, account_log
 from netlift.logs.variants import contrast_entries
-from netlift.promotion.exposure import assign_promotion, compared, draw_arms, draw_promotions
+from netlift.promotion.exposure import assign_promotion, compared, draw_arms
 from netlift.promotion.record import Promotion
 from netlift.promotion.variants import two_arm_entries
 from netlift.studies.grid import grid_effects

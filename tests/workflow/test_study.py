@@ -194,6 +194,7 @@ def every_setting(study):
         "estimate_ledger": study.ledger_settings(path),
         "estimate_delivered": study.delivered_settings(path),
         "estimate_row_effects": study.row_effect_settings(path),
+        "estimate_diversion": study.diversion_settings(path),
         "test_randomization": study.randomization_settings(path),
         "fit_models": study.model_settings(path),
         "compare_policies": study.policy_settings(path),
@@ -226,8 +227,8 @@ KEYS = {
     "estimate_ledger": "bootstrap_draws main_estimator margins min_slates moved_share "
     "power_effects seed units",
     "estimate_delivered": "main_estimator units",
-    "estimate_row_effects": "bands bootstrap_draws main_estimator min_slates near_positions "
-    "outcome seed",
+    "estimate_row_effects": "bootstrap_draws main_estimator near_positions outcome seed",
+    "estimate_diversion": "bands min_slates outcome",
     "test_randomization": "near_positions outcome permutations seed studentized",
     "compute_grid": "definitions near_positions parameters seed world",
     "sweep_slates": "promotion seeds slates",

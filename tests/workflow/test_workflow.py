@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from runs import DESIGN, ROOT, SLATES, STUDY, checkout, edit, run, stale
 
+from netlift.promotion.exposure import compared
+
 WORLDS = ("reference", "logit", "similarity")
 MOVED = "worlds={moved: {model: similarity, target_click_rate: 0.2, kappa: 0.5}}"
 """The world similarity of the config with another kappa: its other values are the defaults."""
@@ -133,7 +135,7 @@ def test_worlds_share_slates_designs_and_chance(study):
         pd.read_parquet(study / DESIGN / world / "items.parquet")
         for world in ("reference", "logit")
     )
-    shared = list(pd.read_parquet(study / DESIGN / "exposure.parquet").columns)
+    shared = list(compared(pd.read_parquet(study / DESIGN / "exposure.parquet")))
     pd.testing.assert_frame_equal(one[shared], other[shared])
 
 

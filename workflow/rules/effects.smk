@@ -82,6 +82,30 @@ rule estimate_row_effects:
         "../scripts/estimate_row_effects.py"
 
 
+rule estimate_diversion:
+    input:
+        **needs("estimate_diversion"),
+        code=code("estimate_diversion"),
+    output:
+        **makes("estimate_diversion"),
+    log:
+        "logs/{experiment}/estimate_diversion.log",
+    benchmark:
+        "logs/{experiment}/estimate_diversion.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(180, slates=530),
+        runtime=minutes(2, slates=10),
+    params:
+        settings=lambda wildcards: STUDY.diversion_settings(wildcards.experiment),
+    message:
+        "Estimating who pays for promotions: {wildcards.experiment}"
+    script:
+        "../scripts/estimate_diversion.py"
+
+
 rule test_randomization:
     input:
         **needs("test_randomization"),

@@ -13,7 +13,10 @@ def main(path: str, declared: list[str], settings: dict) -> None:
     """Write the list; delete results that the log's entry no longer asks for."""
     reasons = {
         key: "".join(why_left_out(read_table(path)) for path in declared if path.endswith(file))
-        for key, file in (("no_rows", "outcome_by_position.csv"), ("no_models", "policies.csv"))
+        for key, file in (
+            ("no_rows", "/outcome_by_position.csv"),
+            ("no_models", "/models/policies.csv"),
+        )
     }
     write_table(sections(**settings, **reasons), path)
     remove_undeclared(Path(path).parent, [*declared, path])

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
-
 import pandas as pd
 
-from netlift.core.left_out import table_or_reason, tables_or_reason, why_left_out
+from netlift.core.left_out import table_or_reason, why_left_out
 from netlift.core.outcome import CLICKS, Outcome
 from netlift.effects.conclusions import conclusions
-from netlift.effects.diversion import diversion_with_covariance
 from netlift.effects.estimators import LIN
 from netlift.effects.item_level import item_level_claim
 from netlift.effects.leakage import leakage
@@ -25,10 +20,8 @@ def row_tables(
     accounts: pd.DataFrame,
     *,
     near_positions: int,
-    min_slates: int,
     seed: int,
     bootstrap_draws: int,
-    bands: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     main_estimator: str = LIN,
     outcome: Outcome = CLICKS,
 ) -> dict[str, pd.DataFrame]:
@@ -40,12 +33,8 @@ def row_tables(
         One row per slate item, and one per slate.
     near_positions
         Positions above the focal item that count as near.
-    min_slates
-        Slates of each arm that a row of the diversion matrix needs.
     seed, bootstrap_draws
         Study seed and number of draws of the bootstrap.
-    bands
-        Bands of attributes of items that are numbers (see ``groups.groupings``).
     main_estimator
         The declared main estimator.
     outcome
@@ -74,10 +63,6 @@ def row_tables(
         "item_level_claim": lambda: item_level_claim(items, outcome=outcome),
     }
     tables |= {name: table_or_reason(make) for name, make in made.items()}
-    matrices = tables_or_reason(
-        lambda: diversion_with_covariance(items, min_slates=min_slates, bands=bands), 2
-    )
-    tables |= zip(("diversion", "diversion_covariance"), matrices, strict=True)
     return {
         name: table if why_left_out(table) else outcome.in_units(table)
         for name, table in tables.items()

@@ -112,14 +112,6 @@ class Candidates:
         """Return values of item rows, shape (R,), by candidate, missing in empty places: (N, M)."""
         return np.where(self.exists, values[self.row], np.nan)
 
-    def is_drawn(self) -> Booleans:
-        """Whether each candidate is the one that was drawn, shape (N, M)."""
-        return np.asarray(np.arange(self.row.shape[1]) == self.drawn[:, None])
-
-    def subset(self, chosen: Booleans) -> Candidates:
-        """Return the candidates of some slates, shape (N,)."""
-        return Candidates(self.row[chosen], self.probability[chosen], self.drawn[chosen])
-
 
 def _checked_probabilities(items: pd.DataFrame, slate: Integers, focal: Booleans) -> Floats:
     """Return the probability of each row to be focal, shape (R,)."""

@@ -161,18 +161,6 @@ def draw_focal_positions(n_slates: int, first: int, last: int, seed: int) -> NDA
     return first + np.floor(uniforms * (last - first + 1)).astype(np.int64)
 
 
-def draw_promotions(
-    units: NDArray[np.int64],
-    probability: float,
-    assignment: Literal["bernoulli", "complete"],
-    seed: int,
-    stratum: NDArray[np.int64],
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Draw which slates are promoted, and with what probability: ``draw_arms`` with one variant."""
-    arm, shares = draw_arms(units, (probability,), assignment, seed, stratum)
-    return arm == 1, shares[:, 1]
-
-
 def draw_arms(
     units: NDArray[np.int64],
     probabilities: Sequence[float],

@@ -25,10 +25,12 @@ def settings_of_rules(study: Study, experiment: Experiment) -> dict[str, Json]:
     rules = {
         "estimate_ledger": study.ledger_settings(path),
         "estimate_row_effects": study.row_effect_settings(path),
+        "estimate_diversion": study.diversion_settings(path),
         "test_randomization": study.randomization_settings(path),
-        "state_decisions": settings(outcome=study.unit(path)),
+        "state_decisions": study.decision_settings(path),
         "fit_models": study.model_settings(path),
         "compare_policies": study.policy_settings(path),
+        "compare_candidates": study.candidate_settings(path),
     }
     for rule in FIGURE_RULES:
         rules[rule] = settings(source=path, figures=drawings(rule), outcome=study.unit(path))
@@ -36,7 +38,10 @@ def settings_of_rules(study: Study, experiment: Experiment) -> dict[str, Json]:
 
 
 def _of_log(study: Study, log: str) -> dict[str, Json]:
-    rules = {"analyse_log": study.section_settings(log)}
+    rules = {
+        "analyse_log": study.section_settings(log),
+        "estimate_delivered": study.delivered_settings(f"logs/{log}"),
+    }
     own = study.log_settings(log)
     if "contents" in own:  # of files that may have changed, or not be here
         return rules

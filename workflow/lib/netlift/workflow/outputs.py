@@ -46,7 +46,13 @@ FOLDERS = {
 }
 """Folders of outputs with wildcards, from the folder of the study."""
 
-ESTIMATES = ("estimate_ledger", "estimate_row_effects", "test_randomization", "state_decisions")
+ESTIMATES = (
+    "estimate_ledger",
+    "estimate_row_effects",
+    "estimate_diversion",
+    "test_randomization",
+    "state_decisions",
+)
 """Rules that make the tables of effects."""
 
 WITHOUT_ROWS = ("estimate_ledger", "state_decisions")

@@ -518,14 +518,14 @@ class Study:
 
     def row_effect_settings(self, path: str) -> Json:
         """Return the settings of effects on item rows."""
-        used = self._inference("bootstrap_draws", "near_positions", "min_slates")
-        used |= self._estimator(path) | {"bands": self._bands(path)}
+        used = self._inference("bootstrap_draws", "near_positions") | self._estimator(path)
         return settings(**self._seed_and_outcome(path), **used)
 
-    def _bands(self, path: str) -> Json:
-        """Return the bands of the attributes of a log's items that are numbers, by name."""
+    def diversion_settings(self, path: str) -> Json:
+        """Return the settings of the diversion matrices."""
         log = Experiment.parse(path).log
-        return {} if log is None else dict(self.log(log).bands)
+        bands = {} if log is None else dict(self.log(log).bands)
+        return settings(outcome=self.unit(path), bands=bands, **self._inference("min_slates"))
 
     def randomization_settings(self, path: str) -> Json:
         """Return the settings of randomization tests."""
