@@ -6,6 +6,7 @@ import pytest
 from builders import compared, random_items
 from scipy import optimize, stats
 
+from netlift.effects.account_tables import account_tables
 from netlift.effects.accounts import slate_outcomes
 from netlift.effects.ledger import component_effects
 from netlift.effects.segments import Heterogeneity, segments
@@ -600,3 +601,23 @@ def test_effects_and_errors_do_not_depend_on_the_unit_of_clicks():
         spread.loc[has_p_value, "p_value"].astype(float),
         rtol=1e-8,
     )
+
+
+def test_a_line_without_items_keeps_the_names_of_its_segments():
+    log = random_items(3, 400, 6).assign(spillover_cluster="A")
+    same = log["component"] != "direct_focal"
+    log["component"] = log["component"].mask(same, "same_cluster_competitor")
+    tables = account_tables(
+        slate_outcomes(log),
+        units={"observed_clicks": "clicks"},
+        min_slates=20,
+        seed=1,
+        bootstrap_draws=99,
+        power_effects=[0.1],
+    )
+    for name in ("segments", "user_segments"):
+        rows = tables[name].dropna(subset=["line"])
+        empty = rows[rows["line"] == "other"]
+        assert len(empty) > 2
+        assert empty[["segment_type", "segment_type_label", "segment"]].notna().all(axis=None)
+        assert empty[["estimate", "se"]].isna().all(axis=None)

@@ -47,10 +47,11 @@ _LINE_OF = {
 
 _NUMBERS = (
     *("estimate", "se", "df", "ci_95", "simultaneous_ci_95", "shrunken", "wild_bootstrap"),
-    *("treated_mean", "control_mean", "interval_", "mean_effect", "tau", "q", "p_value", "power"),
-    *("repetition_sd", "effect_per_slate", "slates_needed"),
+    *("treated_mean", "control_mean", "interval", "mean_effect", "tau", "q", "p_value", "power"),
+    *("repetition_sd", "effect_per_slate", "slates_needed", "exaggeration"),
+    "wrong_sign_probability",
 )
-"""Beginnings of the names of columns that hold what is estimated."""
+"""Names of columns that hold what is estimated, whole or up to an underscore."""
 
 
 def empty_lines(accounts: pd.DataFrame) -> dict[str, str]:
@@ -86,7 +87,11 @@ def without_numbers(table: pd.DataFrame, reasons: Mapping[str, str]) -> pd.DataF
     empty = lines.isin(list(reasons))
     if not empty.any():
         return table
-    numbers = [name for name in map(str, table) if name.startswith(_NUMBERS)]
+    numbers = [
+        name
+        for name in map(str, table)
+        if name in _NUMBERS or name.startswith(tuple(f"{number}_" for number in _NUMBERS))
+    ]
     blanked = {name: table[name].where(~empty) for name in numbers}
     notes = table["note"] if "note" in table else pd.Series(None, table.index, dtype=object)
     notes = notes.astype(object).where(~empty, lines.map(reasons))
