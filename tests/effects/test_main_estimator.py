@@ -95,7 +95,12 @@ def test_the_difference_from_the_means_is_that_of_an_index_of_covariates():
     assert pd.isna(lin["p_value_of_difference"])
 
 
-def test_a_draw_that_favours_one_arm_is_told():
+def test_there_is_nothing_to_compare_where_the_means_were_declared():
+    effects = component_effects(SlateAccounts.from_table(accounts_of(5, 600), DIFFERENCE))
+    assert effects["p_value_of_difference"].isna().all()
+
+
+def test_a_draw_that_favors_one_arm_is_told():
     accounts = accounts_of(6, 600)
     by_activity = accounts["user_activity"].rank().to_numpy()
     draw = np.random.default_rng(7).uniform(size=600) < np.where(by_activity > 300, 0.7, 0.3)

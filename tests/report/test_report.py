@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import study_files
@@ -20,6 +21,7 @@ import netlift
 from netlift.__main__ import main
 from netlift.core.errors import NetliftError
 from netlift.core.tables import read_json, read_table, write_table
+from netlift.effects.estimators import label_of
 from netlift.effects.margins import NO_MARGINS
 from netlift.figures.drawing.themes import DARK, LIGHT
 from netlift.logs.entries import LogEntry
@@ -34,7 +36,7 @@ from netlift.report.front import answers, gather_front
 from netlift.report.gathering import design_hash, gather
 from netlift.report.index import Entry, gather_index
 from netlift.report.layout import sections
-from netlift.report.ledger_views import ledger_views
+from netlift.report.ledger_views import about_estimators, ledger_views, main_estimator
 from netlift.report.pages import experiment_page
 from netlift.report.svg import Letters, style_sheet
 from netlift.report.verdict import verdict_of
@@ -460,6 +462,20 @@ class TestLedger:
         view = next(view for view in ledger_views(changed, None) if view.estimator == "lin")
         assert view.bars == []
         assert "too few units" in view.note
+
+    def test_estimators_that_disagree_by_more_than_chance_are_named(self, experiment):
+        effects = experiment.tables["component_effects"].assign(note=None)
+        main = effects["estimator"] == main_estimator(effects)
+        assert about_estimators(effects.assign(p_value_of_difference=0.2)) == [
+            f"Statements, figures and decisions use one estimator, "
+            f"{label_of(main_estimator(effects))}."
+        ]
+        few = effects.assign(note=effects["note"].mask(main, "too few units"))
+        p_values = np.where(effects["estimator"] == "horvitz_thompson", 0.004, 0.2)
+        why, disagree = about_estimators(few.assign(p_value_of_difference=p_values))
+        assert why.endswith(": too few units.")
+        assert "they differ by more than the random draw explains (p = 0.004)" in disagree
+        assert disagree.startswith(f"{label_of('horvitz_thompson')} says ")
 
     def test_no_change_at_all_can_be_drawn(self, experiment):
         zero = experiment.tables["component_effects"].copy()

@@ -261,6 +261,31 @@ def test_a_rule_has_the_keys_that_it_uses_and_no_others(default):
     ).promotion_settings("to_first", 1)
 
 
+def test_variants_of_one_promotion_are_compared_by_means():
+    """So that the difference of two variants' effects is the effect of one against the other."""
+    arms = {
+        "slot1": {"move": {"to": 1}, "probability": 0.3},
+        "slot3": {"move": {"to": 3}, "probability": 0.3},
+    }
+    several = {name: {"values": [name], **arm} for name, arm in arms.items()}
+    control = {"values": ["none"], "probability": 0.4}
+    log = {**LOG, "promotion": {"unit": "slate", "control": control, "arms": several}}
+    overlay = {
+        "study": {"promotions": ["to_first", "slots"]},
+        "promotions": {"slots": {"arms": arms}},
+        "logs": {"mine": LOG, "shop": log},
+    }
+    made = study(overlay)
+    declared = {
+        experiment.promotion: made.ledger_settings(experiment.path)["main_estimator"]
+        for experiment in made.experiments
+    }
+    means = "difference_in_means"
+    assert declared == {"to_first": "lin", "slots.slot1": means, "slots.slot3": means}
+    of_logs = {name: made.ledger_settings(f"logs/{name}")["main_estimator"] for name in made.logs}
+    assert of_logs == {"mine": "lin", "shop.slot1": means, "shop.slot3": means}
+
+
 def test_settings_are_those_of_the_configuration(default):
     config, values = default.config, every_setting(default)
     assert values["write_config"] == {key: config[key] for key in config if key != "archives"}
